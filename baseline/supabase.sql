@@ -1,0 +1,213 @@
+-- The platform's stand-in: what a Supabase project holds before the application's first table.
+-- Run once in a fresh database by a superuser. Reads two settings: rolecall.grants, rolecall.migration_role.
+
+-- Settings -------------------------------------------------------------------
+
+-- An unset setting and an empty one mean the same, as everywhere below.
+DO $$
+DECLARE
+  grants text := COALESCE(NULLIF(current_setting('rolecall.grants', true), ''), 'strict');
+BEGIN
+  IF grants NOT IN ('strict', 'permissive') THEN
+    RAISE EXCEPTION 'rolecall.grants is "%", but must be strict or permissive', grants
+      USING ERRCODE = '22023';
+  END IF;
+END
+$$;
+
+-- Roles ----------------------------------------------------------------------
+
+-- Roles belong to the whole cluster, and another database may be made at this moment:
+-- one that is there is left as it is, and losing the race to create it is no failure.
+DO $$
+DECLARE
+  migration_role text := COALESCE(NULLIF(current_setting('rolecall.migration_role', true), ''), 'postgres');
+  wanted record;
+BEGIN
+  FOR wanted IN
+    SELECT *
+    FROM (VALUES
+      ('anon', 'NOLOGIN NOINHERIT'),
+      ('authenticated', 'NOLOGIN NOINHERIT'),
+      ('service_role', 'NOLOGIN NOINHERIT BYPASSRLS'),
+      ('authenticator', 'LOGIN NOINHERIT'),
+      ('supabase_storage_admin', 'NOLOGIN NOINHERIT'),
+      (migration_role, 'LOGIN CREATEDB CREATEROLE BYPASSRLS')
+    ) AS role (name, options)
+  LOOP
+    BEGIN
+      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted.name) THEN
+        EXECUTE format('CREATE ROLE %I %s', wanted.name, wanted.options);
+      END IF;
+    EXCEPTION
+      WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+  END LOOP;
+
+  -- A superuser would pass every policy and own everything: nothing that it proves holds in production.
+  IF (SELECT rolsuper OR NOT rolbypassrls FROM pg_roles WHERE rolname = migration_role) THEN
+    RAISE EXCEPTION 'role "%" cannot run the migrations: it must bypass RLS and not be a superuser', migration_role
+      USING ERRCODE = '42501', HINT = 'Name another one in rolecall.migration_role; it is created if missing.';
+  END IF;
+END
+$$;
+
+-- A NOINHERIT member is one without the privileges, so membership is what is asked for. The runner needs
+-- the privileges of the two owners to make things theirs; a superuser has them anyway.
+DO $$
+DECLARE
+  migration_role text := COALESCE(NULLIF(current_setting('rolecall.migration_role', true), ''), 'postgres');
+  wanted record;
+BEGIN
+  FOR wanted IN
+    SELECT *
+    FROM (VALUES
+      ('anon', 'authenticator', 'MEMBER'),
+      ('authenticated', 'authenticator', 'MEMBER'),
+      ('service_role', 'authenticator', 'MEMBER'),
+      ('anon', migration_role, 'MEMBER'),
+      ('authenticated', migration_role, 'MEMBER'),
+      ('service_role', migration_role, 'MEMBER'),
+      ('supabase_storage_admin', migration_role, 'MEMBER'),
+      ('supabase_storage_admin', current_user, 'USAGE'),
+      (migration_role, current_user, 'USAGE')
+    ) AS membership (role, member, privilege)
+  LOOP
+    BEGIN
+      IF NOT pg_has_role(wanted.member, wanted.role, wanted.privilege) THEN
+        EXECUTE format('GRANT %I TO %I', wanted.role, wanted.member);
+      END IF;
+    EXCEPTION
+      WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+  END LOOP;
+
+  EXECUTE format('GRANT CREATE ON DATABASE %I TO %I', current_database(), migration_role);
+END
+$$;
+
+-- auth -----------------------------------------------------------------------
+
+CREATE SCHEMA auth;
+
+-- PostgREST once set a setting a claim and now sets one for all; both are read, the old one first.
+-- After the transaction that set it, a setting is '' and not NULL.
+CREATE FUNCTION auth.uid() RETURNS uuid
+LANGUAGE sql STABLE
+AS $$
+  SELECT COALESCE(
+    NULLIF(current_setting('request.jwt.claim.sub', true), ''),
+    NULLIF(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
+  )::uuid
+$$;
+
+CREATE FUNCTION auth.role() RETURNS text
+LANGUAGE sql STABLE
+AS $$
+  SELECT COALESCE(
+    NULLIF(current_setting('request.jwt.claim.role', true), ''),
+    NULLIF(current_setting('request.jwt.claims', true), '')::jsonb ->> 'role'
+  )
+$$;
+
+CREATE FUNCTION auth.jwt() RETURNS jsonb
+LANGUAGE sql STABLE
+AS $$
+  SELECT COALESCE(
+    NULLIF(current_setting('request.jwt.claim', true), ''),
+    NULLIF(current_setting('request.jwt.claims', true), '')
+  )::jsonb
+$$;
+
+-- storage --------------------------------------------------------------------
+
+CREATE SCHEMA storage;
+
+CREATE TABLE storage.buckets (
+  id text PRIMARY KEY,
+  name text NOT NULL,
+  owner uuid,
+  created_at timestamptz DEFAULT now(),
+  updated_at timestamptz DEFAULT now(),
+  public boolean DEFAULT false,
+  file_size_limit bigint,
+  allowed_mime_types text[]
+);
+CREATE UNIQUE INDEX bname ON storage.buckets (name);
+
+CREATE TABLE storage.objects (
+  id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  bucket_id text CONSTRAINT "objects_bucketId_fkey" REFERENCES storage.buckets (id),
+  name text,
+  owner uuid,
+  owner_id text,
+  metadata jsonb,
+  user_metadata jsonb,
+  created_at timestamptz DEFAULT now(),
+  updated_at timestamptz DEFAULT now(),
+  last_accessed_at timestamptz DEFAULT now()
+);
+CREATE UNIQUE INDEX bucketid_objname ON storage.objects (bucket_id, name);
+
+ALTER TABLE storage.buckets ENABLE ROW LEVEL SECURITY;
+ALTER TABLE storage.objects ENABLE ROW LEVEL SECURITY;
+
+-- Every segment of the path but the last, which is the file's own name.
+CREATE FUNCTION storage.foldername(name text) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE
+AS $$
+DECLARE
+  segments text[] := string_to_array(name, '/');
+BEGIN
+  RETURN segments[1:array_length(segments, 1) - 1];
+END
+$$;
+
+-- A row that goes without its file leaves the file behind: only the Storage API may delete,
+-- and it says so in a setting.
+CREATE FUNCTION storage.protect_delete() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+  IF current_setting('storage.allow_delete_query', true) IS DISTINCT FROM 'true' THEN
+    RAISE EXCEPTION 'rows of storage.% are deleted through the Storage API, not directly', TG_TABLE_NAME
+      USING ERRCODE = '42501', HINT = 'The API sets storage.allow_delete_query to true.';
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER protect_buckets_delete
+  BEFORE DELETE ON storage.buckets
+  FOR EACH STATEMENT EXECUTE FUNCTION storage.protect_delete();
+
+CREATE TRIGGER protect_objects_delete
+  BEFORE DELETE ON storage.objects
+  FOR EACH STATEMENT EXECUTE FUNCTION storage.protect_delete();
+
+-- Owners, grants, default privileges ------------------------------------------
+
+DO $$
+DECLARE
+  grants text := COALESCE(NULLIF(current_setting('rolecall.grants', true), ''), 'strict');
+  migration_role text := COALESCE(NULLIF(current_setting('rolecall.migration_role', true), ''), 'postgres');
+  api_roles text := 'anon, authenticated, service_role';
+  kind text;
+BEGIN
+  EXECUTE format('GRANT USAGE ON SCHEMA auth, storage TO %s, %I', api_roles, migration_role);
+  EXECUTE format('GRANT ALL ON storage.buckets, storage.objects TO %s, %I', api_roles, migration_role);
+
+  IF grants = 'permissive' THEN
+    FOREACH kind IN ARRAY ARRAY['TABLES', 'SEQUENCES', 'FUNCTIONS'] LOOP
+      EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT ALL ON %s TO %s', migration_role, kind, api_roles);
+    END LOOP;
+  END IF;
+END
+$$;
+
+-- Last: whoever runs this had to own them until here.
+GRANT CREATE, USAGE ON SCHEMA storage TO supabase_storage_admin;
+ALTER TABLE storage.buckets OWNER TO supabase_storage_admin;
+ALTER TABLE storage.objects OWNER TO supabase_storage_admin;
+ALTER FUNCTION storage.foldername(text) OWNER TO supabase_storage_admin;
+ALTER FUNCTION storage.protect_delete() OWNER TO supabase_storage_admin;

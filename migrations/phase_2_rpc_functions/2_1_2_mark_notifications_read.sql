@@ -1,0 +1,44 @@
+-- 2.1.2: mark_notifications_read sets read_at on a user's unread notifications and returns how many.
+
+-- Fail soon rather than queue behind a long transaction and hold the application up.
+SET LOCAL lock_timeout = '5s';
+
+CREATE OR REPLACE FUNCTION communication.mark_notifications_read(
+  p_user_id uuid,
+  p_notification_ids uuid[] DEFAULT NULL
+) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
+AS $$
+DECLARE
+  v_count integer;
+BEGIN
+  -- IS NOT TRUE: where either id is NULL nobody is "oneself", and that is a refusal too.
+  IF (auth.role() = 'service_role' OR p_user_id = auth.uid()) IS NOT TRUE THEN
+    RAISE EXCEPTION 'p_user_id must be your own id'
+      USING ERRCODE = '42501';
+  END IF;
+
+  UPDATE communication.notifications n
+  SET read_at = now(), updated_at = now()
+  WHERE n.user_id = p_user_id
+    AND n.read_at IS NULL
+    AND (p_notification_ids IS NULL OR n.id = ANY (p_notification_ids));
+
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  RETURN v_count;
+
+EXCEPTION
+  WHEN OTHERS THEN
+    RAISE EXCEPTION USING
+      ERRCODE = SQLSTATE,
+      MESSAGE = 'Failed to mark notifications as read: ' || SQLERRM;
+END
+$$;
+
+COMMENT ON FUNCTION communication.mark_notifications_read(uuid, uuid[]) IS
+  'Marks one''s unread notifications, all or those listed, as read and returns how many it changed.';
+
+REVOKE ALL ON FUNCTION communication.mark_notifications_read(uuid, uuid[])
+  FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION communication.mark_notifications_read(uuid, uuid[])
+  TO authenticated, service_role;

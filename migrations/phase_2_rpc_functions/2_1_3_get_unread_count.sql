@@ -1,0 +1,32 @@
+-- 2.1.3: get_unread_count counts a user's unread notifications.
+
+-- Fail soon rather than queue behind a long transaction and hold the application up.
+SET LOCAL lock_timeout = '5s';
+
+CREATE OR REPLACE FUNCTION communication.get_unread_count(p_user_id uuid)
+RETURNS bigint
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+  -- IS NOT TRUE: where either id is NULL nobody is "oneself", and that is a refusal too.
+  IF (auth.role() = 'service_role' OR p_user_id = auth.uid()) IS NOT TRUE THEN
+    RAISE EXCEPTION 'p_user_id must be your own id'
+      USING ERRCODE = '42501';
+  END IF;
+
+  RETURN (
+    SELECT count(*)
+    FROM communication.notifications n
+    WHERE n.user_id = p_user_id
+      AND n.read_at IS NULL
+  );
+END
+$$;
+
+COMMENT ON FUNCTION communication.get_unread_count(uuid) IS
+  'How many of one''s notifications are unread.';
+
+REVOKE ALL ON FUNCTION communication.get_unread_count(uuid)
+  FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION communication.get_unread_count(uuid)
+  TO authenticated, service_role;

@@ -1,0 +1,56 @@
+-- 2.1.5: get_notifications_page returns one page of a user's notifications, newest first.
+
+-- Fail soon rather than queue behind a long transaction and hold the application up.
+SET LOCAL lock_timeout = '5s';
+
+CREATE OR REPLACE FUNCTION communication.get_notifications_page(
+  p_user_id uuid,
+  p_limit integer DEFAULT 20,
+  p_offset integer DEFAULT 0
+) RETURNS TABLE (
+  id uuid,
+  user_id uuid,
+  message text,
+  notification_type varchar,
+  read_at timestamptz,
+  created_at timestamptz
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+AS $$
+BEGIN
+  -- IS NOT TRUE: where either id is NULL nobody is "oneself", and that is a refusal too.
+  IF (auth.role() = 'service_role' OR p_user_id = auth.uid()) IS NOT TRUE THEN
+    RAISE EXCEPTION 'p_user_id must be your own id'
+      USING ERRCODE = '42501';
+  END IF;
+
+  -- NULL is let through: to LIMIT and OFFSET it means "all" and "from the first".
+  IF p_limit < 0 THEN
+    RAISE EXCEPTION 'p_limit must not be negative, but is %', p_limit
+      USING ERRCODE = '22023';
+  END IF;
+
+  IF p_offset < 0 THEN
+    RAISE EXCEPTION 'p_offset must not be negative, but is %', p_offset
+      USING ERRCODE = '22023';
+  END IF;
+
+  -- The id makes the order total, so that pages neither repeat nor skip a row.
+  -- NULLS LAST: a notification of unknown age must not stand above the newest.
+  RETURN QUERY
+  SELECT n.id, n.user_id, n.message, n.notification_type::varchar, n.read_at, n.created_at
+  FROM communication.notifications n
+  WHERE n.user_id = p_user_id
+  ORDER BY n.created_at DESC NULLS LAST, n.id DESC
+  LIMIT p_limit
+  OFFSET p_offset;
+END
+$$;
+
+COMMENT ON FUNCTION communication.get_notifications_page(uuid, integer, integer) IS
+  'A page of one''s notifications, newest first.';
+
+REVOKE ALL ON FUNCTION communication.get_notifications_page(uuid, integer, integer)
+  FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION communication.get_notifications_page(uuid, integer, integer)
+  TO authenticated, service_role;

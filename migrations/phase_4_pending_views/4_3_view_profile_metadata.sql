@@ -1,0 +1,27 @@
+-- 4.3: view_profile_metadata spreads what a profile's metadata holds over columns.
+
+-- Fail soon rather than queue behind a long transaction and hold the application up.
+SET LOCAL lock_timeout = '5s';
+
+CREATE OR REPLACE VIEW identity.view_profile_metadata WITH (security_invoker = true) AS
+SELECT
+  p.id,
+  p.username,
+  p.email,
+  p.full_name,
+  p.avatar_url,
+  p.created_at,
+  p.updated_at,
+  p.metadata -> 'preferences' AS preferences,
+  p.metadata -> 'tags' AS tags,
+  p.metadata -> 'interests' AS interests,
+  p.metadata -> 'social_links' AS social_links,
+  -- A status of JSON null is none: ->> gives NULL for it, as for a missing one.
+  COALESCE(p.metadata ->> 'status', 'active') AS account_status
+FROM identity.profiles p;
+
+COMMENT ON VIEW identity.view_profile_metadata IS
+  'Profiles with the parts of their metadata as columns, and an account status: active where none is stored.';
+
+REVOKE ALL ON identity.view_profile_metadata FROM PUBLIC, anon, authenticated, service_role;
+GRANT SELECT ON identity.view_profile_metadata TO authenticated, service_role;

@@ -1,0 +1,122 @@
+"""What a database's catalog holds: tables, policies, constraints, functions, views, each by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from psycopg import Connection
+
+
+class Object(NamedTuple):
+    """One object of the catalog.
+
+    ``kind`` is table, policy, constraint, not null, unique, index, function, view or trigger; ``owner``
+    is the table (or the schema, for what belongs to none); ``detail`` is a policy's command, a
+    function's arguments, a constraint's type, or "rls" for a table with row-level security.
+    """
+
+    kind: str
+    owner: str
+    name: str
+    detail: str
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner}.{self.name}"
+
+
+OBJECTS = """
+WITH relation AS (
+  SELECT c.oid, c.relkind, c.relrowsecurity, n.nspname AS schema, c.relname AS name,
+         n.nspname || '.' || c.relname AS full_name
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p', 'v', 'm')
+)
+SELECT CASE WHEN relkind IN ('v', 'm') THEN 'view' ELSE 'table' END, schema, name,
+       CASE WHEN relrowsecurity THEN 'rls' ELSE '' END
+FROM relation
+UNION ALL
+SELECT 'policy', full_name, polname,
+       CASE polcmd WHEN 'r' THEN 'select' WHEN 'a' THEN 'insert' WHEN 'w' THEN 'update'
+                   WHEN 'd' THEN 'delete' ELSE 'all' END
+FROM pg_policy p JOIN relation r ON r.oid = p.polrelid
+UNION ALL
+SELECT 'constraint', full_name, conname,
+       CASE contype WHEN 'c' THEN 'check' WHEN 'f' THEN 'foreign key' WHEN 'p' THEN 'primary key'
+                    WHEN 'u' THEN 'unique' ELSE 'exclusion' END
+FROM pg_constraint c JOIN relation r ON r.oid = c.conrelid
+WHERE contype IN ('c', 'f', 'p', 'u', 'x')
+UNION ALL
+SELECT 'not null', full_name, attname, ''
+FROM pg_attribute a JOIN relation r ON r.oid = a.attrelid
+WHERE attnum > 0 AND attnotnull AND NOT attisdropped AND relkind IN ('r', 'p')
+UNION ALL
+SELECT CASE WHEN i.indisunique THEN 'unique' ELSE 'index' END, full_name, c.relname, ''
+FROM pg_index i JOIN relation r ON r.oid = i.indrelid JOIN pg_class c ON c.oid = i.indexrelid
+WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid AND conrelid = i.indrelid)
+UNION ALL
+SELECT 'trigger', full_name, tgname, ''
+FROM pg_trigger t JOIN relation r ON r.oid = t.tgrelid
+WHERE NOT tgisinternal
+UNION ALL
+SELECT CASE WHEN prorettype = 'trigger'::regtype THEN 'trigger function' ELSE 'function' END,
+       nspname, proname, pg_get_function_identity_arguments(p.oid)
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+ORDER BY 1, 2, 3, 4
+"""
+
+
+def objects(connection: Connection[Any]) -> list[Object]:
+    """Everything outside the system's own schemas, sorted."""
+    return [Object(*row) for row in connection.execute(OBJECTS)]
+
+
+def added(before: Iterable[Object], after: Iterable[Object]) -> list[Object]:
+    """What ``after`` has and ``before`` has not: what the migrations made."""
+    there = set(before)
+    return [item for item in after if item not in there]
+
+
+class Policy(NamedTuple):
+    """A policy as the catalog shows it; ``using`` and ``check`` are None where it has none."""
+
+    name: str
+    permissive: bool
+    command: str
+    roles: list[str]
+    using: str | None
+    check: str | None
+
+    def __str__(self) -> str:
+        kind = "permissive" if self.permissive else "RESTRICTIVE"
+        text = f'"{self.name}" ({kind}, for {self.command}, to {", ".join(self.roles)})'
+        text += f" using {self.using}" if self.using else ""
+        return text + (f" with check {self.check}" if self.check else "")
+
+
+def policies(connection: Connection[Any], table: str, command: str, role: str) -> list[Policy]:
+    """The policies of a table that apply to a command ("select" …) of a role."""
+    rows = connection.execute(
+        """
+        SELECT policyname, permissive = 'PERMISSIVE', lower(cmd), roles::text[], qual, with_check
+        FROM pg_policies
+        WHERE schemaname || '.' || tablename = %(table)s AND lower(cmd) IN ('all', %(command)s)
+          AND EXISTS (SELECT FROM unnest(roles) AS r (name)
+                      WHERE r.name = 'public' OR pg_has_role(%(role)s, r.name, 'usage'))
+        ORDER BY permissive, policyname
+        """,
+        {"table": table, "command": command, "role": role},
+    )
+    return [Policy(*row) for row in rows]
+
+
+def privileges(connection: Connection[Any], table: str, role: str) -> list[str]:
+    """The table privileges that a role has, by its own name or PUBLIC's or another's, e.g. ``SELECT``."""
+    names = ["SELECT", "INSERT", "UPDATE", "DELETE"]
+    row = connection.execute(
+        "SELECT array(SELECT p FROM unnest(%s::text[]) p WHERE has_table_privilege(%s, %s::regclass, p))",
+        [names, role, table],
+    ).fetchone()
+    return list(row[0]) if row else []

@@ -1,0 +1,259 @@
+"""An access grid: who may do what with which row, read from a table of text, expanded into cells.
+
+The text has a line of commands, then for each row of the world its name and a line for each persona::
+
+                            select   insert   update   delete   give to another
+    customer's favourite
+      customer              yes      yes      yes      yes      !
+      staff, owner          -        !        -        -        -
+
+A list of names that ends with a comma goes on in the next line.
+``yes``: it worked on the row. ``-``: no error, and nothing happened. ``!``: refused (42501).
+Updates and deletes are tried both with a WHERE and blind (reading no column); where the two are meant
+to differ, ``-/yes`` says so.
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from psycopg import sql
+
+from rolecall.errors import GridError
+from rolecall.probe import Check, Outcome
+from rolecall.session import Method, Persona
+from rolecall.world import Row, World, insert, literal
+
+COMMANDS = ("select", "insert", "update", "delete")
+VERDICTS = ("yes", "-", "!")
+MEANING = {"yes": "allowed", "-": "no error, no row", "!": "refused (42501)"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One persona, one command, one row: what is expected, and where in the file it is written."""
+
+    row: str
+    command: str
+    persona: str
+    expected: str
+    line: int
+
+    @property
+    def id(self) -> str:
+        return f"{self.row}-{self.command}-{self.persona}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A grid as written; see :func:`grid`."""
+
+    table: str
+    cells: tuple[Cell, ...]
+    commands: tuple[str, ...]
+    rows: tuple[str, ...]
+    update: str
+    moves: Mapping[str, str]
+    settings: Mapping[str, str]
+    key: str
+    path: Path
+    line: int
+    lines: Mapping[str, int] = field(repr=False)
+
+    def complete(self, world: World) -> None:
+        """Check the grid against the world. Raises GridError naming every row and persona that is
+        missing, unknown, or in the wrong place."""
+        there = world.rows.get(self.table, {})
+        for row in self.rows:
+            if row not in there:
+                self._fail(self.lines[row], f"the world has no row {row!r} in {self.table}; it has: {_names(there)}.")
+        if missing := [row for row in there if row not in self.rows]:
+            self._fail(self.line, f"no line for {_names(missing)}, which the world has in {self.table}.")
+        for cell in self.cells:
+            if cell.persona not in world.personas:
+                self._fail(cell.line, f"nobody is called {cell.persona!r}; there are: {_names(world.personas)}.")
+        for row in self.rows:
+            said = {cell.persona for cell in self.cells if cell.row == row}
+            if missing := [name for name in world.personas if name not in said]:
+                self._fail(self.lines[row], f"{row!r} says nothing of {_names(missing)}: give each a line.")
+
+    def checks(self, cell: Cell, world: World) -> list[Check]:
+        """The statements that a cell stands for: one, or two for a write of a row that is there."""
+        persona, row = world.personas[cell.persona], world.row(self.table, cell.row)
+        before = [f"SELECT set_config({_text(name)}, {_text(to)}, true)" for name, to in self.settings.items()]
+        if persona.setup:
+            before.append(persona.prepare(self.table))
+        where = f" WHERE {self._where(row)}"
+        name = sql.Identifier(*self.table.split(".")).as_string()
+        locate = f"SELECT ctid FROM {name}{where}"
+        if cell.command == "select":
+            return [Check(persona, "GET", f"SELECT * FROM {name}{where}", self.table, tuple(before))]
+        if cell.command == "insert":
+            # The row makes room for itself: a copy would break its own unique indexes.
+            before.append(f"DELETE FROM {name}{where}")
+            return [Check(persona, "POST", insert(self.table, row).as_string(), self.table, tuple(before))]
+        if cell.command == "delete":
+            return self._both_ways(persona, f"DELETE FROM {name}", where, locate, tuple(before))
+        assignment = self.update if cell.command == "update" else self.moves[cell.command]
+        statement = f"UPDATE {name} SET {fill(assignment, world)}"
+        return self._both_ways(persona, statement, where, locate, tuple(before))
+
+    def _both_ways(
+        self, persona: Persona, statement: str, where: str, locate: str, before: tuple[str, ...]
+    ) -> list[Check]:
+        method: Method = "DELETE" if statement.startswith("DELETE") else "PATCH"
+        return [
+            Check(persona, method, statement + where, self.table, before, locate),
+            Check(persona, method, statement, self.table, before, locate, blind=True),
+        ]
+
+    def _where(self, row: Row) -> str:
+        return sql.SQL("{} = {}").format(sql.Identifier(self.key), literal(row[self.key])).as_string()
+
+    def _fail(self, line: int, text: str) -> NoReturn:
+        raise GridError(f"{self.path}:{line}: {text}")
+
+
+def fill(text: str, world: World) -> str:
+    """SQL text with ``{name}`` replaced by the literal that the world knows by that name."""
+    literals = {name: literal(value) for name, value in world.names().items()}
+    try:
+        return sql.SQL(text).format(**literals).as_string()
+    except KeyError as error:
+        raise GridError(f"{text!r}: the world knows no name {error}; it has: {_names(literals)}.") from None
+
+
+def verdict(table: str, outcomes: list[Outcome]) -> str:
+    """The verdict of a cell's outcomes: one word where both ways agree, ``-/yes`` where they do not,
+    ``error`` where a statement failed for any other reason than a refusal."""
+    words = list(dict.fromkeys(outcome.verdict(table) or "error" for outcome in outcomes))
+    return "/".join(words)
+
+
+def grid(
+    table: str,
+    text: str,
+    *,
+    update: str,
+    moves: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] | None = None,
+    key: str = "id",
+) -> Grid:
+    """Read a grid. Assigned to a name of a test module, every cell of it becomes a test.
+
+    :param table: ``schema.name``
+    :param text: the grid, as this module's docstring shows
+    :param update: what ``update`` sets: harmless, reading no column, e.g. ``notes = 'changed'``
+    :param moves: further commands, each an UPDATE that tries to give the row away, by name;
+        ``{customer}`` stands for a persona's subject, or for a name of the world
+    :param settings: session settings made before each statement
+    :param key: the column that tells rows apart
+    :raises GridError: with file and line, for a grid that cannot be read
+    """
+    caller = inspect.stack()[1]
+    path, moves = Path(caller.filename), dict(moves or {})
+    first = _line_of(text, caller.filename, caller.lineno)
+    reader = _Reader(path, caller.lineno, (*COMMANDS, *moves))
+    for number, line in enumerate(textwrap.dedent(text).splitlines(), start=first):
+        reader.read(line, number)
+    reader.finish()
+    return Grid(
+        table,
+        tuple(reader.cells),
+        tuple(reader.commands),
+        tuple(reader.lines),
+        update,
+        moves,
+        dict(settings or {}),
+        key,
+        path,
+        caller.lineno,
+        reader.lines,
+    )
+
+
+class _Reader:
+    """Reads a grid line by line: the commands, then a heading for each row and its personas."""
+
+    def __init__(self, path: Path, line: int, known: tuple[str, ...]) -> None:
+        self.path, self.line, self.known = path, line, known
+        self.commands: list[str] = []
+        self.lines: dict[str, int] = {}
+        self.cells: list[Cell] = []
+        self.begun = ""  # names of a list that goes on in the next line
+
+    def read(self, line: str, number: int) -> None:
+        if not line.strip() or line.lstrip().startswith("#"):
+            return
+        if not self.commands:
+            self._read_commands(line, number)
+        elif line.rstrip().endswith(","):
+            self.begun += line
+        elif line[0].isspace():
+            self._read_persona(self.begun + line, number)
+            self.begun = ""
+        elif line.strip() in self.lines:
+            self._fail(number, f"{line.strip()!r} has a heading already, in line {self.lines[line.strip()]}.")
+        else:
+            self.lines[line.strip()] = number
+
+    def finish(self) -> None:
+        if not self.cells:
+            self._fail(self.line, "the grid has no cell: write commands, a row's name, and a line for each persona.")
+        for row, number in self.lines.items():
+            if not any(cell.row == row for cell in self.cells):
+                self._fail(number, f"{row!r} has no line for anybody.")
+
+    def _read_commands(self, line: str, number: int) -> None:
+        self.commands = re.split(r"\s{2,}", line.strip())
+        if unknown := [command for command in self.commands if command not in self.known]:
+            self._fail(number, f"unknown command {_names(unknown)}: use {_names(self.known)}, or declare a move.")
+        if missing := [command for command in self.known if command not in self.commands]:
+            self._fail(number, f"no column for {_names(missing)}: what is not declared is not tested.")
+        if len(set(self.commands)) < len(self.commands):
+            self._fail(number, "a command stands twice.")
+
+    def _read_persona(self, line: str, number: int) -> None:
+        words, count = line.split(), len(self.commands)
+        verdicts = words[-count:]
+        if not self.lines:
+            self._fail(number, "personas before the first row's name: begin with a heading at the margin.")
+        if len(words) <= count or not all(_is_verdict(word) for word in verdicts):
+            self._fail(number, f"expected names, then {count} verdicts ({', '.join(VERDICTS)}): {line.strip()!r}.")
+        row = next(reversed(self.lines))
+        for persona in re.split(r",\s*", " ".join(words[:-count])):
+            if any(cell.row == row and cell.persona == persona for cell in self.cells):
+                self._fail(number, f"{persona!r} has a line under {row!r} already.")
+            cells = zip(self.commands, verdicts, strict=True)
+            self.cells += [Cell(row, command, persona, word, number) for command, word in cells]
+
+    def _fail(self, line: int, text: str) -> NoReturn:
+        raise GridError(f"{self.path}:{line}: {text}")
+
+
+def _is_verdict(word: str) -> bool:
+    parts = word.split("/")
+    return len(parts) <= 2 and all(part in VERDICTS for part in parts) and len(set(parts)) == len(parts)
+
+
+def _line_of(text: str, filename: str, call: int) -> int:
+    """The file's line on which the text begins: where it stands at or after the call."""
+    source = linecache.getlines(filename)
+    behind = "".join(source[call - 1 :])
+    found = behind.find(text)
+    return call + behind[:found].count("\n") if found >= 0 else call
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names)) or "nothing"
+
+
+def _text(value: str) -> str:
+    return sql.Literal(value).as_string()

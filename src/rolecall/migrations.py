@@ -1,0 +1,112 @@
+"""Phases and steps on disk: found, checked, applied, verified, rolled back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from psycopg import Connection
+
+from rolecall import sqlfile
+from rolecall.errors import MigrationError
+
+STEP = re.compile(r"(?P<number>\d+(?:_\d+)+)_(?P<name>[a-z]\w*)\.sql")
+PHASE = re.compile(r"phase_(?P<number>\d+)_(?P<name>[a-z]\w*)")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One migration file, numbered within its phase: ``1_2_message_threads.sql``."""
+
+    number: tuple[int, ...]
+    name: str
+    path: Path
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.number)) + " " + self.name
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A folder of steps with the scripts that check the result and take it away again."""
+
+    number: int
+    name: str
+    steps: tuple[Step, ...]
+    verify: Path
+    rollback: Path
+
+    def apply(self, connection: Connection[Any], role: str | None) -> None:
+        """Run every step, each in its own transaction. Raises SqlError at the first that fails."""
+        for step in self.steps:
+            sqlfile.run(connection, step.path, role=role)
+
+
+def read(folder: Path) -> tuple[Phase, ...]:
+    """The phases of a migrations folder, in order.
+
+    Raises MigrationError for a file that has no place in the order: two steps or phases with one
+    number, a step in another phase's folder, a phase without verify.sql or rollback.sql, a stray file.
+    """
+    phases = sorted(_phases(folder), key=lambda phase: phase.number)
+    if not phases:
+        raise MigrationError(f"{folder} holds no phase: make a folder phase_1_…, with its steps in it.")
+    for one, two in pairwise(phases):
+        if one.number == two.number:
+            raise MigrationError(
+                f"two phases have the number {one.number}: {one.rollback.parent.name} and "
+                f"{two.rollback.parent.name}. Their order is not told: renumber one."
+            )
+    return tuple(phases)
+
+
+def _phases(folder: Path) -> Iterator[Phase]:
+    for path in sorted(folder.iterdir()):
+        if not path.is_dir() or path.name.startswith((".", "_")):
+            continue
+        match = PHASE.fullmatch(path.name)
+        if not match:
+            raise MigrationError(f"{path}: a phase's folder is named like phase_1_critical_tables.")
+        number = int(match["number"])
+        yield Phase(
+            number,
+            match["name"],
+            _steps(path, number),
+            _script(path, "verify.sql", "says whether the phase stands as it should"),
+            _script(path, "rollback.sql", "takes the phase away again"),
+        )
+
+
+def _script(folder: Path, name: str, purpose: str) -> Path:
+    path = folder / name
+    if not path.is_file():
+        raise MigrationError(f"{folder} has no {name}: write the script that {purpose}.")
+    return path
+
+
+def _steps(folder: Path, phase: int) -> tuple[Step, ...]:
+    steps: dict[tuple[int, ...], Step] = {}
+    for path in sorted(folder.glob("*.sql")):
+        if path.name in ("verify.sql", "rollback.sql"):
+            continue
+        match = STEP.fullmatch(path.name)
+        if not match:
+            raise MigrationError(f"{path}: a step is named like {phase}_1_message_threads.sql.")
+        number = tuple(map(int, match["number"].split("_")))
+        if number[0] != phase:
+            raise MigrationError(
+                f"{path}: step {match['number']} lies in the folder of phase {phase}: move or rename it."
+            )
+        if number in steps:
+            raise MigrationError(
+                f"two steps have the number {match['number']}: {steps[number].path.name} and {path.name}, "
+                f"in {folder}. Their order is not told: renumber one."
+            )
+        steps[number] = Step(number, match["name"], path)
+    if not steps:
+        raise MigrationError(f"{folder} holds no step: write {phase}_1_….sql.")
+    return tuple(steps[number] for number in sorted(steps))

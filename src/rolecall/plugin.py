@@ -1,0 +1,257 @@
+"""pytest's hooks and fixtures, thin: each hands over to a module below."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, cast
+
+import pytest
+
+from rolecall import database, server, settings
+from rolecall.coverage import Exercised
+from rolecall.database import Run, Scratch
+from rolecall.errors import RolecallError
+from rolecall.grid import Cell, Grid
+from rolecall.report import summary
+from rolecall.session import Session
+from rolecall.worker import Worker
+from rolecall.world import World
+
+
+class Hooks:
+    """What a conftest.py tells rolecall."""
+
+    @pytest.hookspec(firstresult=True)
+    def pytest_rolecall_world(self, seed: int) -> World | None:
+        """The personas and the example rows. Must give the same for the same seed in every process."""
+
+
+class Plugin:
+    """One process's part in a run: the first starts the server and builds, every other is told where."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.settings = settings.read(config)
+        self.exercised = Exercised()
+        self.started = time.monotonic()
+        self.worker: Worker | None = None
+        self._stack = ExitStack()
+        self._told = getattr(config, "workerinput", {}).get("rolecall")  # by xdist's controller
+        self._worlds: dict[int, World] = {}
+        self.run = Run(**self._told) if self._told else None
+        self.built: database.Built | None = None
+
+    @property
+    def world(self) -> World:
+        """The world of this run's seed, made once."""
+        seed = self.settings.world_seed
+        if seed not in self._worlds:
+            self._worlds[seed] = self.config.hook.pytest_rolecall_world(seed=seed) or World()
+        return self._worlds[seed]
+
+    @property
+    def here(self) -> Worker:
+        """This process's worker. Raises RolecallError in a project that rolecall was not set up for."""
+        if self.worker is None:
+            if self.run is None:
+                raise RolecallError("rolecall has nothing to build: set rolecall_baseline or rolecall_migrations.")
+            name = os.environ.get("PYTEST_XDIST_WORKER", "main")
+            self.worker = Worker(self.run, self.settings, self.world, name)
+            self._stack.callback(self.worker.close)
+        return self.worker
+
+    def launch(self) -> None:
+        """Start or find the server, and name the databases; they are not there yet."""
+        started = self._stack.enter_context(server.running(self.settings))
+        self.run = database.run_on(started)
+        if self.settings.pg_dsn:
+            self._stack.enter_context(database.keeping(self.run))
+
+    def build(self) -> None:
+        """Build the templates."""
+        assert self.run
+        self.built = database.build(self.run, self.settings, self.world)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self._stack.close()
+
+    # -- hooks
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Under xdist, start the server before the workers, who are told where it is."""
+        if self._distributes():
+            with _plainly():
+                self.launch()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker where the databases are; they are built while it starts and collects."""
+        if self.run:
+            node.workerinput["rolecall"] = self.run.as_json()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what a worker exercised."""
+        self.exercised.merge(getattr(node, "workeroutput", {}).get("rolecall", []))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Build before the first test: what is wrong with the SQL is one error, not one a test."""
+        if session.testsfailed or session.config.option.collectonly or self._told:
+            return
+        if not self._distributes():
+            if not any(_needs_database(item) for item in session.items):
+                return
+            with _plainly():
+                self.launch()
+        with _plainly():
+            self.build()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Hand over what was exercised."""
+        if self.worker:
+            self.exercised.merge(self.worker.exercised.as_json())
+        if self._told:
+            self.config.workeroutput["rolecall"] = self.exercised.as_json()  # type: ignore[attr-defined]
+
+    def pytest_report_header(self) -> str:
+        """Say which server will be used before it is."""
+        told = f"rolecall: {server.describe(self.settings)}; grants: {self.settings.grants}"
+        return f"{told}; seed {self.settings.world_seed}"
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what was exercised."""
+        if self.run and self.built:
+            summary.write(
+                terminalreporter,
+                self.run.server,
+                self.settings,
+                self.built,
+                self.exercised,
+                list(self.world.personas),
+                time.monotonic() - self.started,
+            )
+
+    def _distributes(self) -> bool:
+        """Whether this process only hands tests out."""
+        return bool(getattr(self.config.option, "tx", None)) and not self.config.option.collectonly and not self._told
+
+
+class CellItem(pytest.Item):
+    """A cell of a grid as a test."""
+
+    def __init__(self, *, grid: Grid, cell: Cell, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.grid, self.cell = grid, cell
+
+    def runtest(self) -> None:
+        """Compare what came of the cell with what is written."""
+        if wrong := plugin_of(self.config).here.judge(self.grid, self.cell):
+            raise CellError(wrong)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The explanation, without a traceback that would only show rolecall."""
+        if isinstance(excinfo.value, CellError | RolecallError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Any, int, str]:
+        """The line of the grid on which the cell is written."""
+        return self.path, self.cell.line - 1, self.name
+
+
+class CellError(AssertionError):
+    """A cell that is not as its grid says."""
+
+
+def plugin_of(config: pytest.Config) -> Plugin:
+    """This process's plugin."""
+    return cast(Plugin, config.pluginmanager.getplugin("rolecall-run"))
+
+
+def _needs_database(item: pytest.Item) -> bool:
+    return isinstance(item, CellItem) or bool(
+        {"db", "scratch", "module_scratch", "built"} & set(getattr(item, "fixturenames", ()))
+    )
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Show a RolecallError as one error, without a traceback."""
+    try:
+        yield
+    except RolecallError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+# ------------------------------------------------------------------ pytest's hooks
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options."""
+    settings.add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hook that a conftest.py implements."""
+    pluginmanager.add_hookspecs(Hooks)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Join in where the project has something to build."""
+    with _plainly():
+        plugin = Plugin(config)
+    if plugin.settings.in_use:
+        config.pluginmanager.register(plugin, "rolecall-run")
+        config.add_cleanup(plugin.close)
+
+
+def pytest_pycollect_makeitem(collector: pytest.Module, name: str, obj: object) -> list[CellItem] | None:
+    """Make every cell of a grid an item of the module that wrote it."""
+    if not isinstance(obj, Grid) or not isinstance(collector, pytest.Module) or obj.path != collector.path:
+        return None
+    try:
+        obj.complete(plugin_of(collector.config).world)
+    except RolecallError as error:
+        raise collector.CollectError(str(error)) from None
+    return [CellItem.from_parent(collector, name=f"{name}[{cell.id}]", grid=obj, cell=cell) for cell in obj.cells]
+
+
+# ------------------------------------------------------------------ fixtures
+
+
+@pytest.fixture
+def db(pytestconfig: pytest.Config) -> Iterator[Session]:
+    """A session on this worker's database: one transaction, undone after the test."""
+    with plugin_of(pytestconfig).here.session() as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def world(pytestconfig: pytest.Config) -> World:
+    """The personas and the named example rows."""
+    return plugin_of(pytestconfig).world
+
+
+@pytest.fixture(scope="session")
+def built(pytestconfig: pytest.Config) -> database.Built:
+    """What the migrations added to the catalog."""
+    return plugin_of(pytestconfig).here.built
+
+
+def _scratches(pytestconfig: pytest.Config) -> Iterator[Callable[..., Scratch]]:
+    """A function that makes databases of the asker's own: ``scratch()`` at the baseline,
+    ``scratch(migrated=True)`` with all phases and the world. They are dropped with the fixture."""
+    with ExitStack() as stack:
+        here = plugin_of(pytestconfig).here
+        yield lambda migrated=False: stack.enter_context(here.scratch(migrated))
+
+
+scratch = pytest.fixture(_scratches, name="scratch")
+module_scratch = pytest.fixture(_scratches, name="module_scratch", scope="module")

@@ -1,0 +1,151 @@
+"""Probing: many statements, each as its own persona and each undone, in one round trip.
+
+A loop on the server does what :class:`rolecall.session.Session` does from the client, a
+subtransaction a check. It lives in ``pg_temp``, so that nothing is left in the database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from psycopg import Connection
+
+from rolecall.session import Method, Persona
+
+REFUSED = "42501"
+
+# `target` is opened by the superuser, before the persona signs in: UPDATE and DELETE … WHERE CURRENT OF
+# then reach exactly that row and read no column, so that the SELECT policy cannot hide it from them.
+PROBE = """
+CREATE OR REPLACE FUNCTION pg_temp.rolecall_probe(checks jsonb)
+RETURNS TABLE (affected bigint, touched boolean, refusal text, message text, broken text)
+LANGUAGE plpgsql AS $probe$
+DECLARE
+  item jsonb;
+  command text;
+  target refcursor;
+  before_it tid;
+  after_it tid;
+BEGIN
+  FOR item IN SELECT jsonb_array_elements(checks) LOOP
+    affected := 0; touched := false; refusal := NULL; message := NULL; broken := NULL;
+    target := NULL; before_it := NULL;
+    BEGIN
+      FOR command IN SELECT jsonb_array_elements_text(item -> 'before') LOOP
+        EXECUTE command;
+      END LOOP;
+      IF item ->> 'locate' IS NOT NULL THEN
+        OPEN target FOR EXECUTE item ->> 'locate' || ' FOR UPDATE';
+        FETCH target INTO before_it;
+        IF before_it IS NULL THEN
+          RAISE EXCEPTION 'the row to act on is not there: %', item ->> 'locate';
+        END IF;
+      END IF;
+      IF item ->> 'method' = 'GET' THEN
+        PERFORM set_config('transaction_read_only', 'on', true);
+      END IF;
+      PERFORM set_config(setting ->> 0, setting ->> 1, true) FROM jsonb_array_elements(item -> 'settings') setting;
+      BEGIN
+        EXECUTE item ->> 'statement'
+          || CASE WHEN (item ->> 'blind')::boolean THEN ' WHERE CURRENT OF ' || quote_ident(target::text) ELSE '' END;
+        GET DIAGNOSTICS affected = ROW_COUNT;
+      EXCEPTION WHEN OTHERS THEN
+        refusal := SQLSTATE; message := SQLERRM;
+      END;
+      PERFORM set_config('role', 'none', true);
+      IF item ->> 'locate' IS NOT NULL THEN
+        EXECUTE item ->> 'locate' INTO after_it;
+        touched := before_it IS DISTINCT FROM after_it;
+      END IF;
+      RAISE EXCEPTION USING ERRCODE = 'RC000';
+    EXCEPTION
+      WHEN SQLSTATE 'RC000' THEN NULL;
+      WHEN OTHERS THEN broken := SQLSTATE || ' ' || SQLERRM;
+    END;
+    RETURN NEXT;
+  END LOOP;
+END
+$probe$;
+"""
+
+Verdict = Literal["yes", "-", "!"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One statement to try as one persona.
+
+    ``before`` runs first, as the superuser. ``locate`` selects the ctid of the row that a write aims
+    at; with ``blind`` the write is aimed by it, and reads no column itself.
+    """
+
+    persona: Persona
+    method: Method
+    statement: str
+    table: str
+    before: tuple[str, ...] = ()
+    locate: str | None = None
+    blind: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "settings": self.persona.settings(self.method),
+            "method": self.method,
+            "statement": self.statement,
+            "before": self.before,
+            "locate": self.locate,
+            "blind": self.blind,
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check did: rows that the server counted, whether the row it aimed at changed, or the error.
+
+    ``broken`` is an error of the check itself, before the persona came to act.
+    """
+
+    affected: int
+    touched: bool
+    sqlstate: str | None
+    message: str | None
+    broken: str | None
+
+    def verdict(self, table: str) -> Verdict | None:
+        """``yes``, ``-`` or ``!``; None where the statement failed for a reason that is no refusal.
+
+        A soft delete counts no row and yet touches it, so the row itself is asked too.
+        """
+        if self.broken:
+            return None
+        if self.sqlstate is None:
+            return "yes" if self.affected or self.touched else "-"
+        return "!" if self.sqlstate == REFUSED and not self._about_something_else(table) else None
+
+    def _about_something_else(self, table: str) -> bool:
+        """Whether a privilege is missing on another object, say a table that a policy reads."""
+        words = (self.message or "").split()
+        return words[:3] == ["permission", "denied", "for"] and words[-1] not in table.split(".")
+
+    def __str__(self) -> str:
+        if self.broken:
+            return f"the check itself failed: {self.broken}"
+        if self.sqlstate:
+            return f"{self.sqlstate} {self.message}"
+        if self.touched and not self.affected:
+            return "the row was changed, though no row was counted"
+        return {0: "no row", 1: "1 row"}.get(self.affected, f"{self.affected} rows")
+
+
+def probe(connection: Connection[Any], checks: Sequence[Check]) -> list[Outcome]:
+    """Try every check, in order, in one round trip; nothing that they do is kept.
+
+    ``connection`` must be a superuser's; the probe function is made in its ``pg_temp`` if need be.
+    """
+    connection.execute(PROBE)
+    payload = json.dumps([check.as_json() for check in checks])
+    cursor = connection.execute("SELECT * FROM pg_temp.rolecall_probe(%s)", [payload])
+    return [Outcome(*row) for row in cursor]

@@ -1,0 +1,37 @@
+"""The terminal's last section: what was exercised, counted from the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+
+from rolecall.coverage import Exercised, tally
+from rolecall.database import Built
+from rolecall.settings import Settings
+
+NAMED = 3  # of those left out, before "and n more"
+
+
+def write(
+    reporter: pytest.TerminalReporter,
+    server: str,
+    settings: Settings,
+    built: Built,
+    exercised: Exercised,
+    personas: Collection[str],
+    seconds: float,
+) -> None:
+    """Write the section."""
+    reporter.section("rolecall", sep="-")
+    reporter.line(f"{server} · grants {settings.grants} · {seconds:.1f} s")
+    for count in tally(built, exercised, personas):
+        complete = not count.missing
+        reporter.write(f"  {count.what:21}")
+        reporter.write(f"{count.done:4} of {count.total}", green=complete, yellow=not complete)
+        reporter.line("" if complete else f"   without {_names(count.missing)}")
+
+
+def _names(missing: list[str]) -> str:
+    rest = len(missing) - NAMED
+    return ", ".join(missing[:NAMED]) + (f" and {rest} more" if rest > 0 else "")

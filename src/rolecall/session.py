@@ -1,0 +1,180 @@
+"""Personas, and acting as one exactly as PostgREST does: transaction-local role, then the claims.
+
+Source: PostgREST's documentation, "Transactions": the settings that it makes before each request.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import psycopg
+from psycopg import Connection, Cursor, sql
+
+from rolecall.errors import RolecallError
+
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True)
+class Persona:
+    """Someone who may knock: a database role and the claims of the token that it would carry.
+
+    ``setup`` is SQL that a superuser runs before the persona acts on ``{schema}`` and ``{table}``
+    (qualified); it is undone afterwards. It says what is special here, e.g. a grant made by mistake.
+    """
+
+    name: str
+    role: str
+    claims: Mapping[str, Any] = field(hash=False)
+    setup: str = ""
+
+    def settings(self, method: Method) -> list[tuple[str, str]]:
+        """What PostgREST sets, in its order, for a request with this token."""
+        return [
+            ("role", self.role),
+            ("request.jwt.claims", json.dumps(dict(self.claims))),
+            ("request.method", method),
+            ("request.path", "/"),
+            ("request.headers", "{}"),
+        ]
+
+    def prepare(self, table: str) -> str:
+        """``setup`` with the table's name filled in; empty if there is none."""
+        schema, name = table.split(".")
+        return sql.SQL(self.setup).format(schema=sql.Identifier(schema), table=sql.Identifier(schema, name)).as_string()
+
+
+# What stands in a session between two requests: the settings are '' there, not NULL.
+NOBODY = [("role", "none"), *((name, "") for name, _ in Persona("", "", {}).settings("GET")[1:])]
+
+
+class Witness(Protocol):
+    """Who wants to know what a session did."""
+
+    def statement(self, text: str, persona: str | None) -> None: ...
+    def add(self, *fact: str) -> None: ...
+
+
+class Session:
+    """One transaction on a worker's database: everything that a test does with it is undone.
+
+    It starts as the superuser, past all policies; :meth:`acting_as` and :meth:`reading_as` sign in.
+    ``witness`` is told what was run, by whom, and what was refused.
+    """
+
+    def __init__(
+        self,
+        connection: Connection[Any],
+        personas: Mapping[str, Persona],
+        witness: Witness | None = None,
+    ) -> None:
+        self.connection = connection
+        self.personas = personas
+        self.persona: Persona | None = None
+        self._witness = witness
+
+    def execute(self, statement: str | sql.Composable, params: Any = None) -> Cursor[Any]:
+        """Run a statement as whoever is signed in; the cursor has the rows and ``rowcount``.
+
+        Raises psycopg's error, after which only a block of :meth:`raises` can go on.
+        """
+        text = statement if isinstance(statement, str) else statement.as_string()
+        if self._witness:
+            self._witness.statement(text, self.persona.name if self.persona else None)
+        return self.connection.execute(text.encode(), params)
+
+    def rows(self, statement: str | sql.Composable, params: Any = None) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        return self.execute(statement, params).fetchall()
+
+    def row(self, statement: str | sql.Composable, params: Any = None) -> tuple[Any, ...]:
+        """The only row of a query. Raises AssertionError if there are none or several."""
+        rows = self.rows(statement, params)
+        if len(rows) != 1:
+            raise AssertionError(f"one row expected, {len(rows)} came: {statement}")
+        return rows[0]
+
+    def value(self, statement: str | sql.Composable, params: Any = None) -> Any:
+        """The only value of a query's only row."""
+        (value,) = self.row(statement, params)
+        return value
+
+    @contextmanager
+    def acting_as(self, name: str, *, on: str | None = None, method: Method = "POST") -> Iterator[Persona]:
+        """Sign in as a persona for the block; what it writes stays for the rest of the test.
+
+        ``on`` names the table ("schema.name") for which the persona's ``setup`` is done.
+        """
+        persona, before = self._persona(name), self.persona
+        if on and persona.setup:
+            self.connection.execute(persona.prepare(on).encode())
+        self._switch(persona, persona.settings(method))
+        try:
+            yield persona
+        finally:
+            # In a transaction that failed nothing can be switched; its rollback does it.
+            if self.connection.info.transaction_status != psycopg.pq.TransactionStatus.INERROR:
+                self._switch(before, before.settings(method) if before else NOBODY)
+            else:
+                self.persona = before
+
+    @contextmanager
+    def reading_as(self, name: str) -> Iterator[Persona]:
+        """Sign in for the block as for a GET: the transaction is READ ONLY, and undone at the end."""
+        with self.connection.transaction(force_rollback=True), self.acting_as(name, method="GET") as persona:
+            self.connection.execute("SELECT set_config('transaction_read_only', 'on', true)")
+            yield persona
+
+    @contextmanager
+    def raises(
+        self, sqlstate: str, *, constraint: str | None = None, column: str | None = None, message: str | None = None
+    ) -> Iterator[None]:
+        """The block must be refused by the server with this SQLSTATE; what it did is undone.
+
+        ``constraint`` and ``column`` are the exact names that the server must report, ``message`` is a
+        part of its text.
+        Raises AssertionError if nothing was refused, or if it was for another reason.
+        """
+        before = self.persona
+        try:
+            with self.connection.transaction():
+                yield
+        except psycopg.Error as error:
+            self.persona = before
+            said = error.diag
+            wanted = _reason(sqlstate, constraint, column, message)
+            got = _reason(error.sqlstate, said.constraint_name, said.column_name, said.message_primary)
+            if not (
+                error.sqlstate == sqlstate
+                and constraint in (None, said.constraint_name)
+                and column in (None, said.column_name)
+                and (message or "") in (said.message_primary or "")
+            ):
+                raise AssertionError(f"refused for another reason\n  expected: {wanted}\n  got:      {got}") from error
+            if self._witness and (constraint or column):
+                self._witness.add("refused", f"{said.schema_name}.{said.table_name}", constraint or column or "")
+        else:
+            raise AssertionError(f"nothing was refused; expected: {_reason(sqlstate, constraint, column, message)}")
+
+    def _persona(self, name: str) -> Persona:
+        try:
+            return self.personas[name]
+        except KeyError:
+            raise RolecallError(f"no persona is named {name!r}; there are: {', '.join(self.personas)}.") from None
+
+    def _switch(self, persona: Persona | None, settings: list[tuple[str, str]]) -> None:
+        calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
+        self.connection.execute(f"SELECT {calls}".encode(), [text for setting in settings for text in setting])
+        self.persona = persona
+
+
+def _reason(sqlstate: str | None, constraint: str | None, column: str | None, message: str | None) -> str:
+    parts = [sqlstate or "no SQLSTATE"]
+    parts += [f"constraint {constraint}"] if constraint else []
+    parts += [f"column {column}"] if column else []
+    parts += [f'"{message}"'] if message else []
+    return ", ".join(parts)

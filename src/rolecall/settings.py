@@ -1,0 +1,148 @@
+"""Every option once: command line, environment and ini file, read into one frozen dataclass.
+
+The command line wins over the environment (``ROLECALL_PG_DSN`` for ``--pg-dsn``), and that over the
+ini file (``rolecall_pg_dsn``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rolecall.errors import RolecallError
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting: its name, what it is for, and how its text becomes a value."""
+
+    name: str
+    help: str
+    default: str = ""
+    metavar: str = "VALUE"
+    choices: tuple[str, ...] = ()
+    flag: bool = True  # also an option of the command line, not of the ini file and environment alone
+
+    @property
+    def ini(self) -> str:
+        return "rolecall_" + self.name
+
+    @property
+    def variable(self) -> str:
+        return "ROLECALL_" + self.name.upper()
+
+    @property
+    def argument(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+OPTIONS = (
+    Option("pg", "embedded PostgreSQL to start: 16 or 18", "18", "VERSION", ("16", "18")),
+    Option("pg_bin", "start the PostgreSQL (15 or newer) whose initdb and postgres lie in DIR", "", "DIR"),
+    Option("pg_dsn", "use a running server; databases are made there and dropped, nothing else is touched", "", "URL"),
+    Option(
+        "grants",
+        "default privileges under which the migrations run",
+        "strict",
+        "REGIME",
+        ("strict", "permissive"),
+    ),
+    Option("baseline", "SQL of what stood there before the migrations, e.g. your own schema dump", "", "FILE"),
+    Option("world_seed", "seed of the example data", "1", "N"),
+    Option("platform", "SQL of the platform under the baseline, run by the superuser", flag=False),
+    Option("requires", "SQL that fails unless the baseline has what the migrations need", flag=False),
+    Option("migrations", "folder with a folder for each phase", flag=False),
+    Option("migration_role", "role that runs the migrations: the first that is no superuser", flag=False),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for. Paths are absolute; ``None`` means not given."""
+
+    pg: int
+    pg_bin: Path | None
+    pg_dsn: str | None
+    grants: str
+    platform: Path | None
+    baseline: Path | None
+    requires: Path | None
+    migrations: Path | None
+    migration_roles: tuple[str, ...]
+    world_seed: int
+
+    @property
+    def in_use(self) -> bool:
+        """Whether this project has anything for rolecall to build."""
+        return any((self.platform, self.baseline, self.migrations))
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare every option to pytest: ``--name`` and ini ``rolecall_name``."""
+    group = parser.getgroup("rolecall", "rolecall: access tests against a throwaway Postgres")
+    for option in OPTIONS:
+        told = f"{option.help} (default: {option.default})" if option.default else option.help
+        parser.addini(option.ini, told, default=None)
+        if option.flag:
+            group.addoption(option.argument, dest=option.ini, metavar=option.metavar, default=None, help=told)
+
+
+def read(config: pytest.Config) -> Settings:
+    """Read the settings of this run.
+
+    Raises RolecallError for a value that is not one of the choices, for a file that is not there, and
+    for options that exclude each other.
+    """
+    texts = {option.name: _text(config, option) for option in OPTIONS}
+    if texts["pg_bin"] and texts["pg_dsn"]:
+        raise RolecallError("--pg-bin starts a server and --pg-dsn uses a running one: give one of the two.")
+    return Settings(
+        pg=int(texts["pg"]),
+        pg_bin=_path(config, texts, "pg_bin", Path.is_dir),
+        pg_dsn=texts["pg_dsn"] or None,
+        grants=texts["grants"],
+        platform=_path(config, texts, "platform", Path.is_file),
+        baseline=_path(config, texts, "baseline", Path.is_file),
+        requires=_path(config, texts, "requires", Path.is_file),
+        migrations=_path(config, texts, "migrations", Path.is_dir),
+        migration_roles=tuple(texts["migration_role"].split()),
+        world_seed=_number(texts["world_seed"]),
+    )
+
+
+def _text(config: pytest.Config, option: Option) -> str:
+    given: Any = config.getoption(option.ini, default=None) if option.flag else None
+    where = option.argument
+    if given is None and option.variable in os.environ:
+        given, where = os.environ[option.variable], option.variable
+    if given is None:
+        given, where = config.getini(option.ini), option.ini
+    text = option.default if given is None else str(given).strip()
+    if option.choices and text not in option.choices:
+        raise RolecallError(f"{where} is {text!r}: choose one of {', '.join(option.choices)}.")
+    return text
+
+
+def _path(config: pytest.Config, texts: dict[str, str], name: str, exists: Callable[[Path], bool]) -> Path | None:
+    if not texts[name]:
+        return None
+    option = next(option for option in OPTIONS if option.name == name)
+    on_command_line = option.flag and config.getoption(option.ini, default=None) is not None
+    base = config.invocation_params.dir if on_command_line else config.rootpath
+    path = (base / Path(texts[name]).expanduser()).resolve()
+    if not exists(path):
+        said = option.argument if on_command_line else option.ini
+        raise RolecallError(f"{said} names {path}, which is not there.")
+    return path
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise RolecallError(f"--world-seed is {text!r}: give a whole number.") from None

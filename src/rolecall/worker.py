@@ -1,0 +1,97 @@
+"""What one process of a run holds: its clone of the template, one connection, and the grids' outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from typing import Any
+
+from psycopg import Connection
+
+from rolecall import database, migrations
+from rolecall.coverage import Exercised
+from rolecall.database import Built, Run, Scratch
+from rolecall.explain import explain
+from rolecall.grid import Cell, Grid, verdict
+from rolecall.probe import Check, Outcome, probe
+from rolecall.session import Session
+from rolecall.settings import Settings
+from rolecall.world import World
+
+
+class Worker:
+    """Everything that tests ask for, made when the first of them does.
+
+    ``name`` tells this process from the others of the run.
+    """
+
+    def __init__(self, run: Run, settings: Settings, world: World, name: str) -> None:
+        self.run, self.settings, self.world, self.name = run, settings, world, name
+        self.exercised = Exercised()
+        self._stack = ExitStack()
+        self._scratches = 0
+        self._outcomes: dict[int, dict[Cell, list[tuple[Check, Outcome]]]] = {}
+
+    @cached_property
+    def built(self) -> Built:
+        """What stands in the templates; waits for them."""
+        built = database.built(self.run)
+        self.exercised.watch_for(built.of_kind("function", "view"))
+        return built
+
+    @cached_property
+    def phases(self) -> dict[int, migrations.Phase]:
+        """The phases on disk, by number."""
+        folder = self.settings.migrations
+        return {phase.number: phase for phase in migrations.read(folder)} if folder else {}
+
+    @cached_property
+    def connection(self) -> Connection[Any]:
+        """The superuser's connection to this process's clone."""
+        assert self.built  # the template is there
+        name = self._stack.enter_context(self.run.clone(self.run.template, self.name))
+        return self._stack.enter_context(self.run.connect(name))
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session whose whole work is undone at the end of the block."""
+        with self.connection.transaction(force_rollback=True):
+            yield Session(self.connection, self.world.personas, self.exercised)
+
+    @contextmanager
+    def scratch(self, migrated: bool) -> Iterator[Scratch]:
+        """A database of its own: as the baseline left it, or with all phases and the world."""
+        self._scratches += 1
+        template, role = (self.run.template if migrated else self.run.baseline), self.built.role
+        with self.run.clone(template, f"{self.name}_{self._scratches}") as name:
+            scratch = Scratch(self.run, name, self.phases, role, self.exercised)
+            try:
+                yield scratch
+            finally:
+                scratch.close()
+
+    def outcomes(self, grid: Grid) -> dict[Cell, list[tuple[Check, Outcome]]]:
+        """What came of every cell of a grid: all of them are tried at the first question."""
+        if id(grid) not in self._outcomes:
+            checks = [(cell, check) for cell in grid.cells for check in grid.checks(cell, self.world)]
+            with self.connection.transaction(force_rollback=True):
+                outcomes = probe(self.connection, [check for _, check in checks])
+            tried: dict[Cell, list[tuple[Check, Outcome]]] = {cell: [] for cell in grid.cells}
+            for (cell, check), outcome in zip(checks, outcomes, strict=True):
+                tried[cell].append((check, outcome))
+            self._outcomes[id(grid)] = tried
+        return self._outcomes[id(grid)]
+
+    def judge(self, grid: Grid, cell: Cell) -> str | None:
+        """None if the cell is as the grid says; otherwise why not, in words."""
+        tried = self.outcomes(grid)[cell]
+        command = cell.command if cell.command in ("select", "insert", "delete") else "update"
+        self.exercised.add("cell", grid.table, command, cell.persona)
+        if verdict(grid.table, [outcome for _, outcome in tried]) == cell.expected:
+            return None
+        return explain(self.connection, grid, cell, self.world, tried)
+
+    def close(self) -> None:
+        """Close the connection; the databases go with the run."""
+        self._stack.close()

@@ -1,0 +1,107 @@
+"""What was booked: read by the customer and the salon, written by its staff, deleted by no client."""
+
+from rolecall import Session, World, grid
+
+test_grid = grid(
+    "scheduling.appointment_services",
+    """
+                                      select   insert   update   delete   move in the salon   move to another salon
+    customer at the salon
+      customer                        yes      !        -        !        -                   -
+      staff                           yes      yes      yes      !        yes                 !
+      owner                           yes      !        -        !        -                   -
+      other_customer, other_staff, other_owner,
+      former_staff, owner_on_staff,
+      staff_customer                  -        !        -        !        -                   -
+      no_subject                      -        !        -        !        -                   -
+      granted_anon                    -        !        -        -        -                   -
+      anon                            !        !        !        !        !                   !
+      service                         yes      yes      yes      yes      yes                 yes
+
+    other customer at the salon
+      other_customer                  yes      !        -        !        -                   -
+      staff                           yes      yes      yes      !        yes                 !
+      owner                           yes      !        -        !        -                   -
+      customer, other_staff, other_owner,
+      former_staff, owner_on_staff,
+      staff_customer                  -        !        -        !        -                   -
+      no_subject                      -        !        -        !        -                   -
+      granted_anon                    -        !        -        -        -                   -
+      anon                            !        !        !        !        !                   !
+      service                         yes      yes      yes      yes      yes                 yes
+
+    # Somebody who works at another salon, and is a customer here.
+    staff customer at the salon
+      staff_customer                  yes      !        -        !        -                   -
+      staff                           yes      yes      yes      !        yes                 !
+      owner                           yes      !        -        !        -                   -
+      customer, other_customer, other_staff, other_owner,
+      former_staff, owner_on_staff    -        !        -        !        -                   -
+      no_subject                      -        !        -        !        -                   -
+      granted_anon                    -        !        -        -        -                   -
+      anon                            !        !        !        !        !                   !
+      service                         yes      yes      yes      yes      yes                 yes
+
+    customer at the other salon
+      customer                        yes      !        -        !        -                   -
+      other_staff, staff_customer     yes      yes      yes      !        !                   yes
+      other_owner                     yes      !        -        !        -                   -
+      other_customer, staff, owner,
+      former_staff, owner_on_staff    -        !        -        !        -                   -
+      no_subject                      -        !        -        !        -                   -
+      granted_anon                    -        !        -        -        -                   -
+      anon                            !        !        !        !        !                   !
+      service                         yes      yes      yes      yes      yes                 yes
+
+    # An owner is no staff (the plan's words), unless on the staff as well.
+    customer at the solo salon
+      customer                        yes      !        -        !        -                   -
+      owner_on_staff                  yes      yes      yes      !        !                   !
+      other_customer, staff, other_staff, owner, other_owner,
+      former_staff, staff_customer    -        !        -        !        -                   -
+      no_subject                      -        !        -        !        -                   -
+      granted_anon                    -        !        -        -        -                   -
+      anon                            !        !        !        !        !                   !
+      service                         yes      yes      yes      yes      yes                 yes
+    """,
+    update="service_name = 'changed'",
+    moves={
+        "move in the salon": "appointment_id = {same_salon_appointment}",
+        "move to another salon": "appointment_id = {other_salon_appointment}",
+    },
+)
+
+
+def test_a_former_member_of_the_staff_loses_access_at_once(db: Session, world: World) -> None:
+    ours = world.row("scheduling.appointment_services", "customer at the salon")["id"]
+    query = "SELECT count(*) FROM scheduling.appointment_services WHERE id = %s"
+    with db.acting_as("staff"):
+        assert db.value(query, [ours]) == 1
+    staff = world.row("organization.staff_profiles", "staff")["id"]
+    db.execute("DELETE FROM organization.staff_profiles WHERE id = %s", [staff])
+    with db.acting_as("staff"):
+        assert db.value(query, [ours]) == 0
+        changed = db.execute("UPDATE scheduling.appointment_services SET service_name = 'mine'")
+        assert changed.rowcount == 0
+
+
+def test_the_service_outlives_the_member_of_the_staff(db: Session, world: World) -> None:
+    staff = world.row("organization.staff_profiles", "staff")["id"]
+    ours = world.row("scheduling.appointment_services", "customer at the salon")["id"]
+    db.execute("DELETE FROM organization.staff_profiles WHERE id = %s", [staff])
+    assert db.value("SELECT staff_id FROM scheduling.appointment_services WHERE id = %s", [ours]) is None
+
+
+def test_staff_of_two_salons_cannot_move_a_service_between_them(db: Session, world: World) -> None:
+    both = world.personas["staff"].claims["sub"]
+    elsewhere = world.row("organization.salons", "other_salon")["id"]
+    db.execute("INSERT INTO organization.staff_profiles (salon_id, user_id) VALUES (%s, %s)", [elsewhere, both])
+    ours = world.row("scheduling.appointment_services", "customer at the salon")["id"]
+    theirs = world.row("scheduling.appointments", "customer at the other salon")["id"]
+    move = "UPDATE scheduling.appointment_services SET appointment_id = %s WHERE id = %s"
+    with db.acting_as("staff"):
+        assert db.execute(
+            "UPDATE scheduling.appointment_services SET service_name = 'x' WHERE id = %s", [ours]
+        ).rowcount
+        with db.raises("42501", message="salon"):
+            db.execute(move, [theirs, ours])

@@ -1,0 +1,66 @@
+"""The audit trail: read by everyone signed in, written in one's own name, changed by nobody."""
+
+from rolecall import Session, World, grid
+
+TABLE = "audit.audit_logs"
+
+test_grid = grid(
+    TABLE,
+    """
+                                      select   insert   update   delete   blame another
+    owner's entry
+      owner                           yes      yes      !        !        !
+      customer, other_customer, staff, other_staff, other_owner,
+      former_staff, owner_on_staff,
+      staff_customer                  yes      !        !        !        !
+      no_subject                      -        !        !        !        !
+      granted_anon                    -        !        -        -        -
+      anon                            !        !        !        !        !
+      service                         yes      yes      !        !        !
+
+    customer's entry
+      customer                        yes      yes      !        !        !
+      other_customer, staff, other_staff, owner, other_owner,
+      former_staff, owner_on_staff,
+      staff_customer                  yes      !        !        !        !
+      no_subject                      -        !        !        !        !
+      granted_anon                    -        !        -        -        -
+      anon                            !        !        !        !        !
+      service                         yes      yes      !        !        !
+
+    nobody's entry
+      customer, other_customer, staff, other_staff, owner, other_owner,
+      former_staff, owner_on_staff,
+      staff_customer                  yes      !        !        !        !
+      no_subject                      -        !        !        !        !
+      granted_anon                    -        !        -        -        -
+      anon                            !        !        !        !        !
+      service                         yes      yes      !        !        !
+    """,
+    update="reason = 'changed'",
+    moves={"blame another": "actor_id = {other_customer}"},
+)
+
+
+def test_entries_outlive_the_profile_of_their_actor(db: Session, world: World) -> None:
+    ours, actor = world.row(TABLE, "customer's entry")["id"], world.personas["customer"].claims["sub"]
+    count = db.value(f"SELECT count(*) FROM {TABLE}")
+    db.execute("DELETE FROM identity.profiles WHERE id = %s", [actor])
+    assert db.value(f"SELECT actor_id FROM {TABLE} WHERE id = %s", [ours]) is None
+    assert db.value(f"SELECT count(*) FROM {TABLE}") == count
+    with db.acting_as("owner"):
+        assert db.value(f"SELECT count(*) FROM {TABLE} WHERE id = %s", [ours]) == 1
+
+
+def test_nobody_empties_the_trail(db: Session, world: World) -> None:
+    for persona in world.personas:
+        with db.acting_as(persona), db.raises("42501", message="permission denied for"):
+            db.execute(f"TRUNCATE {TABLE}")
+
+
+def test_an_entry_without_an_actor_is_the_service_s_alone(db: Session) -> None:
+    entry = f"INSERT INTO {TABLE} (entity_type, action, actor_id) VALUES ('salon', 'update', NULL)"
+    with db.acting_as("customer"), db.raises("42501", message="row-level security"):
+        db.execute(entry)
+    with db.acting_as("service"):
+        assert db.execute(entry).rowcount == 1

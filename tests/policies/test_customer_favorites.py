@@ -1,0 +1,37 @@
+"""Favourites are the customer's own: nobody else reads, keeps or gives them up."""
+
+from rolecall import grid
+
+test_grid = grid(
+    "engagement.customer_favorites",
+    """
+                                    select   insert   update   delete   give to another
+    customer's favourite
+      customer                      yes      yes      yes      yes      !
+      other_customer, staff, other_staff, owner, other_owner,
+      former_staff, owner_on_staff, staff_customer,
+      no_subject, granted_anon      -        !        -        -        -
+      anon                          !        !        !        !        !
+      service                       yes      yes      yes      yes      yes
+
+    other customer's favourite
+      customer                      -        !        -        -        -
+      other_customer                yes      yes      yes      yes      yes
+      staff, other_staff, owner, other_owner,
+      former_staff, owner_on_staff, staff_customer,
+      no_subject, granted_anon      -        !        -        -        -
+      anon                          !        !        !        !        !
+      service                       yes      yes      yes      yes      yes
+
+    # What was taken off the list is still the customer's own.
+    customer's former favourite
+      customer                      yes      yes      yes      yes      !
+      other_customer, staff, other_staff, owner, other_owner,
+      former_staff, owner_on_staff, staff_customer,
+      no_subject, granted_anon      -        !        -        -        -
+      anon                          !        !        !        !        !
+      service                       yes      yes      yes      yes      yes
+    """,
+    update="notes = 'changed'",
+    moves={"give to another": "customer_id = {other_customer}, is_favorite = false"},
+)

@@ -1,0 +1,139 @@
+"""Threads belong to their two participants, and to nobody once deleted."""
+
+import pytest
+
+from rolecall import Session, World, grid
+
+TABLE = "communication.message_threads"
+
+test_grid = grid(
+    TABLE,
+    """
+                                      select   insert   update   delete   forge sender   forge recipient   mark deleted
+    customer to staff
+      customer                        yes      yes      yes      yes      !              !                 !
+      staff                           yes      !        yes      yes      !              !                 !
+      other_customer, other_staff, owner, other_owner,
+      former_staff, owner_on_staff, staff_customer,
+      no_subject, granted_anon        -        !        -        -        -              -                 -
+      anon                            !        !        !        !        !              !                 !
+      service                         yes      yes      yes      yes      yes            yes               yes
+
+    owner to customer
+      owner                           yes      yes      yes      yes      !              !                 !
+      customer                        yes      !        yes      yes      !              !                 !
+      other_customer, staff, other_staff, other_owner,
+      former_staff, owner_on_staff, staff_customer,
+      no_subject, granted_anon        -        !        -        -        -              -                 -
+      anon                            !        !        !        !        !              !                 !
+      service                         yes      yes      yes      yes      yes            yes               yes
+
+    strangers to customer and staff
+      other_owner                     yes      yes      yes      yes      !              !                 !
+      other_customer                  yes      !        yes      yes      !              !                 !
+      customer, staff, other_staff, owner,
+      former_staff, owner_on_staff, staff_customer,
+      no_subject, granted_anon        -        !        -        -        -              -                 -
+      anon                            !        !        !        !        !              !                 !
+      service                         yes      yes      yes      yes      yes            yes               yes
+
+    # Gone for both: neither read nor changed nor brought back. Only the policy of inserts does not ask.
+    deleted by customer or staff
+      customer                        -        yes      -        -        -              -                 -
+      staff, other_customer, other_staff, owner, other_owner,
+      former_staff, owner_on_staff, staff_customer,
+      no_subject, granted_anon        -        !        -        -        -              -                 -
+      anon                            !        !        !        !        !              !                 !
+      service                         yes      yes      yes      yes      yes            yes               yes
+
+    # is_deleted may be NULL (F43), which is as good as deleted.
+    neither deleted nor not
+      customer                        -        yes      -        -        -              -                 -
+      staff, other_customer, other_staff, owner, other_owner,
+      former_staff, owner_on_staff, staff_customer,
+      no_subject, granted_anon        -        !        -        -        -              -                 -
+      anon                            !        !        !        !        !              !                 !
+      service                         yes      yes      yes      yes      yes            yes               yes
+    """,
+    update="subject = 'changed'",
+    moves={
+        "forge sender": "created_by_id = {former_staff}",
+        "forge recipient": "recipient_id = {former_staff}",
+        "mark deleted": "is_deleted = true",
+    },
+)
+
+COUNT = f"SELECT count(*) FROM {TABLE} WHERE id = %s"
+
+
+def thread(world: World, name: str) -> str:
+    return str(world.row(TABLE, name)["id"])
+
+
+@pytest.mark.parametrize("participant", ["customer", "staff"])
+def test_deleting_hides_the_thread_from_both_and_keeps_the_row(db: Session, world: World, participant: str) -> None:
+    ours = thread(world, "customer to staff")
+    with db.acting_as(participant):
+        db.execute(f"DELETE FROM {TABLE} WHERE id = %s", [ours])
+    for person in ("customer", "staff"):
+        with db.acting_as(person):
+            assert db.value(COUNT, [ours]) == 0
+    deleted, updated, now = db.row(f"SELECT is_deleted, updated_at, now() FROM {TABLE} WHERE id = %s", [ours])
+    assert (deleted, updated) == (True, now)
+
+
+def test_deleting_touches_no_other_thread(db: Session, world: World) -> None:
+    before = dict(db.rows(f"SELECT id::text, is_deleted FROM {TABLE}"))
+    ours = thread(world, "customer to staff")
+    with db.acting_as("customer"):
+        db.execute(f"DELETE FROM {TABLE} WHERE id = %s", [ours])
+    assert dict(db.rows(f"SELECT id::text, is_deleted FROM {TABLE}")) == {**before, ours: True}
+
+
+@pytest.mark.parametrize("opener", ["customer", "staff"])
+def test_a_deleted_thread_frees_the_pair(db: Session, world: World, opener: str) -> None:
+    pair = {name: world.personas[name].claims["sub"] for name in ("customer", "staff")}
+    recipient = next(key for name, key in pair.items() if name != opener)
+    again = f"INSERT INTO {TABLE} (created_by_id, recipient_id) VALUES (%s, %s)"
+    with db.acting_as(opener):
+        with db.raises("23505", constraint="idx_message_threads_unique_active"):
+            db.execute(again, [pair[opener], recipient])
+        db.execute(f"DELETE FROM {TABLE} WHERE id = %s", [thread(world, "customer to staff")])
+        assert db.execute(again, [pair[opener], recipient]).rowcount == 1
+
+
+def test_the_service_really_deletes(db: Session, world: World) -> None:
+    ours = thread(world, "customer to staff")
+    with db.acting_as("service"):
+        assert db.execute(f"DELETE FROM {TABLE} WHERE id = %s", [ours]).rowcount == 1
+    assert db.value(COUNT, [ours]) == 0
+
+
+def test_a_thread_goes_with_its_profile(db: Session, world: World) -> None:
+    ours = thread(world, "customer to staff")
+    db.execute("DELETE FROM identity.profiles WHERE id = %s", [world.personas["staff"].claims["sub"]])
+    assert db.value(COUNT, [ours]) == 0
+
+
+def test_a_thread_goes_with_its_profile_when_the_person_deletes_it(db: Session, world: World) -> None:
+    # The cascade runs as the table's owner, also below a statement of somebody to whom the policies apply.
+    ours, me = thread(world, "customer to staff"), world.personas["staff"].claims["sub"]
+    db.execute("GRANT DELETE ON identity.profiles TO authenticated")
+    db.execute("CREATE POLICY mine ON identity.profiles FOR DELETE TO authenticated USING (id = auth.uid())")
+    with db.acting_as("staff"):
+        assert db.execute("DELETE FROM identity.profiles WHERE id = %s", [me]).rowcount == 1
+    assert db.value(COUNT, [ours]) == 0
+
+
+def test_an_update_may_name_the_same_participants(db: Session, world: World) -> None:
+    # As an upsert of the whole row does.
+    ours = thread(world, "customer to staff")
+    with db.acting_as("staff"):
+        update = f"UPDATE {TABLE} SET created_by_id = created_by_id, recipient_id = recipient_id WHERE id = %s"
+        assert db.execute(update, [ours]).rowcount == 1
+
+
+def test_nobody_writes_to_oneself(db: Session, world: World) -> None:
+    me = world.personas["customer"].claims["sub"]
+    with db.acting_as("customer"), db.raises("42501", message="row-level security"):
+        db.execute(f"INSERT INTO {TABLE} (created_by_id, recipient_id) VALUES (%s, %s)", [me, me])

@@ -1,0 +1,38 @@
+"""Booking rules: read by the salon's staff and owner, made and unmade by its owner alone."""
+
+from rolecall import grid
+
+test_grid = grid(
+    "catalog.service_booking_rules",
+    """
+                                      select   insert   update   delete   move to another salon
+    the salon's rule
+      owner                           yes      yes      yes      yes      !
+      staff                           yes      !        -        -        -
+      customer, other_customer, other_staff, other_owner,
+      former_staff, owner_on_staff, staff_customer,
+      no_subject, granted_anon        -        !        -        -        -
+      anon                            !        !        !        !        !
+      service                         yes      yes      yes      yes      yes
+
+    the other salon's rule
+      other_owner                     yes      yes      yes      yes      yes
+      other_staff, staff_customer     yes      !        -        -        -
+      customer, other_customer, staff, owner,
+      former_staff, owner_on_staff,
+      no_subject, granted_anon        -        !        -        -        -
+      anon                            !        !        !        !        !
+      service                         yes      yes      yes      yes      yes
+
+    # Whose owner is also on its staff.
+    the solo salon's rule
+      owner_on_staff                  yes      yes      yes      yes      !
+      customer, other_customer, staff, other_staff, owner, other_owner,
+      former_staff, staff_customer,
+      no_subject, granted_anon        -        !        -        -        -
+      anon                            !        !        !        !        !
+      service                         yes      yes      yes      yes      yes
+    """,
+    update="max_advance_days = 7",
+    moves={"move to another salon": "salon_id = {other_salon}"},
+)

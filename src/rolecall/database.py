@@ -95,7 +95,7 @@ class Built:
 
     role: str | None
     added: list[catalog.Object]
-    tables: list[str]  # every table on which the migrations put a policy
+    tables: list[str]  # every table that the migrations made, or put a policy on
     phases: list[str]  # names of the folders, in order
 
     @classmethod
@@ -128,8 +128,9 @@ def build(run: Run, settings: Settings, world: World) -> Built:
             _load_world(connection, world)
         connection.execute("ANALYZE")
     new = catalog.added(before, after)
-    tables = sorted({item.owner for item in new if item.kind == "policy"})
-    built = Built(role, new, tables, [phase.rollback.parent.name for phase in phases])
+    tables = {item.owner for item in new if item.kind == "policy"}
+    tables |= {item.full_name for item in new if item.kind == "table"}
+    built = Built(role, new, sorted(tables), [phase.rollback.parent.name for phase in phases])
     _announce(run, built)
     return built
 

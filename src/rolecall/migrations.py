@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,12 @@ class Phase:
     steps: tuple[Step, ...]
     verify: Path
     rollback: Path
+
+    def with_script(self, path: Path, other: Path) -> Phase:
+        """The same phase with one of its files exchanged; itself, if the file is none of its own."""
+        steps = tuple(replace(step, path=other) if step.path == path else step for step in self.steps)
+        verify, rollback = (other if script == path else script for script in (self.verify, self.rollback))
+        return replace(self, steps=steps, verify=verify, rollback=rollback)
 
     def apply(self, connection: Connection[Any], role: str | None) -> None:
         """Run every step, each in its own transaction. Raises SqlError at the first that fails."""

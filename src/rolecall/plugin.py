@@ -6,11 +6,12 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from rolecall import database, server, settings
+from rolecall import database, server, settings, trial
 from rolecall.coverage import Exercised
 from rolecall.database import Run, Scratch
 from rolecall.errors import RolecallError
@@ -142,6 +143,26 @@ class Plugin:
         """Whether this process only hands tests out."""
         return bool(getattr(self.config.option, "tx", None)) and not self.config.option.collectonly and not self._told
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """A defect runs other tests, and so has to take over the whole of pytest's protocol."""
+        if not isinstance(item, trial.DefectItem):
+            return None
+        trial.protocol(item, self.here, nextitem)
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """Keep what a test raised, which its report does not tell."""
+        if call.excinfo:
+            item.stash[trial.RAISED] = call.excinfo.type
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> trial.DefectFile | None:
+        """Collect the SQL files that put a defect back."""
+        if file_path.suffix == ".sql" and file_path.parent == self.settings.findings:
+            return trial.DefectFile.from_parent(parent, path=file_path)
+        return None
+
 
 class CellItem(pytest.Item):
     """A cell of a grid as a test."""
@@ -176,7 +197,7 @@ def plugin_of(config: pytest.Config) -> Plugin:
 
 
 def _needs_database(item: pytest.Item) -> bool:
-    return isinstance(item, CellItem) or bool(
+    return isinstance(item, CellItem | trial.DefectItem) or bool(
         {"db", "scratch", "module_scratch", "built"} & set(getattr(item, "fixturenames", ()))
     )
 
@@ -243,6 +264,16 @@ def world(pytestconfig: pytest.Config) -> World:
 def built(pytestconfig: pytest.Config) -> database.Built:
     """What the migrations added to the catalog."""
     return plugin_of(pytestconfig).here.built
+
+
+@pytest.fixture
+def grids(request: pytest.FixtureRequest) -> list[Grid]:
+    """Every grid in the test modules of the folder of the test that asks."""
+    modules = [
+        pytest.Module.from_parent(request.session, path=path).obj
+        for path in sorted(request.path.parent.glob("test_*.py"))
+    ]
+    return [each for module in modules for each in vars(module).values() if isinstance(each, Grid)]
 
 
 def _scratches(pytestconfig: pytest.Config) -> Iterator[Callable[..., Scratch]]:

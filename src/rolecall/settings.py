@@ -57,6 +57,7 @@ OPTIONS = (
     Option("platform", "SQL of the platform under the baseline, run by the superuser", flag=False),
     Option("requires", "SQL that fails unless the baseline has what the migrations need", flag=False),
     Option("migrations", "folder with a folder for each phase", flag=False),
+    Option("findings", "folder with SQL files that each put a defect back, for the tests to notice", flag=False),
     Option("migration_role", "role that runs the migrations: the first that is no superuser", flag=False),
 )
 
@@ -73,6 +74,7 @@ class Settings:
     baseline: Path | None
     requires: Path | None
     migrations: Path | None
+    findings: Path | None
     migration_roles: tuple[str, ...]
     world_seed: int
 
@@ -110,6 +112,7 @@ def read(config: pytest.Config) -> Settings:
         baseline=_path(config, texts, "baseline", Path.is_file),
         requires=_path(config, texts, "requires", Path.is_file),
         migrations=_path(config, texts, "migrations", Path.is_dir),
+        findings=_path(config, texts, "findings", Path.is_dir),
         migration_roles=tuple(texts["migration_role"].split()),
         world_seed=_number(texts["world_seed"]),
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from psycopg import Connection
 
-from rolecall import database, migrations
+from rolecall import database, migrations, sqlfile
 from rolecall.coverage import Exercised
 from rolecall.database import Built, Run, Scratch
 from rolecall.explain import explain
@@ -31,7 +32,8 @@ class Worker:
         self.exercised = Exercised()
         self._stack = ExitStack()
         self._scratches = 0
-        self._outcomes: dict[int, dict[Cell, list[tuple[Check, Outcome]]]] = {}
+        self._defect: Path | None = None
+        self._outcomes: dict[Grid, dict[Cell, list[tuple[Check, Outcome]]]] = {}
 
     @cached_property
     def built(self) -> Built:
@@ -67,21 +69,43 @@ class Worker:
         with self.run.clone(template, f"{self.name}_{self._scratches}") as name:
             scratch = Scratch(self.run, name, self.phases, role, self.exercised)
             try:
+                if migrated and self._defect:
+                    scratch.execute(self._defect)
                 yield scratch
             finally:
                 scratch.close()
 
+    @contextmanager
+    def trial(self, defect: Path, instead_of: Path | None) -> Iterator[None]:
+        """Everything in the block meets a defect: SQL run on the database (and on each scratch that is
+        migrated), or a script that stands in for another. Nothing in it counts as exercised."""
+        kept = self.exercised, self._outcomes, self.phases
+        self.exercised, self._outcomes = Exercised(), {}
+        try:
+            with self.connection.transaction(force_rollback=True):
+                if instead_of:
+                    self.phases = {
+                        number: phase.with_script(instead_of, defect) for number, phase in self.phases.items()
+                    }
+                else:
+                    self._defect = defect
+                    sqlfile.run(self.connection, defect, role=self.built.role)
+                yield
+        finally:
+            self.exercised, self._outcomes, self.phases = kept
+            self._defect = None
+
     def outcomes(self, grid: Grid) -> dict[Cell, list[tuple[Check, Outcome]]]:
         """What came of every cell of a grid: all of them are tried at the first question."""
-        if id(grid) not in self._outcomes:
+        if grid not in self._outcomes:
             checks = [(cell, check) for cell in grid.cells for check in grid.checks(cell, self.world)]
             with self.connection.transaction(force_rollback=True):
                 outcomes = probe(self.connection, [check for _, check in checks])
             tried: dict[Cell, list[tuple[Check, Outcome]]] = {cell: [] for cell in grid.cells}
             for (cell, check), outcome in zip(checks, outcomes, strict=True):
                 tried[cell].append((check, outcome))
-            self._outcomes[id(grid)] = tried
-        return self._outcomes[id(grid)]
+            self._outcomes[grid] = tried
+        return self._outcomes[grid]
 
     def judge(self, grid: Grid, cell: Cell) -> str | None:
         """None if the cell is as the grid says; otherwise why not, in words."""

@@ -194,7 +194,8 @@ DECLARE
   api_roles text := 'anon, authenticated, service_role';
   kind text;
 BEGIN
-  EXECUTE format('GRANT USAGE ON SCHEMA auth, storage TO %s, %I', api_roles, migration_role);
+  EXECUTE format('GRANT USAGE ON SCHEMA public, auth, storage TO %s, %I', api_roles, migration_role);
+  EXECUTE format('GRANT CREATE ON SCHEMA public TO %I', migration_role);
   EXECUTE format('GRANT ALL ON storage.buckets, storage.objects TO %s, %I', api_roles, migration_role);
 
   IF grants = 'permissive' THEN

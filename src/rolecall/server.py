@@ -167,9 +167,11 @@ def version_of(binaries: Path) -> str:
         raise RolecallError(
             f"{program} does not run: {error}\n--pg-bin wants the directory with postgres and initdb."
         ) from None
-    version = said.stdout.split(")")[-1].split()[0]
-    _new_enough(version, str(binaries))
-    return version
+    version = re.search(r"\(PostgreSQL\) (\S+)", said.stdout)
+    if not version:
+        raise RolecallError(f"{program} says it is {said.stdout.strip()!r}: --pg-bin wants PostgreSQL's.")
+    _new_enough(version[1], str(binaries))
+    return version[1]
 
 
 def _new_enough(version: str, where: str) -> None:

@@ -21,7 +21,7 @@ def run(connection: Connection[Any], path: Path, *, role: str | None = None) -> 
 
     Raises SqlError where the server refuses a statement, or where the file ends the transaction.
     """
-    text = path.read_text(encoding="utf-8")
+    text = read(path)
     try:
         with connection.transaction():
             _become(connection, role)
@@ -34,6 +34,20 @@ def run(connection: Connection[Any], path: Path, *, role: str | None = None) -> 
             raise _ended(path) from error
         position = _position(error) or _find_by_replay(connection, text, role)
         raise _located(path, text, position, error) from error
+
+
+def read(path: Path) -> str:
+    """The text of an SQL file; pg_dump's ``\\restrict`` lines, which only psql knows, are blanked out.
+
+    Raises SqlError if it is not UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        told = f"{_shown(path)}:{line}: not UTF-8 (byte {error.start}): save the file as UTF-8."
+        raise SqlError(told, sqlstate=None, path=str(path), line=line) from None
+    return re.sub(r"^\\(un)?restrict .*$", lambda match: " " * len(match[0]), text, flags=re.MULTILINE)
 
 
 def _become(connection: Connection[Any], role: str | None) -> None:

@@ -1,0 +1,131 @@
+"""The audit trail beside its actors: newest first, and nobody reads another's name or address in it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from rolecall import Session, World
+
+AUDIT = "audit.audit_logs"
+PROFILES = "identity.profiles"
+
+ACTORS = {"owner's entry": "owner", "customer's entry": "customer", "nobody's entry": None}
+ALL = set(ACTORS)
+
+# Every signed-in user reads the whole trail: so the plan says (F44).
+SEES: dict[str, set[str]] = {
+    "customer": ALL,
+    "other_customer": ALL,
+    "staff": ALL,
+    "other_staff": ALL,
+    "owner": ALL,
+    "other_owner": ALL,
+    "former_staff": ALL,
+    "owner_on_staff": ALL,
+    "staff_customer": ALL,
+    "no_subject": set(),
+    "granted_anon": set(),
+    "service": ALL,
+}
+
+# The entries whose actor one may look up: everybody else sees none.
+KNOWS: dict[str, set[str]] = {
+    "customer": {"customer's entry"},
+    "owner": {"owner's entry"},
+    "service": {"customer's entry", "owner's entry"},
+}
+
+# What granted_anon was given.
+MISTAKE = """
+    GRANT USAGE ON SCHEMA audit, identity TO anon;
+    GRANT ALL ON audit.audit_logs_view, audit.audit_logs, identity.profiles TO anon
+"""
+
+
+def actor(world: World, entry: str, persona: str) -> tuple[Any, ...]:
+    """The name and address that a persona may read beside an entry."""
+    person = ACTORS[entry]
+    if person is None or entry not in KNOWS.get(persona, ()):
+        return None, None
+    profile = world.row(PROFILES, person)
+    return profile["username"], profile["email"]
+
+
+def test_everybody_is_asked(world: World) -> None:
+    assert {*SEES, "anon"} == world.personas.keys()
+
+
+@pytest.mark.parametrize("persona", SEES)
+def test_shows_what_the_tables_show(persona: str, db: Session, world: World) -> None:
+    if persona == "granted_anon":
+        db.execute(MISTAKE)
+    with db.reading_as(persona):
+        through = db.rows("SELECT id::text, actor_username, actor_email FROM audit.audit_logs_view")
+        under = db.rows("SELECT id::text FROM audit.audit_logs")
+    expected = {world.row(AUDIT, entry)["id"]: actor(world, entry, persona) for entry in SEES[persona]}
+    assert sorted(through) == sorted((key, *known) for key, known in expected.items())
+    assert sorted(under) == sorted((key,) for key in expected)
+
+
+def test_anon_is_refused(db: Session) -> None:
+    db.execute("GRANT USAGE ON SCHEMA audit TO anon")  # so that it is the view that refuses
+    with db.reading_as("anon"), db.raises("42501", message="permission denied for view audit_logs_view"):
+        db.rows("SELECT id FROM audit.audit_logs_view")
+
+
+@pytest.mark.parametrize("persona", ["customer", "staff", "service"])
+def test_every_column_is_the_stored_value(persona: str, db: Session, world: World) -> None:
+    key, salon = UUID("00000000-0000-4000-8000-000000000042"), UUID("00000000-0000-4000-8000-000000000043")
+    customer, created = world.row(PROFILES, "customer"), datetime(2024, 3, 1, 9, 30, tzinfo=UTC)
+    db.execute(
+        """
+        INSERT INTO audit.audit_logs
+          (id, entity_type, entity_id, action, actor_id, created_at, old_values, new_values,
+           change_summary, reason, source_system, ip_address, user_agent, metadata)
+        VALUES (%s, 'salon', %s, 'rename', %s, %s, %s, %s,
+                'not shown', 'Sold', 'not shown', '192.0.2.1', 'not shown', '{"not": "shown"}')
+        """,
+        [key, salon, customer["id"], created, Jsonb({"name": "Before"}), Jsonb({"name": "After"})],
+    )
+    with db.reading_as(persona):
+        row = db.row("SELECT * FROM audit.audit_logs_view WHERE id = %s", [key])
+    assert row == (
+        *(key, "salon", salon, "rename", UUID(customer["id"]), created, {"name": "Before"}, {"name": "After"}, "Sold"),
+        *((None, None) if persona == "staff" else (customer["username"], customer["email"])),
+    )
+
+
+def test_an_entry_outlives_its_actor(db: Session, world: World) -> None:
+    db.execute("DELETE FROM identity.profiles WHERE id = %s", [world.row(PROFILES, "customer")["id"]])
+    with db.reading_as("service"):
+        row = db.row(
+            "SELECT actor_id, actor_username, actor_email FROM audit.audit_logs_view WHERE id = %s",
+            [world.row(AUDIT, "customer's entry")["id"]],
+        )
+    assert row == (None, None, None)
+
+
+@pytest.mark.parametrize("persona", ["customer", "service"])
+def test_the_newest_entry_comes_first(persona: str, db: Session, world: World) -> None:
+    times: dict[str, datetime] = {row["id"]: row["created_at"] for row in world.rows[AUDIT].values()}
+    middle = sorted(times.values())[1]
+    # Written in an order that is neither the one that is wanted nor its opposite.
+    for days in (2, -2000, 2000, 1, -2, -1):
+        created = middle + timedelta(days=days)
+        key = db.value(
+            """
+            INSERT INTO audit.audit_logs (entity_type, action, actor_id, created_at)
+            VALUES ('salon', 'update', %s, %s)
+            RETURNING id::text
+            """,
+            [world.row(PROFILES, "customer")["id"], created],
+        )
+        times[key] = created
+    with db.reading_as(persona):
+        entries = db.rows("SELECT id::text, created_at FROM audit.audit_logs_view")
+    assert dict(entries) == times
+    assert [created for _, created in entries] == sorted(times.values(), reverse=True)
+    assert len(entries) == 9

@@ -1,0 +1,136 @@
+"""Favourites beside their salon: each customer's own, and only those still on the list."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from rolecall import Session, World
+
+FAVORITES = "engagement.customer_favorites"
+SALONS = "organization.salons"
+PROFILES = "identity.profiles"
+
+SEES: dict[str, set[str]] = {
+    "customer": {"customer's favourite"},
+    "other_customer": {"other customer's favourite"},
+    "staff": set(),
+    "other_staff": set(),
+    "owner": set(),
+    "other_owner": set(),
+    "former_staff": set(),
+    "owner_on_staff": set(),
+    "staff_customer": set(),
+    "no_subject": set(),
+    "granted_anon": set(),
+    "service": {"customer's favourite", "other customer's favourite"},
+}
+
+# What granted_anon was given.
+MISTAKE = """
+    GRANT USAGE ON SCHEMA engagement, organization TO anon;
+    GRANT ALL ON engagement.customer_favorites_view, engagement.customer_favorites, organization.salons TO anon
+"""
+
+
+def described(world: World, name: str) -> tuple[Any, ...]:
+    salon = world.row(SALONS, name)
+    return salon["name"], salon["slug"], salon["description"], salon["image_url"]
+
+
+def test_everybody_is_asked(world: World) -> None:
+    assert {*SEES, "anon"} == world.personas.keys()
+
+
+@pytest.mark.parametrize("persona", SEES)
+def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> None:
+    if persona == "granted_anon":
+        db.execute(MISTAKE)
+    with db.reading_as(persona):
+        through = db.rows("SELECT id::text FROM engagement.customer_favorites_view ORDER BY 1")
+        under = db.rows("SELECT id::text FROM engagement.customer_favorites WHERE is_favorite = true ORDER BY 1")
+    assert through == under == sorted((world.row(FAVORITES, name)["id"],) for name in SEES[persona])
+
+
+def test_anon_is_refused(db: Session) -> None:
+    db.execute("GRANT USAGE ON SCHEMA engagement TO anon")  # so that it is the view that refuses
+    with db.reading_as("anon"), db.raises("42501", message="permission denied for view customer_favorites_view"):
+        db.rows("SELECT id FROM engagement.customer_favorites_view")
+
+
+@pytest.mark.parametrize("persona", ["staff_customer", "service"])
+@pytest.mark.parametrize(
+    ("favorite", "shown"),
+    [
+        pytest.param(True, True, id="favourite"),
+        pytest.param(False, False, id="former favourite"),
+        pytest.param(None, False, id="neither favourite nor not"),
+    ],
+)
+def test_only_what_is_surely_a_favourite_is_shown(
+    persona: str, favorite: bool | None, shown: bool, db: Session, world: World
+) -> None:
+    key = db.value(
+        """
+        INSERT INTO engagement.customer_favorites (customer_id, salon_id, is_favorite)
+        VALUES (%s, %s, %s)
+        RETURNING id
+        """,
+        [world.row(PROFILES, "staff_customer")["id"], world.row(SALONS, "salon")["id"], favorite],
+    )
+    with db.reading_as(persona):
+        under = db.rows("SELECT is_favorite FROM engagement.customer_favorites WHERE id = %s", [key])
+        through = db.rows("SELECT id FROM engagement.customer_favorites_view WHERE id = %s", [key])
+    assert under == [(favorite,)]
+    assert through == ([(key,)] if shown else [])
+
+
+@pytest.mark.parametrize("persona", ["customer", "service"])
+def test_every_column_is_the_stored_value(persona: str, db: Session, world: World) -> None:
+    key = UUID("00000000-0000-4000-8000-000000000042")
+    customer, salon = world.row(PROFILES, "customer")["id"], world.row(SALONS, "solo_salon")["id"]
+    created, updated = (datetime(2024, 3, day, 9, 30, tzinfo=UTC) for day in (1, 2))
+    db.execute(
+        """
+        INSERT INTO engagement.customer_favorites (id, customer_id, salon_id, notes, rating, created_at, updated_at)
+        VALUES (%s, %s, %s, 'Ask for the seat by the window', 3, %s, %s)
+        """,
+        [key, customer, salon, created, updated],
+    )
+    with db.reading_as(persona):
+        row = db.row("SELECT * FROM engagement.customer_favorites_view WHERE id = %s", [key])
+    assert row == (
+        *(key, UUID(customer), UUID(salon), "Ask for the seat by the window", 3),
+        *described(world, "solo_salon"),
+        *(created, updated),
+    )
+
+
+def test_note_and_rating_may_be_missing(db: Session, world: World) -> None:
+    key = db.value(
+        "INSERT INTO engagement.customer_favorites (customer_id, salon_id) VALUES (%s, %s) RETURNING id",
+        [world.row(PROFILES, "customer")["id"], world.row(SALONS, "solo_salon")["id"]],
+    )
+    with db.reading_as("customer"):
+        row = db.row(
+            "SELECT notes, rating, salon_name, updated_at FROM engagement.customer_favorites_view WHERE id = %s", [key]
+        )
+    assert row == (None, None, world.row(SALONS, "solo_salon")["name"], None)
+
+
+@pytest.mark.parametrize("persona", ["customer", "service"])
+def test_a_salon_that_one_may_not_see_stays_unknown(persona: str, db: Session, world: World) -> None:
+    db.execute('CREATE POLICY "Nobody reads" ON organization.salons AS RESTRICTIVE FOR SELECT USING (false)')
+    favourite = world.row(FAVORITES, "customer's favourite")
+    with db.reading_as(persona):
+        row = db.row(
+            """
+            SELECT salon_id::text, notes, salon_name, salon_slug, description, image_url
+            FROM engagement.customer_favorites_view
+            WHERE id = %s
+            """,
+            [favourite["id"]],
+        )
+    salon = described(world, "salon") if persona == "service" else (None, None, None, None)
+    assert row == (favourite["salon_id"], favourite["notes"], *salon)

@@ -1,0 +1,213 @@
+"""Blocked times beside staff member and appointment: what the reader may not see of them stays NULL."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from rolecall import Session, World
+
+BLOCKED = "scheduling.blocked_times"
+STAFF = "organization.staff_profiles"
+APPOINTMENTS = "scheduling.appointments"
+PROFILES = "identity.profiles"
+
+SEES: dict[str, set[str]] = {
+    "customer": set(),
+    "other_customer": set(),
+    "staff": {"staff's pause"},
+    "other_staff": {"other staff's pause"},
+    "owner": {"staff's pause"},
+    "other_owner": {"other staff's pause"},
+    "former_staff": set(),
+    "owner_on_staff": {"solo owner's pause"},
+    "staff_customer": {"other staff's pause"},
+    "no_subject": set(),
+    "granted_anon": set(),
+    "service": {"staff's pause", "other staff's pause", "solo owner's pause"},
+}
+
+# What granted_anon was given.
+MISTAKE = """
+    GRANT USAGE ON SCHEMA scheduling, organization, identity TO anon;
+    GRANT ALL ON scheduling.view_blocked_times_with_relations, scheduling.blocked_times, scheduling.appointments,
+      organization.staff_profiles, identity.profiles TO anon
+"""
+
+RELATIONS = """
+    SELECT staff_user_id::text, staff_username, staff_email,
+           appointment_salon_id::text, appointment_customer_id::text, appointment_date
+    FROM scheduling.view_blocked_times_with_relations
+    WHERE id = %s
+"""
+
+
+def block(db: Session, world: World, member: str, appointment: str | None = None, deleted: bool | None = False) -> str:
+    """Block some time of a staff member, as the superuser; returns its id."""
+    return str(
+        db.value(
+            """
+            INSERT INTO scheduling.blocked_times (staff_id, appointment_id, is_deleted)
+            VALUES (%s, %s, %s)
+            RETURNING id
+            """,
+            [
+                world.row(STAFF, member)["id"],
+                world.row(APPOINTMENTS, appointment)["id"] if appointment else None,
+                deleted,
+            ],
+        )
+    )
+
+
+def member(world: World, person: str) -> tuple[Any, ...]:
+    profile = world.row(PROFILES, person)
+    return profile["id"], profile["username"], profile["email"]
+
+
+def nameless(world: World, person: str) -> tuple[Any, ...]:
+    return world.row(PROFILES, person)["id"], None, None
+
+
+def booked(world: World, name: str) -> tuple[Any, ...]:
+    appointment = world.row(APPOINTMENTS, name)
+    return appointment["salon_id"], appointment["customer_id"], appointment["scheduled_date"]
+
+
+NOT_SEEN = (None, None, None)
+
+
+def test_everybody_is_asked(world: World) -> None:
+    assert {*SEES, "anon"} == world.personas.keys()
+
+
+@pytest.mark.parametrize("persona", SEES)
+def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> None:
+    keys = {
+        "staff's pause": world.row(BLOCKED, "staff's pause")["id"],
+        "other staff's pause": block(db, world, "other_staff"),
+        "solo owner's pause": block(db, world, "owner_on_staff"),
+    }
+    if persona == "granted_anon":
+        db.execute(MISTAKE)
+    with db.reading_as(persona):
+        through = db.rows("SELECT id::text FROM scheduling.view_blocked_times_with_relations ORDER BY 1")
+        under = db.rows("SELECT id::text FROM scheduling.blocked_times WHERE is_deleted = false ORDER BY 1")
+    assert through == under == sorted((keys[name],) for name in SEES[persona])
+
+
+def test_anon_is_refused(db: Session) -> None:
+    db.execute("GRANT USAGE ON SCHEMA scheduling TO anon")  # so that it is the view that refuses
+    with (
+        db.reading_as("anon"),
+        db.raises("42501", message="permission denied for view view_blocked_times_with_relations"),
+    ):
+        db.rows("SELECT id FROM scheduling.view_blocked_times_with_relations")
+
+
+@pytest.mark.parametrize("persona", ["other_staff", "service"])
+@pytest.mark.parametrize(
+    ("deleted", "shown"),
+    [
+        pytest.param(False, True, id="not deleted"),
+        pytest.param(True, False, id="deleted"),
+        pytest.param(None, False, id="neither deleted nor not"),
+    ],
+)
+def test_only_what_is_surely_not_deleted_is_shown(
+    persona: str, deleted: bool | None, shown: bool, db: Session, world: World
+) -> None:
+    key = block(db, world, "other_staff", deleted=deleted)
+    with db.reading_as(persona):
+        under = db.rows("SELECT is_deleted FROM scheduling.blocked_times WHERE id = %s", [key])
+        through = db.rows("SELECT is_deleted FROM scheduling.view_blocked_times_with_relations WHERE id = %s", [key])
+    assert under == [(deleted,)]
+    assert through == ([(False,)] if shown else [])
+
+
+def test_every_column_is_the_stored_value(db: Session, world: World) -> None:
+    key, staff = UUID("00000000-0000-4000-8000-000000000042"), world.row(STAFF, "staff")["id"]
+    appointment = world.row(APPOINTMENTS, "customer at the salon again")["id"]
+    start, end, created, updated = (datetime(2024, 3, day, 9, 30, tzinfo=UTC) for day in (3, 4, 1, 2))
+    db.execute(
+        """
+        INSERT INTO scheduling.blocked_times
+          (id, staff_id, appointment_id, reason, blocked_from, blocked_until, is_deleted, created_at, updated_at)
+        VALUES (%s, %s, %s, 'Cleaning up', %s, %s, false, %s, %s)
+        """,
+        [key, staff, appointment, start, end, created, updated],
+    )
+    with db.reading_as("staff"):
+        row = db.row("SELECT * FROM scheduling.view_blocked_times_with_relations WHERE id = %s", [key])
+    user, username, email = member(world, "staff")
+    salon, customer, date = booked(world, "customer at the salon again")
+    assert row == (
+        *(key, UUID(staff), UUID(appointment), "Cleaning up", start, end, False, created, updated),
+        *(UUID(user), username, email),
+        *(UUID(salon), UUID(customer), date),
+    )
+
+
+@pytest.mark.parametrize("persona", ["staff", "owner", "service"])
+def test_only_the_staff_member_and_the_service_see_the_name(persona: str, db: Session, world: World) -> None:
+    with db.reading_as(persona):
+        row = db.row(RELATIONS, [world.row(BLOCKED, "staff's pause")["id"]])
+    who = nameless(world, "staff") if persona == "owner" else member(world, "staff")
+    assert row == (*who, *booked(world, "customer at the salon"))
+
+
+@pytest.mark.parametrize("persona", ["other_staff", "other_owner", "staff_customer", "service"])
+def test_colleagues_see_the_appointment_and_no_name(persona: str, db: Session, world: World) -> None:
+    key = block(db, world, "other_staff", "customer at the other salon")
+    with db.reading_as(persona):
+        row = db.row(RELATIONS, [key])
+    who = member if persona in {"other_staff", "service"} else nameless
+    assert row == (*who(world, "other_staff"), *booked(world, "customer at the other salon"))
+
+
+@pytest.mark.parametrize("persona", ["staff", "owner", "service"])
+def test_an_appointment_at_another_salon_stays_unknown(persona: str, db: Session, world: World) -> None:
+    key = block(db, world, "staff", "customer at the other salon")
+    with db.reading_as(persona):
+        row = db.row(RELATIONS, [key])
+        appointment = db.value(
+            "SELECT appointment_id::text FROM scheduling.view_blocked_times_with_relations WHERE id = %s", [key]
+        )
+    assert appointment == world.row(APPOINTMENTS, "customer at the other salon")["id"]
+    assert (
+        row
+        == {
+            "staff": (*member(world, "staff"), *NOT_SEEN),
+            "owner": (*nameless(world, "staff"), *NOT_SEEN),
+            "service": (*member(world, "staff"), *booked(world, "customer at the other salon")),
+        }[persona]
+    )
+
+
+@pytest.mark.parametrize("persona", ["staff", "service"])
+def test_a_blocked_time_needs_no_appointment(persona: str, db: Session, world: World) -> None:
+    key = block(db, world, "staff")
+    with db.reading_as(persona):
+        assert db.row(RELATIONS, [key]) == (*member(world, "staff"), *NOT_SEEN)
+
+
+@pytest.mark.parametrize("persona", ["customer", "other_customer"])
+def test_blocked_times_open_to_all_open_nothing_else(persona: str, db: Session, world: World) -> None:
+    db.execute('CREATE POLICY "All read all" ON scheduling.blocked_times FOR SELECT TO authenticated USING (true)')
+    with db.reading_as(persona):
+        row = db.row(RELATIONS, [world.row(BLOCKED, "staff's pause")["id"]])
+    mine = booked(world, "customer at the salon") if persona == "customer" else NOT_SEEN
+    assert row == (*nameless(world, "staff"), *mine)
+
+
+def test_a_staff_profile_that_one_may_not_see_stays_unknown(db: Session, world: World) -> None:
+    db.execute(
+        """
+        CREATE POLICY "All read all" ON scheduling.blocked_times FOR SELECT TO authenticated USING (true);
+        CREATE POLICY "Nobody reads" ON organization.staff_profiles AS RESTRICTIVE FOR SELECT USING (false)
+        """
+    )
+    with db.reading_as("customer"):
+        row = db.row(RELATIONS, [world.row(BLOCKED, "staff's pause")["id"]])
+    assert row == (*NOT_SEEN, *booked(world, "customer at the salon"))

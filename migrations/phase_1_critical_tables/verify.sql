@@ -280,7 +280,7 @@ BEGIN
           || 'p_reason text DEFAULT NULL::text',
         'result: uuid',
         'attributes: plpgsql, volatile, security definer, search_path=""',
-        'md5 of the body: 05d74554da30a0fa247448e0603fe691',
+        'md5 of the body: e068ec9cc475496b968a7064b62f4568',
         'grants to authenticated: EXECUTE',
         'grants to service_role: EXECUTE'
       ]),

@@ -10,7 +10,7 @@ BEGIN
       (
         'communication.send_notification',
         'p_recipient_id uuid, p_message text, p_notification_type character varying, p_metadata jsonb DEFAULT NULL::jsonb',
-        'jsonb', 'plpgsql', 'volatile', 'fcf25414c8562490c779ef1ca3ec0d56',
+        'jsonb', 'plpgsql', 'volatile', 'e6fa9b13e4f5950e60f7f4f7d46edbe8',
         'Writes a notification for the recipient and returns it as JSON.'
       ),
       (

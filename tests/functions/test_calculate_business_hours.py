@@ -1,0 +1,329 @@
+"""calculate_business_hours: when a salon is open on a date, and for how many minutes without the break."""
+
+from __future__ import annotations
+
+from datetime import date, time
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from rolecall import Session, World
+
+WEEK = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")  # from 0 on
+MONDAY, TUESDAY = date(2025, 1, 6), date(2025, 1, 7)
+NOBODYS = "00000000-0000-0000-0000-000000000000"
+
+# Whoever is signed in may ask for any salon's.
+MAY_ASK = {
+    "customer": True,
+    "other_customer": True,
+    "staff": True,
+    "other_staff": True,
+    "owner": True,
+    "other_owner": True,
+    "former_staff": True,
+    "owner_on_staff": True,
+    "staff_customer": True,
+    "no_subject": True,
+    "anon": False,
+    "granted_anon": False,
+    "service": True,
+}
+
+Hours = dict[str, Any]
+NINE_TO_SIX: Hours = {"start_time": "09:00", "end_time": "18:00"}
+
+
+@pytest.fixture
+def salon(world: World) -> str:
+    return str(world.row("organization.salons", "salon")["id"])
+
+
+@pytest.fixture
+def closed_all_week(db: Session) -> None:
+    """No salon has any hours, but for those that the test gives it."""
+    db.execute("DELETE FROM scheduling.operating_hours")
+    for column in ("is_open", "is_active", "start_time", "end_time", "break_start", "break_end"):
+        db.execute(f"ALTER TABLE scheduling.operating_hours ALTER COLUMN {column} DROP NOT NULL")
+
+
+def opens(db: Session, salon: str, day: int = 1, **hours: Any) -> None:
+    """Give a salon hours on a day of the week, Mondays if none is given."""
+    row = {"salon_id": salon, "day_of_week": day, "is_open": True, "is_active": True, **hours}
+    names, places = ", ".join(row), ", ".join(f"%({name})s" for name in row)
+    db.execute(f"INSERT INTO scheduling.operating_hours ({names}) VALUES ({places})", row)
+
+
+def hours(db: Session, salon: str | None, day: date | str | None = MONDAY) -> list[tuple[Any, ...]]:
+    """What the customer is told."""
+    with db.reading_as("customer"):
+        return db.rows(
+            "SELECT * FROM scheduling.calculate_business_hours(p_salon_id => %s, p_date => %s)", [salon, day]
+        )
+
+
+def minutes(db: Session, salon: str) -> Any:
+    """The minutes of a Monday, of which there must be one row."""
+    with db.reading_as("customer"):
+        return db.value(
+            "SELECT total_working_minutes FROM scheduling.calculate_business_hours(%s, %s)", [salon, MONDAY]
+        )
+
+
+def test_no_persona_is_left_out(world: World) -> None:
+    assert MAY_ASK.keys() == world.personas.keys()
+
+
+@pytest.mark.parametrize("which", ["salon", "other_salon"])
+@pytest.mark.parametrize("name", MAY_ASK)
+def test_a_salons_mondays_as(db: Session, world: World, name: str, which: str) -> None:
+    asked = [world.row("organization.salons", which)["id"], MONDAY]
+    query = "SELECT * FROM scheduling.calculate_business_hours(%s, %s)"
+    with db.acting_as(name, on="scheduling.operating_hours"):
+        if MAY_ASK[name]:
+            assert db.rows(query, asked) == [("Monday", True, time(9), time(18), time(12), time(13), 480)]
+        else:
+            with db.raises("42501", message="permission denied for function calculate_business_hours"):
+                db.rows(query, asked)
+
+
+def test_columns_and_their_types(db: Session, salon: str) -> None:
+    with db.reading_as("customer"):
+        cursor = db.execute("SELECT * FROM scheduling.calculate_business_hours(%s, %s)", [salon, MONDAY])
+        assert [(column.name, column.type_display) for column in cursor.description or ()] == [
+            ("day_name", "varchar"),
+            ("is_open", "bool"),
+            ("start_time", "time"),
+            ("end_time", "time"),
+            ("break_start", "time"),
+            ("break_end", "time"),
+            ("total_working_minutes", "int4"),
+        ]
+
+
+# ------------------------------------------------------------------ minutes
+
+
+@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        pytest.param("09:00-18:00", 540, id="whole hours"),
+        pytest.param("09:15-17:50", 515, id="hours and minutes"),
+        pytest.param("09:00-09:01", 1, id="one minute"),
+        pytest.param("00:00-24:00", 1440, id="midnight to 24:00"),
+        pytest.param("10:00-24:00", 840, id="until 24:00"),
+        pytest.param("18:00-00:00", 360, id="until midnight"),
+        pytest.param("18:00-02:00", 480, id="past midnight"),
+        pytest.param("23:59-00:01", 2, id="just about midnight"),
+        pytest.param("09:00-08:59", 1439, id="end a minute before the start"),
+        pytest.param("09:00-09:00", 1440, id="end equals start: a whole day"),
+        pytest.param("00:00-00:00", 1440, id="midnight to midnight: a whole day"),
+    ],
+)
+def test_without_a_break(db: Session, salon: str, times: str, expected: int) -> None:
+    start, end = times.split("-")
+    opens(db, salon, start_time=start, end_time=end)
+    assert minutes(db, salon) == expected
+
+
+@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.parametrize(
+    ("times", "pause", "expected"),
+    [
+        pytest.param("09:00-18:00", "12:00-13:00", 480, id="an hour"),
+        pytest.param("09:00-18:00", "12:05-12:50", 495, id="minutes"),
+        pytest.param("09:00-18:00", "12:00-12:00", 540, id="no length"),
+        pytest.param("20:00-04:00", "23:30-00:30", 420, id="past midnight"),
+        pytest.param("20:00-04:00", "23:30-00:00", 450, id="until midnight"),
+        pytest.param("20:00-04:00", "01:00-01:30", 450, id="after midnight"),
+        pytest.param("09:00-09:00", "13:00-12:00", 60, id="all day but an hour"),
+        pytest.param("09:00-18:00", "09:00-17:59", 1, id="a minute shorter than the hours"),
+        pytest.param("09:00-18:00", "09:00-18:00", 0, id="as long as the hours"),
+        pytest.param("12:00-13:00", "09:00-18:00", 0, id="longer than the hours"),
+        pytest.param("09:00-10:00", "23:00-01:00", 0, id="past midnight and longer than the hours"),
+    ],
+)
+def test_with_a_break(db: Session, salon: str, times: str, pause: str, expected: int) -> None:
+    (start, end), (break_start, break_end) = times.split("-"), pause.split("-")
+    opens(db, salon, start_time=start, end_time=end, break_start=break_start, break_end=break_end)
+    assert minutes(db, salon) == expected
+
+
+@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.parametrize(
+    "half", [{"break_start": time(12)}, {"break_end": time(13)}], ids=["without an end", "without a start"]
+)
+def test_half_a_break_is_no_break(db: Session, salon: str, half: Hours) -> None:
+    opens(db, salon, **NINE_TO_SIX, **half)
+    pause = half.get("break_start"), half.get("break_end")
+    assert hours(db, salon) == [("Monday", True, time(9), time(18), *pause, 540)]
+
+
+@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param({"start_time": "09:00:00", "end_time": "09:00:59"}, 0, id="less than a minute"),
+        pytest.param({"start_time": "09:00:30", "end_time": "10:00:00"}, 59, id="a minute begun does not count"),
+        pytest.param({"start_time": "09:00:30", "end_time": "10:00:30"}, 60, id="seconds on both sides"),
+        pytest.param({"start_time": "09:00:00", "end_time": "10:00:59.999999"}, 60, id="just short of a minute"),
+        pytest.param({**NINE_TO_SIX, "break_start": "12:00:00", "break_end": "12:00:30"}, 539, id="half a minute off"),
+        pytest.param(
+            {"start_time": "09:00:00", "end_time": "10:00:30", "break_start": "09:10:00", "break_end": "09:20:30"},
+            50,
+            id="seconds of hours and break together",
+        ),
+    ],
+)
+def test_only_whole_minutes_count(db: Session, salon: str, given: Hours, expected: int) -> None:
+    opens(db, salon, **given)
+    assert minutes(db, salon) == expected
+
+
+@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({}, id="no times at all"),
+        pytest.param({"start_time": "09:00"}, id="no end"),
+        pytest.param({"end_time": "18:00"}, id="no start"),
+        pytest.param({"break_start": "12:00", "break_end": "13:00"}, id="only a break"),
+    ],
+)
+def test_open_without_hours_is_no_minute(db: Session, salon: str, given: Hours) -> None:
+    opens(db, salon, **given)
+    assert minutes(db, salon) == 0
+
+
+@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.parametrize("is_open", [False, None], ids=["closed", "neither open nor closed"])
+def test_closed_is_no_minute(db: Session, salon: str, is_open: bool | None) -> None:
+    opens(db, salon, is_open=is_open, **NINE_TO_SIX, break_start="12:00", break_end="13:00")
+    assert hours(db, salon) == [("Monday", is_open, time(9), time(18), time(12), time(13), 0)]
+
+
+# ------------------------------------------------------------------ days
+
+
+@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.parametrize("name", WEEK)
+def test_each_day_of_the_week_has_its_own(db: Session, salon: str, name: str) -> None:
+    """0 is Sunday, and no name is padded. Every day the salon closes an hour later."""
+    day = WEEK.index(name)
+    for weekday in range(7):
+        opens(db, salon, weekday, start_time=time(12), end_time=time(13 + weekday))
+    for month, first in ((1, 5), (6, 1)):  # two Sundays
+        told = hours(db, salon, date(2025, month, first + day))
+        assert told == [(name, True, time(12), time(13 + day), None, None, 60 * (1 + day))]
+
+
+@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.parametrize(
+    ("day", "name"),
+    [
+        pytest.param("2024-02-29", "Thursday", id="a leap day"),
+        pytest.param("2000-01-01", "Saturday", id="the turn of a century"),
+        pytest.param("1969-12-31", "Wednesday", id="before the epoch"),
+        pytest.param("4713-01-01 BC", "Thursday", id="long ago"),
+        pytest.param("294276-12-31", "Sunday", id="the last date that is a timestamp"),
+    ],
+)
+def test_dates_far_and_near(db: Session, salon: str, day: str, name: str) -> None:
+    for weekday in range(7):
+        opens(db, salon, weekday, **NINE_TO_SIX)
+    assert hours(db, salon, day) == [(name, True, time(9), time(18), None, None, 540)]
+
+
+@pytest.mark.usefixtures("closed_all_week")
+def test_a_date_that_is_no_timestamp_is_a_clear_error(db: Session, salon: str) -> None:
+    for weekday in range(7):
+        opens(db, salon, weekday, **NINE_TO_SIX)
+    with db.raises("22008", message="date out of range for timestamp"):
+        hours(db, salon, "294277-01-01")
+
+
+@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Apia", "America/Los_Angeles"])
+def test_a_day_is_itself_in_every_time_zone(db: Session, salon: str, zone: str) -> None:
+    """In Apia there was no 30 December 2011."""
+    opens(db, salon, 5, **NINE_TO_SIX)
+    db.execute("SELECT set_config('TimeZone', %s, true)", [zone])
+    assert [row[0] for row in hours(db, salon, date(2011, 12, 30))] == ["Friday"]
+
+
+@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.parametrize("day", [None, "infinity", "-infinity"], ids=["NULL", "infinity", "minus infinity"])
+def test_no_day_of_the_week_is_no_row(db: Session, salon: str, day: str | None) -> None:
+    for weekday in range(7):
+        opens(db, salon, weekday, **NINE_TO_SIX)
+    assert hours(db, salon, day) == []
+
+
+# ------------------------------------------------------------------ rows
+
+
+@pytest.mark.parametrize("asked", [NOBODYS, None], ids=["unknown", "NULL"])
+def test_an_unknown_salon_has_no_row(db: Session, asked: str | None) -> None:
+    assert hours(db, asked) == []
+
+
+def test_a_day_without_hours_has_no_row(db: Session, salon: str) -> None:
+    assert hours(db, salon, TUESDAY) == []
+
+
+@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.parametrize("is_active", [False, None], ids=["inactive", "neither active nor not"])
+def test_what_is_not_active_is_passed_over(db: Session, salon: str, is_active: bool | None) -> None:
+    opens(db, salon, is_active=is_active, start_time="08:00", end_time="20:00")
+    assert hours(db, salon) == []
+    opens(db, salon, **NINE_TO_SIX)
+    assert hours(db, salon) == [("Monday", True, time(9), time(18), None, None, 540)]
+
+
+@pytest.mark.usefixtures("closed_all_week")
+def test_another_salons_hours_are_not_ones_own(db: Session, world: World, salon: str) -> None:
+    opens(db, world.row("organization.salons", "other_salon")["id"], **NINE_TO_SIX)
+    assert hours(db, salon) == []
+
+
+@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        pytest.param({"start_time": time(14)}, {"start_time": time(9), "is_open": False}, id="open before closed"),
+        pytest.param({"start_time": time(14)}, {"start_time": time(9), "is_open": None}, id="open before neither"),
+        pytest.param(
+            {"start_time": time(14), "is_open": False}, {"start_time": time(9), "is_open": None}, id="closed, neither"
+        ),
+        pytest.param({"start_time": time(9)}, {"start_time": time(14)}, id="the earlier start"),
+        pytest.param({"start_time": time(9)}, {"start_time": None}, id="a start before none"),
+        pytest.param({"end_time": time(17)}, {"end_time": time(18)}, id="the earlier end"),
+        pytest.param({"break_start": time(12)}, {"break_start": time(13)}, id="the earlier break"),
+        pytest.param({"break_start": time(12)}, {}, id="a break before none"),
+        pytest.param({"break_end": time(13)}, {"break_end": time(14)}, id="the shorter break"),
+    ],
+)
+def test_of_two_rows_it_is_always_the_same(db: Session, salon: str, first: Hours, other: Hours) -> None:
+    common = {"is_open": True, **NINE_TO_SIX}
+    wanted = {
+        "break_start": None,
+        "break_end": None,
+        "start_time": time(9),
+        "end_time": time(18),
+        "is_open": True,
+    } | first
+    for order in permutations((first, other)):
+        db.execute("DELETE FROM scheduling.operating_hours")
+        for row in order:
+            opens(db, salon, **{**common, **row})
+        ((_, *told, _),) = hours(db, salon)
+        assert told == [wanted[name] for name in ("is_open", "start_time", "end_time", "break_start", "break_end")]
+
+
+@pytest.mark.usefixtures("closed_all_week")
+def test_of_many_rows_it_is_one(db: Session, salon: str) -> None:
+    for start in (13, 11, 9, 15, 10):
+        opens(db, salon, start_time=time(start), end_time=time(18))
+    assert hours(db, salon) == [("Monday", True, time(9), time(18), None, None, 540)]

@@ -1,0 +1,305 @@
+"""What holds for all eight functions alike: who may run them, how they are declared, what they touch."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import pytest
+
+from rolecall import Session, World
+from rolecall.database import Built
+
+
+class Function(NamedTuple):
+    """A function as it is declared, and a call of it by the customer that answers one value."""
+
+    arguments: str
+    result: str
+    volatility: str
+    call: str
+    answer: Any
+    writes: dict[str, tuple[int, int, int]]  # rows inserted, updated and deleted, by table
+
+
+FUNCTIONS = {
+    "communication.send_notification": Function(
+        "p_recipient_id uuid, p_message text, p_notification_type character varying, "
+        "p_metadata jsonb DEFAULT NULL::jsonb",
+        "jsonb",
+        "volatile",
+        "SELECT communication.send_notification(%(customer)s, 'Hello', 'greeting') ->> 'message'",
+        "Hello",
+        {"communication.notifications": (1, 0, 0)},
+    ),
+    "communication.mark_notifications_read": Function(
+        "p_user_id uuid, p_notification_ids uuid[] DEFAULT NULL::uuid[]",
+        "integer",
+        "volatile",
+        "SELECT communication.mark_notifications_read(%(customer)s)",
+        2,
+        {"communication.notifications": (0, 2, 0)},
+    ),
+    "communication.get_unread_count": Function(
+        "p_user_id uuid",
+        "bigint",
+        "stable",
+        "SELECT communication.get_unread_count(%(customer)s)",
+        2,
+        {},
+    ),
+    "communication.get_unread_counts": Function(
+        "p_user_id uuid",
+        "TABLE(notification_type character varying, unread_count bigint)",
+        "stable",
+        "SELECT array_agg(notification_type) FROM communication.get_unread_counts(%(customer)s)",
+        ["promotion", "reminder"],
+        {},
+    ),
+    "communication.get_notifications_page": Function(
+        "p_user_id uuid, p_limit integer DEFAULT 20, p_offset integer DEFAULT 0",
+        "TABLE(id uuid, user_id uuid, message text, notification_type character varying, "
+        "read_at timestamp with time zone, created_at timestamp with time zone)",
+        "stable",
+        "SELECT count(*) FROM communication.get_notifications_page(%(customer)s)",
+        3,
+        {},
+    ),
+    "scheduling.calculate_business_hours": Function(
+        "p_salon_id uuid, p_date date",
+        "TABLE(day_name character varying, is_open boolean, start_time time without time zone, "
+        "end_time time without time zone, break_start time without time zone, "
+        "break_end time without time zone, total_working_minutes integer)",
+        "stable",
+        "SELECT total_working_minutes FROM scheduling.calculate_business_hours(%(salon)s, '2025-01-06')",
+        480,
+        {},
+    ),
+    "catalog.calculate_duration_minutes": Function(
+        "p_service_ids uuid[]",
+        "integer",
+        "stable",
+        "SELECT catalog.calculate_duration_minutes(ARRAY[%(service)s]::pg_catalog.uuid[])",
+        45,
+        {},
+    ),
+    "audit.log_action": Function(
+        "p_entity_type character varying, p_entity_id uuid, p_action character varying, "
+        "p_old_values jsonb DEFAULT NULL::jsonb, p_new_values jsonb DEFAULT NULL::jsonb, "
+        "p_reason text DEFAULT NULL::text",
+        "uuid",
+        "volatile",
+        "SELECT pg_typeof(audit.log_action('salon', %(salon)s, 'update'))::text",
+        "uuid",
+        {"audit.audit_logs": (1, 0, 0)},
+    ),
+}
+STABLE = [name for name, function in FUNCTIONS.items() if function.volatility == "stable"]
+VOLATILE = [name for name, function in FUNCTIONS.items() if function.volatility == "volatile"]
+
+every_function = pytest.mark.parametrize("name", FUNCTIONS)
+
+
+def call(db: Session, world: World, name: str) -> Any:
+    """Call a function as whoever is signed in; returns its answer."""
+    names = {
+        "customer": world.personas["customer"].claims["sub"],
+        "salon": world.row("organization.salons", "salon")["id"],
+        "service": world.row("catalog.services", "salon's haircut")["id"],
+    }
+    return db.value(FUNCTIONS[name].call, names)
+
+
+def attribute(db: Session, name: str, expression: str) -> Any:
+    """Something of a function's entry in the catalog; there must be one function of the name."""
+    return db.value(f"SELECT {expression} FROM pg_proc p WHERE p.oid = %s::regproc", [name])
+
+
+# ------------------------------------------------------------------ what there is
+
+
+def test_there_are_these_eight_and_no_other(built: Built) -> None:
+    assert sorted(item.full_name for item in built.of_kind("function")) == sorted(FUNCTIONS)
+
+
+@every_function
+def test_arguments(db: Session, name: str) -> None:
+    assert attribute(db, name, "pg_get_function_arguments(p.oid)") == FUNCTIONS[name].arguments
+
+
+@every_function
+def test_result(db: Session, name: str) -> None:
+    assert attribute(db, name, "pg_get_function_result(p.oid)") == FUNCTIONS[name].result
+
+
+@every_function
+def test_volatility(db: Session, name: str) -> None:
+    volatility = "CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END"
+    assert attribute(db, name, volatility) == FUNCTIONS[name].volatility
+
+
+@every_function
+def test_runs_as_its_owner_with_an_empty_search_path(db: Session, name: str) -> None:
+    assert attribute(db, name, "p.prosecdef") is True
+    assert attribute(db, name, "p.proconfig") == ['search_path=""']
+
+
+@every_function
+def test_is_owned_by_the_role_that_migrates(db: Session, built: Built, name: str) -> None:
+    """What runs as a superuser would pass by everything."""
+    owner, is_superuser = db.row(
+        "SELECT r.rolname, r.rolsuper FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner WHERE p.oid = %s::regproc",
+        [name],
+    )
+    assert (owner, is_superuser) == (built.role, False)
+
+
+@every_function
+def test_is_called_on_a_null_argument_too(db: Session, name: str) -> None:
+    assert attribute(db, name, "p.proisstrict") is False
+
+
+# ------------------------------------------------------------------ who may run it
+
+
+@every_function
+def test_execute_is_granted_to_these_two_alone(db: Session, name: str) -> None:
+    granted = db.rows(
+        """
+        SELECT COALESCE(r.rolname, 'PUBLIC'), acl.privilege_type, acl.is_grantable
+        FROM pg_proc p
+        CROSS JOIN aclexplode(COALESCE(p.proacl, acldefault('f', p.proowner))) AS acl
+        LEFT JOIN pg_roles r ON r.oid = acl.grantee
+        WHERE p.oid = %s::regproc AND (acl.grantee = 0 OR r.rolname IN ('anon', 'authenticated', 'service_role'))
+        ORDER BY 1
+        """,
+        [name],
+    )
+    assert granted == [("authenticated", "EXECUTE", False), ("service_role", "EXECUTE", False)]
+
+
+@every_function
+@pytest.mark.parametrize(
+    ("role", "may"), [("authenticated", True), ("service_role", True), ("anon", False), ("public", False)]
+)
+def test_execute_as_the_catalog_sees_it(db: Session, name: str, role: str, may: bool) -> None:
+    """By whatever way a privilege may have come, membership in another role included."""
+    assert attribute(db, name, f"has_function_privilege('{role}', p.oid, 'EXECUTE')") is may
+
+
+@every_function
+@pytest.mark.parametrize("role", ["authenticated", "service_role"])
+def test_runs_for(db: Session, world: World, name: str, role: str) -> None:
+    claims = {"sub": world.personas["customer"].claims["sub"], "role": role}
+    with db.acting_as("service" if role == "service_role" else "customer"):
+        assert db.value("SELECT current_user::text") == role
+        db.execute("SELECT set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])
+        assert call(db, world, name) == FUNCTIONS[name].answer
+
+
+@every_function
+@pytest.mark.parametrize("role", ["anon", "authenticator"])
+def test_refuses(db: Session, world: World, name: str, role: str) -> None:
+    """Anon, and a role that has what PUBLIC has: also where they may look into the schema."""
+    schema, function = name.split(".")
+    db.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+    with db.raises("42501", message=f"permission denied for function {function}"):
+        db.execute(f"SET LOCAL ROLE {role}")
+        call(db, world, name)
+
+
+def test_no_client_may_run_a_function_that_a_trigger_runs(db: Session, built: Built) -> None:
+    """They need no grant: a trigger does not ask for one."""
+    functions = sorted(item.full_name for item in built.of_kind("trigger function"))
+    assert "communication.soft_delete_thread" in functions
+    may = db.rows(
+        """
+        SELECT f.name, r.name
+        FROM unnest(%s::text[]) AS f (name), unnest(%s::text[]) AS r (name)
+        WHERE has_function_privilege(r.name, f.name || '()', 'EXECUTE')
+        """,
+        [functions, ["public", "anon", "authenticated", "service_role"]],
+    )
+    assert may == []
+
+
+# ------------------------------------------------------------------ what it touches
+
+
+def written(db: Session) -> dict[str, tuple[int, int, int]]:
+    """The rows that this connection has inserted, updated and deleted, by table, as the server counts them."""
+    counted = db.rows(
+        "SELECT schemaname || '.' || relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_xact_all_tables"
+    )
+    return {table: (inserted, updated, deleted) for table, inserted, updated, deleted in counted}
+
+
+@every_function
+def test_writes_these_rows_and_no_other(db: Session, world: World, name: str) -> None:
+    before = written(db)
+    with db.acting_as("customer"):
+        call(db, world, name)
+    after = written(db)
+    wrote = {
+        table: (inserted - was[0], updated - was[1], deleted - was[2])
+        for table, (inserted, updated, deleted) in after.items()
+        if (inserted, updated, deleted) != (was := before.get(table, (0, 0, 0)))
+    }
+    assert wrote == FUNCTIONS[name].writes
+
+
+@pytest.mark.parametrize("name", STABLE)
+def test_what_only_reads_runs_in_a_get(db: Session, world: World, name: str) -> None:
+    with db.reading_as("customer"):
+        assert call(db, world, name) == FUNCTIONS[name].answer
+
+
+@pytest.mark.parametrize("name", VOLATILE)
+def test_what_writes_does_not_run_in_a_get(db: Session, world: World, name: str) -> None:
+    with db.reading_as("customer"), db.raises("25006", message="in a read-only transaction"):
+        call(db, world, name)
+
+
+# ------------------------------------------------------------------ what cannot lead it astray
+
+
+def plant(db: Session) -> None:
+    """What a function that asks the search path would find first: operators and functions that
+    give themselves away, and empty tables of the names that it uses."""
+    db.execute("CREATE SCHEMA planted")
+    db.execute("GRANT USAGE ON SCHEMA planted TO PUBLIC")
+    fails = "LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'led astray'; END $$"
+    for kind in ("text", "uuid"):
+        db.execute(f"CREATE FUNCTION planted.equal({kind}, {kind}) RETURNS boolean {fails}")
+        db.execute(f"CREATE OPERATOR planted.= (LEFTARG = {kind}, RIGHTARG = {kind}, FUNCTION = planted.equal)")
+    db.execute(f"CREATE FUNCTION planted.now() RETURNS timestamptz {fails}")
+    for table in (
+        *("communication.notifications", "scheduling.operating_hours"),
+        *("catalog.services", "audit.audit_logs"),
+    ):
+        name = table.split(".")[1]
+        db.execute(f"CREATE TABLE planted.{name} (LIKE {table})")
+        db.execute(f"CREATE TEMPORARY TABLE {name} (LIKE {table})")
+
+
+@every_function
+def test_a_search_path_of_ones_own_changes_nothing(db: Session, world: World, name: str) -> None:
+    plant(db)
+    with db.acting_as("customer"):
+        db.execute("SET LOCAL search_path = planted, pg_temp, pg_catalog")
+        with db.raises("P0001", message="led astray"):  # whoever does ask the path
+            db.execute("SELECT 'a'::text = 'a'::text")
+        assert call(db, world, name) == FUNCTIONS[name].answer
+
+
+def test_a_temporary_type_changes_nothing(db: Session, world: World) -> None:
+    """An empty search path still looks among the temporary types first: a function names its types in
+    full, or the checks of a stranger's domain run as the function's owner. The other functions name no
+    such type, but for what auth.uid() and auth.role() name, which are the platform's."""
+    name = "communication.send_notification"
+    db.execute("SET LOCAL search_path = pg_catalog, pg_temp")  # the test's own statements are not to be led astray
+    db.execute("CREATE DOMAIN pg_temp.jsonb AS pg_catalog.jsonb CONSTRAINT led_astray CHECK (VALUE IS NULL)")
+    signature = db.value("SELECT %s::regproc::regprocedure::text", [name])
+    db.execute(f"ALTER FUNCTION {signature} COST 100")  # as in a new session: it is compiled again
+    with db.acting_as("customer"):
+        assert call(db, world, name) == FUNCTIONS[name].answer

@@ -1,0 +1,272 @@
+"""get_notifications_page: one's own notifications, newest first, page by page; the service may ask for anyone's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rolecall import Session, World
+
+NOT_ONES_OWN = "p_user_id must be your own id"
+NOT_ALLOWED = "permission denied"
+NOBODY = "00000000-0000-0000-0000-000000000000"
+LARGEST = 2_147_483_647
+
+# What comes of asking for the customer's: how many, or why it is refused.
+CUSTOMERS_PAGE: dict[str, int | str] = {
+    "customer": 3,
+    "other_customer": NOT_ONES_OWN,
+    "staff": NOT_ONES_OWN,
+    "other_staff": NOT_ONES_OWN,
+    "owner": NOT_ONES_OWN,
+    "other_owner": NOT_ONES_OWN,
+    "former_staff": NOT_ONES_OWN,
+    "owner_on_staff": NOT_ONES_OWN,
+    "staff_customer": NOT_ONES_OWN,
+    "no_subject": NOT_ONES_OWN,
+    "anon": NOT_ALLOWED,
+    "granted_anon": NOT_ALLOWED,
+    "service": 3,
+}
+
+# How many everybody with a profile has, read or not.
+OWN_PAGE = {
+    "customer": 3,
+    "other_customer": 3,
+    "staff": 3,
+    "other_staff": 0,
+    "owner": 3,
+    "other_owner": 0,
+    "former_staff": 0,
+    "owner_on_staff": 0,
+    "staff_customer": 0,
+}
+
+
+def subject(world: World, name: str) -> str:
+    return str(world.personas[name].claims["sub"])
+
+
+def page(db: Session, user: str | None) -> list[tuple[Any, ...]]:
+    """A page as it comes when nothing is said of its size."""
+    return db.rows("SELECT * FROM communication.get_notifications_page(p_user_id => %s)", [user])
+
+
+def messages(db: Session, user: str | None, limit: int | None, offset: int | None) -> list[str]:
+    """The messages of a page."""
+    query = "SELECT message FROM communication.get_notifications_page(p_user_id => %s, p_limit => %s, p_offset => %s)"
+    return [message for (message,) in db.rows(query, [user, limit, offset])]
+
+
+@pytest.fixture
+def numbered(db: Session, world: World) -> str:
+    """The customer with 25 notifications instead, "1" being the newest; gives the customer's id.
+
+    They come in fives of the same time, and stand in the table in an order of their own.
+    """
+    customer = subject(world, "customer")
+    db.execute("DELETE FROM communication.notifications WHERE user_id = %s", [customer])
+    db.execute(
+        """
+        INSERT INTO communication.notifications (id, user_id, message, notification_type, read_at, created_at)
+        SELECT lpad((100 - n)::text, 32, '0')::uuid, %s, n, 'reminder', CASE n %% 2 WHEN 0 THEN now() END,
+               timestamptz '2025-06-01 12:00Z' - (n - 1) / 5 * interval '1 microsecond'
+        FROM generate_series(1, 25) AS n
+        ORDER BY n * 7 %% 25
+        """,
+        [customer],
+    )
+    return customer
+
+
+def numbers(first: int, last: int) -> list[str]:
+    return [str(n) for n in range(first, last + 1)]
+
+
+def test_no_persona_is_left_out(world: World) -> None:
+    assert CUSTOMERS_PAGE.keys() == world.personas.keys()
+    assert OWN_PAGE.keys() == {name for name, persona in world.personas.items() if "sub" in persona.claims}
+
+
+@pytest.mark.parametrize("name", CUSTOMERS_PAGE)
+def test_the_customers_page_as(db: Session, world: World, name: str) -> None:
+    expected = CUSTOMERS_PAGE[name]
+    with db.acting_as(name, on="communication.notifications"):
+        if isinstance(expected, int):
+            rows = page(db, subject(world, "customer"))
+            assert [str(row[1]) for row in rows] == [subject(world, "customer")] * expected
+        else:
+            with db.raises("42501", message=expected):
+                page(db, subject(world, "customer"))
+
+
+@pytest.mark.parametrize("name", OWN_PAGE)
+def test_ones_own_page_as(db: Session, world: World, name: str) -> None:
+    with db.reading_as(name):
+        rows = page(db, subject(world, name))
+    assert [str(row[1]) for row in rows] == [subject(world, name)] * OWN_PAGE[name]
+
+
+@pytest.mark.parametrize("name", OWN_PAGE)
+def test_the_service_is_shown_anybodys(db: Session, world: World, name: str) -> None:
+    with db.reading_as("service"):
+        assert len(page(db, subject(world, name))) == OWN_PAGE[name]
+
+
+@pytest.mark.parametrize("user", [pytest.param(NOBODY, id="an unknown id"), pytest.param(None, id="NULL")])
+def test_nobody_has_no_notifications(db: Session, user: str | None) -> None:
+    with db.reading_as("service"):
+        assert page(db, user) == []
+
+
+@pytest.mark.parametrize("name", ["customer", "no_subject"])
+@pytest.mark.parametrize("user", [pytest.param(NOBODY, id="an unknown id"), pytest.param(None, id="NULL")])
+def test_nobody_is_not_oneself(db: Session, name: str, user: str | None) -> None:
+    with db.reading_as(name), db.raises("42501", message=NOT_ONES_OWN):
+        page(db, user)
+
+
+def test_a_session_without_claims_is_nobody(db: Session, world: World) -> None:
+    """Not even a superuser's: the settings are empty between two requests."""
+    with db.raises("42501", message=NOT_ONES_OWN):
+        page(db, subject(world, "customer"))
+
+
+def test_rows_are_shown_as_they_are(db: Session, world: World) -> None:
+    rows = [
+        row
+        for row in world.rows["communication.notifications"].values()
+        if row["user_id"] == subject(world, "customer")
+    ]
+    rows.sort(key=lambda row: (row["created_at"], row["id"]), reverse=True)
+    with db.reading_as("customer"):
+        shown = page(db, subject(world, "customer"))
+    assert [(str(key), str(user), *rest) for key, user, *rest in shown] == [
+        tuple(row[name] for name in ("id", "user_id", "message", "notification_type", "read_at", "created_at"))
+        for row in rows
+    ]
+
+
+def test_columns_and_their_types(db: Session, world: World) -> None:
+    with db.reading_as("customer"):
+        cursor = db.execute("SELECT * FROM communication.get_notifications_page(%s)", [subject(world, "customer")])
+        assert [(column.name, column.type_display) for column in cursor.description or ()] == [
+            ("id", "uuid"),
+            ("user_id", "uuid"),
+            ("message", "text"),
+            ("notification_type", "varchar"),
+            ("read_at", "timestamptz"),
+            ("created_at", "timestamptz"),
+        ]
+
+
+# ------------------------------------------------------------------ pages
+
+
+def test_twenty_from_the_newest_if_nothing_is_said(db: Session, numbered: str) -> None:
+    with db.reading_as("customer"):
+        assert [row[2] for row in page(db, numbered)] == numbers(1, 20)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 24, 25, 26])
+def test_pages_neither_repeat_nor_skip(db: Session, numbered: str, size: int) -> None:
+    """Times are equal across the edges of pages: the id, the greatest first, makes the order total."""
+    with db.reading_as("customer"):
+        pages = [messages(db, numbered, size, offset) for offset in range(0, 25, size)]
+    assert [message for one in pages for message in one] == numbers(1, 25)
+    assert [len(one) for one in pages[:-1]] == [size] * (len(pages) - 1)
+
+
+def test_pages_stay_the_same_when_rows_move_in_the_table(db: Session, numbered: str) -> None:
+    db.execute("UPDATE communication.notifications SET read_at = now() WHERE message IN ('3', '1', '12')")
+    with db.reading_as("customer"):
+        assert messages(db, numbered, 25, 0) == numbers(1, 25)
+
+
+def test_the_order_is_the_times_and_not_the_ids(db: Session, world: World) -> None:
+    customer = subject(world, "customer")
+    db.execute("DELETE FROM communication.notifications WHERE user_id = %s", [customer])
+    db.execute(
+        """
+        INSERT INTO communication.notifications (id, user_id, message, notification_type, created_at)
+        VALUES ('00000000-0000-0000-0000-000000000001', %(customer)s, 'newest', 'reminder', '2025-01-03Z'),
+               ('ffffffff-ffff-ffff-ffff-ffffffffffff', %(customer)s, 'oldest', 'reminder', '2025-01-01Z'),
+               ('00000000-0000-0000-0000-000000000002', %(customer)s, 'middle', 'reminder', '2025-01-02Z')
+        """,
+        {"customer": customer},
+    )
+    with db.reading_as("customer"):
+        assert messages(db, customer, 20, 0) == ["newest", "middle", "oldest"]
+
+
+def test_what_is_of_unknown_age_comes_last(db: Session, numbered: str) -> None:
+    db.execute("ALTER TABLE communication.notifications ALTER COLUMN created_at DROP NOT NULL")
+    db.execute("UPDATE communication.notifications SET created_at = NULL WHERE message IN ('1', '2')")
+    with db.reading_as("customer"):
+        assert messages(db, numbered, 25, 0) == [*numbers(3, 25), "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "offset", "expected"),
+    [
+        pytest.param(0, 0, [], id="nothing"),
+        pytest.param(0, 10, [], id="nothing from the eleventh"),
+        pytest.param(1, 0, ["1"], id="one"),
+        pytest.param(LARGEST, 0, numbers(1, 25), id="the largest limit: all"),
+        pytest.param(None, 0, numbers(1, 25), id="limit NULL: all"),
+        pytest.param(20, 20, numbers(21, 25), id="the last page"),
+        pytest.param(20, 24, ["25"], id="the last one"),
+        pytest.param(20, 25, [], id="just beyond the end"),
+        pytest.param(20, LARGEST, [], id="the largest offset"),
+        pytest.param(LARGEST, LARGEST, [], id="both as large as can be"),
+        pytest.param(3, None, numbers(1, 3), id="offset NULL: from the newest"),
+        pytest.param(None, None, numbers(1, 25), id="both NULL: all"),
+        pytest.param(None, 22, numbers(23, 25), id="limit NULL: all the rest"),
+    ],
+)
+@pytest.mark.parametrize("name", ["customer", "service"])
+def test_edges_of_a_page(
+    db: Session, numbered: str, name: str, limit: int | None, offset: int | None, expected: list[str]
+) -> None:
+    with db.reading_as(name):
+        assert messages(db, numbered, limit, offset) == expected
+
+
+def test_a_page_is_as_large_as_one_asks(db: Session, world: World) -> None:
+    customer = subject(world, "customer")
+    db.execute(
+        """
+        INSERT INTO communication.notifications (user_id, message, notification_type)
+        SELECT %s, 'one of many', 'reminder' FROM generate_series(1, 2000)
+        """,
+        [customer],
+    )
+    with db.reading_as("customer"):
+        assert len(messages(db, customer, 1999, 0)) == 1999
+        assert len(messages(db, customer, None, 0)) == 2003
+
+
+@pytest.mark.parametrize(
+    ("limit", "offset", "wrong"),
+    [
+        pytest.param(-1, 0, "p_limit must not be negative, but is -1", id="limit -1"),
+        pytest.param(20, -1, "p_offset must not be negative, but is -1", id="offset -1"),
+        pytest.param(-LARGEST - 1, 0, "p_limit must not be negative, but is -2147483648", id="the smallest limit"),
+        pytest.param(20, -LARGEST - 1, "p_offset must not be negative, but is -2147483648", id="the smallest offset"),
+        pytest.param(-1, -1, "p_limit must not be negative, but is -1", id="both: the limit is named"),
+        pytest.param(None, -1, "p_offset must not be negative, but is -1", id="limit NULL, offset -1"),
+        pytest.param(-1, None, "p_limit must not be negative, but is -1", id="limit -1, offset NULL"),
+    ],
+)
+@pytest.mark.parametrize("name", ["customer", "service"])
+def test_what_is_negative_is_a_clear_error(
+    db: Session, world: World, name: str, limit: int | None, offset: int | None, wrong: str
+) -> None:
+    with db.reading_as(name), db.raises("22023", message=wrong):
+        messages(db, subject(world, "customer"), limit, offset)
+
+
+def test_who_asks_for_anothers_is_not_told_what_is_wrong_besides(db: Session, world: World) -> None:
+    with db.reading_as("other_customer"), db.raises("42501", message=NOT_ONES_OWN):
+        messages(db, subject(world, "customer"), -1, -1)

@@ -1,0 +1,220 @@
+"""log_action: one entry in the audit log, in the name of whoever is signed in and of nobody else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from rolecall import Session, World
+
+NO_ACTOR = "an audit entry needs an actor, and this session has no subject"
+NOT_ALLOWED = "permission denied"
+
+# None: writes an entry in one's own name. Otherwise why it is refused.
+REFUSED: dict[str, str | None] = {
+    "customer": None,
+    "other_customer": None,
+    "staff": None,
+    "other_staff": None,
+    "owner": None,
+    "other_owner": None,
+    "former_staff": None,
+    "owner_on_staff": None,
+    "staff_customer": None,
+    "no_subject": NO_ACTOR,
+    "anon": NOT_ALLOWED,
+    "granted_anon": NOT_ALLOWED,
+    "service": NO_ACTOR,  # its token has no subject
+}
+
+LOG = "SELECT audit.log_action(p_entity_type => %s, p_entity_id => %s, p_action => %s)"
+
+
+def subject(world: World, name: str) -> str:
+    return str(world.personas[name].claims["sub"])
+
+
+def log(db: Session, kind: str | None = "salon", entity: str | None = None, action: str | None = "update") -> str:
+    """Write an entry; gives its id."""
+    return str(db.value(LOG, [kind, entity, action]))
+
+
+def entries(db: Session) -> dict[str, dict[str, Any]]:
+    """The whole log by id."""
+    return dict(db.rows("SELECT id::text, to_jsonb(l) FROM audit.audit_logs l"))
+
+
+def test_no_persona_is_left_out(world: World) -> None:
+    assert REFUSED.keys() == world.personas.keys()
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_entry_as(db: Session, world: World, name: str) -> None:
+    refused, before = REFUSED[name], entries(db)
+    with db.acting_as(name, on="audit.audit_logs"):
+        if refused:
+            with db.raises("42501", message=refused):
+                log(db)
+        else:
+            key = log(db)
+    after = entries(db)
+    if not refused:
+        assert after.pop(key)["actor_id"] == subject(world, name)
+    assert after == before
+
+
+def test_every_column_of_an_entry(db: Session, world: World) -> None:
+    salon = str(world.row("organization.salons", "salon")["id"])
+    with db.acting_as("owner"):
+        key = db.value(
+            """
+            SELECT audit.log_action(
+              p_entity_type => 'salon', p_entity_id => %s, p_action => 'rename',
+              p_old_values => %s, p_new_values => %s, p_reason => 'a new sign')::text
+            """,
+            [salon, Jsonb({"name": "Old"}), Jsonb({"name": "New"})],
+        )
+    assert entries(db)[key] == {
+        "id": key,
+        "entity_type": "salon",
+        "entity_id": salon,
+        "action": "rename",
+        "actor_id": subject(world, "owner"),
+        "created_at": db.value("SELECT to_json(now())"),
+        "old_values": {"name": "Old"},
+        "new_values": {"name": "New"},
+        "change_summary": None,
+        "reason": "a new sign",
+        "source_system": "application",
+        "ip_address": None,
+        "user_agent": None,
+        "metadata": {},
+    }
+
+
+def test_what_is_not_said_is_null(db: Session) -> None:
+    with db.acting_as("customer"):
+        key = log(db, entity=None)
+    entry = entries(db)[key]
+    assert [entry[name] for name in ("entity_id", "old_values", "new_values", "reason")] == [None] * 4
+
+
+def test_arguments_in_their_order(db: Session, world: World) -> None:
+    """Each in its own column, also where they are not named."""
+    salon = str(world.row("organization.salons", "salon")["id"])
+    with db.acting_as("owner"):
+        key = db.value("SELECT audit.log_action('type', %s, 'action', '[1]', '[2]', 'reason')::text", [salon])
+    entry = entries(db)[key]
+    names = ("entity_type", "entity_id", "action", "old_values", "new_values", "reason")
+    assert [entry[name] for name in names] == ["type", salon, "action", [1], [2], "reason"]
+
+
+def test_the_same_twice_is_two_entries(db: Session) -> None:
+    with db.acting_as("customer"):
+        keys = {log(db), log(db)}
+    assert len(keys) == 2
+    assert keys <= entries(db).keys()
+
+
+def test_the_entity_need_not_exist(db: Session) -> None:
+    """What was deleted is worth an entry too."""
+    gone = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+    with db.acting_as("customer"):
+        key = log(db, entity=gone)
+    assert entries(db)[key]["entity_id"] == gone
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param({}, id="an empty object"),
+        pytest.param([], id="an empty list"),
+        pytest.param("text", id="a text"),
+        pytest.param({"deep": [{"er": None}]}, id="nested"),
+        pytest.param({"long": "x" * 1_000_000}, id="a million characters"),
+    ],
+)
+def test_values_are_kept_as_they_are(db: Session, value: Any) -> None:
+    with db.acting_as("customer"):
+        key = db.value("SELECT audit.log_action('salon', NULL, 'update', %s, %s)::text", [Jsonb(value), Jsonb([value])])
+    entry = entries(db)[key]
+    assert (entry["old_values"], entry["new_values"]) == (value, [value])
+
+
+@pytest.mark.parametrize("length", [1, 100])
+def test_texts_as_long_as_they_may_be(db: Session, length: int) -> None:
+    with db.acting_as("customer"):
+        key = log(db, kind="t" * length, action="a" * length)
+    entry = entries(db)[key]
+    assert (entry["entity_type"], entry["action"]) == ("t" * length, "a" * length)
+
+
+# ------------------------------------------------------------------ who the actor is
+
+
+def test_the_service_with_a_subject_acts_in_its_name(db: Session, world: World) -> None:
+    claims = {"role": "service_role", "sub": subject(world, "owner")}
+    with db.acting_as("service"):
+        db.execute("SELECT set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])
+        key = log(db)
+    assert entries(db)[key]["actor_id"] == subject(world, "owner")
+
+
+def test_a_session_without_claims_is_refused(db: Session) -> None:
+    """Also a superuser's: the settings are empty between two requests."""
+    before = entries(db)
+    with db.raises("42501", message=NO_ACTOR):
+        log(db)
+    assert entries(db) == before
+
+
+def test_a_subject_without_a_profile_is_refused(db: Session) -> None:
+    claims = {"role": "authenticated", "sub": "00000000-0000-0000-0000-000000000000"}
+    with db.acting_as("customer"):
+        db.execute("SELECT set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])
+        with db.raises("23503", constraint="audit_logs_actor_id_fkey"):
+            log(db)
+
+
+# ------------------------------------------------------------------ what the table refuses
+
+
+@pytest.mark.parametrize("column", ["entity_type", "action"])
+def test_what_is_missing_is_named(db: Session, column: str) -> None:
+    given = {"entity_type": "salon", "action": "update"} | {column: None}
+    before = entries(db)
+    with db.acting_as("customer"), db.raises("23502", column=column):
+        log(db, kind=given["entity_type"], action=given["action"])
+    assert entries(db) == before
+
+
+@pytest.mark.parametrize("blank", ["", " ", "   "], ids=["empty text", "a blank", "blanks"])
+@pytest.mark.parametrize("column", ["entity_type", "action"])
+def test_blank_text_is_refused(db: Session, column: str, blank: str) -> None:
+    given = {"entity_type": "salon", "action": "update"} | {column: blank}
+    before = entries(db)
+    with db.acting_as("customer"), db.raises("23514", constraint="valid_action"):
+        log(db, kind=given["entity_type"], action=given["action"])
+    assert entries(db) == before
+
+
+@pytest.mark.parametrize("column", ["entity_type", "action"])
+def test_a_text_that_is_too_long_is_refused(db: Session, column: str) -> None:
+    """Cut off silently it would say something else."""
+    given = {"entity_type": "salon", "action": "update"} | {column: "x" * 101}
+    with db.acting_as("customer"), db.raises("22001", message="value too long for type character varying(100)"):
+        log(db, kind=given["entity_type"], action=given["action"])
+
+
+def test_a_transaction_that_only_reads(db: Session) -> None:
+    with db.reading_as("customer"), db.raises("25006", message="cannot execute INSERT in a read-only transaction"):
+        log(db)
+
+
+def test_the_result_is_a_uuid(db: Session) -> None:
+    with db.acting_as("customer"):
+        cursor = db.execute("SELECT * FROM audit.log_action('salon', NULL, 'update')")
+    assert [(column.name, column.type_display) for column in cursor.description or ()] == [("log_action", "uuid")]

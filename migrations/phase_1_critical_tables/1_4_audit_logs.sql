@@ -138,7 +138,7 @@ CREATE OR REPLACE FUNCTION audit.log_action(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
-  v_log_id pg_catalog.uuid;  -- qualified: types are looked for in pg_temp first, whatever search_path says
+  v_log_id pg_catalog.uuid;  -- qualified: types are looked for in pg_temp first, even if search_path is empty
 BEGIN
   IF auth.uid() IS NULL THEN
     RAISE EXCEPTION 'an audit entry needs an actor, and this session has no subject'

@@ -280,7 +280,7 @@ BEGIN
           || 'p_reason text DEFAULT NULL::text',
         'result: uuid',
         'attributes: plpgsql, volatile, security definer, search_path=""',
-        'md5 of the body: e068ec9cc475496b968a7064b62f4568',
+        'md5 of the body: 1688cc499213b1069c554bdfe68b94ce',
         'grants to authenticated: EXECUTE',
         'grants to service_role: EXECUTE'
       ]),

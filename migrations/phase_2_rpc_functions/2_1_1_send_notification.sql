@@ -12,7 +12,7 @@ CREATE OR REPLACE FUNCTION communication.send_notification(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
 AS $$
 DECLARE
-  v_notification pg_catalog.jsonb;  -- qualified: types are looked for in pg_temp first, whatever search_path says
+  v_notification pg_catalog.jsonb;  -- qualified: types are looked for in pg_temp first, even if search_path is empty
 BEGIN
   IF p_recipient_id IS NULL THEN
     RAISE EXCEPTION 'recipient_id is required';

@@ -10,7 +10,7 @@ BEGIN
       (
         'communication.send_notification',
         'p_recipient_id uuid, p_message text, p_notification_type character varying, p_metadata jsonb DEFAULT NULL::jsonb',
-        'jsonb', 'plpgsql', 'volatile', 'e6fa9b13e4f5950e60f7f4f7d46edbe8',
+        'jsonb', 'plpgsql', 'volatile', 'f87c0b913dc9febdcccf110d463246f4',
         'Writes a notification for the recipient and returns it as JSON.'
       ),
       (

@@ -116,6 +116,21 @@ BEGIN
         AND a.attnum > 0
         AND NOT a.attisdropped
     ),
+    actual_constraint AS (
+      SELECT conname AS name, pg_get_constraintdef(oid) AS definition
+      FROM pg_constraint
+      -- Since version 18 a NOT NULL is a constraint too; here it is part of its column.
+      WHERE conrelid = to_regclass('catalog.service_booking_rules') AND contype IN ('p', 'u', 'x', 'c', 'f')
+    ),
+    actual_index AS (
+      SELECT
+        c.relname AS name,
+        CASE WHEN i.indisvalid THEN pg_get_indexdef(i.indexrelid) ELSE 'an invalid index' END AS definition,
+        i.indisunique AS is_unique
+      FROM pg_index AS i
+      JOIN pg_class AS c ON c.oid = i.indexrelid
+      WHERE i.indrelid = to_regclass('catalog.service_booking_rules') AND NOT i.indisprimary
+    ),
     actual_policy AS (
       SELECT
         policyname AS name,
@@ -166,14 +181,19 @@ BEGIN
         FROM expected_column AS expected
         FULL JOIN actual_column AS actual USING (position)
         UNION ALL
-        SELECT 'constraint ' || expected.name, expected.definition, pg_get_constraintdef(actual.oid)
+        SELECT 'constraint ' || name, expected.definition, actual.definition
         FROM expected_constraint AS expected
-        LEFT JOIN pg_constraint AS actual ON actual.conrelid = r.oid AND actual.conname = expected.name
+        FULL JOIN actual_constraint AS actual USING (name)
         UNION ALL
-        SELECT 'index ' || expected.name, expected.definition,
-          CASE WHEN actual.indisvalid THEN pg_get_indexdef(actual.indexrelid) ELSE 'an invalid index' END
+        -- A further index does no harm; a further unique one refuses rows.
+        SELECT 'index ' || name, expected.definition, actual.definition
         FROM expected_index AS expected
-        LEFT JOIN pg_index AS actual ON actual.indexrelid = to_regclass('catalog.' || expected.name)
+        FULL JOIN actual_index AS actual USING (name)
+        WHERE expected.name IS NOT NULL OR actual.is_unique
+        UNION ALL
+        SELECT 'trigger ' || t.tgname, NULL, pg_get_triggerdef(t.oid)
+        FROM pg_trigger AS t
+        WHERE t.tgrelid = r.oid AND NOT t.tgisinternal
         UNION ALL
         SELECT format('policy "%s"', name), expected.definition, actual.definition
         FROM expected_policy AS expected

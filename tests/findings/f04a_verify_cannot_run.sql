@@ -1,0 +1,8 @@
+-- F04a: the check of the storage policies asks pg_policies for columns that it does not have
+-- caught by: tests/migrations/test_apply.py::test_a_phase_stands_alone[1]
+-- caught by: tests/migrations/test_verify.py::test_it_says_nothing[1]
+-- instead of: migrations/phase_1_critical_tables/verify.sql
+SELECT policy_name, definition
+FROM pg_policies
+WHERE schemaname = 'storage' AND tablename = 'objects' AND definition LIKE '%avatars%'
+ORDER BY policy_name;

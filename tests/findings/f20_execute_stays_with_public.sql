@@ -1,0 +1,14 @@
+-- F20: all eight functions may be run by everybody, anon included
+-- caught by: tests/functions/test_every_function.py::test_refuses
+-- caught by: tests/functions/test_every_function.py::test_execute_is_granted_to_these_two_alone
+-- caught by: tests/functions/test_every_function.py::test_execute_as_the_catalog_sees_it
+GRANT EXECUTE ON FUNCTION
+  audit.log_action(varchar, uuid, varchar, jsonb, jsonb, text),
+  communication.send_notification(uuid, text, varchar, jsonb),
+  communication.mark_notifications_read(uuid, uuid[]),
+  communication.get_unread_count(uuid),
+  communication.get_unread_counts(uuid),
+  communication.get_notifications_page(uuid, integer, integer),
+  scheduling.calculate_business_hours(uuid, date),
+  catalog.calculate_duration_minutes(uuid[])
+TO PUBLIC;

@@ -1,0 +1,32 @@
+-- F26c: where a day has several rows it is whichever comes first in the table
+-- caught by: tests/functions/test_calculate_business_hours.py::test_of_two_rows_it_is_always_the_same
+CREATE OR REPLACE FUNCTION scheduling.calculate_business_hours(p_salon_id uuid, p_date date)
+RETURNS TABLE (
+  day_name varchar,
+  is_open boolean,
+  start_time time,
+  end_time time,
+  break_start time,
+  break_end time,
+  total_working_minutes integer
+)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+AS $$
+  SELECT
+    to_char(p_date::timestamp, 'FMDay')::varchar,
+    oh.is_open,
+    oh.start_time,
+    oh.end_time,
+    oh.break_start,
+    oh.break_end,
+    CASE
+      WHEN oh.is_open
+        THEN EXTRACT(EPOCH FROM oh.end_time - oh.start_time - COALESCE(oh.break_end - oh.break_start, '0'))::integer / 60
+      ELSE 0
+    END
+  FROM scheduling.operating_hours oh
+  WHERE oh.salon_id = p_salon_id
+    AND oh.day_of_week = EXTRACT(DOW FROM p_date)::integer
+    AND oh.is_active
+  LIMIT 1;
+$$;

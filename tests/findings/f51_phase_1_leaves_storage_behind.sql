@@ -1,0 +1,16 @@
+-- F51: phase 1's rollback leaves the storage policies and the bucket behind
+-- caught by: tests/migrations/test_rollback.py::test_before_its_phase_and_a_second_time_it_changes_nothing[1]
+-- caught by: tests/migrations/test_rollback.py::test_phase_1_takes_back_what_it_gave_and_nothing_else[the baseline's own grants]
+-- instead of: migrations/phase_1_critical_tables/rollback.sql
+DROP VIEW IF EXISTS engagement.customer_favorites_view;
+DROP VIEW IF EXISTS audit.audit_logs_view;
+DROP FUNCTION IF EXISTS audit.log_action(varchar, uuid, varchar, jsonb, jsonb, text);
+
+DROP TABLE IF EXISTS audit.audit_logs;
+DROP TABLE IF EXISTS engagement.customer_favorites;
+DROP TABLE IF EXISTS communication.message_threads;
+DROP TABLE IF EXISTS scheduling.appointment_services;
+
+DROP FUNCTION IF EXISTS communication.keep_thread_participants();
+DROP FUNCTION IF EXISTS communication.soft_delete_thread();
+DROP FUNCTION IF EXISTS scheduling.keep_appointment_service_in_its_salon();

@@ -61,6 +61,7 @@ class Run:
     conninfo: str
     name: str
     server: str
+    bin: str | None
 
     @property
     def baseline(self) -> str:
@@ -86,7 +87,7 @@ class Run:
 
 def run_on(server: Server) -> Run:
     """Names for the databases of one run on a server."""
-    return Run(server.conninfo, f"rolecall_{secrets.token_hex(4)}", str(server))
+    return Run(server.conninfo, f"rolecall_{secrets.token_hex(4)}", str(server), str(server.bin or "") or None)
 
 
 @dataclass(frozen=True)
@@ -279,7 +280,7 @@ class Scratch:
 
     def dump(self) -> str:
         """The schema as pg_dump writes it: ACLs, policies, bodies, defaults and comments included."""
-        program = embedded(18) / "pg_dump"  # the same for every server: the newest can dump them all
+        program = self._pg_dump()
         conninfo = make_conninfo(self.run.conninfo, dbname=self.name)
         done = subprocess.run(
             [program, "--schema-only", "--restrict-key=rolecall", "--dbname", conninfo],
@@ -291,5 +292,19 @@ class Scratch:
             raise RolecallError(f"{program} failed: {done.stderr.strip()}")
         return done.stdout
 
+    def _pg_dump(self) -> Path:
+        """The server's own, which knows what its vendor added; else the newest, which can dump them all.
+
+        Before August 2025 it has no ``--restrict-key``, and its dumps differ by a random one.
+        """
+        own = Path(self.run.bin or "") / "pg_dump"
+        if (
+            own.is_file()
+            and b"--restrict-key" in subprocess.run([own, "--help"], capture_output=True, check=True).stdout
+        ):
+            return own
+        return embedded(18) / "pg_dump"
+
     def close(self) -> None:
+        """Close the connection; the database goes with the run."""
         self.connection.close()

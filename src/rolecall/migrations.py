@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -40,10 +40,10 @@ class Phase:
     verify: Path
     rollback: Path
 
-    def with_script(self, path: Path, other: Path) -> Phase:
-        """The same phase with one of its files exchanged; itself, if the file is none of its own."""
-        steps = tuple(replace(step, path=other) if step.path == path else step for step in self.steps)
-        verify, rollback = (other if script == path else script for script in (self.verify, self.rollback))
+    def with_scripts(self, others: Mapping[Path, Path]) -> Phase:
+        """The same phase with some of its files exchanged for others."""
+        steps = tuple(replace(step, path=others.get(step.path, step.path)) for step in self.steps)
+        verify, rollback = (others.get(script, script) for script in (self.verify, self.rollback))
         return replace(self, steps=steps, verify=verify, rollback=rollback)
 
     def apply(self, connection: Connection[Any], role: str | None) -> None:

@@ -14,8 +14,11 @@ import pytest
 from rolecall import database, server, settings, trial
 from rolecall.coverage import Exercised
 from rolecall.database import Run, Scratch
+from rolecall.defects import DefectFile
 from rolecall.errors import RolecallError
 from rolecall.grid import Cell, Grid
+from rolecall.mutants.plugin import Mutants
+from rolecall.mutants.runner import Suite
 from rolecall.report import summary
 from rolecall.session import Session
 from rolecall.worker import Worker
@@ -55,10 +58,10 @@ class Plugin:
 
     @property
     def here(self) -> Worker:
-        """This process's worker. Raises RolecallError in a project that rolecall was not set up for."""
+        """This process's worker."""
         if self.worker is None:
-            if self.run is None:
-                raise RolecallError("rolecall has nothing to build: set rolecall_baseline or rolecall_migrations.")
+            self.ready()
+            assert self.run
             name = os.environ.get("PYTEST_XDIST_WORKER", "main")
             self.worker = Worker(self.run, self.settings, self.world, name)
             self._stack.callback(self.worker.close)
@@ -103,15 +106,19 @@ class Plugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Build before the first test: what is wrong with the SQL is one error, not one a test."""
-        if session.testsfailed or session.config.option.collectonly or self._told:
+        if session.testsfailed or session.config.option.collectonly:
             return
-        if not self._distributes():
-            if not any(_needs_database(item) for item in session.items):
-                return
+        if self._distributes() or any(_needs_database(item) for item in session.items):
             with _plainly():
-                self.launch()
-        with _plainly():
-            self.build()
+                self.ready()
+
+    def ready(self) -> None:
+        """Have the databases built, if this is the process to do it and has not done it yet."""
+        if self._told or self.built:
+            return
+        if self.run is None:
+            self.launch()
+        self.build()
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
@@ -145,10 +152,10 @@ class Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        """A defect runs other tests, and so has to take over the whole of pytest's protocol."""
-        if not isinstance(item, trial.DefectItem):
+        """A trial runs other tests, and so has to take over the whole of pytest's protocol."""
+        if not isinstance(item, trial.TrialItem):
             return None
-        trial.protocol(item, self.here, nextitem)
+        item.protocol(self.here, nextitem)
         return True
 
     @pytest.hookimpl(tryfirst=True)
@@ -157,10 +164,10 @@ class Plugin:
         if call.excinfo:
             item.stash[trial.RAISED] = call.excinfo.type
 
-    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> trial.DefectFile | None:
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> DefectFile | None:
         """Collect the SQL files that put a defect back."""
         if file_path.suffix == ".sql" and file_path.parent == self.settings.findings:
-            return trial.DefectFile.from_parent(parent, path=file_path)
+            return DefectFile.from_parent(parent, path=file_path)
         return None
 
 
@@ -196,8 +203,14 @@ def plugin_of(config: pytest.Config) -> Plugin:
     return cast(Plugin, config.pluginmanager.getplugin("rolecall-run"))
 
 
+def suite_of(items: list[pytest.Item]) -> Suite:
+    """What pytest collected, as the suite that mutants are tried against."""
+    grids = dict.fromkeys(item.grid for item in items if isinstance(item, CellItem))
+    return Suite(list(grids), [item for item in items if isinstance(item, pytest.Function)])
+
+
 def _needs_database(item: pytest.Item) -> bool:
-    return isinstance(item, CellItem | trial.DefectItem) or bool(
+    return isinstance(item, CellItem | trial.TrialItem) or bool(
         {"db", "scratch", "module_scratch", "built"} & set(getattr(item, "fixturenames", ()))
     )
 
@@ -231,6 +244,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if plugin.settings.in_use:
         config.pluginmanager.register(plugin, "rolecall-run")
         config.add_cleanup(plugin.close)
+    if plugin.settings.mutants:
+        config.pluginmanager.register(Mutants(plugin.settings, lambda: plugin.here, suite_of), "rolecall-mutants")
 
 
 def pytest_pycollect_makeitem(collector: pytest.Module, name: str, obj: object) -> list[CellItem] | None:

@@ -66,6 +66,12 @@ BEGIN
       WHEN OTHERS THEN broken := SQLSTATE || ' ' || SQLERRM;
     END;
     RETURN NEXT;
+    EXIT WHEN item ->> 'expected' <> CASE
+      WHEN broken IS NOT NULL THEN 'error'
+      WHEN refusal IS NULL THEN CASE WHEN affected > 0 OR touched THEN 'yes' ELSE '-' END
+      WHEN refusal = '42501' THEN '!'
+      ELSE 'error'
+    END;
   END LOOP;
 END
 $probe$;
@@ -79,7 +85,8 @@ class Check:
     """One statement to try as one persona.
 
     ``before`` runs first, as the superuser. ``locate`` selects the ctid of the row that a write aims
-    at; with ``blind`` the write is aimed by it, and reads no column itself.
+    at; with ``blind`` the write is aimed by it, and reads no column itself. ``expected`` is the verdict
+    without which the checks behind this one need not be tried.
     """
 
     persona: Persona
@@ -89,6 +96,7 @@ class Check:
     before: tuple[str, ...] = ()
     locate: str | None = None
     blind: bool = False
+    expected: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -98,6 +106,7 @@ class Check:
             "before": self.before,
             "locate": self.locate,
             "blind": self.blind,
+            "expected": self.expected,
         }
 
 

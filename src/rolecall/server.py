@@ -61,10 +61,7 @@ class Server:
     conninfo: str
     version: str
     origin: str
-
-    @property
-    def major(self) -> int:
-        return int(re.split(r"\D", self.version)[0])
+    bin: Path | None = None
 
     def __str__(self) -> str:
         return f"PostgreSQL {self.version} ({self.origin})"
@@ -106,7 +103,7 @@ def running(settings: Settings) -> Iterator[Server]:
         try:
             conninfo = make_conninfo(host=str(directory), user=SUPERUSER, dbname="postgres")
             wait_for(conninfo, process, directory / "log")
-            yield Server(conninfo, version, origin)
+            yield Server(conninfo, version, origin, settings.pg_bin)
         finally:
             stop(process)
 

@@ -27,6 +27,7 @@ class Option:
     metavar: str = "VALUE"
     choices: tuple[str, ...] = ()
     flag: bool = True  # also an option of the command line, not of the ini file and environment alone
+    switch: bool = False  # on or off: takes no value on the command line
 
     @property
     def ini(self) -> str:
@@ -57,6 +58,11 @@ OPTIONS = (
     Option("platform", "SQL of the platform under the baseline, run by the superuser", flag=False),
     Option("requires", "SQL that fails unless the baseline has what the migrations need", flag=False),
     Option("migrations", "folder with a folder for each phase", flag=False),
+    Option("mutants", "break the schema in every way known, and demand that a collected test notices", switch=True),
+    Option("mutants_of", "only mutants of objects whose name has this in it", "", "OBJECT"),
+    Option("operator", "only mutants of this operator", "", "NAME"),
+    Option("since", "only mutants of what the SQL files define that changed since a git revision", "", "REV"),
+    Option("equivalents", "file with mutants that cannot be told from the original, and why", flag=False),
     Option("findings", "folder with SQL files that each put a defect back, for the tests to notice", flag=False),
     Option("migration_role", "role that runs the migrations: the first that is no superuser", flag=False),
 )
@@ -77,6 +83,11 @@ class Settings:
     findings: Path | None
     migration_roles: tuple[str, ...]
     world_seed: int
+    mutants: bool
+    mutants_of: str
+    operator: str
+    since: str
+    equivalents: Path | None
 
     @property
     def in_use(self) -> bool:
@@ -91,7 +102,8 @@ def add_options(parser: pytest.Parser) -> None:
         told = f"{option.help} (default: {option.default})" if option.default else option.help
         parser.addini(option.ini, told, default=None)
         if option.flag:
-            group.addoption(option.argument, dest=option.ini, metavar=option.metavar, default=None, help=told)
+            takes: dict[str, Any] = {"action": "store_true"} if option.switch else {"metavar": option.metavar}
+            group.addoption(option.argument, dest=option.ini, default=None, help=told, **takes)
 
 
 def read(config: pytest.Config) -> Settings:
@@ -115,6 +127,11 @@ def read(config: pytest.Config) -> Settings:
         findings=_path(config, texts, "findings", Path.is_dir),
         migration_roles=tuple(texts["migration_role"].split()),
         world_seed=_number(texts["world_seed"]),
+        mutants=texts["mutants"].lower() in ("1", "true", "yes", "on"),
+        mutants_of=texts["mutants_of"],
+        operator=texts["operator"],
+        since=texts["since"],
+        equivalents=_path(config, texts, "equivalents", Path.is_file),
     )
 
 

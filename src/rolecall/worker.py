@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cached_property
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 from psycopg import Connection
 
-from rolecall import database, migrations, sqlfile
+from rolecall import database, migrations
 from rolecall.coverage import Exercised
 from rolecall.database import Built, Run, Scratch
 from rolecall.explain import explain
@@ -19,6 +21,8 @@ from rolecall.probe import Check, Outcome, probe
 from rolecall.session import Session
 from rolecall.settings import Settings
 from rolecall.world import World
+
+Change = Callable[[Connection[Any]], None]
 
 
 class Worker:
@@ -30,9 +34,11 @@ class Worker:
     def __init__(self, run: Run, settings: Settings, world: World, name: str) -> None:
         self.run, self.settings, self.world, self.name = run, settings, world, name
         self.exercised = Exercised()
+        self.sound: set[str] = set()  # ids of tests that were seen to pass with nothing broken
         self._stack = ExitStack()
         self._scratches = 0
-        self._defect: Path | None = None
+        self._change: Change | None = None
+        self._expecting: dict[Grid, list[tuple[Cell, Check]]] = {}
         self._outcomes: dict[Grid, dict[Cell, list[tuple[Check, Outcome]]]] = {}
 
     @cached_property
@@ -69,31 +75,28 @@ class Worker:
         with self.run.clone(template, f"{self.name}_{self._scratches}") as name:
             scratch = Scratch(self.run, name, self.phases, role, self.exercised)
             try:
-                if migrated and self._defect:
-                    scratch.execute(self._defect)
+                if migrated and self._change:
+                    self._change(scratch.connection)
                 yield scratch
             finally:
                 scratch.close()
 
     @contextmanager
-    def trial(self, defect: Path, instead_of: Path | None) -> Iterator[None]:
-        """Everything in the block meets a defect: SQL run on the database (and on each scratch that is
-        migrated), or a script that stands in for another. Nothing in it counts as exercised."""
+    def trial(self, change: Change | None = None, scripts: Mapping[Path, Path] | None = None) -> Iterator[None]:
+        """Everything in the block meets something broken: a change of the database (and of each scratch
+        that is migrated), or scripts in place of others. Nothing in it counts as exercised."""
         kept = self.exercised, self._outcomes, self.phases
         self.exercised, self._outcomes = Exercised(), {}
+        self.phases = {number: phase.with_scripts(scripts or {}) for number, phase in self.phases.items()}
+        self._change = change
         try:
             with self.connection.transaction(force_rollback=True):
-                if instead_of:
-                    self.phases = {
-                        number: phase.with_script(instead_of, defect) for number, phase in self.phases.items()
-                    }
-                else:
-                    self._defect = defect
-                    sqlfile.run(self.connection, defect, role=self.built.role)
+                if change:
+                    change(self.connection)
                 yield
         finally:
             self.exercised, self._outcomes, self.phases = kept
-            self._defect = None
+            self._change = None
 
     def outcomes(self, grid: Grid) -> dict[Cell, list[tuple[Check, Outcome]]]:
         """What came of every cell of a grid: all of them are tried at the first question."""
@@ -106,6 +109,21 @@ class Worker:
                 tried[cell].append((check, outcome))
             self._outcomes[grid] = tried
         return self._outcomes[grid]
+
+    def first_mismatch(self, grid: Grid) -> Cell | None:
+        """The first cell that is not as its grid says; what stands behind it is not tried."""
+        if grid not in self._expecting:
+            self._expecting[grid] = [
+                (cell, replace(check, expected=expected))
+                for cell in grid.cells
+                for check, expected in zip(grid.checks(cell, self.world), cycle(cell.expected.split("/")), strict=False)
+            ]
+        checks = self._expecting[grid]
+        outcomes = probe(self.connection, [check for _, check in checks])
+        for (cell, check), outcome in zip(checks, outcomes, strict=False):
+            if outcome.verdict(grid.table) != check.expected:
+                return cell
+        return None
 
     def judge(self, grid: Grid, cell: Cell) -> str | None:
         """None if the cell is as the grid says; otherwise why not, in words."""

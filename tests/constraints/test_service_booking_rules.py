@@ -158,6 +158,12 @@ def test_a_deposit_that_rounds_to_nine_digits_is_too_high(db: Session, valid: Va
         valid(deposit_amount=Decimal("99999999.995"))
 
 
+def test_a_deposit_may_be_required_without_an_amount(valid: Valid) -> None:
+    # The plan's columns allow it; docs/findings.md, F42, recommends a CHECK.
+    row = valid(requires_deposit=True)
+    assert (row["requires_deposit"], row["deposit_amount"]) == (True, None)
+
+
 def test_an_id_is_given_once(db: Session, valid: Valid, parent: Parent) -> None:
     row = valid()
     with db.raises("23505", constraint="service_booking_rules_pkey"):

@@ -1,5 +1,6 @@
 -- F15: the caller is asked for once a row, and three lists joined by OR leave no way through an index
--- caught by: tests/migrations/test_verify.py::test_it_says_nothing
+-- caught by: tests/policies/test_cost.py::test_who_is_signed_in_is_asked_once_a_query
+-- caught by: tests/policies/test_cost.py::test_an_index_finds_the_rows
 DROP POLICY "Users view appointment services for their appointments" ON scheduling.appointment_services;
 CREATE POLICY "Users view appointment services for their appointments" ON scheduling.appointment_services
   FOR SELECT TO authenticated

@@ -1,0 +1,41 @@
+"""Mutants: the schema broken in every way that rolecall knows, one way at a time."""
+
+from rolecall.mutants import constraints, functions, grants, policies, storage, views
+from rolecall.mutants.model import Mutant, Operator
+
+__all__ = ["OPERATORS", "Mutant", "Operator"]
+
+OPERATORS: tuple[Operator, ...] = (
+    policies.DropPolicy(),
+    policies.AddPermissivePolicy(),
+    policies.ConstantPredicate(),
+    policies.NegatePredicate(),
+    policies.AdmitNull(),
+    policies.EditPredicate(),
+    policies.AnotherClaim(),
+    policies.DropCheck(),
+    policies.AnotherCommand(),
+    policies.AnotherRole(),
+    policies.SwapPermissive(),
+    policies.DisableSecurity(),
+    grants.AddGrant(),
+    grants.DropGrant(),
+    grants.GrantOption(),
+    grants.DropUsage(),
+    constraints.DropConstraint(),
+    constraints.EditCheck(),
+    constraints.NotNull(),
+    constraints.ForeignKeyAction(),
+    constraints.DropIndex(),
+    constraints.EditIndex(),
+    constraints.EditDefault(),
+    constraints.WidenType(),
+    functions.Attributes(),
+    functions.EditBody(),
+    views.InvokerOff(),
+    views.EditView(),
+    views.SwapColumns(),
+    views.DisableTrigger(),
+    views.EditTrigger(),
+    storage.EditBucket(),
+)

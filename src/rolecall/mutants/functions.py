@@ -1,0 +1,63 @@
+"""Operators that break functions: their attributes, and single parts of their bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rolecall.mutants import expressions, plpgsql
+from rolecall.mutants.model import Mutant, Operator
+from rolecall.mutants.schema import Function, Schema
+
+VOLATILITY = {"i": "IMMUTABLE", "s": "STABLE", "v": "VOLATILE"}
+
+
+class Attributes(Operator):
+    """Run as the caller instead of the owner, or the reverse; lose search_path; change volatility and strictness."""
+
+    name = "function-attributes"
+    stands_for = "SECURITY DEFINER without search_path; STABLE on something that writes; a body pasted without its head"
+    catches = "a test of the function's attributes, or of what it does for somebody without privileges of one's own"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each attribute of each function."""
+        for function in schema.functions:
+            for attribute in self.others(function):
+                sql = f"ALTER FUNCTION {function.signature} {attribute}"
+                yield _mutant(self, schema, function, attribute.lower(), sql)
+
+    def others(self, function: Function) -> Iterator[str]:
+        """What ALTER FUNCTION could say."""
+        yield "SECURITY INVOKER" if function.definer else "SECURITY DEFINER"
+        if "SET search_path" in function.definition:
+            yield "RESET search_path"
+        if not function.is_trigger:
+            yield from (word for letter, word in VOLATILITY.items() if letter != function.volatility)
+            yield "CALLED ON NULL INPUT" if function.strict else "STRICT"
+
+
+class EditBody(Operator):
+    """Change one part of a body: a condition, a comparison, a constant, a WHERE, an order, a limit."""
+
+    name = "function-edit"
+    stands_for = "a check forgotten or turned round, a bound off by one, a WHERE that lost a part"
+    catches = "a call whose result or error only this part decides"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each change of each body."""
+        for function in schema.functions:
+            edits = plpgsql.edits if function.language == "plpgsql" else _edits_of_sql
+            for what, source in edits(function):
+                sql = function.definition.replace(function.source, source)
+                yield _mutant(self, schema, function, what, sql)
+
+
+def _edits_of_sql(function: Function) -> Iterator[tuple[str, str]]:
+    for what, text in expressions.edit(function.source, expressions.QUERY):
+        yield what, f"\n{text}\n"
+
+
+def _mutant(operator: Operator, schema: Schema, function: Function, what: str, sql: str) -> Mutant:
+    """A trigger's function is the concern of its table's tests."""
+    tables = [trigger.table for trigger in schema.triggers if trigger.function == function.full_name]
+    concerns = tables[0] if tables else function.full_name
+    return operator.mutant(function.full_name, concerns, what, function.definition, sql)

@@ -1,0 +1,112 @@
+"""Operators that break privileges: who may touch a table, a view or a function at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rolecall.mutants.model import Mutant, Operator
+from rolecall.mutants.schema import Grant, Schema, name
+
+CATCHES = "a cell or a test in which this role uses, or is refused, just this privilege"
+PRIVILEGES = {
+    "TABLE": ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"),
+    "VIEW": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "FUNCTION": ("EXECUTE",),
+}
+
+
+def roles(schema: Schema) -> list[str]:
+    """Every role that the migrations gave something, and those whom policies name; PUBLIC last."""
+    named = [grant.role for grant in schema.grants] + [role for policy in schema.policies for role in policy.roles]
+    return [*dict.fromkeys(role for role in named if role != "public"), "public"]
+
+
+def targets(schema: Schema) -> Iterator[tuple[str, str, str]]:
+    """Everything that can be granted: its kind, what GRANT … ON takes, and its name."""
+    for table in schema.tables:
+        yield "TABLE", f"TABLE {table}", table
+    for view in schema.views:
+        yield "VIEW", f"TABLE {view.full_name}", view.full_name
+    for function in schema.functions:
+        if not function.is_trigger:
+            yield "FUNCTION", f"FUNCTION {function.signature}", function.full_name
+
+
+def _to(role: str) -> str:
+    return "PUBLIC" if role == "public" else name(role)
+
+
+class AddGrant(Operator):
+    """Grant a role, or everybody, a privilege that it has not."""
+
+    name = "grant-add"
+    stands_for = (
+        "GRANT ALL to make an error go away; default privileges that were not revoked; EXECUTE left with PUBLIC"
+    )
+    catches = CATCHES
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each object, role and privilege that there is not."""
+        held = {(grant.on, grant.role, grant.privilege) for grant in schema.grants}
+        for kind, on, full_name in targets(schema):
+            for role in roles(schema):
+                for privilege in PRIVILEGES[kind]:
+                    if not {(on, role, privilege), (on, "public", privilege)} & held:
+                        sql = f"GRANT {privilege} ON {on} TO {_to(role)}"
+                        yield self.mutant(full_name, full_name, f"{privilege} for {role}", "", sql)
+
+
+class DropGrant(Operator):
+    """Take a privilege away."""
+
+    name = "grant-drop"
+    stands_for = "a grant forgotten, which only shows where nothing is granted by default"
+    catches = CATCHES
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each grant."""
+        for grant in schema.grants:
+            before = f"GRANT {grant.privilege} ON {grant.on} TO {_to(grant.role)}"
+            sql = f"REVOKE {grant.privilege} ON {grant.on} FROM {_to(grant.role)}"
+            yield self.mutant(_owner(grant), _owner(grant), f"no {grant.privilege} for {grant.role}", before, sql)
+
+
+class GrantOption(Operator):
+    """Let a role pass its privilege on."""
+
+    name = "grant-option"
+    stands_for = "WITH GRANT OPTION copied along: whoever has it hands it to anon"
+    catches = "a test that compares the grants with what they should be, grant option and all"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each grant to a role; PUBLIC cannot have the option."""
+        for grant in schema.grants:
+            if grant.role != "public":
+                before = f"GRANT {grant.privilege} ON {grant.on} TO {_to(grant.role)}"
+                what = f"{grant.privilege} for {grant.role} with grant option"
+                yield self.mutant(_owner(grant), _owner(grant), what, before, before + " WITH GRANT OPTION")
+
+
+class DropUsage(Operator):
+    """Take USAGE on a schema away from a role that has something in it."""
+
+    name = "usage-drop"
+    stands_for = "permission denied for schema: grants on tables in a schema that nobody may enter"
+    catches = "any cell or test in which the role touches something of the schema"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each schema and role; noticed by the tests of the first object in it."""
+        seen: set[tuple[str, str]] = set()
+        for grant in schema.grants:
+            namespace = grant.object.split(".")[0]
+            if (namespace, grant.role) not in seen and grant.role != "public":
+                seen.add((namespace, grant.role))
+                before, sql = (
+                    f"{word} USAGE ON SCHEMA {namespace} {way} {_to(grant.role)}"
+                    for word, way in (("GRANT", "TO"), ("REVOKE", "FROM"))
+                )
+                yield self.mutant(f"schema {namespace}", _owner(grant), f"no USAGE for {grant.role}", before, sql)
+
+
+def _owner(grant: Grant) -> str:
+    return grant.object.split("(")[0]

@@ -1,0 +1,109 @@
+"""pytest's hooks for ``--mutants``: mutants in place of tests, counted, and reported."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any
+
+import pytest
+
+from rolecall.errors import RolecallError
+from rolecall.mutants import OPERATORS, runner
+from rolecall.mutants.equivalents import Equivalents
+from rolecall.mutants.model import Mutant, Operator
+from rolecall.mutants.schema import Schema, read
+from rolecall.mutants.since import changed
+from rolecall.settings import Settings
+from rolecall.worker import Worker
+
+COLOURS = {"killed": "green", "survived": "red", "invalid": "yellow", "equivalent": "blue"}
+
+
+class Mutants:
+    """Puts an item for each mutant where the tests were that pytest collected, and counts what became of them.
+
+    ``suite`` makes of the collected tests what mutants are tried against.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        worker: Callable[[], Worker],
+        suite: Callable[[list[pytest.Item]], runner.Suite],
+    ) -> None:
+        self.settings, self.worker, self.suite = settings, worker, suite
+        self.outcomes = Counter[str]()
+        self.started = time.monotonic()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Exchange the tests for mutants; the tests are what those are tried against."""
+        if session.testsfailed:
+            return
+        try:
+            items[:] = self.collect(session, items)
+        except RolecallError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def collect(self, session: pytest.Session, tests: list[pytest.Item]) -> list[runner.MutantItem]:
+        """The mutants that were asked for. Raises RolecallError if there are none."""
+        here = self.worker()
+        there = list(every(read(here.connection, here.built)))
+        chosen = [(operator, mutant) for operator, mutant in there if self.wanted(operator, mutant)]
+        if not chosen:
+            operators = ", ".join(operator.name for operator in OPERATORS)
+            raise RolecallError(f"--mutants: nothing that was asked for can be broken. The operators are: {operators}.")
+        equivalents = Equivalents.read(self.settings.equivalents)
+        made = runner.items(session, chosen, self.suite(tests), equivalents)
+        if len(chosen) == len(there):
+            equivalents.check(item.mutant.id for item in made)
+        return made
+
+    def wanted(self, operator: Operator, mutant: Mutant) -> bool:
+        """Whether the options ask for this mutant."""
+        return (
+            self.settings.operator in ("", operator.name)
+            and self.settings.mutants_of in f"{mutant.object} {mutant.concerns}"
+            and (not self.settings.since or mutant.concerns in self.changed)
+        )
+
+    @cached_property
+    def changed(self) -> set[str]:
+        """What ``--since`` asks for."""
+        assert self.settings.migrations
+        return changed(self.settings.migrations, self.settings.since)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        """Say killed and survived where pytest says passed and failed."""
+        outcome = dict(report.user_properties).get(runner.OUTCOME)
+        if report.when != "call" or outcome is None or (report.failed and outcome != "survived"):
+            return None
+        letter = {"killed": ".", "survived": "S", "invalid": "i", "equivalent": "e"}[outcome]
+        return outcome, letter, (outcome.upper(), {COLOURS[outcome]: True})
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Count."""
+        if report.when == "call":
+            self.outcomes[dict(report.user_properties).get(runner.OUTCOME, "error")] += 1
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """The score, and how fast it came about."""
+        counts, seconds = self.outcomes, time.monotonic() - self.started
+        counted = counts["killed"] + counts["survived"]
+        if not sum(counts.values()):
+            return
+        terminalreporter.section("mutants", sep="-")
+        score = f"{100 * counts['killed'] / counted:.1f}%" if counted else "no score"
+        told = [f"{counts[outcome]} {outcome}" for outcome in (*COLOURS, "error") if counts[outcome]]
+        terminalreporter.line(f"{', '.join(told)} · score {score} · {sum(counts.values()) / seconds:.0f} a second")
+
+
+def every(schema: Schema) -> Iterator[tuple[Operator, Mutant]]:
+    """Every mutant of every operator."""
+    for operator in OPERATORS:
+        for mutant in operator.mutants(schema):
+            yield operator, mutant

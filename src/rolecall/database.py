@@ -240,10 +240,21 @@ def _drop(connection: Connection[Any], conninfo: str, name: str) -> None:
         if is_template:
             connection.execute(sql.SQL("ALTER DATABASE {} WITH is_template false").format(sql.Identifier(database)))
         Janitor(conninfo, database).drop()
-    for (role,) in connection.execute(
-        "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s", [MARK]
-    ).fetchall():
-        with suppress(psycopg.errors.DependentObjectsStillExist):  # another run's databases need it
+    if not connection.execute(OTHERS, [name]).fetchall():
+        _drop_roles(connection)
+
+
+# Other runs that are alive: they may be about to use the roles.
+OTHERS = """
+SELECT application_name FROM pg_stat_activity
+WHERE application_name ~ '^rolecall_[0-9a-f]{8}$' AND application_name <> %s AND pid <> pg_backend_pid()
+"""
+
+
+def _drop_roles(connection: Connection[Any]) -> None:
+    made = "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s"
+    for (role,) in connection.execute(made, [MARK]).fetchall():
+        with suppress(psycopg.errors.DependentObjectsStillExist):  # somebody else uses it by now
             connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 

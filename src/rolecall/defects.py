@@ -93,6 +93,8 @@ class DefectItem(TrialItem):
     def put_back(self, worker: Worker) -> Any:
         """The defect, for a block: in the database, or in place of a script."""
         if self.defect.instead_of:
+            if not any(self.defect.instead_of in phase.files for phase in worker.phases.values()):
+                raise RolecallError(f"{self.path}: -- instead of: {self.defect.instead_of} is no script of any phase.")
             return worker.trial(scripts={self.defect.instead_of: self.defect.path})
         return worker.trial(lambda connection: sqlfile.run(connection, self.defect.path, role=worker.built.role))
 

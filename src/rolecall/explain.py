@@ -13,6 +13,7 @@ from rolecall.grid import MEANING, Cell, Grid
 from rolecall.probe import Check, Outcome
 from rolecall.world import World
 
+THROUGH, STOPPED = "lets the row through", "stops the row"
 PRIVILEGE = {"GET": "select", "POST": "insert", "PATCH": "update", "DELETE": "delete"}
 
 
@@ -38,7 +39,9 @@ def explain(
             f"  ran         {check.statement}{way}",
             f"  got         {outcome.verdict(grid.table) or 'error':4} {outcome}",
         ]
-    return "\n".join(lines + _why(connection, grid.table, tried[0][0]))
+    if not tried[0][1].broken:
+        lines += _why(connection, grid.table, tried[0][0])
+    return "\n".join(lines)
 
 
 def _why(connection: Connection[Any], table: str, check: Check) -> list[str]:
@@ -58,12 +61,26 @@ def _why(connection: Connection[Any], table: str, check: Check) -> list[str]:
 
 def _let_through(connection: Connection[Any], table: str, check: Check, policy: catalog.Policy) -> str:
     """Try one policy alone: every other is dropped, and its predicate decides what can be read."""
-    predicate = policy.check if check.method == "POST" else policy.using
+    check_of_new_rows = policy.check or policy.using  # without WITH CHECK, USING is what they are held against
+    if check.method == "POST":  # the row that makes room for itself still stands here
+        return _alone(connection, table, check, check_of_new_rows, check.before[-1].rpartition(" WHERE ")[2])
+    said = _alone(connection, table, check, policy.using, check.statement.rpartition(" WHERE ")[2])
+    if check.method == "PATCH" and said == THROUGH:
+        try:
+            with connection.transaction(force_rollback=True):
+                (row,) = connection.execute(f"{check.statement} RETURNING ctid::text".encode()).fetchall()
+                if _alone(connection, table, check, check_of_new_rows, f"ctid = '{row[0]}'") == STOPPED:
+                    return f"{said}, stops what it becomes"
+        except psycopg.Error as error:
+            return f"{said}; what it becomes cannot be tried: {error.diag.message_primary}"
+    return said
+
+
+def _alone(connection: Connection[Any], table: str, check: Check, predicate: str | None, where: str) -> str:
+    """Whether a predicate, as the only policy of a table, lets through what stands there now."""
     if predicate is None:
         return "has no predicate for this"
-    name, where = sql.Identifier(*table.split(".")), check.statement.rpartition(" WHERE ")[2]
-    if check.method == "POST":  # the row that makes room for itself still stands here
-        where = check.before[-1].rpartition(" WHERE ")[2]
+    name = sql.Identifier(*table.split("."))
     try:
         with connection.transaction(force_rollback=True):
             for (other,) in connection.execute(
@@ -77,6 +94,6 @@ def _let_through(connection: Connection[Any], table: str, check: Check, policy: 
             for setting in check.persona.settings(check.method):
                 connection.execute("SELECT set_config(%s, %s, true)", setting)
             query = sql.SQL("SELECT FROM {} WHERE {}").format(name, sql.SQL(where))
-            return "lets the row through" if connection.execute(query).fetchall() else "stops the row"
+            return THROUGH if connection.execute(query).fetchall() else STOPPED
     except psycopg.Error as error:
         return f"cannot be tried alone: {error.diag.message_primary}"

@@ -94,7 +94,7 @@ class Grid:
         name = sql.Identifier(*self.table.split(".")).as_string()
         locate = f"SELECT ctid FROM {name}{where}"
         if cell.command == "select":
-            return [Check(persona, "GET", f"SELECT * FROM {name}{where}", self.table, tuple(before))]
+            return [Check(persona, "GET", f"SELECT * FROM {name}{where}", self.table, tuple(before), locate)]
         if cell.command == "insert":
             # The row makes room for itself: a copy would break its own unique indexes.
             before.append(f"DELETE FROM {name}{where}")
@@ -225,7 +225,7 @@ class _Reader:
         verdicts = words[-count:]
         if not self.lines:
             self._fail(number, "personas before the first row's name: begin with a heading at the margin.")
-        if len(words) <= count or not all(_is_verdict(word) for word in verdicts):
+        if len(words) <= count or not all(map(_is_verdict, verdicts)) or _is_verdict(words[-count - 1]):
             self._fail(number, f"expected names, then {count} verdicts ({', '.join(VERDICTS)}): {line.strip()!r}.")
         row = next(reversed(self.lines))
         for persona in re.split(r",\s*", " ".join(words[:-count])):

@@ -40,6 +40,11 @@ class Phase:
     verify: Path
     rollback: Path
 
+    @property
+    def files(self) -> set[Path]:
+        """Its steps and both of its scripts."""
+        return {self.verify, self.rollback, *(step.path for step in self.steps)}
+
     def with_scripts(self, others: Mapping[Path, Path]) -> Phase:
         """The same phase with some of its files exchanged for others."""
         steps = tuple(replace(step, path=others.get(step.path, step.path)) for step in self.steps)
@@ -72,6 +77,8 @@ def read(folder: Path) -> tuple[Phase, ...]:
 
 def _phases(folder: Path) -> Iterator[Phase]:
     for path in sorted(folder.iterdir()):
+        if path.suffix.lower() == ".sql" and path.is_file():
+            raise MigrationError(f"{path} lies in no phase: move it into a folder phase_1_….")
         if not path.is_dir() or path.name.startswith((".", "_")):
             continue
         match = PHASE.fullmatch(path.name)
@@ -96,8 +103,8 @@ def _script(folder: Path, name: str, purpose: str) -> Path:
 
 def _steps(folder: Path, phase: int) -> tuple[Step, ...]:
     steps: dict[tuple[int, ...], Step] = {}
-    for path in sorted(folder.glob("*.sql")):
-        if path.name in ("verify.sql", "rollback.sql"):
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() != ".sql" or path.name in ("verify.sql", "rollback.sql"):
             continue
         match = STEP.fullmatch(path.name)
         if not match:

@@ -199,8 +199,11 @@ class CellError(AssertionError):
 
 
 def plugin_of(config: pytest.Config) -> Plugin:
-    """This process's plugin."""
-    return cast(Plugin, config.pluginmanager.getplugin("rolecall-run"))
+    """This process's plugin. Raises RolecallError in a project that rolecall was not set up for."""
+    plugin = config.pluginmanager.getplugin("rolecall-run")
+    if plugin is None:
+        raise RolecallError("rolecall has nothing to build: set rolecall_baseline or rolecall_migrations.")
+    return cast(Plugin, plugin)
 
 
 def suite_of(items: list[pytest.Item]) -> Suite:

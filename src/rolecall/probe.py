@@ -7,6 +7,7 @@ subtransaction a check. It lives in ``pg_temp``, so that nothing is left in the 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,6 +35,7 @@ BEGIN
     affected := 0; touched := false; refusal := NULL; message := NULL; broken := NULL;
     target := NULL; before_it := NULL;
     BEGIN
+      SET CONSTRAINTS ALL IMMEDIATE;  -- nothing here is ever committed, which is when they would be asked
       FOR command IN SELECT jsonb_array_elements_text(item -> 'before') LOOP
         EXECUTE command;
       END LOOP;
@@ -76,6 +78,9 @@ BEGIN
 END
 $probe$;
 """
+
+# What the server's own refusals are about: a privilege, or a policy.
+ABOUT = r'^permission denied for \w+(?: \w+)? (\S+)$|row-level security policy .*for table "(.*)"$'
 
 Verdict = Literal["yes", "-", "!"]
 
@@ -135,9 +140,9 @@ class Outcome:
         return "!" if self.sqlstate == REFUSED and not self._about_something_else(table) else None
 
     def _about_something_else(self, table: str) -> bool:
-        """Whether a privilege is missing on another object, say a table that a policy reads."""
-        words = (self.message or "").split()
-        return words[:3] == ["permission", "denied", "for"] and words[-1] not in table.split(".")
+        """Whether another object refuses, say a table that a policy reads or that a trigger writes."""
+        about = re.search(ABOUT, self.message or "")
+        return about is not None and (about[1] or about[2]) not in table.split(".")
 
     def __str__(self) -> str:
         if self.broken:

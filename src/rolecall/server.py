@@ -39,6 +39,8 @@ PREFIX = "rolecall-"
 LONGEST_SOCKET = 100  # bytes; the kernel's limit on a socket's path is 108, 104 on macOS
 PATIENCE = 30.0  # seconds for a server to answer, or to go
 
+WANTED = "--pg-bin wants the directory with postgres and initdb."
+
 # Nothing here outlives the run, so nothing has to reach the disk.
 CONFIGURATION = {
     "listen_addresses": "",
@@ -157,17 +159,17 @@ def embedded(version: int) -> Path:
 
 def version_of(binaries: Path) -> str:
     """The version of the ``postgres`` in a directory. Raises RolecallError if it is none, or too old."""
-    program = binaries / "postgres"
+    program = str(binaries / "postgres")
     try:
         said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=PATIENCE)
     except (OSError, subprocess.SubprocessError) as error:
-        raise RolecallError(
-            f"{program} does not run: {error}\n--pg-bin wants the directory with postgres and initdb."
-        ) from None
+        raise RolecallError(f"{program} does not run: {error}\n{WANTED}") from None
     version = re.search(r"\(PostgreSQL\) (\S+)", said.stdout)
     if not version:
         raise RolecallError(f"{program} says it is {said.stdout.strip()!r}: --pg-bin wants PostgreSQL's.")
     _new_enough(version[1], str(binaries))
+    if not os.access(binaries / "initdb", os.X_OK):
+        raise RolecallError(f"{binaries} has no initdb that can be run.\n{WANTED}")
     return version[1]
 
 
@@ -200,10 +202,12 @@ def home() -> Iterator[tuple[Path, str | None]]:
 
 
 def _roomy_temporary_directory() -> str:
-    """The temporary directory, unless its path is too long for a socket in it."""
-    usual = tempfile.gettempdir()
-    deepest = Path(usual) / (PREFIX + "x" * 8) / ".s.PGSQL.5432"
-    return usual if len(os.fsencode(deepest)) <= LONGEST_SOCKET else "/tmp"  # noqa: S108 - mkdtemp makes a directory of our own in it
+    """The temporary directory, unless its path is too long for a socket in it, or root's alone to enter."""
+    usual = Path(tempfile.gettempdir())
+    deepest = usual / (PREFIX + "x" * 8) / ".s.PGSQL.5432"
+    if len(os.fsencode(deepest)) <= LONGEST_SOCKET and (os.geteuid() != 0 or _open_to_all(usual)):
+        return str(usual)
+    return "/tmp"  # noqa: S108 - mkdtemp makes a directory of our own in it
 
 
 def reachable(binaries: Path, directory: Path, user: str | None) -> Path:

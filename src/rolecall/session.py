@@ -75,6 +75,7 @@ class Session:
         self.connection = connection
         self.personas = personas
         self.persona: Persona | None = None
+        self._settings = NOBODY
         self._witness = witness
 
     def execute(self, statement: str | sql.Composable, params: Any = None) -> Cursor[Any]:
@@ -109,7 +110,7 @@ class Session:
 
         ``on`` names the table ("schema.name") for which the persona's ``setup`` is done.
         """
-        persona, before = self._persona(name), self.persona
+        persona, before = self._persona(name), (self.persona, self._settings)
         if on and persona.setup:
             self.connection.execute(persona.prepare(on).encode())
         self._switch(persona, persona.settings(method))
@@ -118,9 +119,9 @@ class Session:
         finally:
             # In a transaction that failed nothing can be switched; its rollback does it.
             if self.connection.info.transaction_status != psycopg.pq.TransactionStatus.INERROR:
-                self._switch(before, before.settings(method) if before else NOBODY)
+                self._switch(*before)
             else:
-                self.persona = before
+                self.persona, self._settings = before
 
     @contextmanager
     def reading_as(self, name: str) -> Iterator[Persona]:
@@ -139,12 +140,12 @@ class Session:
         part of its text.
         Raises AssertionError if nothing was refused, or if it was for another reason.
         """
-        before = self.persona
+        before = self.persona, self._settings
         try:
             with self.connection.transaction():
                 yield
         except psycopg.Error as error:
-            self.persona = before
+            self.persona, self._settings = before
             said = error.diag
             wanted = _reason(sqlstate, constraint, column, message)
             got = _reason(error.sqlstate, said.constraint_name, said.column_name, said.message_primary)
@@ -169,7 +170,7 @@ class Session:
     def _switch(self, persona: Persona | None, settings: list[tuple[str, str]]) -> None:
         calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
         self.connection.execute(f"SELECT {calls}".encode(), [text for setting in settings for text in setting])
-        self.persona = persona
+        self.persona, self._settings = persona, settings
 
 
 def _reason(sqlstate: str | None, constraint: str | None, column: str | None, message: str | None) -> str:

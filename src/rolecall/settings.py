@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from rolecall.errors import RolecallError
 
@@ -112,57 +114,67 @@ def read(config: pytest.Config) -> Settings:
     Raises RolecallError for a value that is not one of the choices, for a file that is not there, and
     for options that exclude each other.
     """
-    texts = {option.name: _text(config, option) for option in OPTIONS}
+    given = {option.name: _given(config, option) for option in OPTIONS}
+    texts = {name: text for name, (text, _) in given.items()}
     if texts["pg_bin"] and texts["pg_dsn"]:
         raise RolecallError("--pg-bin starts a server and --pg-dsn uses a running one: give one of the two.")
+    _check_dsn(*given["pg_dsn"])
     return Settings(
         pg=int(texts["pg"]),
-        pg_bin=_path(config, texts, "pg_bin", Path.is_dir),
+        pg_bin=_path(config, given["pg_bin"], Path.is_dir),
         pg_dsn=texts["pg_dsn"] or None,
         grants=texts["grants"],
-        platform=_path(config, texts, "platform", Path.is_file),
-        baseline=_path(config, texts, "baseline", Path.is_file),
-        requires=_path(config, texts, "requires", Path.is_file),
-        migrations=_path(config, texts, "migrations", Path.is_dir),
-        findings=_path(config, texts, "findings", Path.is_dir),
+        platform=_path(config, given["platform"], Path.is_file),
+        baseline=_path(config, given["baseline"], Path.is_file),
+        requires=_path(config, given["requires"], Path.is_file),
+        migrations=_path(config, given["migrations"], Path.is_dir),
+        findings=_path(config, given["findings"], Path.is_dir),
         migration_roles=tuple(texts["migration_role"].split()),
-        world_seed=_number(texts["world_seed"]),
+        world_seed=_number(*given["world_seed"]),
         mutants=texts["mutants"].lower() in ("1", "true", "yes", "on"),
         mutants_of=texts["mutants_of"],
         operator=texts["operator"],
         since=texts["since"],
-        equivalents=_path(config, texts, "equivalents", Path.is_file),
+        equivalents=_path(config, given["equivalents"], Path.is_file),
     )
 
 
-def _text(config: pytest.Config, option: Option) -> str:
-    given: Any = config.getoption(option.ini, default=None) if option.flag else None
+def _given(config: pytest.Config, option: Option) -> tuple[str, str]:
+    """The text of an option, and how it was given: ``--pg``, ``ROLECALL_PG`` or ``rolecall_pg``."""
+    text: Any = config.getoption(option.ini, default=None) if option.flag else None
     where = option.argument
-    if given is None and option.variable in os.environ:
-        given, where = os.environ[option.variable], option.variable
-    if given is None:
-        given, where = config.getini(option.ini), option.ini
-    text = option.default if given is None else str(given).strip()
+    if text is None and option.variable in os.environ:
+        text, where = os.environ[option.variable], option.variable
+    if text is None:
+        text, where = config.getini(option.ini), option.ini
+    text = option.default if text is None else str(text).strip()
     if option.choices and text not in option.choices:
         raise RolecallError(f"{where} is {text!r}: choose one of {', '.join(option.choices)}.")
-    return text
+    return text, where
 
 
-def _path(config: pytest.Config, texts: dict[str, str], name: str, exists: Callable[[Path], bool]) -> Path | None:
-    if not texts[name]:
+def _path(config: pytest.Config, given: tuple[str, str], exists: Callable[[Path], bool]) -> Path | None:
+    text, where = given
+    if not text:
         return None
-    option = next(option for option in OPTIONS if option.name == name)
-    on_command_line = option.flag and config.getoption(option.ini, default=None) is not None
-    base = config.invocation_params.dir if on_command_line else config.rootpath
-    path = (base / Path(texts[name]).expanduser()).resolve()
+    base = config.invocation_params.dir if where.startswith("--") else config.rootpath
+    path = (base / Path(text).expanduser()).resolve()
     if not exists(path):
-        said = option.argument if on_command_line else option.ini
-        raise RolecallError(f"{said} names {path}, which is not there.")
+        raise RolecallError(f"{where} names {path}, which is not there.")
     return path
 
 
-def _number(text: str) -> int:
+def _number(text: str, where: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise RolecallError(f"--world-seed is {text!r}: give a whole number.") from None
+        raise RolecallError(f"{where} is {text!r}: give a whole number.") from None
+
+
+def _check_dsn(text: str, where: str) -> None:
+    try:
+        conninfo_to_dict(text)
+    except psycopg.ProgrammingError as error:
+        told = " ".join(str(error).split())
+        advice = "Give a URL (postgresql://…) or a connection string (host=… dbname=…)."
+        raise RolecallError(f"{where} cannot be read: {told}\n{advice}") from None

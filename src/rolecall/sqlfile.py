@@ -11,29 +11,49 @@ from typing import Any
 
 import psycopg
 from psycopg import Connection, sql
-from psycopg.pq import TransactionStatus
 
 from rolecall.errors import SqlError
+
+# What could end a transaction. END IF and END LOOP cannot; whether the rest does, the parser tells.
+ENDS = re.compile(r"\b(commit|rollback|abort|begin|start|end(?!\s+(if|loop|case)\b))\b[\sa-z]*;", re.IGNORECASE)
 
 
 def run(connection: Connection[Any], path: Path, *, role: str | None = None) -> None:
     """Run every statement of a file, or none of them, as ``role`` (default: as who is connected).
 
-    Raises SqlError where the server refuses a statement, or where the file ends the transaction.
+    Raises SqlError where the server refuses a statement, or where the file would end the transaction:
+    what stands behind that would run as somebody else, and could not be undone.
     """
     text = read(path)
+    if ENDS.search(text):
+        _refuse_to_end(path, text)
     try:
         with connection.transaction():
             _become(connection, role)
             connection.execute(text.encode())
-            if connection.info.transaction_status != TransactionStatus.INTRANS:
-                raise _ended(path)
             connection.execute("RESET ROLE")
     except psycopg.errors.Error as error:
-        if connection.info.transaction_status == TransactionStatus.IDLE and not error.sqlstate:
-            raise _ended(path) from error
-        position = _position(error) or _find_by_replay(connection, text, role)
+        position = _position(error)
+        if position is None:
+            position = _find_by_replay(connection, text, role)
         raise _located(path, text, position, error) from error
+
+
+def _refuse_to_end(path: Path, text: str) -> None:
+    import postgast
+
+    for statement in statements(text):
+        try:
+            parsed = postgast.parse(statement.text).stmts
+        except postgast.PgQueryError:
+            continue  # the server will say it better
+        if any(each.stmt.HasField("transaction_stmt") for each in parsed):
+            kind = parsed[0].stmt.transaction_stmt.kind
+            if kind in (postgast.pg_query_pb2.TRANS_STMT_BEGIN, postgast.pg_query_pb2.TRANS_STMT_START):
+                continue  # a warning, and nothing else
+            line = text.count("\n", 0, statement.start) + 1
+            told = "the file ends the transaction that it runs in: take BEGIN, COMMIT and ROLLBACK out."
+            raise SqlError(f"{_shown(path)}:{line}: {told}", sqlstate=None, path=str(path), line=line)
 
 
 def read(path: Path) -> str:
@@ -42,7 +62,7 @@ def read(path: Path) -> str:
     Raises SqlError if it is not UTF-8.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         told = f"{_shown(path)}:{line}: not UTF-8 (byte {error.start}): save the file as UTF-8."
@@ -53,11 +73,6 @@ def read(path: Path) -> str:
 def _become(connection: Connection[Any], role: str | None) -> None:
     if role:
         connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
-
-
-def _ended(path: Path) -> SqlError:
-    text = f"{_shown(path)}:1: the file ends the transaction that it runs in: take BEGIN, COMMIT and ROLLBACK out."
-    return SqlError(text, sqlstate=None, path=str(path), line=1)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ which something was broken: no process, database or server is started for it.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,6 +56,8 @@ class TrialItem(pytest.Item):
             )
             report = self.ihook.pytest_runtest_makereport(item=self, call=call)
             self.ihook.pytest_runtest_logreport(report=report)
+        # Where no test was run, nobody took down what the item before left standing for this one.
+        self.session._setupstate.teardown_exact(nextitem)
         self.ihook.pytest_runtest_logfinish(nodeid=self.nodeid, location=self.location)
 
 
@@ -69,16 +71,20 @@ def collect(parent: pytest.Item, path: Path) -> list[pytest.Item]:
     return list(parent.session.genitems(module))
 
 
-def first_to_notice(tests: Iterable[pytest.Item], nextitem: pytest.Item | None) -> pytest.Item | None:
+def first_to_notice(tests: Sequence[pytest.Item], nextitem: pytest.Item | None) -> pytest.Item | None:
     """Run tests, unreported, until one fails because the schema is not as it should be.
 
     Raises RolecallError where one fails for another reason: that is an error, and no proof.
     """
-    for test in tests:
-        for report in runtestprotocol(test, log=False, nextitem=nextitem):
-            if report.failed:
-                raised = test.stash.get(RAISED, BaseException)
-                if report.when != "call" or not issubclass(raised, NOTICED):
-                    raise RolecallError(f"{test.nodeid} broke instead of failing:\n{report.longreprtext}")
-                return test
+    try:
+        for test, following in zip(tests, [*tests[1:], nextitem], strict=True):
+            for report in runtestprotocol(test, log=False, nextitem=following):
+                if report.failed:
+                    raised = test.stash.get(RAISED, BaseException)
+                    if report.when != "call" or not issubclass(raised, NOTICED):
+                        raise RolecallError(f"{test.nodeid} broke instead of failing:\n{report.longreprtext}")
+                    return test
+    finally:
+        if tests:  # the one that failed left standing what the next of these would have used
+            tests[0].session._setupstate.teardown_exact(nextitem)
     return None

@@ -85,6 +85,7 @@ class Worker:
     def trial(self, change: Change | None = None, scripts: Mapping[Path, Path] | None = None) -> Iterator[None]:
         """Everything in the block meets something broken: a change of the database (and of each scratch
         that is migrated), or scripts in place of others. Nothing in it counts as exercised."""
+        assert self.built  # what it watches for is set before another takes its place
         kept = self.exercised, self._outcomes, self.phases
         self.exercised, self._outcomes = Exercised(), {}
         self.phases = {number: phase.with_scripts(scripts or {}) for number, phase in self.phases.items()}

@@ -137,6 +137,9 @@ def change_null_test(node: Any) -> Iterator[tuple[str, Change]]:
         yield f"{_shown(node)} is turned round", change
 
 
+LARGEST = 2**31 - 1  # that the parser's trees hold as an integer
+
+
 def change_constant(node: Any) -> Iterator[tuple[str, Change]]:
     """A number one higher and one lower, a truth turned round, a text another one."""
     if not _is(node, "a_const") or node.a_const.isnull:
@@ -144,6 +147,8 @@ def change_constant(node: Any) -> Iterator[tuple[str, Change]]:
     kind = node.a_const.WhichOneof("val")
     if kind == "ival":
         for step in (1, -1):
+            if abs(node.a_const.ival.ival + step) > LARGEST:
+                continue
 
             def change_number(node: Any, step: int = step) -> None:
                 node.a_const.ival.ival += step

@@ -22,7 +22,12 @@ class Part(NamedTuple):
 
 def parts(function: Function) -> Iterator[Part]:
     """Every statement and expression of a body, in order."""
-    parsed = postgast.parse_plpgsql(function.definition)
+    definition = function.definition
+    if function.is_trigger:
+        # What the parser says of a trigger's function is no JSON; with its records as parameters it is none.
+        head = "CREATE FUNCTION f(new record, old record) RETURNS record LANGUAGE plpgsql AS"
+        definition = f"{head} $rolecall${function.source}$rolecall$"
+    parsed = postgast.parse_plpgsql(definition)
     yield from _parts(parsed[0]["PLpgSQL_function"]["action"], 1)
 
 

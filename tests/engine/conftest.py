@@ -1,0 +1,187 @@
+"""A project small enough to be seen whole, for rolecall to be tried on, and a server to try it against."""
+
+from __future__ import annotations
+
+import os
+import runpy
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rolecall import World, database, server, settings
+from rolecall.server import Server
+from rolecall.worker import Worker
+
+FILES = {
+    "pytest.ini": """\
+[pytest]
+addopts = --strict-config --import-mode=importlib -p no:randomly -p no:cacheprovider
+filterwarnings = error
+rolecall_platform = platform.sql
+rolecall_baseline = baseline.sql
+rolecall_migrations = migrations
+rolecall_findings = defects
+rolecall_migration_role = toy_migrator
+""",
+    "platform.sql": """\
+DO $$
+DECLARE
+  wanted record;
+BEGIN
+  FOR wanted IN
+    SELECT *
+    FROM (VALUES
+      ('toy_member', 'NOLOGIN'),
+      ('toy_visitor', 'NOLOGIN'),
+      ('toy_keeper', 'NOLOGIN BYPASSRLS'),
+      ('toy_migrator', 'NOLOGIN')
+    ) AS role (name, options)
+  LOOP
+    BEGIN
+      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted.name) THEN
+        EXECUTE format('CREATE ROLE %I %s', wanted.name, wanted.options);
+        EXECUTE format('GRANT %I TO CURRENT_USER', wanted.name);
+      END IF;
+    EXCEPTION
+      WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+  END LOOP;
+  EXECUTE format('GRANT CREATE ON DATABASE %I TO toy_migrator', current_database());
+END
+$$;
+""",
+    "baseline.sql": """\
+CREATE SCHEMA shop;
+GRANT USAGE ON SCHEMA shop TO toy_member, toy_visitor, toy_keeper;
+CREATE FUNCTION shop.me() RETURNS text LANGUAGE sql STABLE
+  RETURN NULLIF(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub';
+""",
+    "migrations/phase_1_notes/1_1_notes.sql": """\
+CREATE TABLE shop.notes (
+  id int PRIMARY KEY,
+  author text NOT NULL,
+  body text CONSTRAINT short_body CHECK (length(body) <= 10)
+);
+ALTER TABLE shop.notes ENABLE ROW LEVEL SECURITY;
+GRANT SELECT, INSERT, UPDATE, DELETE ON shop.notes TO toy_member, toy_keeper;
+CREATE POLICY "own notes are read" ON shop.notes FOR SELECT USING (author = shop.me());
+CREATE POLICY "own notes are written" ON shop.notes FOR INSERT WITH CHECK (author = shop.me());
+CREATE POLICY "own notes are changed" ON shop.notes FOR UPDATE USING (author = shop.me());
+CREATE POLICY "own notes are deleted" ON shop.notes FOR DELETE USING (author = shop.me());
+""",
+    "migrations/phase_1_notes/1_2_count_notes.sql": """\
+CREATE FUNCTION shop.count_notes() RETURNS bigint LANGUAGE sql STABLE
+  RETURN (SELECT count(*) FROM shop.notes);
+CREATE VIEW shop.titles WITH (security_invoker = true) AS SELECT id, left(body, 3) AS title FROM shop.notes;
+GRANT SELECT ON shop.titles TO toy_member, toy_keeper;
+""",
+    "migrations/phase_1_notes/verify.sql": """\
+SELECT id, author, body FROM shop.notes;
+""",
+    "migrations/phase_1_notes/rollback.sql": """\
+DROP VIEW shop.titles;
+DROP FUNCTION shop.count_notes();
+DROP TABLE shop.notes;
+""",
+    "defects/f1_anybody_reads.sql": """\
+-- F1: anybody reads every note
+-- caught by: test_notes.py::test_grid
+ALTER POLICY "own notes are read" ON shop.notes USING (true);
+""",
+    "conftest.py": """\
+from rolecall import World
+
+
+def pytest_rolecall_world(seed: int) -> World:
+    world = World()
+    for name in ("alice", "bob"):
+        world.persona(name, "toy_member", subject=name)
+    world.persona("visitor", "toy_visitor")
+    world.persona("keeper", "toy_keeper")
+    world.add("shop.notes", "alice's note", id=1, author="alice", body="hers")
+    world.add("shop.notes", "bob's note", id=2, author="bob", body="his")
+    return world
+""",
+    "test_notes.py": '''\
+from rolecall import grid
+
+test_grid = grid(
+    "shop.notes",
+    """
+                        select   insert   update   delete   hand over
+    alice's note
+      alice             yes      yes      yes      yes      !
+      bob               -        !        -        -        -
+      visitor           !        !        !        !        !
+      keeper            yes      yes      yes      yes      yes
+
+    bob's note
+      bob,
+      keeper            yes      yes      yes      yes      yes
+      alice             -        !        -        -        -
+      visitor           !        !        !        !        !
+    """,
+    update="body = 'changed'",
+    moves={"hand over": "author = {bob}"},
+)
+''',
+}
+
+
+def lay_out(folder: Path) -> None:
+    """Write the project into a folder."""
+    for name, text in FILES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def toy_server(pytestconfig: pytest.Config) -> Iterator[Server]:
+    """A server that all share, of the version that the outer run is asked for."""
+    with server.running(replace(settings.read(pytestconfig), pg_dsn=None)) as started:
+        yield started
+
+
+@pytest.fixture
+def toy(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, toy_server: Server) -> pytest.Pytester:
+    """The project, to run pytest in; on the shared server unless it is told otherwise."""
+    for name in [name for name in os.environ if name.startswith("ROLECALL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("ROLECALL_PG_DSN", toy_server.conninfo)
+    lay_out(pytester.path)
+    return pytester
+
+
+@pytest.fixture(scope="session")
+def toy_built(
+    pytestconfig: pytest.Config, toy_server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Worker]:
+    """The project as rolecall builds it, without a pytest of its own: its databases, world and connection."""
+    folder = tmp_path_factory.mktemp("toy")
+    lay_out(folder)
+    asked = replace(
+        settings.read(pytestconfig),
+        platform=folder / "platform.sql",
+        baseline=folder / "baseline.sql",
+        requires=None,
+        migrations=folder / "migrations",
+        findings=None,
+        migration_roles=("toy_migrator",),
+    )
+    world: World = runpy.run_path(str(folder / "conftest.py"))["pytest_rolecall_world"](1)
+    run = database.run_on(toy_server)
+    with database.keeping(run):
+        database.build(run, asked, world)
+        worker = Worker(run, asked, world, "toy")
+        yield worker
+        worker.close()
+
+
+@pytest.fixture
+def toy_worker(toy_built: Worker) -> Iterator[Worker]:
+    """The same, for one test: what is changed through its connection is undone."""
+    with toy_built.connection.transaction(force_rollback=True):
+        yield toy_built

@@ -37,6 +37,8 @@ SUPERUSER = "rolecall"
 EMBEDDED = {16: "pginstall", 18: "pginstall18"}
 PREFIX = "rolecall-"
 LONGEST_SOCKET = 100  # bytes; the kernel's limit on a socket's path is 108, 104 on macOS
+MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a directory of our own in it
+ROOM = 2**30  # bytes
 PATIENCE = 30.0  # seconds for a server to answer, or to go
 
 WANTED = "--pg-bin wants the directory with postgres and initdb."
@@ -188,7 +190,7 @@ def home() -> Iterator[tuple[Path, str | None]]:
     Postgres refuses to run as root: then, and only then, the user is ``nobody`` and owns the directory.
     """
     user = "nobody" if os.geteuid() == 0 else None
-    made = Path(tempfile.mkdtemp(prefix="." + PREFIX, dir=_roomy_temporary_directory()))
+    made = Path(tempfile.mkdtemp(prefix="." + PREFIX, dir=_temporary_directory()))
     directory = made.with_name(made.name.removeprefix("."))
     with (made / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -201,13 +203,27 @@ def home() -> Iterator[tuple[Path, str | None]]:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _roomy_temporary_directory() -> str:
-    """The temporary directory, unless its path is too long for a socket in it, or root's alone to enter."""
+def _temporary_directory() -> str:
+    """Where a server's directory goes: into memory if there is room, else the usual place.
+
+    Making a database there takes a quarter of the time. ``TMPDIR``, if set, is what the user wants; a
+    path that is too long for a socket, or that root alone can enter, will not do.
+    """
+    if "TMPDIR" not in os.environ and _has_room(MEMORY):
+        return str(MEMORY)
     usual = Path(tempfile.gettempdir())
     deepest = usual / (PREFIX + "x" * 8) / ".s.PGSQL.5432"
     if len(os.fsencode(deepest)) <= LONGEST_SOCKET and (os.geteuid() != 0 or _open_to_all(usual)):
         return str(usual)
     return "/tmp"  # noqa: S108 - mkdtemp makes a directory of our own in it
+
+
+def _has_room(directory: Path) -> bool:
+    """Whether files can be made here, a gigabyte of them; a container often has 64 MB."""
+    with suppress(OSError):
+        there = os.statvfs(directory)
+        return os.access(directory, os.W_OK) and there.f_bavail * there.f_frsize >= ROOM
+    return False
 
 
 def reachable(binaries: Path, directory: Path, user: str | None) -> Path:
@@ -298,7 +314,8 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 def sweep() -> None:
     """Remove what killed runs of this user left: a directory whose lock can be taken has no owner."""
-    for directory in Path(_roomy_temporary_directory()).glob(PREFIX + "*"):
+    places = {Path(_temporary_directory()), Path(tempfile.gettempdir()), MEMORY}
+    for directory in (found for place in places for found in place.glob(PREFIX + "*")):
         with suppress(OSError):
             lock_file = directory / "lock"
             if directory.is_symlink() or lock_file.stat().st_uid != os.geteuid():

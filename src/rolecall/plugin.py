@@ -69,6 +69,9 @@ class Plugin:
 
     def launch(self) -> None:
         """Start or find the server, and name the databases; they are not there yet."""
+        terminal = self.config.pluginmanager.getplugin("terminalreporter")
+        if self.settings.pg_dsn and terminal and self.config.get_verbosity() < 0:  # with -q there is no header
+            terminal.write_line(f"rolecall: {server.describe(self.settings)}")
         started = self._stack.enter_context(server.running(self.settings))
         self.run = database.run_on(started)
         if self.settings.pg_dsn:

@@ -297,6 +297,7 @@ class Enorae:
             ("customer's avatar", "avatars", f"{mine}/{self.fake.unique.file_name(extension='png')}"),
             ("customer's avatar deeper down", "avatars", f"{mine}/2025/{self.fake.unique.file_name(extension='png')}"),
             ("other customer's avatar", "avatars", f"{other}/{self.fake.unique.file_name(extension='png')}"),
+            ("customer's file in no bucket", None, f"{mine}/{self.fake.unique.file_name(extension='png')}"),
             ("avatar in no folder", "avatars", self.fake.unique.file_name(extension="png")),
             ("customer's file in another bucket", "documents", f"{mine}/{self.fake.unique.file_name(extension='pdf')}"),
         ):

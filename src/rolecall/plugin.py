@@ -297,6 +297,15 @@ def grids(request: pytest.FixtureRequest) -> list[Grid]:
     return [each for module in modules for each in vars(module).values() if isinstance(each, Grid)]
 
 
+@pytest.fixture
+def mismatches(pytestconfig: pytest.Config, db: Session) -> Callable[[Grid], list[str]]:
+    """A function that tries a whole grid after what the test has done with ``db``, and gives the ids of
+    the cells that are not as written."""
+    here = plugin_of(pytestconfig).here
+    assert db.connection is here.connection
+    return lambda grid: [cell.id for cell in here.mismatches(grid)]
+
+
 def _scratches(pytestconfig: pytest.Config) -> Iterator[Callable[..., Scratch]]:
     """A function that makes databases of the asker's own: ``scratch()`` at the baseline,
     ``scratch(migrated=True)`` with all phases and the world. They are dropped with the fixture."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from psycopg import Connection
@@ -154,12 +155,24 @@ class Outcome:
         return {0: "no row", 1: "1 row"}.get(self.affected, f"{self.affected} rows")
 
 
-def probe(connection: Connection[Any], checks: Sequence[Check]) -> list[Outcome]:
+class Checks(tuple[Check, ...]):
+    """Checks, and what is sent for them: put together once, however often they are tried."""
+
+    @cached_property
+    def payload(self) -> str:
+        """The checks as the function takes them."""
+        return json.dumps([check.as_json() for check in self])
+
+
+def probe(connection: Connection[Any], checks: Iterable[Check]) -> list[Outcome]:
     """Try every check, in order, in one round trip; nothing that they do is kept.
 
     ``connection`` must be a superuser's; the probe function is made in its ``pg_temp`` if need be.
     """
+    if not isinstance(checks, Checks):
+        checks = Checks(checks)
+    if not checks:
+        return []
     connection.execute(PROBE)
-    payload = json.dumps([check.as_json() for check in checks])
-    cursor = connection.execute("SELECT * FROM pg_temp.rolecall_probe(%s)", [payload])
+    cursor = connection.execute("SELECT * FROM pg_temp.rolecall_probe(%s)", [checks.payload])
     return [Outcome(*row) for row in cursor]

@@ -17,12 +17,29 @@ from rolecall.coverage import Exercised
 from rolecall.database import Built, Run, Scratch
 from rolecall.explain import explain
 from rolecall.grid import Cell, Grid, verdict
-from rolecall.probe import Check, Outcome, probe
+from rolecall.probe import Check, Checks, Outcome, probe
 from rolecall.session import Session
 from rolecall.settings import Settings
 from rolecall.world import World
 
 Change = Callable[[Connection[Any]], None]
+
+
+class Expecting:
+    """The checks of a grid with what each is expected to give, and those that did not lately."""
+
+    LATELY = 12
+
+    def __init__(self, checks: list[tuple[Cell, Check]]) -> None:
+        self.all = Checks(check for _, check in checks)
+        self.lately = Checks([])
+        self._cells = {id(check): cell for cell, check in checks}
+
+    def found(self, check: Check) -> Cell:
+        """The cell of a check that failed, which will be among the first from now on."""
+        others = [other for other in self.lately if other is not check]
+        self.lately = Checks([check, *others][: self.LATELY])
+        return self._cells[id(check)]
 
 
 class Worker:
@@ -34,11 +51,10 @@ class Worker:
     def __init__(self, run: Run, settings: Settings, world: World, name: str) -> None:
         self.run, self.settings, self.world, self.name = run, settings, world, name
         self.exercised = Exercised()
-        self.sound: set[str] = set()  # ids of tests that were seen to pass with nothing broken
         self._stack = ExitStack()
         self._scratches = 0
         self._change: Change | None = None
-        self._expecting: dict[Grid, list[tuple[Cell, Check]]] = {}
+        self._expecting: dict[Grid, Expecting] = {}
         self._outcomes: dict[Grid, dict[Cell, list[tuple[Check, Outcome]]]] = {}
 
     @cached_property
@@ -102,39 +118,57 @@ class Worker:
     def outcomes(self, grid: Grid) -> dict[Cell, list[tuple[Check, Outcome]]]:
         """What came of every cell of a grid: all of them are tried at the first question."""
         if grid not in self._outcomes:
-            checks = [(cell, check) for cell in grid.cells for check in grid.checks(cell, self.world)]
-            with self.connection.transaction(force_rollback=True):
-                outcomes = probe(self.connection, [check for _, check in checks])
-            tried: dict[Cell, list[tuple[Check, Outcome]]] = {cell: [] for cell in grid.cells}
-            for (cell, check), outcome in zip(checks, outcomes, strict=True):
-                tried[cell].append((check, outcome))
-            self._outcomes[grid] = tried
+            self._outcomes[grid] = self._try(grid)
         return self._outcomes[grid]
 
+    def _try(self, grid: Grid) -> dict[Cell, list[tuple[Check, Outcome]]]:
+        checks = [(cell, check) for cell in grid.cells for check in grid.checks(cell, self.world)]
+        with self.connection.transaction(force_rollback=True):
+            outcomes = probe(self.connection, [check for _, check in checks])
+        tried: dict[Cell, list[tuple[Check, Outcome]]] = {cell: [] for cell in grid.cells}
+        for (cell, check), outcome in zip(checks, outcomes, strict=True):
+            tried[cell].append((check, outcome))
+        return tried
+
+    def mismatches(self, grid: Grid) -> list[Cell]:
+        """Every cell that is not as its grid says, as the database is now."""
+        return [cell for cell, tried in self._try(grid).items() if _verdict(grid, tried) != cell.expected]
+
     def first_mismatch(self, grid: Grid) -> Cell | None:
-        """The first cell that is not as its grid says; what stands behind it is not tried."""
+        """The first cell that is not as its grid says; what stands behind it is not tried.
+
+        Cells that were found so lately are tried first.
+        """
         if grid not in self._expecting:
-            self._expecting[grid] = [
-                (cell, replace(check, expected=expected))
-                for cell in grid.cells
-                for check, expected in zip(grid.checks(cell, self.world), cycle(cell.expected.split("/")), strict=False)
-            ]
-        checks = self._expecting[grid]
-        outcomes = probe(self.connection, [check for _, check in checks])
-        for (cell, check), outcome in zip(checks, outcomes, strict=False):
-            if outcome.verdict(grid.table) != check.expected:
-                return cell
+            self._expecting[grid] = Expecting(self._checks(grid))
+        expecting = self._expecting[grid]
+        for checks in (expecting.lately, expecting.all):
+            outcomes = probe(self.connection, checks)
+            for check, outcome in zip(checks, outcomes, strict=False):
+                if outcome.verdict(grid.table) != check.expected:
+                    return expecting.found(check)
         return None
+
+    def _checks(self, grid: Grid) -> list[tuple[Cell, Check]]:
+        return [
+            (cell, replace(check, expected=expected))
+            for cell in grid.cells
+            for check, expected in zip(grid.checks(cell, self.world), cycle(cell.expected.split("/")), strict=False)
+        ]
 
     def judge(self, grid: Grid, cell: Cell) -> str | None:
         """None if the cell is as the grid says; otherwise why not, in words."""
         tried = self.outcomes(grid)[cell]
         command = cell.command if cell.command in ("select", "insert", "delete") else "update"
         self.exercised.add("cell", grid.table, command, cell.persona)
-        if verdict(grid.table, [outcome for _, outcome in tried]) == cell.expected:
+        if _verdict(grid, tried) == cell.expected:
             return None
         return explain(self.connection, grid, cell, self.world, tried)
 
     def close(self) -> None:
         """Close the connection; the databases go with the run."""
         self._stack.close()
+
+
+def _verdict(grid: Grid, tried: list[tuple[Check, Outcome]]) -> str:
+    return verdict(grid.table, [outcome for _, outcome in tried])

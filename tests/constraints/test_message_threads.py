@@ -54,8 +54,9 @@ def parent(db: Session, world: World) -> Parent:
 
 def only(cursor: Cursor[Any]) -> dict[str, Any]:
     """The only row of a query, by column."""
-    (row,) = cursor.fetchall()
-    return dict_row(cursor)(row)
+    rows = cursor.fetchall()
+    assert len(rows) == 1
+    return dict_row(cursor)(rows[0])
 
 
 def delete(db: Session, table: str, key: str) -> None:

@@ -44,8 +44,9 @@ def valid(db: Session, world: World, parent: Parent) -> Valid:
 
 def only(cursor: Cursor[Any]) -> dict[str, Any]:
     """The only row of a query, by column."""
-    (row,) = cursor.fetchall()
-    return dict_row(cursor)(row)
+    rows = cursor.fetchall()
+    assert len(rows) == 1
+    return dict_row(cursor)(rows[0])
 
 
 def test_the_columns_are_those_of_the_plan(db: Session) -> None:

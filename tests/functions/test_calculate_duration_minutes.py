@@ -192,3 +192,7 @@ def test_the_result_is_an_integer(db: Session, world: World) -> None:
         assert [(column.name, column.type_display) for column in cursor.description or ()] == [
             ("calculate_duration_minutes", "int4")
         ]
+
+
+def test_sixty_services_without_length_take_no_minute(db: Session, world: World) -> None:
+    assert duration(db, lasting(db, world, *["0"] * 60)) == 0

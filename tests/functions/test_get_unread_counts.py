@@ -130,3 +130,19 @@ def test_columns_and_their_types(db: Session, world: World) -> None:
             ("notification_type", "varchar"),
             ("unread_count", "int8"),
         ]
+
+
+def test_many_types_come_in_their_order(db: Session, world: World) -> None:
+    customer, kinds = subject(world, "customer"), [f"kind {number:02}" for number in range(40)]
+    db.execute("DELETE FROM communication.notifications")
+    db.execute(
+        """
+        INSERT INTO communication.notifications (user_id, message, notification_type, created_at)
+        SELECT %s, 'x', kind, now() FROM unnest(%s::text[]) AS kind ORDER BY md5(kind)
+        """,
+        [customer, kinds],
+    )
+    # Whatever the planner groups by: a hash gives no order of its own.
+    db.execute("SET LOCAL enable_sort = off")
+    with db.acting_as("customer"):
+        assert counts(db, customer) == [(kind, 1) for kind in kinds]

@@ -62,6 +62,7 @@ def test_an_entry_as(db: Session, world: World, name: str) -> None:
             key = log(db)
     after = entries(db)
     if not refused:
+        assert after.keys() - before.keys() == {key}
         assert after.pop(key)["actor_id"] == subject(world, name)
     assert after == before
 

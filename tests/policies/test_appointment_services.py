@@ -105,3 +105,16 @@ def test_staff_of_two_salons_cannot_move_a_service_between_them(db: Session, wor
         ).rowcount
         with db.raises("42501", message="salon"):
             db.execute(move, [theirs, ours])
+
+
+def test_the_policy_itself_keeps_a_service_with_the_staff(db: Session, world: World) -> None:
+    # Without the trigger, which comes first, WITH CHECK has to refuse.
+    db.execute("ALTER TABLE scheduling.appointment_services DISABLE TRIGGER USER")
+    ours = world.row("scheduling.appointment_services", "customer at the salon")["id"]
+    theirs = world.row("scheduling.appointments", "customer at the other salon")["id"]
+    move = "UPDATE scheduling.appointment_services SET appointment_id = %s"
+    with db.acting_as("staff"):
+        with db.raises("42501", message="row-level security"):
+            db.execute(move + " WHERE id = %s", [theirs, ours])
+        with db.raises("42501", message="row-level security"):
+            db.execute(move, [theirs])

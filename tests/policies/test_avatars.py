@@ -45,6 +45,13 @@ test_grid = grid(
       former_staff, owner_on_staff, staff_customer,
       no_subject, anon, granted_anon  -        !        -        -        -        -                 -
       service                         yes      yes      yes      yes      yes      yes               yes
+
+    # The column may be NULL, which must not be as good as a yes.
+    customer's file in no bucket
+      customer, other_customer, staff, other_staff, owner, other_owner,
+      former_staff, owner_on_staff, staff_customer,
+      no_subject, anon, granted_anon  -        !        -        -        -        -                 -
+      service                         yes      yes      yes      yes      yes      yes               yes
     """,
     update="metadata = '{{}}'",
     moves={

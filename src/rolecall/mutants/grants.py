@@ -44,6 +44,7 @@ class AddGrant(Operator):
         "GRANT ALL to make an error go away; default privileges that were not revoked; EXECUTE left with PUBLIC"
     )
     catches = CATCHES
+    by_grid = True
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each object, role and privilege that there is not."""
@@ -62,6 +63,7 @@ class DropGrant(Operator):
     name = "grant-drop"
     stands_for = "a grant forgotten, which only shows where nothing is granted by default"
     catches = CATCHES
+    by_grid = True
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each grant."""

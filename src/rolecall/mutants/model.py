@@ -41,12 +41,14 @@ class Operator(ABC):
     :cvar stands_for: the mistake of real life that does the same
     :cvar source: where the operator was first described; empty for our own
     :cvar catches: what kind of test notices it: shown with a survivor
+    :cvar by_grid: whether a table's grid is what most likely notices, and is tried before the tests
     """
 
     name: str
     stands_for: str
     source: str = ""
     catches: str
+    by_grid: bool = False
 
     @abstractmethod
     def mutants(self, schema: Schema) -> Iterator[Mutant]:

@@ -43,6 +43,8 @@ class Mutants:
         """Exchange the tests for mutants; the tests are what those are tried against."""
         if session.testsfailed:
             return
+        # Thousands of tests will fail, as they should, and nobody looks at how: a plain traceback will do.
+        session.config.option.tbstyle = "native"
         try:
             items[:] = self.collect(session, items)
         except RolecallError as error:
@@ -79,11 +81,13 @@ class Mutants:
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
         """Say killed and survived where pytest says passed and failed."""
-        outcome = dict(report.user_properties).get(runner.OUTCOME)
+        told = dict(report.user_properties)
+        outcome = told.get(runner.OUTCOME)
         if report.when != "call" or outcome is None or (report.failed and outcome != "survived"):
             return None
         letter = {"killed": ".", "survived": "S", "invalid": "i", "equivalent": "e"}[outcome]
-        return outcome, letter, (outcome.upper(), {COLOURS[outcome]: True})
+        word = f"KILLED by {told[runner.KILLER]}" if outcome == "killed" else outcome.upper()
+        return outcome, letter, (word, {COLOURS[outcome]: True})
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Count."""
@@ -96,6 +100,9 @@ class Mutants:
         counted = counts["killed"] + counts["survived"]
         if not sum(counts.values()):
             return
+        for report in terminalreporter.stats.get("survived", []):
+            terminalreporter.section("survived", sep="_", red=True, bold=True)
+            terminalreporter.line(report.longreprtext)
         terminalreporter.section("mutants", sep="-")
         score = f"{100 * counts['killed'] / counted:.1f}%" if counted else "no score"
         told = [f"{counts[outcome]} {outcome}" for outcome in (*COLOURS, "error") if counts[outcome]]

@@ -18,6 +18,7 @@ class PolicyOperator(Operator):
     """Operators that make each policy another one."""
 
     catches = "a cell of the table's grid: a row, a command and a persona about which only this part decides"
+    by_grid = True
 
     @abstractmethod
     def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:
@@ -34,6 +35,7 @@ class PolicyOperator(Operator):
 class DropPolicy(Operator):
     """Drop a policy."""
 
+    by_grid = True
     name = "policy-drop"
     stands_for = "a migration that drops a policy to replace it, and does not"
     source = f"{XACML}: rule removal"
@@ -49,6 +51,7 @@ class DropPolicy(Operator):
 class AddPermissivePolicy(Operator):
     """Add a permissive policy that lets every signed-in user do a command."""
 
+    by_grid = True
     name = "policy-add"
     stands_for = "a policy added in the dashboard 'for testing': policies are OR-ed, and one is enough"
     source = f"{XACML}: rule addition"
@@ -193,6 +196,7 @@ class SwapPermissive(PolicyOperator):
 class DisableSecurity(Operator):
     """Row-level security is switched off for a table."""
 
+    by_grid = True
     name = "rls-off"
     stands_for = "ENABLE ROW LEVEL SECURITY forgotten: the policies are there, and nobody asks them"
     catches = "a row of somebody else that any persona is not to see"

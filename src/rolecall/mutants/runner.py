@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,43 +20,55 @@ from rolecall.mutants.model import Mutant, Operator
 from rolecall.trial import NotNoticedError, TrialItem, first_to_notice
 from rolecall.worker import Worker
 
-OUTCOME = "rolecall mutant"  # the user property that carries an outcome from a worker to the terminal
+# User properties, which travel from a worker to the terminal: an outcome, and the test that brought it about.
+OUTCOME, KILLER = "rolecall mutant", "rolecall killer"
 
 
 class InvalidError(RolecallError):
     """The server did not take the mutant's statement: it proves nothing, either way."""
 
 
-@dataclass(frozen=True)
-class Suite:
-    """The tests that mutants are tried against, and which of them concern an object."""
+@dataclass
+class Concern:
+    """The tests that concern one object; those that noticed something lately come first.
+
+    What has killed one mutant of an object often kills the next, so most mutants cost a few statements.
+    """
 
     grids: list[Grid]
     tests: list[pytest.Item]
 
-    def concerning(self, name: str) -> tuple[list[Grid], list[pytest.Item]]:
+    def first(self, killer: pytest.Item) -> None:
+        """Let a test be the first from now on."""
+        self.tests.remove(killer)
+        self.tests.insert(0, killer)
+
+
+class Suite:
+    """The tests that mutants are tried against, and which of them concern an object."""
+
+    def __init__(self, grids: list[Grid], tests: list[pytest.Item]) -> None:
+        self.grids = grids
+        self.modules: dict[Path, list[pytest.Item]] = {}
+        for test in tests:
+            self.modules.setdefault(test.path, []).append(test)
+        self.sources = {path: path.read_text(encoding="utf-8") for path in self.modules}
+        self._concerns: dict[str, Concern] = {}
+
+    def concerning(self, name: str) -> Concern:
         """The grids of a table, and the tests of every module whose text names it (or a view, or a
         function) or is about every one; those of the module that bears its name come first."""
-        bare = name.rpartition(".")[2]
-        modules = [path for path in self.sources if self._names(path, bare)]
-        modules.sort(key=lambda path: (path.stem != f"test_{bare}", path.stem.startswith("test_every"), path))
-        tests = [test for path in modules for test in self._by_module[path]]
-        return [grid for grid in self.grids if grid.table == name], tests
+        if name not in self._concerns:
+            bare = name.rpartition(".")[2]
+            paths = [path for path in self.modules if self._is_about(path, bare)]
+            paths.sort(key=lambda path: (path.stem != f"test_{bare}", path.stem.startswith("test_every"), path))
+            tests = [test for path in paths for test in self.modules[path]]
+            self._concerns[name] = Concern([grid for grid in self.grids if grid.table == name], tests)
+        return self._concerns[name]
 
-    def _names(self, path: Path, bare: str) -> bool:
-        return path.stem.startswith("test_every") or bool(re.search(rf"\b{re.escape(bare)}\b", self.sources[path]))
-
-    @cached_property
-    def _by_module(self) -> dict[Path, list[pytest.Item]]:
-        found: dict[Path, list[pytest.Item]] = {}
-        for test in self.tests:
-            found.setdefault(test.path, []).append(test)
-        return found
-
-    @cached_property
-    def sources(self) -> dict[Path, str]:
-        """The text of each module."""
-        return {path: path.read_text(encoding="utf-8") for path in self._by_module}
+    def _is_about(self, path: Path, bare: str) -> bool:
+        named = re.search(rf"\b{re.escape(bare)}\b", self.sources[path])
+        return path.stem.startswith("test_every") or named is not None
 
 
 class MutantItem(TrialItem):
@@ -75,11 +86,11 @@ class MutantItem(TrialItem):
 
     def try_out(self, worker: Worker, nextitem: pytest.Item | None) -> None:
         """Break the schema, look at the grids, run the tests, undo it."""
-        grids, tests = self.suite.concerning(self.mutant.concerns)
+        concern = self.suite.concerning(self.mutant.concerns)
         declared = self.equivalents.reason(self.mutant.id)
         self.role = worker.built.role
         try:
-            killer = self.killer(worker, grids, tests, nextitem)
+            killer = self.killer(worker, concern, nextitem)
         except InvalidError as error:
             self.user_properties.append((OUTCOME, "invalid"))
             if declared:
@@ -87,28 +98,33 @@ class MutantItem(TrialItem):
                     f"{self.equivalents.path}: {self.mutant.id} is invalid: take it out.\n{error}"
                 ) from None
             return
+        self.user_properties.append((KILLER, killer or ""))
         self.user_properties.append((OUTCOME, "killed" if killer else "equivalent" if declared else "survived"))
         if killer and declared:
             raise NotNoticedError(
                 f"declared equivalent ({declared}), and yet {killer} tells it apart: {self.mutant.id}"
             )
         if not killer and not declared:
-            raise NotNoticedError(self.survivor(grids, tests))
+            raise NotNoticedError(self.survivor(concern))
 
-    def killer(
-        self, worker: Worker, grids: list[Grid], tests: list[pytest.Item], nextitem: pytest.Item | None
-    ) -> str | None:
+    def killer(self, worker: Worker, concern: Concern, nextitem: pytest.Item | None) -> str | None:
         """The id of the first cell or test that notices; None if none does."""
         with worker.trial(self.apply):
-            for grid in grids:
-                if cell := worker.first_mismatch(grid):
-                    return f"{grid.path.name}: {cell.id}"
-            killer = first_to_notice(tests, nextitem)
-        if killer and killer.nodeid not in worker.sound:
-            if first_to_notice([killer], nextitem):
-                raise RolecallError(f"{killer.nodeid} fails without the mutant too: it proves nothing.")
-            worker.sound.add(killer.nodeid)
-        return killer.nodeid if killer else None
+            cell = self.mismatch(worker, concern) if self.operator.by_grid else None
+            killer = None if cell else first_to_notice(concern.tests, nextitem)
+            if not cell and not killer and not self.operator.by_grid:
+                cell = self.mismatch(worker, concern)
+        if killer is None:
+            return cell
+        concern.first(killer)
+        if first_to_notice([killer], nextitem):
+            raise RolecallError(f"{killer.nodeid} fails without the mutant too: it proves nothing.")
+        return killer.nodeid
+
+    def mismatch(self, worker: Worker, concern: Concern) -> str | None:
+        """The first cell of the grids that is not as written."""
+        cells = ((grid, worker.first_mismatch(grid)) for grid in concern.grids)
+        return next((f"{grid.path.name}: {cell.id}" for grid, cell in cells if cell), None)
 
     def apply(self, connection: Connection[Any]) -> None:
         """Run the mutant's statements as the migration role. Raises InvalidError if they are refused."""
@@ -121,10 +137,10 @@ class MutantItem(TrialItem):
         except psycopg.Error as error:
             raise InvalidError(f"{error.sqlstate} {error.diag.message_primary}") from None
 
-    def survivor(self, grids: list[Grid], tests: list[pytest.Item]) -> str:
+    def survivor(self, concern: Concern) -> str:
         """What is said of a mutant that nobody noticed."""
-        cells = sum(len(grid.cells) for grid in grids)
-        modules = Counter(test.path.relative_to(self.config.rootpath) for test in tests)
+        cells = sum(len(grid.cells) for grid in concern.grids)
+        modules = Counter(test.path.relative_to(self.config.rootpath) for test in concern.tests)
         ran = ", ".join(f"{path} ({count})" for path, count in modules.items()) or "none"
         return "\n".join(
             [

@@ -2,6 +2,7 @@
 #
 #   make verify                     apply the migrations, and try them as everybody
 #   make test                       all tests, rolecall's own too
+#   make proof                      break the schema in every way known; a test has to notice each
 #   make test ARGS="--pg 16 -k anon"  … with options of pytest
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 PYTEST := "$(BIN)/python" -m pytest -n 2
 
-.PHONY: verify test shuffle matrix lint format lock clean
+.PHONY: help verify test proof shuffle matrix lint format lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +22,9 @@ verify: $(VENV)/suite
 
 test: $(VENV)/suite
 	@$(PYTEST) $(ARGS)
+
+proof: $(VENV)/suite
+	@$(PYTEST) -q --mutants tests/policies tests/constraints tests/functions tests/views $(ARGS)
 
 # Any order, several times over.
 shuffle: $(VENV)/dev

@@ -75,7 +75,10 @@ class Worker:
         """The superuser's connection to this process's clone."""
         assert self.built  # the template is there
         name = self._stack.enter_context(self.run.clone(self.run.template, self.name))
-        return self._stack.enter_context(self.run.connect(name))
+        connection = self._stack.enter_context(self.run.connect(name))
+        # A plan that one test had cached would decide what another one sees, or hide what a mutant changed.
+        connection.execute("SET plan_cache_mode = force_custom_plan")
+        return connection
 
     @contextmanager
     def session(self) -> Iterator[Session]:

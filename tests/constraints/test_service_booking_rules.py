@@ -154,6 +154,11 @@ def test_just_outside_is_refused(db: Session, valid: Valid, constraint: str, col
         valid(**{column: given})
 
 
+def test_no_bookings_at_once_is_refused_whatever_else_is_left_open(db: Session, valid: Valid) -> None:
+    with db.raises("23514", constraint="valid_concurrent"):
+        valid(max_concurrent_bookings=0, max_advance_days=None, min_notice_minutes=None)
+
+
 def test_a_deposit_that_rounds_to_nine_digits_is_too_high(db: Session, valid: Valid) -> None:
     with db.raises("22003", message="numeric field overflow"):
         valid(deposit_amount=Decimal("99999999.995"))

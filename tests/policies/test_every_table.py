@@ -22,3 +22,18 @@ def test_a_grid_holds_whoever_may_read_what_its_policies_look_at(
         db.execute(f"CREATE POLICY everybody ON {looked_at} FOR SELECT USING (true)")
     (grid,) = (each for each in grids if each.table == table)
     assert mismatches(grid) == []
+
+
+@pytest.mark.parametrize(
+    ("persona", "statement"),
+    [
+        pytest.param("customer", "UPDATE engagement.customer_favorites SET customer_id = NULL", id="a favourite"),
+        pytest.param("owner", "UPDATE catalog.service_booking_rules SET salon_id = NULL", id="a rule"),
+        pytest.param("owner", "INSERT INTO catalog.service_booking_rules (service_id) VALUES (NULL)", id="a new rule"),
+        pytest.param("customer", "UPDATE storage.objects SET bucket_id = NULL", id="an avatar"),
+    ],
+)
+def test_nothing_is_given_to_nobody(db: Session, persona: str, statement: str) -> None:
+    # It is the policy that refuses, before any NOT NULL does.
+    with db.acting_as(persona), db.raises("42501", message="row-level security"):
+        db.execute(statement)

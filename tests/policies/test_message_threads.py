@@ -9,51 +9,51 @@ TABLE = "communication.message_threads"
 test_grid = grid(
     TABLE,
     """
-                               select   insert   update   delete   forge sender   forge recipient   mark deleted   unmark
+                             select   insert   update   delete   forge sender   forge recipient   mark deleted   unmark
     customer to staff
-      customer                 yes      yes      yes      yes      !              !                 !              !
-      staff                    yes      !        yes      yes      !              !                 !              !
+      customer               yes      yes      yes      yes      !              !                 !              !
+      staff                  yes      !        yes      yes      !              !                 !              !
       other_customer, other_staff, owner, other_owner,
       former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon -        !        -        -        -              -                 -              -
-      anon                     !        !        !        !        !              !                 !              !
-      service                  yes      yes      yes      yes      yes            yes               yes            yes
+      anon                   !        !        !        !        !              !                 !              !
+      service                yes      yes      yes      yes      yes            yes               yes            yes
 
     owner to customer
-      owner                    yes      yes      yes      yes      !              !                 !              !
-      customer                 yes      !        yes      yes      !              !                 !              !
+      owner                  yes      yes      yes      yes      !              !                 !              !
+      customer               yes      !        yes      yes      !              !                 !              !
       other_customer, staff, other_staff, other_owner,
       former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon -        !        -        -        -              -                 -              -
-      anon                     !        !        !        !        !              !                 !              !
-      service                  yes      yes      yes      yes      yes            yes               yes            yes
+      anon                   !        !        !        !        !              !                 !              !
+      service                yes      yes      yes      yes      yes            yes               yes            yes
 
     strangers to customer and staff
-      other_owner              yes      yes      yes      yes      !              !                 !              !
-      other_customer           yes      !        yes      yes      !              !                 !              !
+      other_owner            yes      yes      yes      yes      !              !                 !              !
+      other_customer         yes      !        yes      yes      !              !                 !              !
       customer, staff, other_staff, owner,
       former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon -        !        -        -        -              -                 -              -
-      anon                     !        !        !        !        !              !                 !              !
-      service                  yes      yes      yes      yes      yes            yes               yes            yes
+      anon                   !        !        !        !        !              !                 !              !
+      service                yes      yes      yes      yes      yes            yes               yes            yes
 
     # Gone for both: neither read nor changed nor brought back. Only the policy of inserts does not ask.
     deleted by customer or staff
-      customer                 -        yes      -        -        -              -                 -              -
+      customer               -        yes      -        -        -              -                 -              -
       staff, other_customer, other_staff, owner, other_owner,
       former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon -        !        -        -        -              -                 -              -
-      anon                     !        !        !        !        !              !                 !              !
-      service                  yes      yes      yes      yes      yes            yes               yes            yes
+      anon                   !        !        !        !        !              !                 !              !
+      service                yes      yes      yes      yes      yes            yes               yes            yes
 
     # is_deleted may be NULL (F43), which is as good as deleted.
     neither deleted nor not
-      customer                 -        yes      -        -        -              -                 -              -
+      customer               -        yes      -        -        -              -                 -              -
       staff, other_customer, other_staff, owner, other_owner,
       former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon -        !        -        -        -              -                 -              -
-      anon                     !        !        !        !        !              !                 !              !
-      service                  yes      yes      yes      yes      yes            yes               yes            yes
+      anon                   !        !        !        !        !              !                 !              !
+      service                yes      yes      yes      yes      yes            yes               yes            yes
     """,
     update="subject = 'changed'",
     moves={

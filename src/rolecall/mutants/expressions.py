@@ -47,6 +47,14 @@ def edit_expression(text: str, rewrites: Iterable[Rewrite]) -> Iterator[Edit]:
         yield Edit(what, changed.removeprefix("SELECT "))
 
 
+def may_be_null(text: str) -> bool:
+    """Whether an expression can be NULL, as far as its outermost node tells."""
+    node = postgast.parse(f"SELECT {text}").stmts[0].stmt.select_stmt.target_list[0].res_target.val
+    if _is(node, "sub_link"):
+        return bool(node.sub_link.sub_link_type != pb.EXISTS_SUBLINK)
+    return not (_is(node, "null_test") or _is(node, "a_const"))
+
+
 def _walk(message: Message) -> Iterator[Message]:
     """A message and all below it, parents first, always in the same order."""
     yield message

@@ -105,7 +105,8 @@ class AdmitNull(PolicyOperator):
 
     def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
         for part in ("using", "check"):
-            if predicate := getattr(policy, part):
+            predicate = getattr(policy, part)
+            if predicate and expressions.may_be_null(predicate):
                 yield f"{_CLAUSE[part]} admits NULL", _with(policy, part, f"({predicate}) IS NOT FALSE")
 
 
@@ -149,7 +150,7 @@ class DropCheck(PolicyOperator):
     stands_for = "an UPDATE policy with USING alone, where the new row needs more than the old"
 
     def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
-        if policy.using is not None and policy.check is not None:
+        if policy.using is not None and policy.check not in (None, policy.using):
             yield "without WITH CHECK", policy._replace(check=None)
 
 

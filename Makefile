@@ -21,10 +21,10 @@ verify: $(VENV)/suite
 	@$(PYTEST) -q tests/policies tests/constraints tests/functions tests/views tests/migrations $(ARGS)
 
 test: $(VENV)/suite
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST) --coverage $(ARGS)
 
 proof: $(VENV)/suite
-	@$(PYTEST) -q --mutants tests/policies tests/constraints tests/functions tests/views $(ARGS)
+	@$(PYTEST) -q --mutants tests/policies tests/constraints tests/functions tests/views tests/findings $(ARGS)
 
 # Any order, several times over.
 shuffle: $(VENV)/dev

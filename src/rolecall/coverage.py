@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import product
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import psycopg
+from psycopg import Connection
+
+from rolecall import admission, migrations
 from rolecall.catalog import Object
 from rolecall.database import Built
+from rolecall.grid import COMMANDS
+from rolecall.instrument import Body
+from rolecall.mutants.schema import Grant, Schema
 
 T = TypeVar("T")
+WRITES = re.compile(r"\s*(insert|update)\b", re.IGNORECASE)
 
 
 class Exercised:
@@ -19,11 +28,12 @@ class Exercised:
 
     Each fact is a short tuple of texts, so that it travels between processes: ``("cell", table,
     command, persona)``, ``("ran", function or view, persona)``, ``("refused", table, constraint)``,
-    ``("rolled back", phase)``.
+    ``("rolled back", phase)``; with ``--coverage`` also those that :func:`complete` names.
     """
 
     def __init__(self) -> None:
         self.facts: set[tuple[str, ...]] = set()
+        self.look: Callable[[Exercised], None] | None = None  # at what a statement has written, if all is counted
         self._names: re.Pattern[str] | None = None
 
     def watch_for(self, objects: Iterable[Object]) -> None:
@@ -35,6 +45,13 @@ class Exercised:
         """Note the functions and views that a statement names, and who ran it."""
         if persona and self._names:
             self.facts |= {("ran", name, persona) for name in self._names.findall(text)}
+
+    def worked(self, text: str, role: str | None) -> None:
+        """Note that a statement went through: what was written, and whose grants it used."""
+        if self.look and WRITES.match(text):
+            self.look(self)
+        if role and self._names:
+            self.facts |= {("worked", name, role) for name in self._names.findall(text)}
 
     def add(self, *fact: str) -> None:
         """Note one fact."""
@@ -69,11 +86,9 @@ class Tally:
 def tally(built: Built, exercised: Exercised, personas: Collection[str]) -> list[Tally]:
     """Count, from the catalog, what the migrations made and how much of it the tests exercised."""
     facts = exercised.facts
-    tables = {item.full_name for item in built.of_kind("table")}
-    constraints = [item for item in built.of_kind("constraint", "unique", "not null") if item.owner in tables]
     counted = [
         Tally.of("policies", built.of_kind("policy"), lambda item: _tried(item, facts)),
-        Tally.of("constraints", constraints, lambda item: ("refused", item.owner, item.name) in facts),
+        Tally.of("constraints", _constraints(built), lambda item: ("refused", item.owner, item.name) in facts),
         *(
             Tally.of(f"{kind}s x personas", _pairs(built.of_kind(kind), personas), lambda pair: ("ran", *pair) in facts)
             for kind in ("function", "view")
@@ -81,6 +96,149 @@ def tally(built: Built, exercised: Exercised, personas: Collection[str]) -> list
         Tally.of("rollbacks", built.phases, lambda phase: ("rolled back", phase) in facts),
     ]
     return [each for each in counted if each.total]
+
+
+Wanted = Mapping[str, Collection[tuple[str, ...]]]  # the facts that prove a thing, each enough, by what is missing
+
+
+def complete(
+    built: Built,
+    schema: Schema,
+    bodies: Iterable[Body],
+    phases: Iterable[migrations.Phase],
+    exercised: Exercised,
+    personas: Collection[str],
+) -> list[Tally]:
+    """Count everything that the migrations made: what is left out is missing from the tests."""
+    facts = exercised.facts
+    of_ours = {item.full_name for item in built.of_kind("function", "trigger function")}
+    seen = {body.name for body in bodies}
+    wanted: dict[str, Wanted] = {
+        "policies": {
+            f'{policy.table}: "{policy.name}" {NEVER[what]} {command}': [(what, policy.table, policy.name, command)]
+            for policy in schema.policies
+            for command in (COMMANDS if policy.command == "all" else [policy.command])
+            for what in sorted(admission.outcomes(policy.using, policy.check, command))
+        },
+        "constraints": {
+            f"{item.owner}: {item.name} {NEVER[what]}": [(what, item.owner, item.name)]
+            for item in _constraints(built)
+            for what in ("let through", "refused")
+        },
+        "functions x personas": _by_everybody(built, "function", personas),
+        "lines of functions": {
+            f"{body.signature}, {point}": [("reached", body.signature, str(number))]
+            for body in bodies
+            if body.name in of_ours
+            for number, point in enumerate(body.points)
+        },
+        "views x personas": _by_everybody(built, "view", personas),
+        "grants": {
+            f"{grant.privilege} on {grant.object} to {grant.role}": _uses(grant, facts) for grant in schema.grants
+        },
+        "indexes": {
+            f"{item.owner}: {item.name}": [("served", item.name), ("refused", item.owner, item.name)]
+            for item in built.of_kind("index", "unique")
+        },
+        "triggers": {
+            f"{trigger.table}: {trigger.name}": [("fired", trigger.table, trigger.name)]
+            for trigger in schema.triggers
+            if trigger.function in seen
+        },
+        "scripts": {
+            name: [("script", name)]
+            for name in sorted(f"{path.parent.name}/{path.name}" for phase in phases for path in phase.files)
+        },
+    }
+    counted = [
+        Tally(what, len(things), [name for name, proofs in things.items() if facts.isdisjoint(proofs)])
+        for what, things in wanted.items()
+    ]
+    return [each for each in counted if each.total]
+
+
+NEVER = {
+    "admitted": "admitted no row to",
+    "turned away": "turned no row away from",
+    "let through": "let no value through",
+    "refused": "refused none",
+}
+
+
+def _by_everybody(built: Built, kind: str, personas: Iterable[str]) -> Wanted:
+    return {" as ".join(pair): [("ran", *pair)] for pair in _pairs(built.of_kind(kind), personas)}
+
+
+def _uses(grant: Grant, facts: Iterable[tuple[str, ...]]) -> Collection[tuple[str, ...]]:
+    """What uses a grant: a cell that says yes, or a statement that names the function or view and works."""
+    name = grant.object.split("(")[0]
+    used: list[tuple[str, ...]] = [("used", name, grant.privilege.lower())]
+    if grant.privilege in ("SELECT", "EXECUTE"):
+        used.append(("worked", name))
+    if grant.role == "public":
+        return [fact for fact in facts if fact[:-1] in used]
+    return [(*fact, grant.role) for fact in used]
+
+
+def _constraints(built: Built) -> list[Object]:
+    tables = {item.full_name for item in built.of_kind("table")}
+    return [item for item in built.of_kind("constraint", "unique", "not null") if item.owner in tables]
+
+
+# For each constraint a condition that holds once it let a value through: NULL is none.
+LET_THROUGH = """
+WITH ruled AS (
+  SELECT conrelid AS relation, conname AS name, conkey AS keys,
+         CASE contype WHEN 'c' THEN ' OR ' ELSE ' AND ' END AS joined_by,
+         CASE WHEN contype = 'c' THEN pg_get_expr(conbin, conrelid) END AS predicate,
+         format('pg_catalog.pg_constraint WHERE oid = %%s', oid) AS there
+  FROM pg_catalog.pg_constraint WHERE contype IN ('c', 'f', 'p', 'u', 'x')
+  UNION ALL
+  SELECT indrelid, relname, '{}', '', pg_get_expr(indpred, indrelid),
+         format('pg_catalog.pg_index WHERE indexrelid = %%s', indexrelid)
+  FROM pg_catalog.pg_index JOIN pg_catalog.pg_class c ON c.oid = indexrelid WHERE indisunique
+  UNION ALL
+  SELECT attrelid, attname, ARRAY[attnum], '', NULL,
+         format('pg_catalog.pg_attribute WHERE attrelid = %%s AND attnum = %%s AND attnotnull', attrelid, attnum)
+  FROM pg_catalog.pg_attribute WHERE attnotnull
+)
+SELECT relation::regclass::text, name,
+       format('EXISTS (SELECT FROM %%s) AND EXISTS (SELECT FROM %%s WHERE %%s AND (%%s))', there, relation::regclass,
+              COALESCE('(' || predicate || ')', 'true'),
+              COALESCE(string_agg(quote_ident(attname) || ' IS NOT NULL', joined_by), 'true'))
+FROM ruled LEFT JOIN pg_catalog.pg_attribute ON attrelid = relation AND attnum = ANY (keys)
+WHERE relation = ANY (%s::regclass[])
+GROUP BY relation, name, predicate, there, joined_by
+"""
+
+
+class Values:
+    """Looks which constraints have let a value through: a row stands there for which they were asked."""
+
+    def __init__(self, connection: Connection[Any], built: Built) -> None:
+        self.connection = connection
+        wanted = {(item.owner, item.name) for item in _constraints(built)}
+        with self._aside():
+            tables = sorted({owner for owner, _ in wanted})
+            found = connection.execute(LET_THROUGH, [tables]).fetchall()
+        self.conditions = {(table, name): text for table, name, text in found if (table, name) in wanted}
+
+    def look(self, exercised: Exercised) -> None:
+        """Note those that have since the last look, as the open transaction sees the tables."""
+        if not self.conditions:
+            return
+        with suppress(psycopg.Error), self._aside():  # the test took a table or a column away
+            query = ", ".join(self.conditions.values())
+            (row,) = self.connection.execute(f"SELECT {query}".encode()).fetchall()
+            for key in [key for key, is_so in zip(self.conditions, row, strict=True) if is_so]:
+                exercised.add("let through", *key)
+                del self.conditions[key]
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        with self.connection.transaction(force_rollback=True):
+            self.connection.execute("SELECT set_config('search_path', '', true), set_config('role', 'none', true)")
+            yield
 
 
 def _tried(policy: Object, facts: set[tuple[str, ...]]) -> bool:

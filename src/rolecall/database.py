@@ -273,11 +273,13 @@ class Scratch:
     def apply(self, *numbers: int) -> None:
         """Apply the phases of these numbers (none: all), in the order given."""
         for number in numbers or self.phases:
-            self.phases[number].apply(self.connection, self.role)
+            for step in self.phases[number].steps:
+                self.execute(step.path)
 
     def execute(self, path: Path) -> None:
         """Run a file as the migration role. Raises SqlError."""
         sqlfile.run(self.connection, path, role=self.role)
+        self._witness.add("script", f"{path.parent.name}/{path.name}")
 
     def verify(self, number: int) -> None:
         """Run a phase's verify.sql. Raises SqlError where something is missing or different."""

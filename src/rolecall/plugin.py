@@ -11,12 +11,13 @@ from typing import Any, cast
 
 import pytest
 
-from rolecall import database, server, settings, trial
+from rolecall import coverage, database, instrument, migrations, server, settings, trial
 from rolecall.coverage import Exercised
 from rolecall.database import Run, Scratch
 from rolecall.defects import DefectFile
 from rolecall.errors import RolecallError
 from rolecall.grid import Cell, Grid
+from rolecall.mutants import schema
 from rolecall.mutants.plugin import Mutants
 from rolecall.mutants.runner import Suite
 from rolecall.report import summary
@@ -47,6 +48,7 @@ class Plugin:
         self._worlds: dict[int, World] = {}
         self.run = Run(**self._told) if self._told else None
         self.built: database.Built | None = None
+        self.tallies: list[coverage.Tally] = []  # of --coverage
 
     @property
     def world(self) -> World:
@@ -111,7 +113,7 @@ class Plugin:
         """Build before the first test: what is wrong with the SQL is one error, not one a test."""
         if session.testsfailed or session.config.option.collectonly:
             return
-        if self._distributes() or any(_needs_database(item) for item in session.items):
+        if self._distributes() or self.settings.coverage or any(_needs_database(item) for item in session.items):
             with _plainly():
                 self.ready()
 
@@ -124,12 +126,25 @@ class Plugin:
         self.build()
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
-        """Hand over what was exercised."""
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Hand over what was exercised; with ``--coverage``, fail where something was not."""
         if self.worker:
             self.exercised.merge(self.worker.exercised.as_json())
         if self._told:
             self.config.workeroutput["rolecall"] = self.exercised.as_json()  # type: ignore[attr-defined]
+        elif self.run and self.built and self.settings.coverage:
+            self.tallies = self._count(self.run, self.built)
+            if any(count.missing for count in self.tallies) and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _count(self, run: Run, built: database.Built) -> list[coverage.Tally]:
+        """Everything that the catalog of the template holds, and what of it was left out."""
+        folder = self.settings.migrations
+        phases = migrations.read(folder) if folder else ()
+        with run.connect(run.template) as connection:
+            there = schema.read(connection, built, self.world, phases)
+            bodies = instrument.read(connection, instrument.called(connection, built))
+        return coverage.complete(built, there, bodies, phases, self.exercised, list(self.world.personas))
 
     def pytest_report_header(self) -> str:
         """Say which server will be used before it is."""
@@ -138,14 +153,12 @@ class Plugin:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what was exercised."""
-        if self.run and self.built:
+        if self.run and self.built and not self.settings.mutants:
             summary.write(
                 terminalreporter,
                 self.run.server,
                 self.settings,
-                self.built,
-                self.exercised,
-                list(self.world.personas),
+                self.tallies or coverage.tally(self.built, self.exercised, list(self.world.personas)),
                 time.monotonic() - self.started,
             )
 

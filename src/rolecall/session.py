@@ -56,6 +56,7 @@ class Witness(Protocol):
     """Who wants to know what a session did."""
 
     def statement(self, text: str, persona: str | None) -> None: ...
+    def worked(self, text: str, role: str | None) -> None: ...
     def add(self, *fact: str) -> None: ...
 
 
@@ -86,7 +87,10 @@ class Session:
         text = statement if isinstance(statement, str) else statement.as_string()
         if self._witness:
             self._witness.statement(text, self.persona.name if self.persona else None)
-        return self.connection.execute(text.encode(), params)
+        cursor = self.connection.execute(text.encode(), params)
+        if self._witness:
+            self._witness.worked(text, self.persona.role if self.persona else None)
+        return cursor
 
     def rows(self, statement: str | sql.Composable, params: Any = None) -> list[tuple[Any, ...]]:
         """All rows of a query."""
@@ -103,6 +107,19 @@ class Session:
         """The only value of a query's only row."""
         (value,) = self.row(statement, params)
         return value
+
+    def plan(self, query: str, params: Any = None) -> str:
+        """How the server answers a query (``EXPLAIN ANALYZE``). An index that finds its rows, or gives them
+        in the order that is asked for, counts as having served."""
+        options = "ANALYZE, COSTS off, TIMING off, SUMMARY off, BUFFERS off, FORMAT json"
+        plan = self.value(f"EXPLAIN ({options}) {query}", params)
+        if self._witness:
+            nodes = list(_nodes(plan))
+            sorts = any("Sort" in node["Node Type"] for node in nodes)
+            for node in nodes:
+                if "Index Name" in node and ("Index Cond" in node or ("order by" in query.lower() and not sorts)):
+                    self._witness.add("served", node["Index Name"])
+        return json.dumps(plan, indent=2)
 
     @contextmanager
     def acting_as(self, name: str, *, on: str | None = None, method: Method = "POST") -> Iterator[Persona]:
@@ -171,6 +188,15 @@ class Session:
         calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
         self.connection.execute(f"SELECT {calls}".encode(), [text for setting in settings for text in setting])
         self.persona, self._settings = persona, settings
+
+
+def _nodes(plan: Any) -> Iterator[dict[str, Any]]:
+    """Every node of a plan that was run."""
+    for each in plan:
+        node = each.get("Plan", each)
+        if node.get("Actual Loops"):
+            yield node
+        yield from _nodes(node.get("Plans", []))
 
 
 def _reason(sqlstate: str | None, constraint: str | None, column: str | None, message: str | None) -> str:

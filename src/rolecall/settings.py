@@ -60,6 +60,7 @@ OPTIONS = (
     Option("platform", "SQL of the platform under the baseline, run by the superuser", flag=False),
     Option("requires", "SQL that fails unless the baseline has what the migrations need", flag=False),
     Option("migrations", "folder with a folder for each phase", flag=False),
+    Option("coverage", "name everything that the migrations made and no test exercised, and fail", switch=True),
     Option("mutants", "break the schema in every way known, and demand that a collected test notices", switch=True),
     Option("mutants_of", "only mutants of objects whose name has this in it", "", "OBJECT"),
     Option("operator", "only mutants of this operator", "", "NAME"),
@@ -85,6 +86,7 @@ class Settings:
     findings: Path | None
     migration_roles: tuple[str, ...]
     world_seed: int
+    coverage: bool
     mutants: bool
     mutants_of: str
     operator: str
@@ -118,6 +120,8 @@ def read(config: pytest.Config) -> Settings:
     texts = {name: text for name, (text, _) in given.items()}
     if texts["pg_bin"] and texts["pg_dsn"]:
         raise RolecallError("--pg-bin starts a server and --pg-dsn uses a running one: give one of the two.")
+    if _is_on(texts["coverage"]) and _is_on(texts["mutants"]):
+        raise RolecallError("--coverage looks at the schema as it is and --mutants breaks it: give one of the two.")
     _check_dsn(*given["pg_dsn"])
     return Settings(
         pg=int(texts["pg"]),
@@ -131,7 +135,8 @@ def read(config: pytest.Config) -> Settings:
         findings=_path(config, given["findings"], Path.is_dir),
         migration_roles=tuple(texts["migration_role"].split()),
         world_seed=_number(*given["world_seed"]),
-        mutants=texts["mutants"].lower() in ("1", "true", "yes", "on"),
+        coverage=_is_on(texts["coverage"]),
+        mutants=_is_on(texts["mutants"]),
         mutants_of=texts["mutants_of"],
         operator=texts["operator"],
         since=texts["since"],
@@ -162,6 +167,10 @@ def _path(config: pytest.Config, given: tuple[str, str], exists: Callable[[Path]
     if not exists(path):
         raise RolecallError(f"{where} names {path}, which is not there.")
     return path
+
+
+def _is_on(text: str) -> bool:
+    return text.lower() in ("1", "true", "yes", "on")
 
 
 def _number(text: str, where: str) -> int:

@@ -76,15 +76,19 @@ def first_to_notice(tests: Sequence[pytest.Item], nextitem: pytest.Item | None) 
 
     Raises RolecallError where one fails for another reason: that is an error, and no proof.
     """
+    if not tests:
+        return None
     try:
         for test, following in zip(tests, [*tests[1:], nextitem], strict=True):
             for report in runtestprotocol(test, log=False, nextitem=following):
                 if report.failed:
                     raised = test.stash.get(RAISED, BaseException)
-                    if report.when != "call" or not issubclass(raised, NOTICED):
+                    # A fixture that applies a broken script is told so by the server, and by nothing else.
+                    by_script = report.when == "setup" and issubclass(raised, SqlError)
+                    if not by_script and (report.when != "call" or not issubclass(raised, NOTICED)):
                         raise RolecallError(f"{test.nodeid} broke instead of failing:\n{report.longreprtext}")
                     return test
     finally:
-        if tests:  # the one that failed left standing what the next of these would have used
-            tests[0].session._setupstate.teardown_exact(nextitem)
+        # The one that failed left standing what the next of these would have used.
+        tests[0].session._setupstate.teardown_exact(nextitem)
     return None

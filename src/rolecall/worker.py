@@ -10,10 +10,11 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg import Connection
 
-from rolecall import database, migrations
-from rolecall.coverage import Exercised
+from rolecall import admission, database, instrument, migrations
+from rolecall.coverage import Exercised, Values
 from rolecall.database import Built, Run, Scratch
 from rolecall.explain import explain
 from rolecall.grid import Cell, Grid, verdict
@@ -54,6 +55,8 @@ class Worker:
         self._stack = ExitStack()
         self._scratches = 0
         self._change: Change | None = None
+        self._bodies: list[instrument.Body] = []
+        self._proved: dict[Grid, dict[Cell, admission.Facts]] = {}
         self._expecting: dict[Grid, Expecting] = {}
         self._outcomes: dict[Grid, dict[Cell, list[tuple[Check, Outcome]]]] = {}
 
@@ -78,7 +81,22 @@ class Worker:
         connection = self._stack.enter_context(self.run.connect(name))
         # A plan that one test had cached would decide what another one sees, or hide what a mutant changed.
         connection.execute("SET plan_cache_mode = force_custom_plan")
+        if self.settings.coverage:
+            self._watch(connection)
         return connection
+
+    def _watch(self, connection: Connection[Any]) -> None:
+        """Have the functions of this process's clone report what they do, and look at what the world holds."""
+        self._bodies = instrument.read(connection, instrument.called(connection, self.built))
+        for body in self._bodies:
+            connection.execute(body.instrumented.encode())
+        connection.add_notice_handler(self._reported)
+        self.exercised.look = Values(connection, self.built).look
+        self.exercised.look(self.exercised)
+
+    def _reported(self, notice: psycopg.errors.Diagnostic) -> None:
+        if fact := instrument.reported(notice.message_primary):
+            self.exercised.add(*fact)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -104,13 +122,15 @@ class Worker:
     def trial(self, change: Change | None = None, scripts: Mapping[Path, Path] | None = None) -> Iterator[None]:
         """Everything in the block meets something broken: a change of the database (and of each scratch
         that is migrated), or scripts in place of others. Nothing in it counts as exercised."""
-        assert self.built  # what it watches for is set before another takes its place
+        assert self.connection  # what is watched for is set before another takes its place
         kept = self.exercised, self._outcomes, self.phases
         self.exercised, self._outcomes = Exercised(), {}
         self.phases = {number: phase.with_scripts(scripts or {}) for number, phase in self.phases.items()}
         self._change = change
         try:
             with self.connection.transaction(force_rollback=True):
+                for body in self._bodies:  # what is broken must not depend on who watches
+                    self.connection.execute(body.original.encode())
                 if change:
                     change(self.connection)
                 yield
@@ -137,19 +157,22 @@ class Worker:
         """Every cell that is not as its grid says, as the database is now."""
         return [cell for cell, tried in self._try(grid).items() if _verdict(grid, tried) != cell.expected]
 
-    def first_mismatch(self, grid: Grid) -> Cell | None:
-        """The first cell that is not as its grid says; what stands behind it is not tried.
+    def wrong_anyway(self, grid: Grid) -> Cell | None:
+        """The first cell that is not as its grid says where nothing was broken; tried once."""
+        return next(
+            (cell for cell, tried in self.outcomes(grid).items() if _verdict(grid, tried) != cell.expected), None
+        )
 
-        Cells that were found so lately are tried first.
-        """
+    def first_mismatch(self, grid: Grid, *, lately: bool) -> Cell | None:
+        """The first cell that is not as its grid says, of those that were found so lately or of all;
+        what stands behind it is not tried."""
         if grid not in self._expecting:
             self._expecting[grid] = Expecting(self._checks(grid))
         expecting = self._expecting[grid]
-        for checks in (expecting.lately, expecting.all):
-            outcomes = probe(self.connection, checks)
-            for check, outcome in zip(checks, outcomes, strict=False):
-                if outcome.verdict(grid.table) != check.expected:
-                    return expecting.found(check)
+        checks = expecting.lately if lately else expecting.all
+        for check, outcome in zip(checks, probe(self.connection, checks), strict=False):
+            if outcome.verdict(grid.table) != check.expected:
+                return expecting.found(check)
         return None
 
     def _checks(self, grid: Grid) -> list[tuple[Cell, Check]]:
@@ -165,8 +188,18 @@ class Worker:
         command = cell.command if cell.command in ("select", "insert", "delete") else "update"
         self.exercised.add("cell", grid.table, command, cell.persona)
         if _verdict(grid, tried) == cell.expected:
+            if self.exercised.look:
+                self._count(grid, cell, command)
             return None
         return explain(self.connection, grid, cell, self.world, tried)
+
+    def _count(self, grid: Grid, cell: Cell, command: str) -> None:
+        """Note what a cell proves that is as written: of policies and of grants."""
+        if grid not in self._proved:
+            self._proved[grid] = admission.facts(self.connection, grid, self.world)
+        self.exercised.merge(self._proved[grid][cell])
+        if "yes" in cell.expected.split("/"):
+            self.exercised.add("used", grid.table, command, self.world.personas[cell.persona].role)
 
     def close(self) -> None:
         """Close the connection; the databases go with the run."""

@@ -131,7 +131,7 @@ def test_the_first_cell_that_differs_is_the_first_that_fails(
     """A trial stops at it; a run tries every cell. Both must name the same."""
     held = grid("shop.notes", NOTES, update="body = 'changed'")
     toy_worker.connection.execute(broken.encode())
-    first = toy_worker.first_mismatch(held)
+    first = toy_worker.first_mismatch(held, lately=False)
     failing = [cell for cell in held.cells if toy_worker.judge(held, cell)]
     assert first == (failing[0] if failing else None)
     assert (first and first.id) == found

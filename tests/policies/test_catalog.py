@@ -85,7 +85,8 @@ def test_the_policies_of_the_avatars_are_those_of_the_plan(db: Session) -> None:
 def test_nobody_holds_more_than_was_granted(db: Session, table: str) -> None:
     held = db.rows(
         """
-        SELECT privilege_type || ' to ' || coalesce(rolname, 'PUBLIC') || CASE WHEN is_grantable THEN ', and on' ELSE '' END
+        SELECT privilege_type || ' to ' || coalesce(rolname, 'PUBLIC')
+          || CASE WHEN is_grantable THEN ', and on' ELSE '' END
         FROM pg_class c CROSS JOIN aclexplode(relacl) a LEFT JOIN pg_roles r ON r.oid = grantee
         WHERE c.oid = %s::regclass AND grantee <> relowner
         """,

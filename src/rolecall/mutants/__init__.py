@@ -1,6 +1,6 @@
 """Mutants: the schema broken in every way that rolecall knows, one way at a time."""
 
-from rolecall.mutants import constraints, functions, grants, policies, storage, views
+from rolecall.mutants import constraints, functions, grants, policies, scripts, storage, views
 from rolecall.mutants.model import Mutant, Operator
 
 __all__ = ["OPERATORS", "Mutant", "Operator"]
@@ -38,4 +38,5 @@ OPERATORS: tuple[Operator, ...] = (
     views.DisableTrigger(),
     views.EditTrigger(),
     storage.EditBucket(),
+    scripts.DropStatement(),
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rolecall.defects import DefectItem
 from rolecall.errors import RolecallError
 from rolecall.mutants import OPERATORS, runner
 from rolecall.mutants.equivalents import Equivalents
@@ -50,26 +51,31 @@ class Mutants:
         except RolecallError as error:
             raise pytest.UsageError(str(error)) from None
 
-    def collect(self, session: pytest.Session, tests: list[pytest.Item]) -> list[runner.MutantItem]:
-        """The mutants that were asked for. Raises RolecallError if there are none."""
+    def collect(self, session: pytest.Session, tests: list[pytest.Item]) -> list[pytest.Item]:
+        """The mutants that were asked for, and if these are all, the defects that were collected, which are
+        mutants made by hand. Raises RolecallError if there are none."""
         here = self.worker()
-        there = list(every(read(here.connection, here.built)))
+        suite = self.suite(tests)
+        schema = read(here.connection, here.built, here.world, here.phases.values())
+        # Where no test runs the scripts, none could notice what is wrong with them: that is not asked then.
+        there = [(operator, mutant) for operator, mutant in every(schema) if not mutant.script or suite.migrates]
         chosen = [(operator, mutant) for operator, mutant in there if self.wanted(operator, mutant)]
         if not chosen:
             operators = ", ".join(operator.name for operator in OPERATORS)
             raise RolecallError(f"--mutants: nothing that was asked for can be broken. The operators are: {operators}.")
         equivalents = Equivalents.read(self.settings.equivalents)
-        made = runner.items(session, chosen, self.suite(tests), equivalents)
+        made = runner.items(session, chosen, suite, equivalents)
         if len(chosen) == len(there):
             equivalents.check(item.mutant.id for item in made)
-        return made
+        defects = [item for item in tests if isinstance(item, DefectItem)]
+        return [*made, *defects] if len(chosen) == len(there) else list[pytest.Item](made)
 
     def wanted(self, operator: Operator, mutant: Mutant) -> bool:
         """Whether the options ask for this mutant."""
         return (
             self.settings.operator in ("", operator.name)
             and self.settings.mutants_of in f"{mutant.object} {mutant.concerns}"
-            and (not self.settings.since or mutant.concerns in self.changed)
+            and (not self.settings.since or not {mutant.object, mutant.concerns}.isdisjoint(self.changed))
         )
 
     @cached_property
@@ -92,7 +98,8 @@ class Mutants:
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Count."""
         if report.when == "call":
-            self.outcomes[dict(report.user_properties).get(runner.OUTCOME, "error")] += 1
+            told = dict(report.user_properties).get(runner.OUTCOME, "killed")  # a defect has none
+            self.outcomes["error" if report.failed and told != "survived" else told] += 1
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """The score, and how fast it came about."""

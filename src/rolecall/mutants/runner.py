@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
@@ -37,11 +40,12 @@ class Concern:
 
     grids: list[Grid]
     tests: list[pytest.Item]
+    lately: list[pytest.Item] = field(default_factory=list)
+    LATELY = 6
 
     def first(self, killer: pytest.Item) -> None:
         """Let a test be the first from now on."""
-        self.tests.remove(killer)
-        self.tests.insert(0, killer)
+        self.lately = [killer, *(test for test in self.lately if test is not killer)][: self.LATELY]
 
 
 class Suite:
@@ -55,20 +59,28 @@ class Suite:
         self.sources = {path: path.read_text(encoding="utf-8") for path in self.modules}
         self._concerns: dict[str, Concern] = {}
 
-    def concerning(self, name: str) -> Concern:
+    def concerning(self, mutant: Mutant) -> Concern:
+        """The tests that concern what is broken: of a script, those that make databases of their own."""
+        if not mutant.script:
+            return self._naming(mutant.concerns)
+        return self._concerns.setdefault("", Concern([], self.migrates))
+
+    @cached_property
+    def migrates(self) -> list[pytest.Item]:
+        """The tests that run steps and scripts in databases of their own."""
+        return [test for tests in self.modules.values() for test in tests if _migrates(test)]
+
+    def _naming(self, name: str) -> Concern:
         """The grids of a table, and the tests of every module whose text names it (or a view, or a
-        function) or is about every one; those of the module that bears its name come first."""
+        function); those of the module that bears its name come first."""
         if name not in self._concerns:
             bare = name.rpartition(".")[2]
-            paths = [path for path in self.modules if self._is_about(path, bare)]
-            paths.sort(key=lambda path: (path.stem != f"test_{bare}", path.stem.startswith("test_every"), path))
+            named = re.compile(rf"\b{re.escape(bare)}\b")
+            paths = [path for path in self.modules if named.search(self.sources[path])]
+            paths.sort(key=lambda path: (path.stem != f"test_{bare}", path))
             tests = [test for path in paths for test in self.modules[path]]
             self._concerns[name] = Concern([grid for grid in self.grids if grid.table == name], tests)
         return self._concerns[name]
-
-    def _is_about(self, path: Path, bare: str) -> bool:
-        named = re.search(rf"\b{re.escape(bare)}\b", self.sources[path])
-        return path.stem.startswith("test_every") or named is not None
 
 
 class MutantItem(TrialItem):
@@ -86,7 +98,7 @@ class MutantItem(TrialItem):
 
     def try_out(self, worker: Worker, nextitem: pytest.Item | None) -> None:
         """Break the schema, look at the grids, run the tests, undo it."""
-        concern = self.suite.concerning(self.mutant.concerns)
+        concern = self.suite.concerning(self.mutant)
         declared = self.equivalents.reason(self.mutant.id)
         self.role = worker.built.role
         try:
@@ -109,11 +121,12 @@ class MutantItem(TrialItem):
 
     def killer(self, worker: Worker, concern: Concern, nextitem: pytest.Item | None) -> str | None:
         """The id of the first cell or test that notices; None if none does."""
-        with worker.trial(self.apply):
-            cell = self.mismatch(worker, concern) if self.operator.by_grid else None
-            killer = None if cell else first_to_notice(concern.tests, nextitem)
-            if not cell and not killer and not self.operator.by_grid:
-                cell = self.mismatch(worker, concern)
+        for grid in concern.grids:
+            if wrong := worker.wrong_anyway(grid):
+                told = f"{grid.path.name}: {wrong.id} is not as written without the mutant too: it proves nothing."
+                raise RolecallError(told)
+        with self.broken(worker):
+            cell, killer = self.look(worker, concern, nextitem)
         if killer is None:
             return cell
         concern.first(killer)
@@ -121,9 +134,33 @@ class MutantItem(TrialItem):
             raise RolecallError(f"{killer.nodeid} fails without the mutant too: it proves nothing.")
         return killer.nodeid
 
-    def mismatch(self, worker: Worker, concern: Concern) -> str | None:
+    @contextmanager
+    def broken(self, worker: Worker) -> Iterator[None]:
+        """The mutant, for a block: in the database, or in place of a script."""
+        if not self.mutant.script:
+            with worker.trial(self.apply):
+                yield
+            return
+        with TemporaryDirectory() as folder:
+            stand_in = Path(folder) / self.mutant.script.name
+            stand_in.write_text(self.mutant.sql, encoding="utf-8")
+            with worker.trial(scripts={self.mutant.script: stand_in}):
+                yield
+
+    def look(
+        self, worker: Worker, concern: Concern, nextitem: pytest.Item | None
+    ) -> tuple[str | None, pytest.Item | None]:
+        """The first cell or the first test that notices: those that did lately before all others."""
+        for lately, tests in ((True, concern.lately), (False, concern.tests)):
+            cell = self.mismatch(worker, concern, lately=lately) if lately or self.operator.by_grid else None
+            killer = None if cell else first_to_notice(tests, nextitem)
+            if cell or killer:
+                return cell, killer
+        return None if self.operator.by_grid else self.mismatch(worker, concern, lately=False), None
+
+    def mismatch(self, worker: Worker, concern: Concern, *, lately: bool) -> str | None:
         """The first cell of the grids that is not as written."""
-        cells = ((grid, worker.first_mismatch(grid)) for grid in concern.grids)
+        cells = ((grid, worker.first_mismatch(grid, lately=lately)) for grid in concern.grids)
         return next((f"{grid.path.name}: {cell.id}" for grid, cell in cells if cell), None)
 
     def apply(self, connection: Connection[Any]) -> None:
@@ -177,3 +214,7 @@ def items(
             )
         )
     return made
+
+
+def _migrates(test: pytest.Item) -> bool:
+    return bool({"scratch", "module_scratch"} & set(getattr(test, "fixturenames", ())))

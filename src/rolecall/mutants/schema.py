@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from psycopg import Connection, sql
 
 from rolecall.database import Built
+from rolecall.migrations import Phase
+from rolecall.world import World
 
 
 class Column(NamedTuple):
@@ -119,6 +123,7 @@ class Schema:
     triggers: list[Trigger] = field(default_factory=list)
     grants: list[Grant] = field(default_factory=list)
     buckets: list[str] = field(default_factory=list)
+    scripts: list[Path] = field(default_factory=list)
 
     @property
     def tables(self) -> list[str]:
@@ -189,8 +194,11 @@ WHERE a.grantee <> owner ORDER BY 1, 3, 4
 """
 
 
-def read(connection: Connection[Any], built: Built) -> Schema:
-    """Read what the migrations made; ``connection`` is to a migrated database."""
+BUCKETS = "SELECT id FROM storage.buckets WHERE id <> ALL (%(others)s) ORDER BY 1"
+
+
+def read(connection: Connection[Any], built: Built, world: World, phases: Iterable[Phase]) -> Schema:
+    """Read what the migrations made; ``connection`` is to a migrated database with the world in it."""
     policies = built.of_kind("policy")
     given = {
         "tables": [item.full_name for item in built.of_kind("table")],
@@ -198,6 +206,7 @@ def read(connection: Connection[Any], built: Built) -> Schema:
         "functions": [item.full_name for item in built.of_kind("function", "trigger function")],
         "on": [item.owner for item in policies],
         "names": [item.name for item in policies],
+        "others": [row["id"] for row in world.rows.get("storage.buckets", {}).values()],
     }
 
     def rows(query: str) -> list[tuple[Any, ...]]:
@@ -206,6 +215,7 @@ def read(connection: Connection[Any], built: Built) -> Schema:
     with connection.transaction():
         # So that every object is written with its schema.
         connection.execute("SELECT set_config('search_path', '', true)")
+        (has_buckets,) = rows("SELECT to_regclass('storage.buckets') IS NOT NULL")[0]
         return Schema(
             columns=[Column(*row) for row in rows(COLUMNS)],
             policies=[Policy(*row) for row in rows(POLICIES)],
@@ -215,4 +225,6 @@ def read(connection: Connection[Any], built: Built) -> Schema:
             views=[View(*row) for row in rows(VIEWS)],
             triggers=[Trigger(*row) for row in rows(TRIGGERS)],
             grants=[Grant(*row) for row in rows(GRANTS)],
+            scripts=[path for phase in phases for path in sorted(phase.files)],
+            buckets=[bucket for (bucket,) in rows(BUCKETS)] if has_buckets else [],
         )

@@ -65,6 +65,7 @@ class DisableTrigger(Operator):
     name = "trigger-off"
     stands_for = "DISABLE TRIGGER for an import, and never enabled again"
     catches = "a test of what the trigger is there for"
+    by_grid = True
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each trigger."""
@@ -79,6 +80,7 @@ class EditTrigger(Operator):
     name = "trigger-edit"
     stands_for = "a trigger that fires too often, too seldom, or too late to help"
     catches = "a case in which it fires, and one in which it must not"
+    by_grid = True
     REWRITES = (*expressions.PREDICATE, expressions.drop_condition, expressions.change_event)
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 
 import pytest
 
-from rolecall.coverage import Exercised, tally
-from rolecall.database import Built
+from rolecall.coverage import Tally
 from rolecall.settings import Settings
 
 NAMED = 3  # of those left out, before "and n more"
 
 
 def write(
-    reporter: pytest.TerminalReporter,
-    server: str,
-    settings: Settings,
-    built: Built,
-    exercised: Exercised,
-    personas: Collection[str],
-    seconds: float,
+    reporter: pytest.TerminalReporter, server: str, settings: Settings, tallies: Iterable[Tally], seconds: float
 ) -> None:
-    """Write the section."""
+    """Write the section; with ``--coverage``, name everything that is missing."""
     reporter.section("rolecall", sep="-")
     reporter.line(f"{server} · grants {settings.grants} · {seconds:.1f} s")
-    for count in tally(built, exercised, personas):
+    for count in tallies:
         complete = not count.missing
         reporter.write(f"  {count.what:21}")
         reporter.write(f"{count.done:4} of {count.total}", green=complete, yellow=not complete)
-        reporter.line("" if complete else f"   without {_names(count.missing)}")
+        if settings.coverage:
+            reporter.line("" if complete else "   without")
+            for name in count.missing:
+                reporter.line(f"    {name}", red=True)
+        else:
+            reporter.line("" if complete else f"   without {_names(count.missing)}")
 
 
 def _names(missing: list[str]) -> str:

@@ -1,0 +1,34 @@
+"""The operator that breaks scripts: steps, verify.sql and rollback.sql, one statement at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rolecall import sqlfile
+from rolecall.mutants.model import Mutant, Operator
+from rolecall.mutants.schema import Schema
+
+
+class DropStatement(Operator):
+    """Leave one statement of a step, of a verify.sql or of a rollback.sql out."""
+
+    name = "statement-drop"
+    stands_for = "a rollback that forgets what the step was given later; a verify that does not look"
+    catches = "a test that runs the script: apply and verify, apply twice, roll back and compare the dumps"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each statement of each script."""
+        for path in schema.scripts:
+            text = sqlfile.read(path)
+            for statement in sqlfile.statements(text):
+                end = statement.start + len(statement.text)
+                what = " ".join(statement.text.split())[:100]
+                yield Mutant(
+                    self.name,
+                    f"{path.parent.name}/{path.name}",
+                    "",
+                    f"without {what}",
+                    statement.text,
+                    text[: statement.start] + text[end:].removeprefix(";"),
+                    path,
+                )

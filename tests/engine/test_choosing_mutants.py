@@ -1,0 +1,107 @@
+"""Which mutants there are, and which of them are run: of an object, of an operator, since a revision."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from rolecall.mutants import OPERATORS
+from rolecall.mutants.since import defined
+
+
+def test_every_operator_stands_in_the_documentation(pytestconfig: pytest.Config) -> None:
+    text = (pytestconfig.rootpath / "docs" / "mutants.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([a-z-]+)` \| .+ \| .+ \| .+ \|$", text, re.MULTILINE) == [each.name for each in OPERATORS]
+
+
+def asked_for(toy: pytest.Pytester, *options: str) -> list[str]:
+    """The ids of the mutants that would be run."""
+    result = toy.runpytest_inprocess("--mutants", "--collect-only", "-q", *options)
+    assert result.ret == pytest.ExitCode.OK
+    return re.findall("^mutants::(.+)$", result.stdout.str(), re.MULTILINE)
+
+
+def test_of_an_object_and_of_an_operator(toy: pytest.Pytester) -> None:
+    policy = 'shop.notes "own notes are deleted"'
+    assert asked_for(toy, "--mutants-of", "are deleted", "--operator", "policy-constant") == [
+        f"{policy} | policy-constant | USING becomes true",
+        f"{policy} | policy-constant | USING becomes false",
+    ]
+
+
+@pytest.mark.parametrize("options", [["--mutants-of", "nowhere"], ["--operator", "policy"]], ids=["object", "operator"])
+def test_nothing_to_break_is_one_error(toy: pytest.Pytester, options: list[str]) -> None:
+    result = toy.runpytest_inprocess("--mutants", *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    operators = ", ".join(operator.name for operator in OPERATORS)
+    told = f"ERROR: --mutants: nothing that was asked for can be broken. The operators are: {operators}.\n"
+    assert told in result.stderr.str()
+
+
+@pytest.fixture
+def repository(toy: pytest.Pytester) -> pytest.Pytester:
+    """The project with a trigger, in files that git tracks."""
+    phase = toy.path / "migrations" / "phase_1_notes"
+    (phase / "1_3_trim.sql").write_text(
+        "CREATE FUNCTION shop.trim_body() RETURNS trigger LANGUAGE plpgsql AS $$\n"
+        "BEGIN\n  new.body = trim(new.body);\n  RETURN new;\nEND\n$$;\n"
+    )
+    (phase / "1_4_trim_notes.sql").write_text(
+        "CREATE TRIGGER trim BEFORE INSERT ON shop.notes FOR EACH ROW EXECUTE FUNCTION shop.trim_body();\n"
+    )
+    git(toy, "init", "-q")
+    git(toy, "add", "-A")
+    git(toy, "-c", "user.name=toy", "-c", "user.email=toy@example.com", "commit", "-q", "-m", "all")
+    return toy
+
+
+def git(toy: pytest.Pytester, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=toy.path, check=True, capture_output=True)  # noqa: S607
+
+
+def objects(mutants: list[str]) -> set[str]:
+    """The tables, views and functions that mutants break."""
+    return {found[0] for mutant in mutants if (found := re.match(r"shop\.\w+", mutant))}
+
+
+def test_since_a_revision(repository: pytest.Pytester) -> None:
+    """A file that changed, and one that git does not know yet."""
+    phase = repository.path / "migrations" / "phase_1_notes"
+    with (phase / "1_2_count_notes.sql").open("a") as file:
+        file.write("-- changed\n")
+    (phase / "1_5_pins.sql").write_text("CREATE TABLE shop.pins (id int PRIMARY KEY);\n")
+    found = objects(asked_for(repository, "--since", "HEAD"))
+    assert found == {"shop.count_notes", "shop.titles", "shop.pins"}
+
+
+def test_a_triggers_function_that_changed_is_broken(repository: pytest.Pytester) -> None:
+    with (repository.path / "migrations" / "phase_1_notes" / "1_3_trim.sql").open("a") as file:
+        file.write("-- changed\n")
+    assert objects(asked_for(repository, "--since", "HEAD")) == {"shop.trim_body"}
+
+
+def test_since_a_revision_that_there_is_not(repository: pytest.Pytester) -> None:
+    result = repository.runpytest_inprocess("--mutants", "--since", "yesterday")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (told,) = [line for line in result.stderr.lines if "yesterday" in line and line.startswith("ERROR")]
+    assert told.startswith("ERROR: --since yesterday: git does not tell what has changed: fatal: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        pytest.param("CREATE TABLE IF NOT EXISTS s.t (a int)", ["s.t"], id="table"),
+        pytest.param("CREATE OR REPLACE VIEW s.v AS SELECT 1 AS a", ["s.v"], id="view"),
+        pytest.param("CREATE INDEX i ON s.t (a)", ["s.t"], id="index"),
+        pytest.param('CREATE POLICY "p q" ON s.t USING (true)', ["s.t"], id="policy"),
+        pytest.param("CREATE TRIGGER x AFTER INSERT ON s.t EXECUTE FUNCTION s.f()", ["s.t"], id="trigger"),
+        pytest.param("ALTER TABLE s.t ENABLE ROW LEVEL SECURITY", ["s.t"], id="altered table"),
+        pytest.param("CREATE FUNCTION s.f() RETURNS int LANGUAGE sql RETURN 1", ["s.f"], id="function"),
+        pytest.param("SELECT 1; COMMENT ON TABLE s.t IS 'x'", [], id="nothing"),
+        pytest.param("CREATE TABLE s.t (a int); CREATE VIEW s.v AS SELECT 1 AS a", ["s.t", "s.v"], id="several"),
+    ],
+)
+def test_what_a_changed_file_defines(text: str, names: list[str]) -> None:
+    assert list(defined(text)) == names

@@ -3,8 +3,8 @@
 ::
 
     -- F10: the policies that keep anon out are permissive, and let everybody in
-    -- caught by: tests/policies/test_customer_favorites.py::test_grid
-    -- instead of: migrations/phase_1_critical_tables/rollback.sql    (only for a defect of a script)
+    -- caught by: tests/policies/test_notes.py::test_grid
+    -- instead of: migrations/phase_1_notes/rollback.sql    (only for a defect of a script)
 """
 
 from __future__ import annotations

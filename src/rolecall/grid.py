@@ -3,9 +3,9 @@
 The text has a line of commands, then for each row of the world its name and a line for each persona::
 
                             select   insert   update   delete   give to another
-    customer's favourite
-      customer              yes      yes      yes      yes      !
-      staff, owner          -        !        -        -        -
+    alice's note
+      alice                 yes      yes      yes      yes      !
+      bob, carol            -        !        -        -        -
 
 A list of names that ends with a comma goes on in the next line.
 ``yes``: it worked on the row. ``-``: no error, and nothing happened. ``!``: refused (42501).
@@ -152,7 +152,7 @@ def grid(
     :param text: the grid, as this module's docstring shows
     :param update: what ``update`` sets: harmless, reading no column, e.g. ``notes = 'changed'``
     :param moves: further commands, each an UPDATE that tries to give the row away, by name;
-        ``{customer}`` stands for a persona's subject, or for a name of the world
+        ``{alice}`` stands for a persona's subject, or for a name of the world
     :param settings: session settings made before each statement
     :param key: the column that tells rows apart
     :raises GridError: with file and line, for a grid that cannot be read

@@ -20,7 +20,7 @@ PHASE = re.compile(r"phase_(?P<number>\d+)_(?P<name>[a-z]\w*)")
 
 @dataclass(frozen=True)
 class Step:
-    """One migration file, numbered within its phase: ``1_2_message_threads.sql``."""
+    """One migration file, numbered within its phase: ``1_2_notes.sql``."""
 
     number: tuple[int, ...]
     name: str
@@ -83,7 +83,7 @@ def _phases(folder: Path) -> Iterator[Phase]:
             continue
         match = PHASE.fullmatch(path.name)
         if not match:
-            raise MigrationError(f"{path}: a phase's folder is named like phase_1_critical_tables.")
+            raise MigrationError(f"{path}: a phase's folder is named like phase_1_notes.")
         number = int(match["number"])
         yield Phase(
             number,
@@ -108,7 +108,7 @@ def _steps(folder: Path, phase: int) -> tuple[Step, ...]:
             continue
         match = STEP.fullmatch(path.name)
         if not match:
-            raise MigrationError(f"{path}: a step is named like {phase}_1_message_threads.sql.")
+            raise MigrationError(f"{path}: a step is named like {phase}_1_notes.sql.")
         number = tuple(map(int, match["number"].split("_")))
         if number[0] != phase:
             raise MigrationError(

@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 class World:
     """Who there is and what they have. Rows keep the order in which they were added.
 
-    A row has a name that says whose it is ("customer's favourite"); grids use it as a heading, so a
+    A row has a name that says whose it is ("alice's note"); grids use it as a heading, so a
     row that no grid mentions is found.
     """
 

@@ -59,13 +59,13 @@ def step_in_another_phase(folder: Path) -> str:
 
 def step_without_a_number(folder: Path) -> str:
     add(folder / PHASE / "more.sql")
-    return f"{folder / PHASE / 'more.sql'}: a step is named like 1_1_message_threads.sql."
+    return f"{folder / PHASE / 'more.sql'}: a step is named like 1_1_notes.sql."
 
 
 def step_with_a_suffix_in_capitals(folder: Path) -> str:
     """On some systems it would be a step, on others nothing."""
     add(folder / PHASE / "1_3_more.SQL")
-    return f"{folder / PHASE / '1_3_more.SQL'}: a step is named like 1_1_message_threads.sql."
+    return f"{folder / PHASE / '1_3_more.SQL'}: a step is named like 1_1_notes.sql."
 
 
 def file_beside_the_phases(folder: Path) -> str:
@@ -75,7 +75,7 @@ def file_beside_the_phases(folder: Path) -> str:
 
 def folder_that_is_no_phase(folder: Path) -> str:
     add(folder / "migrations" / "later" / "3_1_more.sql")
-    return f"{folder / 'migrations/later'}: a phase's folder is named like phase_1_critical_tables."
+    return f"{folder / 'migrations/later'}: a phase's folder is named like phase_1_notes."
 
 
 def phase_without_a_step(folder: Path) -> str:

@@ -28,7 +28,7 @@ proof: $(VENV)/suite
 
 # Any order, several times over.
 shuffle: $(VENV)/dev
-	@for seed in 1 2 3; do $(PYTEST) -q -p randomly -p "randomly_seed=$$seed" $(ARGS) || exit 1; done
+	@for seed in 1 2 3; do $(PYTEST) -q -p randomly --randomly-seed=$$seed $(ARGS) || exit 1; done
 
 # Both versions under both regimes of default grants.
 matrix: $(VENV)/suite

@@ -18,7 +18,7 @@ from rolecall.coverage import Exercised, Values
 from rolecall.database import Built, Run, Scratch
 from rolecall.explain import explain
 from rolecall.grid import Cell, Grid, verdict
-from rolecall.probe import Check, Checks, Outcome, probe
+from rolecall.probe import Check, Checks, Outcome, prepare, probe
 from rolecall.session import Session
 from rolecall.settings import Settings
 from rolecall.world import World
@@ -81,6 +81,7 @@ class Worker:
         connection = self._stack.enter_context(self.run.connect(name))
         # A plan that one test had cached would decide what another one sees, or hide what a mutant changed.
         connection.execute("SET plan_cache_mode = force_custom_plan")
+        prepare(connection)
         if self.settings.coverage:
             self._watch(connection)
         return connection

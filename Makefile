@@ -3,6 +3,7 @@
 #   make verify                     apply the migrations, and try them as everybody
 #   make test                       all tests, rolecall's own too
 #   make proof                      break the schema in every way known; a test has to notice each
+#   make bench                      measure it beside pgTAP, pytest-postgresql and the bare statements
 #   make test ARGS="--pg 16 -k anon"  … with options of pytest
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 PYTEST := "$(BIN)/python" -m pytest -n 2
 
-.PHONY: help verify test proof shuffle matrix lint format lock clean
+.PHONY: help verify test proof bench shuffle matrix lint format lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +26,10 @@ test: $(VENV)/suite
 
 proof: $(VENV)/suite
 	@$(PYTEST) -q --mutants tests/policies tests/constraints tests/functions tests/views tests/findings $(ARGS)
+
+# BENCH="checks start" runs these two alone.
+bench: $(VENV)/dev
+	@"$(BIN)/python" -m benchmarks $(BENCH)
 
 # Any order, several times over.
 shuffle: $(VENV)/dev

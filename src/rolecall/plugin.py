@@ -19,7 +19,7 @@ from rolecall.errors import RolecallError
 from rolecall.grid import Cell, Grid
 from rolecall.mutants import schema
 from rolecall.mutants.plugin import Mutants
-from rolecall.mutants.runner import Suite
+from rolecall.mutants.suite import Suite
 from rolecall.report import summary
 from rolecall.session import Session
 from rolecall.worker import Worker
@@ -230,7 +230,7 @@ def suite_of(items: list[pytest.Item]) -> Suite:
 
 def _needs_database(item: pytest.Item) -> bool:
     return isinstance(item, CellItem | trial.TrialItem) or bool(
-        {"db", "scratch", "module_scratch", "built"} & set(getattr(item, "fixturenames", ()))
+        {"db", "scratch", "module_scratch", "built", "phases"} & set(getattr(item, "fixturenames", ()))
     )
 
 
@@ -317,6 +317,12 @@ def mismatches(pytestconfig: pytest.Config, db: Session) -> Callable[[Grid], lis
     here = plugin_of(pytestconfig).here
     assert db.connection is here.connection
     return lambda grid: [cell.id for cell in here.mismatches(grid)]
+
+
+@pytest.fixture
+def phases(pytestconfig: pytest.Config) -> dict[int, migrations.Phase]:
+    """The phases of the migrations, by number, for tests that read their files."""
+    return plugin_of(pytestconfig).here.phases
 
 
 def _scratches(pytestconfig: pytest.Config) -> Iterator[Callable[..., Scratch]]:

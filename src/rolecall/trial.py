@@ -7,7 +7,7 @@ which something was broken: no process, database or server is started for it.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,16 +71,24 @@ def collect(parent: pytest.Item, path: Path) -> list[pytest.Item]:
     return list(parent.session.genitems(module))
 
 
-def first_to_notice(tests: Sequence[pytest.Item], nextitem: pytest.Item | None) -> pytest.Item | None:
+def first_to_notice(
+    tests: Sequence[pytest.Item],
+    nextitem: pytest.Item | None,
+    took: Callable[[pytest.Item, float], None] | None = None,
+) -> pytest.Item | None:
     """Run tests, unreported, until one fails because the schema is not as it should be.
 
+    ``took``, if given, is told how many seconds each of them took, fixtures included.
     Raises RolecallError where one fails for another reason: that is an error, and no proof.
     """
     if not tests:
         return None
     try:
         for test, following in zip(tests, [*tests[1:], nextitem], strict=True):
-            for report in runtestprotocol(test, log=False, nextitem=following):
+            reports = runtestprotocol(test, log=False, nextitem=following)
+            if took:
+                took(test, sum(report.duration for report in reports))
+            for report in reports:
                 if report.failed:
                     raised = test.stash.get(RAISED, BaseException)
                     # A fixture that applies a broken script is told so by the server, and by nothing else.

@@ -1,5 +1,5 @@
 -- F50: phase 3's rollback drops the view that phase 1 made
--- caught by: tests/migrations/test_rollback.py::test_before_its_phase_and_a_second_time_it_changes_nothing[3]
+-- caught by: tests/migrations/test_rollback.py::test_before_its_phase_and_a_second_time_it_changes_nothing[phase 3]
 -- caught by: tests/migrations/test_rollback.py::test_a_phase_that_stopped_halfway_goes_back_too[3.1 audit_logs_view]
 -- instead of: migrations/phase_3_views_and_rules/rollback.sql
 DROP TABLE IF EXISTS catalog.service_booking_rules;

@@ -1,5 +1,5 @@
 -- F51: phase 1's rollback leaves the storage policies and the bucket behind
--- caught by: tests/migrations/test_rollback.py::test_before_its_phase_and_a_second_time_it_changes_nothing[1]
+-- caught by: tests/migrations/test_rollback.py::test_before_its_phase_and_a_second_time_it_changes_nothing[phase 1]
 -- caught by: tests/migrations/test_rollback.py::test_phase_1_takes_back_what_it_gave_and_nothing_else[the baseline's own grants]
 -- instead of: migrations/phase_1_critical_tables/rollback.sql
 DROP VIEW IF EXISTS engagement.customer_favorites_view;

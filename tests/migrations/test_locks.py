@@ -6,7 +6,7 @@ the step is done. Only CREATE POLICY on storage.objects needs more: ACCESS EXCLU
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from psycopg import Connection
 
 from rolecall.database import Scratch
 from rolecall.errors import SqlError
-from rolecall.migrations import Step, read
+from rolecall.migrations import Phase, Step, read
 from rolecall.settings import read as read_settings
 
 # Modes that let everybody read and write on.
@@ -58,6 +58,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     assert folder
     if "traced_step" in metafunc.fixturenames:
         metafunc.parametrize("traced_step", [str(step) for phase in read(folder) for step in phase.steps])
+    if "changing_file" in metafunc.fixturenames:
+        metafunc.parametrize("changing_file", changing_files(read(folder)))
+
+
+def changing_files(phases: Iterable[Phase]) -> dict[str, Path]:
+    """Every step and rollback, by its name."""
+    named: dict[str, Path] = {}
+    for phase in phases:
+        named |= {str(step): step.path for step in phase.steps} | {f"phase {phase.number} back": phase.rollback}
+    return named
 
 
 @pytest.fixture(scope="module")
@@ -145,17 +155,15 @@ def test_all_steps_were_traced(traces: dict[str, Trace]) -> None:
 # ------------------------------------------------------------------ how it gives up
 
 
+def test_a_file_that_changes_something_sets_the_timeout_first(phases: dict[int, Phase], changing_file: str) -> None:
+    path = changing_files(phases.values())[changing_file]
+    first = postgast.parse(path.read_text(encoding="utf-8")).stmts[0].stmt.variable_set_stmt
+    assert (first.name, first.is_local) == ("lock_timeout", True)
+    assert first.args[0].a_const.sval.sval == "5s"
+
+
 def test_a_step_waits_five_seconds_and_no_longer(traces: dict[str, Trace], traced_step: str) -> None:
     assert traces[traced_step].lock_timeout == "5s"
-
-
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
-def test_each_file_that_changes_something_sets_the_timeout_first(migrated: Scratch, number: int) -> None:
-    phase = migrated.phases[number]
-    for path in (*(step.path for step in phase.steps), phase.rollback):
-        first = postgast.parse(path.read_text(encoding="utf-8")).stmts[0].stmt.variable_set_stmt
-        assert (first.name, first.is_local) == ("lock_timeout", True)
-        assert first.args[0].a_const.sval.sval == "5s"
 
 
 def impatient(path: Path, folder: Path) -> Path:

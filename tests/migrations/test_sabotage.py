@@ -346,7 +346,7 @@ def complaint(scratch: Scratch, number: int, first: str) -> str:
     return ""
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("number", [1, 2, 3, 4], ids="phase {}".format)
 def test_without_sabotage_there_is_no_complaint(migrated: Scratch, number: int) -> None:
     assert complaint(migrated, number, "SELECT") == ""
 

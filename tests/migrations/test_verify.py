@@ -88,7 +88,7 @@ def test_it_passes_after_its_phase_and_every_later_one_and_once_more(bare: Scrat
                 bare.verify(applied)
 
 
-@pytest.mark.parametrize("number", PHASES)
+@pytest.mark.parametrize("number", PHASES, ids="phase {}".format)
 def test_it_says_nothing(migrated: Scratch, number: int) -> None:
     said: list[str | None] = []
     migrated.connection.add_notice_handler(lambda notice: said.append(notice.message_primary))
@@ -96,14 +96,14 @@ def test_it_says_nothing(migrated: Scratch, number: int) -> None:
     assert said == []
 
 
-@pytest.mark.parametrize("number", PHASES)
+@pytest.mark.parametrize("number", PHASES, ids="phase {}".format)
 def test_it_only_reads(migrated: Scratch, number: int) -> None:
     with migrated.connection.transaction():
         migrated.connection.execute("SET TRANSACTION READ ONLY")
         migrated.verify(number)
 
 
-@pytest.mark.parametrize("number", PHASES)
+@pytest.mark.parametrize("number", PHASES, ids="phase {}".format)
 @pytest.mark.parametrize(
     "path",
     ["", "audit, catalog, communication, engagement, identity, organization, scheduling, storage, auth, pg_catalog"],
@@ -137,7 +137,7 @@ def test_what_a_team_adds_beside_it_does_not_matter(migrated: Scratch, addition:
 # ------------------------------------------------------------------ all is gone
 
 
-@pytest.mark.parametrize("number", PHASES)
+@pytest.mark.parametrize("number", PHASES, ids="phase {}".format)
 def test_before_its_phase_and_after_its_rollback_it_names_everything(bare: Scratch, number: int) -> None:
     with bare.connection.transaction(force_rollback=True):
         for earlier in range(1, number):

@@ -17,6 +17,7 @@ from rolecall.mutants.equivalents import Equivalents
 from rolecall.mutants.model import Mutant, Operator
 from rolecall.mutants.schema import Schema, read
 from rolecall.mutants.since import changed
+from rolecall.mutants.suite import Suite
 from rolecall.settings import Settings
 from rolecall.worker import Worker
 
@@ -33,7 +34,7 @@ class Mutants:
         self,
         settings: Settings,
         worker: Callable[[], Worker],
-        suite: Callable[[list[pytest.Item]], runner.Suite],
+        suite: Callable[[list[pytest.Item]], Suite],
     ) -> None:
         self.settings, self.worker, self.suite = settings, worker, suite
         self.outcomes = Counter[str]()

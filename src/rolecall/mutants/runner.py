@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,10 +15,10 @@ import pytest
 from psycopg import Connection, sql
 
 from rolecall.errors import RolecallError
-from rolecall.grid import Grid
 from rolecall.mutants.equivalents import Equivalents
 from rolecall.mutants.model import Mutant, Operator
-from rolecall.trial import NotNoticedError, TrialItem, first_to_notice
+from rolecall.mutants.suite import Concern, Suite
+from rolecall.trial import NotNoticedError, TrialItem
 from rolecall.worker import Worker
 
 # User properties, which travel from a worker to the terminal: an outcome, and the test that brought it about.
@@ -29,58 +27,6 @@ OUTCOME, KILLER = "rolecall mutant", "rolecall killer"
 
 class InvalidError(RolecallError):
     """The server did not take the mutant's statement: it proves nothing, either way."""
-
-
-@dataclass
-class Concern:
-    """The tests that concern one object; those that noticed something lately come first.
-
-    What has killed one mutant of an object often kills the next, so most mutants cost a few statements.
-    """
-
-    grids: list[Grid]
-    tests: list[pytest.Item]
-    lately: list[pytest.Item] = field(default_factory=list)
-    LATELY = 6
-
-    def first(self, killer: pytest.Item) -> None:
-        """Let a test be the first from now on."""
-        self.lately = [killer, *(test for test in self.lately if test is not killer)][: self.LATELY]
-
-
-class Suite:
-    """The tests that mutants are tried against, and which of them concern an object."""
-
-    def __init__(self, grids: list[Grid], tests: list[pytest.Item]) -> None:
-        self.grids = grids
-        self.modules: dict[Path, list[pytest.Item]] = {}
-        for test in tests:
-            self.modules.setdefault(test.path, []).append(test)
-        self.sources = {path: path.read_text(encoding="utf-8") for path in self.modules}
-        self._concerns: dict[str, Concern] = {}
-
-    def concerning(self, mutant: Mutant) -> Concern:
-        """The tests that concern what is broken: of a script, those that make databases of their own."""
-        if not mutant.script:
-            return self._naming(mutant.concerns)
-        return self._concerns.setdefault("", Concern([], self.migrates))
-
-    @cached_property
-    def migrates(self) -> list[pytest.Item]:
-        """The tests that run steps and scripts in databases of their own."""
-        return [test for tests in self.modules.values() for test in tests if _migrates(test)]
-
-    def _naming(self, name: str) -> Concern:
-        """The grids of a table, and the tests of every module whose text names it (or a view, or a
-        function); those of the module that bears its name come first."""
-        if name not in self._concerns:
-            bare = name.rpartition(".")[2]
-            named = re.compile(rf"\b{re.escape(bare)}\b")
-            paths = [path for path in self.modules if named.search(self.sources[path])]
-            paths.sort(key=lambda path: (path.stem != f"test_{bare}", path))
-            tests = [test for path in paths for test in self.modules[path]]
-            self._concerns[name] = Concern([grid for grid in self.grids if grid.table == name], tests)
-        return self._concerns[name]
 
 
 class MutantItem(TrialItem):
@@ -130,7 +76,7 @@ class MutantItem(TrialItem):
         if killer is None:
             return cell
         concern.first(killer)
-        if first_to_notice([killer], nextitem):
+        if self.suite.fails_anyway(killer, nextitem):
             raise RolecallError(f"{killer.nodeid} fails without the mutant too: it proves nothing.")
         return killer.nodeid
 
@@ -151,9 +97,9 @@ class MutantItem(TrialItem):
         self, worker: Worker, concern: Concern, nextitem: pytest.Item | None
     ) -> tuple[str | None, pytest.Item | None]:
         """The first cell or the first test that notices: those that did lately before all others."""
-        for lately, tests in ((True, concern.lately), (False, concern.tests)):
+        for lately, tests in ((True, concern.lately), (False, concern.in_turn)):
             cell = self.mismatch(worker, concern, lately=lately) if lately or self.operator.by_grid else None
-            killer = None if cell else first_to_notice(tests, nextitem)
+            killer = None if cell else self.suite.first_to_notice(tests(self.mutant), nextitem)
             if cell or killer:
                 return cell, killer
         return None if self.operator.by_grid else self.mismatch(worker, concern, lately=False), None
@@ -214,7 +160,3 @@ def items(
             )
         )
     return made
-
-
-def _migrates(test: pytest.Item) -> bool:
-    return bool({"scratch", "module_scratch"} & set(getattr(test, "fixturenames", ())))

@@ -25,7 +25,7 @@ test: $(VENV)/suite
 	@$(PYTEST) --coverage $(ARGS)
 
 proof: $(VENV)/suite
-	@$(PYTEST) -q --mutants tests/policies tests/constraints tests/functions tests/views tests/findings $(ARGS)
+	@$(PYTEST) -q --mutants tests/policies tests/constraints tests/functions tests/views tests/migrations tests/findings $(ARGS)
 
 # BENCH="checks start" runs these two alone.
 bench: $(VENV)/dev

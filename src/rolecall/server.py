@@ -66,6 +66,7 @@ class Server:
     version: str
     origin: str
     bin: Path | None = None
+    ours: bool = False  # started for this run, and used by nobody else
 
     def __str__(self) -> str:
         return f"PostgreSQL {self.version} ({self.origin})"
@@ -107,7 +108,7 @@ def running(settings: Settings) -> Iterator[Server]:
         try:
             conninfo = make_conninfo(host=str(directory), user=SUPERUSER, dbname="postgres")
             wait_for(conninfo, process, directory / "log")
-            yield Server(conninfo, version, origin, settings.pg_bin)
+            yield Server(conninfo, version, origin, settings.pg_bin, ours=True)
         finally:
             stop(process)
 

@@ -17,7 +17,7 @@ class Mutant:
     ``object`` is what is broken, as a person would name it; ``concerns`` the qualified table, view or
     function whose tests ought to notice. ``before`` and ``sql`` show what stands and what is run
     instead (as the migration role). A mutant of a script has ``script``: ``sql`` stands in for the
-    file's whole text.
+    file's whole text, and ``concerns`` is what a test does that runs it: apply, verify or rollback.
     """
 
     operator: str

@@ -26,7 +26,7 @@ class DropStatement(Operator):
                 yield Mutant(
                     self.name,
                     f"{path.parent.name}/{path.name}",
-                    path.name if path.name in ("verify.sql", "rollback.sql") else "steps",
+                    path.stem if path.stem in ("verify", "rollback") else "apply",
                     f"without {what}",
                     statement.text,
                     text[: statement.start] + text[end:].removeprefix(";"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Iterable
@@ -15,7 +16,9 @@ from rolecall.mutants.model import Mutant
 from rolecall.trial import first_to_notice
 
 Names = tuple[str, ...]
-TURN = 0.02  # seconds of testing, by which turns are told apart
+TURN = 0.02  # seconds of testing, by which turns are told apart; each is twice as long as the one before
+LATE = 3  # turns
+RUNS_SCRIPTS = re.compile(r"\b(apply|verify|rollback|phases)\b")
 
 
 class Family:
@@ -24,6 +27,11 @@ class Family:
     def __init__(self) -> None:
         self.tests: list[pytest.Item] = []
         self.seconds = 0.0  # what the last one of them took
+
+    @cached_property
+    def source(self) -> str:
+        """The function's text."""
+        return inspect.getsource(self.tests[0].function)  # type: ignore[attr-defined]  # they are functions
 
     def about(self, names: Names) -> list[pytest.Item]:
         """Its tests, those first whose ids have one of these names."""
@@ -61,13 +69,16 @@ class Concern:
     def in_turn(self, mutant: Mutant) -> list[pytest.Item]:
         """All tests: one of each function before the second of any, and the slow ones when others had several turns.
 
-        Tests of a module that have their turn together stay together, as they share its fixtures.
+        Functions that do not speak of what the mutant concerns come late. Tests of a module that have their turn
+        together stay together, as they share its fixtures.
         """
         names = names_of(mutant.object)
         turns: dict[pytest.Item, int] = {}
         for family in self._families:
+            speaks_of_it = mutant.concerns.rpartition(".")[2] in family.source
             for number, test in enumerate(family.about(names), start=1):
-                turns[test] = int(math.log2(max(1.0, number * max(family.seconds, TURN) / TURN)))
+                late = 0 if speaks_of_it or _has(test, names) else LATE
+                turns[test] = late + int(math.log2(number * max(family.seconds, TURN) / TURN))
         return sorted(self.tests, key=turns.__getitem__)
 
     @cached_property
@@ -110,18 +121,23 @@ class Suite:
 
     @cached_property
     def migrates(self) -> list[pytest.Item]:
-        """The tests that run steps and scripts in databases of their own."""
+        """The tests that may run steps and scripts, in databases of their own."""
         return [test for tests in self.modules.values() for test in tests if _migrates(test)]
 
+    def _is_of_scripts(self, test: pytest.Item) -> bool:
+        """Whether a test is about scripts: what they make in a database of its own is theirs, whatever is broken
+        elsewhere."""
+        return _migrates(test) and bool(RUNS_SCRIPTS.search(self.sources[test.path]))
+
     def _naming(self, name: str) -> Concern:
-        """The grids of a table, and the tests of every module whose text names it (or a view, or a
-        function); those of the module that bears its name come first."""
+        """The grids of a table, and the tests of every module whose text names it (or a view, or a function),
+        but those of scripts."""
         if name not in self._concerns:
             bare = name.rpartition(".")[2]
             named = re.compile(rf"\b{re.escape(bare)}\b")
             paths = [path for path in self.modules if named.search(self.sources[path])]
             paths.sort(key=lambda path: (path.stem != f"test_{bare}", path))
-            tests = [test for path in paths for test in self.modules[path]]
+            tests = [test for path in paths for test in self.modules[path] if not self._is_of_scripts(test)]
             grids = [grid for grid in self.grids if grid.table == name]
             self._concerns[name] = Concern(grids, tests, self._families)
         return self._concerns[name]
@@ -150,7 +166,9 @@ def names_of(text: str) -> Names:
 
 
 def _has(test: pytest.Item, names: Names) -> bool:
-    return any(name in test.name for name in names)
+    """Whether a test's parameters have one of these names."""
+    parameters = test.name.partition("[")[2]
+    return any(name in parameters for name in names)
 
 
 def _migrates(test: pytest.Item) -> bool:

@@ -15,6 +15,7 @@ from rolecall.errors import RolecallError
 from rolecall.mutants import OPERATORS, runner
 from rolecall.mutants.equivalents import Equivalents
 from rolecall.mutants.model import Mutant, Operator
+from rolecall.mutants.progress import Progress
 from rolecall.mutants.schema import Schema, read
 from rolecall.mutants.since import changed
 from rolecall.mutants.suite import Suite
@@ -39,6 +40,8 @@ class Mutants:
         self.settings, self.worker, self.suite = settings, worker, suite
         self.outcomes = Counter[str]()
         self.started = time.monotonic()
+        self.session: pytest.Session | None = None
+        self.progress: Progress | None = None
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
@@ -90,17 +93,28 @@ class Mutants:
         """Say killed and survived where pytest says passed and failed."""
         told = dict(report.user_properties)
         outcome = told.get(runner.OUTCOME)
+        alone = self.progress is not None and self.progress.in_use  # the line says it
+        if alone and report.when == "call" and report.passed and outcome is None:
+            return "passed", "", ("PASSED", {"green": True})
         if report.when != "call" or outcome is None or (report.failed and outcome != "survived"):
             return None
-        letter = {"killed": ".", "survived": "S", "invalid": "i", "equivalent": "e"}[outcome]
+        letter = "" if alone else {"killed": ".", "survived": "S", "invalid": "i", "equivalent": "e"}[outcome]
         word = f"KILLED by {told[runner.KILLER]}" if outcome == "killed" else outcome.upper()
         return outcome, letter, (word, {COLOURS[outcome]: True})
 
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Begin the progress line, where this process has the terminal."""
+        reporter = session.config.pluginmanager.getplugin("terminalreporter")
+        self.session, self.progress = session, Progress(reporter) if reporter else None
+
+    @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Count."""
+        """Count, and say how far it has come."""
         if report.when == "call":
             told = dict(report.user_properties).get(runner.OUTCOME, "killed")  # a defect has none
             self.outcomes["error" if report.failed and told != "survived" else told] += 1
+            if self.progress and self.session:
+                self.progress.show(self.outcomes, self.session.testscollected, time.monotonic() - self.started)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """The score, and how fast it came about."""
@@ -108,6 +122,8 @@ class Mutants:
         counted = counts["killed"] + counts["survived"]
         if not sum(counts.values()):
             return
+        if self.progress:
+            self.progress.end()
         for report in terminalreporter.stats.get("survived", []):
             terminalreporter.section("survived", sep="_", red=True, bold=True)
             terminalreporter.line(report.longreprtext)

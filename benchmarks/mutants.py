@@ -1,0 +1,53 @@
+"""Mutants inside a transaction, against a database made for each: the same mutants, and the same tests."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.results import Result
+
+ROOT = Path(__file__).parent.parent
+WAYS = {"in a transaction": "no", "a database cloned for each": "clone", "a database built for each": "build"}
+OBJECT = "customer_favorites"
+TESTS = ("tests/policies", "tests/constraints", "tests/views")
+
+
+def run() -> Result:
+    """Prove one table three times over."""
+    result = Result("mutants", f"Mutants of {OBJECT}, each")
+    for way, how in WAYS.items():
+        result.samples[way] = took(how)
+    result.ratio("a database cloned for each", "in a transaction", at_least=1)
+    result.ratio("a database built for each", "in a transaction", at_least=1)
+    counts = {len(some) for some in result.samples.values()}
+    assert len(counts) == 1, f"not the same mutants: {counts}"
+    for way, some in result.samples.items():
+        result.facts[f"mutants a second, {way}"] = round(len(some) / sum(some), 1)
+    result.facts |= {"object": OBJECT, "mutants": counts.pop(), "tests": list(TESTS)}
+    return result
+
+
+def took(how: str) -> list[float]:
+    """The seconds of each mutant in one run of pytest. Raises CalledProcessError if one survives."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "took.json"
+        options = [
+            "-q",
+            "--mutants",
+            f"--mutants-of={OBJECT}",
+            "-p",
+            "benchmarks.anew",
+            f"--anew={how}",
+            f"--took={path}",
+        ]
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *options, *TESTS], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"the mutants were not all killed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+        told: list[float] = json.loads(path.read_text(encoding="utf-8"))
+        return told

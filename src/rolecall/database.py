@@ -101,7 +101,7 @@ class Run:
 def run_on(server: Server) -> Run:
     """Names for the databases of one run on a server."""
     name, binaries = f"rolecall_{secrets.token_hex(4)}", str(server.bin or "") or None
-    return Run(server.conninfo, name, str(server), binaries, server.ours)
+    return Run(server.conninfo, name, str(server), binaries, server.cluster is not None)
 
 
 @dataclass(frozen=True)

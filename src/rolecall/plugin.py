@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from rolecall import coverage, database, instrument, migrations, server, settings, trial
+from rolecall import coverage, database, instrument, migrations, server, settings, supply, trial
 from rolecall.coverage import Exercised
 from rolecall.database import Run, Scratch
 from rolecall.defects import DefectFile
@@ -47,6 +47,7 @@ class Plugin:
         self._told = getattr(config, "workerinput", {}).get("rolecall")  # by xdist's controller
         self._worlds: dict[int, World] = {}
         self.run = Run(**self._told) if self._told else None
+        self._supply: supply.Supply | None = None
         self.built: database.Built | None = None
         self.tallies: list[coverage.Tally] = []  # of --coverage
 
@@ -70,19 +71,12 @@ class Plugin:
         return self.worker
 
     def launch(self) -> None:
-        """Start or find the server, and name the databases; they are not there yet."""
+        """Have the server started, or find it; the databases are not there yet."""
         terminal = self.config.pluginmanager.getplugin("terminalreporter")
         if self.settings.pg_dsn and terminal and self.config.get_verbosity() < 0:  # with -q there is no header
             terminal.write_line(f"rolecall: {server.describe(self.settings)}")
-        started = self._stack.enter_context(server.running(self.settings))
-        self.run = database.run_on(started)
-        if self.settings.pg_dsn:
-            self._stack.enter_context(database.keeping(self.run))
-
-    def build(self) -> None:
-        """Build the templates."""
-        assert self.run
-        self.built = database.build(self.run, self.settings, self.world)
+        self._supply = self._stack.enter_context(supply.supplied(self.settings, self.world))
+        self.run = self._supply.run
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -92,9 +86,14 @@ class Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        """Under xdist, start the server before the workers, who are told where it is."""
+        """Start the server: it makes ready while tests are collected. xdist's workers are told where it is."""
+        if self._told or self.config.option.collectonly:
+            return
         if self._distributes():
             with _plainly():
+                self.launch()
+        elif not self.settings.pg_dsn and self.config.hook.pytest_rolecall_world.get_hookimpls():
+            with suppress(RolecallError):  # it is said where a test needs the server
                 self.launch()
 
     @pytest.hookimpl(optionalhook=True)
@@ -121,9 +120,10 @@ class Plugin:
         """Have the databases built, if this is the process to do it and has not done it yet."""
         if self._told or self.built:
             return
-        if self.run is None:
+        if self._supply is None:
             self.launch()
-        self.build()
+        assert self._supply
+        self.built = self._supply.build()
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -55,6 +55,8 @@ OPTIONS = (
         "REGIME",
         ("strict", "permissive"),
     ),
+    Option("kept", "folder that keeps the built databases for the next run; off: none does", ".rolecall", "DIR"),
+    Option("fresh", "remove what was kept, and build the databases anew", switch=True),
     Option("baseline", "SQL of what stood there before the migrations, e.g. your own schema dump", "", "FILE"),
     Option("world_seed", "seed of the example data", "1", "N"),
     Option("platform", "SQL of the platform under the baseline, run by the superuser", flag=False),
@@ -86,6 +88,8 @@ class Settings:
     findings: Path | None
     migration_roles: tuple[str, ...]
     world_seed: int
+    kept: Path | None
+    fresh: bool
     coverage: bool
     mutants: bool
     mutants_of: str
@@ -135,6 +139,8 @@ def read(config: pytest.Config) -> Settings:
         findings=_path(config, given["findings"], Path.is_dir),
         migration_roles=tuple(texts["migration_role"].split()),
         world_seed=_number(*given["world_seed"]),
+        kept=_path(config, given["kept"], _may_come) if texts["kept"] != "off" else None,
+        fresh=_is_on(texts["fresh"]),
         coverage=_is_on(texts["coverage"]),
         mutants=_is_on(texts["mutants"]),
         mutants_of=texts["mutants_of"],
@@ -167,6 +173,11 @@ def _path(config: pytest.Config, given: tuple[str, str], exists: Callable[[Path]
     if not exists(path):
         raise RolecallError(f"{where} names {path}, which is not there.")
     return path
+
+
+def _may_come(path: Path) -> bool:
+    """A folder that is there, or that can be made."""
+    return path.is_dir() or not path.exists()
 
 
 def _is_on(text: str) -> bool:

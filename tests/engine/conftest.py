@@ -24,6 +24,7 @@ rolecall_baseline = baseline.sql
 rolecall_migrations = migrations
 rolecall_findings = defects
 rolecall_migration_role = toy_migrator
+rolecall_kept = off
 """,
     "platform.sql": """\
 DO $$

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from rolecall import server, settings
+from rolecall import cluster, server, settings
 from rolecall.server import embedded
 
 CELL = "test_notes.py::test_grid[bob's note-select-bob]"
@@ -127,7 +127,7 @@ NEW = 'echo "postgres (PostgreSQL) 17.2 (Debian 17.2-1)"'
         ),
         pytest.param(
             {"postgres": NEW, "initdb": "echo 'initdb: error: no space' >&2; exit 1"},
-            ["initdb failed in *:", "initdb: error: no space"],
+            ["the server did not start:", "initdb: error: no space"],
             id="initdb fails",
         ),
         pytest.param(
@@ -207,7 +207,7 @@ def test_it_runs_as_somebody_who_may_do_nothing(toy: pytest.Pytester, temporary:
     """Where root runs the tests; everywhere else, everything here has run so already."""
     folder = temporary / "project"
     shutil.copytree(toy.path, folder)
-    user = "nobody" if ROOT and server._open_to_all(Path(sys.executable)) else None
+    user = "nobody" if ROOT and cluster._open_to_all(Path(sys.executable)) else None
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(temporary)}
     temporary.chmod(0o777)
     done = subprocess.run(

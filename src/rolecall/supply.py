@@ -1,0 +1,99 @@
+"""What a run needs before its first test: a server with both templates, built now or kept from an earlier run."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from rolecall import database, kept, server
+from rolecall.cluster import PRIVATE, PUBLIC, Cluster
+from rolecall.database import Built, Run
+from rolecall.errors import RolecallError
+from rolecall.kept import Kept
+from rolecall.server import Server
+from rolecall.settings import Settings
+from rolecall.world import World
+
+
+@contextmanager
+def supplied(settings: Settings, world: World) -> Iterator[Supply]:
+    """The server of this run for the block, and the names of its databases; :meth:`Supply.build` makes these.
+
+    A throwaway server is started and not waited for, so that it makes ready while tests are collected.
+    Raises RolecallError where there can be none.
+    """
+    with server.chosen(settings) as chosen:
+        if chosen.cluster:
+            yield Throwaway(chosen, chosen.cluster, settings, world)
+        else:
+            supply = Supply(chosen, settings, world)
+            with database.keeping(supply.run):
+                yield supply
+
+
+class Supply:
+    """A server that somebody else runs: the templates are built there, and dropped at the end."""
+
+    def __init__(self, chosen: Server, settings: Settings, world: World) -> None:
+        self.settings, self.world = settings, world
+        self.run = database.run_on(chosen)
+
+    def build(self) -> Built:
+        """Make both templates. Raises RolecallError or SqlError for the first thing that fails."""
+        return self._build(self.run)
+
+    def _build(self, run: Run) -> Built:
+        return database.build(run, self.settings, self.world)
+
+
+class Throwaway(Supply):
+    """A server of our own, which can be stopped, so that the next run need not build what this one has built."""
+
+    def __init__(self, chosen: Server, cluster: Cluster, settings: Settings, world: World) -> None:
+        super().__init__(chosen, settings, world)
+        self.cluster = cluster
+        self.kept: Kept | None = None
+        self.archive: Path | None = None
+        if settings.kept:
+            key = kept.key(settings, world, server.binaries_of(settings))
+            self.run = replace(self.run, name=f"rolecall_{key}")  # what is kept has its names already
+            self.kept = Kept(settings.kept, key)
+            if settings.fresh:
+                self.kept.forget()
+            self.archive = self.kept.find()
+        self._start()
+
+    def _start(self) -> None:
+        # A server that is to be kept will be stopped once more: until then no worker is to find it.
+        self.cluster.start(self.archive, port=PRIVATE if self.kept and not self.archive else PUBLIC)
+
+    def build(self) -> Built:
+        """Have both templates there: of what was kept, if that is sound, or built."""
+        if self.archive and self._is_sound(self.archive):
+            return database.built(self.run)
+        if self.archive:
+            self.archive = None
+            self.cluster.clear()
+            self._start()
+        self.cluster.wait()
+        if self.kept is None:
+            return self._build(self.run)
+        built = self._build(replace(self.run, conninfo=self.cluster.private))
+        self.cluster.stop(signal.SIGINT)
+        self.kept.put(self.cluster)
+        self.cluster.start()
+        self.cluster.wait()
+        return built
+
+    def _is_sound(self, archive: Path) -> bool:
+        """Whether the server that was started of what was kept is as it was written."""
+        assert self.kept
+        with suppress(RolecallError):
+            self.cluster.wait()
+            if self.kept.is_whole(archive):
+                return True
+        self.kept.remove(archive)
+        return False

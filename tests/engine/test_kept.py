@@ -1,0 +1,296 @@
+"""What is kept for the next run: used where all is as it was, built anew where it is not, and never in the way."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rolecall import World, database, kept, server, settings
+from rolecall.cluster import Cluster
+from rolecall.kept import Kept
+
+CELL = "test_notes.py::test_grid[bob's note-select-bob]"
+
+
+@pytest.fixture
+def folder(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the inner runs, which start servers of their own, keep what they have built."""
+    made = toy.path / "kept databases"
+    monkeypatch.delenv("ROLECALL_PG_DSN")
+    monkeypatch.setenv("ROLECALL_KEPT", str(made))
+    return made
+
+
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """How often the inner runs have built the databases."""
+    built, original = list[str](), database.build
+
+    def build(*given: Any) -> Any:
+        built.append("built")
+        return original(*given)
+
+    monkeypatch.setattr(database, "build", build)
+    return built
+
+
+def archives(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.tar"))
+
+
+def passes(toy: pytest.Pytester, *options: str) -> None:
+    toy.runpytest_inprocess(CELL, *options).assert_outcomes(passed=1)
+
+
+# ------------------------------------------------------------------ used again
+
+
+def test_the_second_run_builds_nothing(toy: pytest.Pytester, folder: Path, builds: list[str]) -> None:
+    passes(toy)
+    (archive,) = archives(folder)
+    toy.runpytest_inprocess().assert_outcomes(passed=41)
+    assert (builds, archives(folder)) == (["built"], [archive])
+
+
+def test_several_processes_have_it_too(toy: pytest.Pytester, folder: Path) -> None:
+    for _ in ("built", "kept"):
+        toy.runpytest_subprocess("-n", "2").assert_outcomes(passed=41)
+    assert len(archives(folder)) == 1
+
+
+def test_what_one_run_does_is_not_there_in_the_next(toy: pytest.Pytester, folder: Path, builds: list[str]) -> None:
+    toy.makepyfile(
+        test_leaves="""
+        def test_leaves(db):
+            connection = db.connection
+            connection.execute("COMMIT")
+            found = connection.execute("SELECT count(*) FROM pg_roles WHERE rolname = 'left_behind'").fetchone()
+            assert found == (0,)
+            connection.execute("CREATE ROLE left_behind; DELETE FROM shop.notes; BEGIN")
+        """
+    )
+    for _ in ("built", "kept", "kept again"):
+        toy.runpytest_inprocess("test_leaves.py").assert_outcomes(passed=1)
+    passes(toy)
+    assert builds == ["built"]
+    assert len(archives(folder)) == 1
+
+
+def test_nobody_wants_it_in_a_repository(toy: pytest.Pytester, folder: Path) -> None:
+    passes(toy)
+    assert (folder / ".gitignore").read_text() == "*\n"
+
+
+# ------------------------------------------------------------------ for which run
+
+
+def another_step(toy: pytest.Pytester) -> None:
+    path = toy.path / "migrations/phase_1_notes/1_2_count_notes.sql"
+    path.write_text(path.read_text() + "-- changed\n")
+
+
+def another_rollback(toy: pytest.Pytester) -> None:
+    path = toy.path / "migrations/phase_1_notes/rollback.sql"
+    path.write_text(path.read_text() + "-- changed\n")
+
+
+def another_baseline(toy: pytest.Pytester) -> None:
+    path = toy.path / "baseline.sql"
+    path.write_text(path.read_text() + "-- changed\n")
+
+
+def another_platform(toy: pytest.Pytester) -> None:
+    path = toy.path / "platform.sql"
+    path.write_text(path.read_text() + "-- changed\n")
+
+
+@pytest.mark.parametrize("change", [another_step, another_rollback, another_baseline, another_platform])
+def test_what_was_built_of_other_sql_is_not_used(
+    toy: pytest.Pytester, folder: Path, builds: list[str], change: Callable[[pytest.Pytester], None]
+) -> None:
+    passes(toy)
+    change(toy)
+    passes(toy)
+    assert len(builds) == len(archives(folder)) == 2
+
+
+@pytest.mark.parametrize("options", [["--grants=permissive"], ["--pg=16"]], ids=" ".join)
+def test_nor_what_was_built_otherwise(
+    toy: pytest.Pytester, folder: Path, builds: list[str], options: list[str]
+) -> None:
+    passes(toy)
+    passes(toy, *options)
+    assert len(builds) == len(archives(folder)) == 2
+
+
+def of(pytestconfig: pytest.Config, world: World) -> str:
+    asked = settings.read(pytestconfig)
+    return kept.key(asked, world, server.binaries_of(replace(asked, pg_bin=None)))
+
+
+def some_world() -> World:
+    world = World()
+    world.persona("alice", "member", subject="a1")
+    world.add("shop.notes", "alice's note", id=1, author="a1")
+    return world
+
+
+def test_the_same_world_has_the_same_key(pytestconfig: pytest.Config) -> None:
+    assert of(pytestconfig, some_world()) == of(pytestconfig, some_world())
+
+
+def more_people(world: World) -> None:
+    world.persona("bob", "member")
+
+
+def another_claim(world: World) -> None:
+    world.personas["alice"] = replace(world.personas["alice"], claims={"sub": "a2", "role": "member"})
+
+
+def another_value(world: World) -> None:
+    world.rows["shop.notes"]["alice's note"] = {"id": 1, "author": "a2"}
+
+
+def more_rows(world: World) -> None:
+    world.add("shop.notes", "bob's note", id=2)
+
+
+@pytest.mark.parametrize("change", [more_people, another_claim, another_value, more_rows])
+def test_another_world_has_another_key(pytestconfig: pytest.Config, change: Callable[[World], None]) -> None:
+    other = some_world()
+    change(other)
+    assert of(pytestconfig, other) != of(pytestconfig, some_world())
+
+
+def test_another_rolecall_has_another_key(
+    pytestconfig: pytest.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = of(pytestconfig, some_world())
+    monkeypatch.setattr(kept, "__file__", str(tmp_path / "kept.py"))
+    (tmp_path / "kept.py").write_text("# another one")
+    assert of(pytestconfig, some_world()) != before
+
+
+# ------------------------------------------------------------------ wrong, broken, or not to be had
+
+
+def flipped(archive: Path) -> None:
+    data = bytearray(archive.read_bytes())
+    data[len(data) // 2] ^= 1
+    archive.write_bytes(data)
+
+
+def cut_off(archive: Path) -> None:
+    os.truncate(archive, archive.stat().st_size // 2)
+
+
+def emptied(archive: Path) -> None:
+    archive.write_bytes(b"")
+
+
+@pytest.mark.parametrize("breaks", [flipped, cut_off, emptied])
+def test_what_is_broken_is_noticed_and_built_anew(
+    toy: pytest.Pytester, folder: Path, builds: list[str], breaks: Callable[[Path], None]
+) -> None:
+    passes(toy)
+    (archive,) = archives(folder)
+    breaks(archive)
+    passes(toy)
+    (new,) = archives(folder)
+    assert Kept(folder, "").is_whole(new)
+    assert len(builds) == 2
+
+
+def test_also_where_several_processes_were_told_of_it_already(toy: pytest.Pytester, folder: Path) -> None:
+    passes(toy)
+    (archive,) = archives(folder)
+    flipped(archive)
+    toy.runpytest_subprocess("-n", "2").assert_outcomes(passed=41)
+    (new,) = archives(folder)
+    assert Kept(folder, "").is_whole(new)
+
+
+def test_two_runs_at_once_do_not_come_between_each_other(toy: pytest.Pytester, folder: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q"]
+    runs = [subprocess.Popen(command, cwd=toy.path, stdout=subprocess.DEVNULL) for _ in range(3)]
+    assert [run.wait(120) for run in runs] == [0, 0, 0]
+    assert archives(folder)
+    assert all(Kept(folder, "").is_whole(archive) for archive in archives(folder))
+    assert list(folder.glob("*.part")) == []
+
+
+def test_where_nothing_can_be_written_nothing_is_kept(
+    toy: pytest.Pytester, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (toy.path / "a file").touch()
+    monkeypatch.setenv("ROLECALL_KEPT", str(toy.path / "a file" / "kept"))
+    passes(toy)
+    assert not folder.exists()
+
+
+def test_a_disk_that_is_full_keeps_nothing(toy: pytest.Pytester, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pack(_: Cluster, archive: Path) -> None:
+        archive.write_bytes(b"half")
+        raise subprocess.CalledProcessError(2, "tar")
+
+    monkeypatch.setattr(Cluster, "pack", pack)
+    passes(toy)
+    assert [path.name for path in folder.iterdir()] == [".gitignore"]
+
+
+# ------------------------------------------------------------------ bounded, and removed
+
+
+def test_only_so_many_are_kept_and_none_that_is_half(toy: pytest.Pytester, folder: Path) -> None:
+    folder.mkdir()
+    for age in range(1, kept.MOST + 3):
+        for name in (f"{age:016}.{age:016}.tar", f"{age:016}.{age}.part"):
+            (folder / name).touch()
+            os.utime(folder / name, (age, age))
+    passes(toy)
+    assert len(archives(folder)) == kept.MOST
+    assert [path.name[:16] for path in archives(folder)[: kept.MOST - 1]] == [
+        "4".zfill(16),
+        "5".zfill(16),
+        "6".zfill(16),
+    ]
+    assert list(folder.glob("*.part")) == []
+
+
+def test_fresh_removes_all_and_builds(toy: pytest.Pytester, folder: Path, builds: list[str]) -> None:
+    passes(toy)
+    (folder / "of another run.tar").touch()
+    passes(toy, "--fresh")
+    assert len(builds) == 2
+    assert len(archives(folder)) == 1
+
+
+def test_off_keeps_nothing(
+    toy: pytest.Pytester, folder: Path, builds: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLECALL_KEPT", "off")
+    passes(toy)
+    passes(toy)
+    assert len(builds) == 2
+    assert not folder.exists()
+
+
+def test_on_somebody_elses_server_nothing_is_kept(
+    toy: pytest.Pytester, toy_server: server.Server, folder: Path
+) -> None:
+    passes(toy, f"--pg-dsn={toy_server.conninfo}")
+    assert not folder.exists()
+
+
+def test_a_file_in_its_place_is_an_error(toy: pytest.Pytester, folder: Path) -> None:
+    folder.touch()
+    result = toy.runpytest_inprocess(CELL)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: ROLECALL_KEPT names {folder}, which is *"])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
-from psycopg import Connection
+from psycopg import Connection, sql
 
 
 class Object(NamedTuple):
@@ -80,8 +80,12 @@ def added(before: Iterable[Object], after: Iterable[Object]) -> list[Object]:
 
 
 class Policy(NamedTuple):
-    """A policy as the catalog shows it; ``using`` and ``check`` are None where it has none."""
+    """A policy as the catalog shows it.
 
+    ``command`` is select, insert, update, delete or all; ``using`` and ``check`` are None where it has none.
+    """
+
+    table: str
     name: str
     permissive: bool
     command: str
@@ -95,19 +99,54 @@ class Policy(NamedTuple):
         text += f" using {self.using}" if self.using else ""
         return text + (f" with check {self.check}" if self.check else "")
 
+    def create(self) -> str:
+        """The statement that makes it."""
+        parts = [
+            f"CREATE POLICY {identifier(self.name)} ON {self.table}",
+            f"AS {'PERMISSIVE' if self.permissive else 'RESTRICTIVE'} FOR {self.command.upper()}",
+            f"TO {', '.join(map(grantee, self.roles))}",
+        ]
+        parts += [f"USING ({self.using})"] if self.using is not None else []
+        parts += [f"WITH CHECK ({self.check})"] if self.check is not None else []
+        return " ".join(parts)
+
+    def drop(self) -> str:
+        """The statement that drops it."""
+        return f"DROP POLICY {identifier(self.name)} ON {self.table}"
+
+
+POLICIES = """
+SELECT schemaname || '.' || tablename, policyname, permissive = 'PERMISSIVE', lower(cmd), roles::text[],
+       qual, with_check
+FROM pg_policies
+"""
+
 
 def policies(connection: Connection[Any], table: str, command: str, role: str) -> list[Policy]:
     """The policies of a table that apply to a command ("select" …) of a role."""
     rows = connection.execute(
-        """
-        SELECT policyname, permissive = 'PERMISSIVE', lower(cmd), roles::text[], qual, with_check
-        FROM pg_policies
+        POLICIES.encode()
+        + b"""
         WHERE schemaname || '.' || tablename = %(table)s AND lower(cmd) IN ('all', %(command)s)
           AND EXISTS (SELECT FROM unnest(roles) AS r (name)
                       WHERE r.name = 'public' OR pg_has_role(%(role)s, r.name, 'usage'))
         ORDER BY permissive, policyname
         """,
         {"table": table, "command": command, "role": role},
+    )
+    return [Policy(*row) for row in rows]
+
+
+def policies_named(connection: Connection[Any], names: Collection[tuple[str, str]]) -> list[Policy]:
+    """The policies of these tables and names, sorted."""
+    tables, policies = map(list, zip(*names, strict=True)) if names else ([], [])
+    rows = connection.execute(
+        POLICIES.encode()
+        + b"""
+        WHERE (schemaname || '.' || tablename, policyname::text) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+        ORDER BY 1, 2
+        """,
+        [tables, policies],
     )
     return [Policy(*row) for row in rows]
 
@@ -120,3 +159,13 @@ def privileges(connection: Connection[Any], table: str, role: str) -> list[str]:
         [names, role, table],
     ).fetchone()
     return list(row[0]) if row else []
+
+
+def identifier(text: str) -> str:
+    """A name as SQL: quoted where it must be."""
+    return sql.Identifier(text).as_string()
+
+
+def grantee(role: str) -> str:
+    """A role as TO and FROM take it: PUBLIC is none that could be quoted."""
+    return "PUBLIC" if role == "public" else identifier(role)

@@ -17,7 +17,7 @@ from rolecall.catalog import Object
 from rolecall.database import Built
 from rolecall.grid import COMMANDS
 from rolecall.instrument import Body
-from rolecall.mutants.schema import Grant, Schema
+from rolecall.schema import Grant, Schema
 
 T = TypeVar("T")
 WRITES = re.compile(r"\s*(insert|update)\b", re.IGNORECASE)

@@ -11,13 +11,12 @@ from typing import Any, cast
 
 import pytest
 
-from rolecall import coverage, database, instrument, migrations, server, settings, supply, trial
+from rolecall import coverage, database, instrument, migrations, schema, server, settings, supply, trial
 from rolecall.coverage import Exercised
 from rolecall.database import Run, Scratch
 from rolecall.defects import DefectFile
 from rolecall.errors import RolecallError
 from rolecall.grid import Cell, Grid
-from rolecall.mutants import schema
 from rolecall.mutants.plugin import Mutants
 from rolecall.mutants.suite import Suite
 from rolecall.report import summary

@@ -7,7 +7,7 @@ import pytest
 
 from rolecall import admission, instrument
 from rolecall.mutants import plpgsql
-from rolecall.mutants.schema import Function
+from rolecall.schema import Function
 from rolecall.worker import Worker
 
 MORE = """\

@@ -6,7 +6,7 @@ import pytest
 
 from rolecall.mutants import expressions, plpgsql
 from rolecall.mutants.expressions import Rewrite
-from rolecall.mutants.schema import Function
+from rolecall.schema import Function
 
 TYPES = {"a": "integer", "b": "integer", "c": "text", "d": "integer"}
 

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import postgast
 
+from rolecall.catalog import identifier
 from rolecall.mutants import expressions
 from rolecall.mutants.model import Mutant, Operator
-from rolecall.mutants.schema import Constraint, Index, Schema, name
+from rolecall.schema import Constraint, Index, Schema
 
 SCHEMA_ANALYST = "McMinn, Wright and Kapfhammer, TOSEM 2015 (SchemaAnalyst)"
 CATCHES = "a value just inside or just outside of it, in the table's file of tests/constraints"
@@ -20,13 +21,13 @@ ACTIONS = ("CASCADE", "SET NULL", "NO ACTION")
 
 
 def _drop(constraint: Constraint) -> str:
-    return f"ALTER TABLE {constraint.table} DROP CONSTRAINT {name(constraint.name)}"
+    return f"ALTER TABLE {constraint.table} DROP CONSTRAINT {identifier(constraint.name)}"
 
 
 def _add(constraint: Constraint, definition: str) -> str:
     # NOT VALID: the rows that are there may break it, and that is not what is tried.
     valid = " NOT VALID" if constraint.kind in ("c", "f") else ""
-    return f"ALTER TABLE {constraint.table} ADD CONSTRAINT {name(constraint.name)} {definition}{valid}"
+    return f"ALTER TABLE {constraint.table} ADD CONSTRAINT {identifier(constraint.name)} {definition}{valid}"
 
 
 class DropConstraint(Operator):
@@ -75,14 +76,14 @@ class NotNull(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each column."""
         for column in schema.columns:
-            alter = f"ALTER TABLE {column.table} ALTER {name(column.name)}"
+            alter = f"ALTER TABLE {column.table} ALTER {identifier(column.name)}"
             before, after = ("SET", "DROP") if column.not_null else ("DROP", "SET")
             what, object_ = f"{after} NOT NULL", f"{column.table}.{column.name}"
             sql = f"{alter} {after} NOT NULL"
             if after == "SET":  # rows that are there would refuse it; from now on is what matters
                 sql = (
                     f"ALTER TABLE {column.table} ADD CONSTRAINT rolecall_mutant "
-                    f"CHECK ({name(column.name)} IS NOT NULL) NOT VALID"
+                    f"CHECK ({identifier(column.name)} IS NOT NULL) NOT VALID"
                 )
             yield self.mutant(object_, column.table, what, f"{alter} {before} NOT NULL", sql)
 
@@ -183,7 +184,7 @@ class EditDefault(Operator):
         for column in schema.columns:
             if column.default is None:
                 continue
-            alter = f"ALTER TABLE {column.table} ALTER {name(column.name)}"
+            alter = f"ALTER TABLE {column.table} ALTER {identifier(column.name)}"
             object_, before = f"{column.table}.{column.name}", f"DEFAULT {column.default}"
             yield self.mutant(object_, column.table, "without default", before, f"{alter} DROP DEFAULT")
             for what, text in expressions.edit_expression(column.default, (expressions.change_constant,)):
@@ -204,17 +205,17 @@ class WidenType(Operator):
         for column in schema.columns:
             for narrow, wide in self.WIDER:
                 if column.type.startswith(narrow):
-                    sql = f"ALTER TABLE {column.table} ALTER {name(column.name)} TYPE {wide}"
+                    sql = f"ALTER TABLE {column.table} ALTER {identifier(column.name)} TYPE {wide}"
                     object_ = f"{column.table}.{column.name}"
                     yield self.mutant(object_, column.table, f"type {wide}", f"TYPE {column.type}", sql)
 
 
 def _drop_index(index: Index) -> str:
-    return f"DROP INDEX {index.table.split('.')[0]}.{name(index.name)}"
+    return f"DROP INDEX {index.table.split('.')[0]}.{identifier(index.name)}"
 
 
 def _element(column: str) -> object:
-    tree = postgast.parse(f"CREATE INDEX ON t ({name(column)})")
+    tree = postgast.parse(f"CREATE INDEX ON t ({identifier(column)})")
     return tree.stmts[0].stmt.index_stmt.index_params[0].index_elem
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rolecall.mutants import expressions, plpgsql
 from rolecall.mutants.model import Mutant, Operator
-from rolecall.mutants.schema import Function, Schema
+from rolecall.schema import Function, Schema
 
 VOLATILITY = {"i": "IMMUTABLE", "s": "STABLE", "v": "VOLATILE"}
 

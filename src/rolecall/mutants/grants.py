@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rolecall.catalog import grantee
 from rolecall.mutants.model import Mutant, Operator
-from rolecall.mutants.schema import Grant, Schema, name
+from rolecall.schema import Grant, Schema
 
 CATCHES = "a cell or a test in which this role uses, or is refused, just this privilege"
 PRIVILEGES = {
@@ -32,10 +33,6 @@ def targets(schema: Schema) -> Iterator[tuple[str, str, str]]:
             yield "FUNCTION", f"FUNCTION {function.signature}", function.full_name
 
 
-def _to(role: str) -> str:
-    return "PUBLIC" if role == "public" else name(role)
-
-
 class AddGrant(Operator):
     """Grant a role, or everybody, a privilege that it has not."""
 
@@ -53,7 +50,7 @@ class AddGrant(Operator):
             for role in roles(schema):
                 for privilege in PRIVILEGES[kind]:
                     if not {(on, role, privilege), (on, "public", privilege)} & held:
-                        sql = f"GRANT {privilege} ON {on} TO {_to(role)}"
+                        sql = f"GRANT {privilege} ON {on} TO {grantee(role)}"
                         yield self.mutant(full_name, full_name, f"{privilege} for {role}", "", sql)
 
 
@@ -68,8 +65,8 @@ class DropGrant(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each grant."""
         for grant in schema.grants:
-            before = f"GRANT {grant.privilege} ON {grant.on} TO {_to(grant.role)}"
-            sql = f"REVOKE {grant.privilege} ON {grant.on} FROM {_to(grant.role)}"
+            before = f"GRANT {grant.privilege} ON {grant.on} TO {grantee(grant.role)}"
+            sql = f"REVOKE {grant.privilege} ON {grant.on} FROM {grantee(grant.role)}"
             yield self.mutant(_owner(grant), _owner(grant), f"no {grant.privilege} for {grant.role}", before, sql)
 
 
@@ -84,7 +81,7 @@ class GrantOption(Operator):
         """One for each grant to a role; PUBLIC cannot have the option."""
         for grant in schema.grants:
             if grant.role != "public":
-                before = f"GRANT {grant.privilege} ON {grant.on} TO {_to(grant.role)}"
+                before = f"GRANT {grant.privilege} ON {grant.on} TO {grantee(grant.role)}"
                 what = f"{grant.privilege} for {grant.role} with grant option"
                 yield self.mutant(_owner(grant), _owner(grant), what, before, before + " WITH GRANT OPTION")
 
@@ -104,7 +101,7 @@ class DropUsage(Operator):
             if (namespace, grant.role) not in seen and grant.role != "public":
                 seen.add((namespace, grant.role))
                 before, sql = (
-                    f"{word} USAGE ON SCHEMA {namespace} {way} {_to(grant.role)}"
+                    f"{word} USAGE ON SCHEMA {namespace} {way} {grantee(grant.role)}"
                     for word, way in (("GRANT", "TO"), ("REVOKE", "FROM"))
                 )
                 yield self.mutant(f"schema {namespace}", _owner(grant), f"no USAGE for {grant.role}", before, sql)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rolecall.mutants.schema import Schema
+from rolecall.schema import Schema
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import postgast
 
 from rolecall.mutants import expressions
-from rolecall.mutants.schema import Function
+from rolecall.schema import Function
 
 
 class Part(NamedTuple):

@@ -16,9 +16,9 @@ from rolecall.mutants import OPERATORS, runner
 from rolecall.mutants.equivalents import Equivalents
 from rolecall.mutants.model import Mutant, Operator
 from rolecall.mutants.progress import Progress
-from rolecall.mutants.schema import Schema, read
 from rolecall.mutants.since import changed
 from rolecall.mutants.suite import Suite
+from rolecall.schema import Schema, read
 from rolecall.settings import Settings
 from rolecall.worker import Worker
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 
+from rolecall.catalog import Policy
 from rolecall.mutants import expressions
 from rolecall.mutants.expressions import Rewrite
 from rolecall.mutants.model import Mutant, Operator
-from rolecall.mutants.schema import Policy, Schema
+from rolecall.schema import Schema
 
 XACML = "Martin and Xie, A Fault Model and Mutation Testing of Access Control Policies, WWW 2007"
 ANOTHER_CLAIM = "((auth.jwt() ->> 'session_id')::uuid)"

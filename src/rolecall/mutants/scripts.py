@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rolecall import sqlfile
 from rolecall.mutants.model import Mutant, Operator
-from rolecall.mutants.schema import Schema
+from rolecall.schema import Schema
 
 
 class DropStatement(Operator):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rolecall.mutants.model import Mutant, Operator
-from rolecall.mutants.schema import Schema
+from rolecall.schema import Schema
 
 
 class EditBucket(Operator):

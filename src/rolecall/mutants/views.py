@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rolecall.catalog import identifier
 from rolecall.mutants import expressions
 from rolecall.mutants.model import Mutant, Operator
-from rolecall.mutants.schema import Schema, View, name
+from rolecall.schema import Schema, View
 
 
 class InvokerOff(Operator):
@@ -52,7 +53,8 @@ class SwapColumns(Operator):
                     if kind == other_kind:
                         names = {column: other, other: column}
                         columns = ", ".join(
-                            f"shown.{name(names.get(each, each))} AS {name(each)}" for each, _ in view.columns
+                            f"shown.{identifier(names.get(each, each))} AS {identifier(each)}"
+                            for each, _ in view.columns
                         )
                         text = f"SELECT {columns} FROM ({view.query}) AS shown"
                         what = f"{column} and {other} swapped"
@@ -70,7 +72,7 @@ class DisableTrigger(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each trigger."""
         for trigger in schema.triggers:
-            sql = f"ALTER TABLE {trigger.table} DISABLE TRIGGER {name(trigger.name)}"
+            sql = f"ALTER TABLE {trigger.table} DISABLE TRIGGER {identifier(trigger.name)}"
             yield self.mutant(f"{trigger.table} {trigger.name}", trigger.table, "disabled", trigger.definition, sql)
 
 
@@ -86,7 +88,7 @@ class EditTrigger(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each event, time, and change of the condition."""
         for trigger in schema.triggers:
-            drop = f"DROP TRIGGER {name(trigger.name)} ON {trigger.table}"
+            drop = f"DROP TRIGGER {identifier(trigger.name)} ON {trigger.table}"
             for what, text in expressions.edit(trigger.definition, self.REWRITES):
                 sql = f"{drop}; {text}"
                 yield self.mutant(f"{trigger.table} {trigger.name}", trigger.table, what, trigger.definition, sql)

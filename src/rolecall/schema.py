@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from psycopg import Connection, sql
+from psycopg import Connection
 
+from rolecall.catalog import Policy, policies_named
 from rolecall.database import Built
 from rolecall.migrations import Phase
 from rolecall.world import World
@@ -22,33 +23,6 @@ class Column(NamedTuple):
     type: str
     not_null: bool
     default: str | None
-
-
-class Policy(NamedTuple):
-    """A policy; ``command`` is select, insert, update, delete or all."""
-
-    table: str
-    name: str
-    permissive: bool
-    command: str
-    roles: list[str]
-    using: str | None
-    check: str | None
-
-    def create(self) -> str:
-        """The statement that makes it."""
-        parts = [
-            f"CREATE POLICY {name(self.name)} ON {self.table}",
-            f"AS {'PERMISSIVE' if self.permissive else 'RESTRICTIVE'} FOR {self.command.upper()}",
-            f"TO {', '.join('PUBLIC' if role == 'public' else name(role) for role in self.roles)}",
-        ]
-        parts += [f"USING ({self.using})"] if self.using is not None else []
-        parts += [f"WITH CHECK ({self.check})"] if self.check is not None else []
-        return " ".join(parts)
-
-    def drop(self) -> str:
-        """The statement that drops it."""
-        return f"DROP POLICY {name(self.name)} ON {self.table}"
 
 
 class Constraint(NamedTuple):
@@ -135,23 +109,11 @@ class Schema:
         return {column.name: column.type for column in self.columns if column.table == table}
 
 
-def name(text: str) -> str:
-    """An identifier, quoted where it must be."""
-    return sql.Identifier(text).as_string()
-
-
 COLUMNS = """
 SELECT n.nspname || '.' || c.relname, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid)
 FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace
 LEFT JOIN pg_attrdef d ON d.adrelid = attrelid AND d.adnum = attnum
 WHERE attrelid = ANY (%(tables)s::regclass[]) AND attnum > 0 AND NOT attisdropped ORDER BY 1, attnum
-"""
-POLICIES = """
-SELECT schemaname || '.' || tablename, policyname, permissive = 'PERMISSIVE', lower(cmd), roles::text[],
-       qual, with_check
-FROM pg_policies
-WHERE (schemaname || '.' || tablename, policyname::text) IN (SELECT * FROM unnest(%(on)s::text[], %(names)s::text[]))
-ORDER BY 1, 2
 """
 CONSTRAINTS = """
 SELECT conrelid::regclass::text, conname, contype, pg_get_constraintdef(oid)
@@ -199,13 +161,10 @@ BUCKETS = "SELECT id FROM storage.buckets WHERE id <> ALL (%(others)s) ORDER BY 
 
 def read(connection: Connection[Any], built: Built, world: World, phases: Iterable[Phase]) -> Schema:
     """Read what the migrations made; ``connection`` is to a migrated database with the world in it."""
-    policies = built.of_kind("policy")
     given = {
         "tables": [item.full_name for item in built.of_kind("table")],
         "views": [item.full_name for item in built.of_kind("view")],
         "functions": [item.full_name for item in built.of_kind("function", "trigger function")],
-        "on": [item.owner for item in policies],
-        "names": [item.name for item in policies],
         "others": [row["id"] for row in world.rows.get("storage.buckets", {}).values()],
     }
 
@@ -218,7 +177,7 @@ def read(connection: Connection[Any], built: Built, world: World, phases: Iterab
         (has_buckets,) = rows("SELECT to_regclass('storage.buckets') IS NOT NULL")[0]
         return Schema(
             columns=[Column(*row) for row in rows(COLUMNS)],
-            policies=[Policy(*row) for row in rows(POLICIES)],
+            policies=policies_named(connection, [(item.owner, item.name) for item in built.of_kind("policy")]),
             constraints=[Constraint(*row) for row in rows(CONSTRAINTS)],
             indexes=[Index(*row) for row in rows(INDEXES)],
             functions=[Function(*row) for row in rows(FUNCTIONS)],

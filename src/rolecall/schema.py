@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from psycopg import Connection
 
-from rolecall.catalog import Policy, policies_named
+from rolecall.catalog import Policy, identifier, policies_named
 from rolecall.database import Built
 from rolecall.migrations import Phase
 from rolecall.world import World
@@ -35,12 +35,14 @@ class Constraint(NamedTuple):
 
 
 class Index(NamedTuple):
-    """An index that belongs to no constraint."""
+    """An index that belongs to no constraint, or to a UNIQUE."""
 
     table: str
     name: str
     unique: bool
     definition: str
+    of_constraint: bool
+    key: list[str]  # the columns of the table's primary key
 
 
 class Function(NamedTuple):
@@ -76,12 +78,34 @@ class Trigger(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """A privilege that somebody other than the owner holds; ``on`` is what GRANT … ON takes."""
+    """A privilege that somebody other than the owner holds; ``on`` is what GRANT … ON takes.
+
+    ``columns`` are those that it is held on, where it is not held on the whole table.
+    """
 
     on: str
     object: str
     role: str
     privilege: str
+    columns: list[str]
+
+    @property
+    def what(self) -> str:
+        """What GRANT takes: the privilege, and its columns."""
+        return f"{self.privilege} ({', '.join(map(identifier, self.columns))})" if self.columns else self.privilege
+
+    @property
+    def name(self) -> str:
+        """What it is held on, without a function's arguments."""
+        return self.object.split("(")[0]
+
+
+class Bucket(NamedTuple):
+    """A storage bucket; ``limit`` in bytes, and ``types`` of MIME, are None where there is none."""
+
+    id: str
+    limit: int | None
+    types: list[str] | None
 
 
 @dataclass(frozen=True)
@@ -96,17 +120,15 @@ class Schema:
     views: list[View] = field(default_factory=list)
     triggers: list[Trigger] = field(default_factory=list)
     grants: list[Grant] = field(default_factory=list)
-    buckets: list[str] = field(default_factory=list)
+    buckets: list[Bucket] = field(default_factory=list)
     scripts: list[Path] = field(default_factory=list)
+    roles: list[str] = field(default_factory=list)  # that somebody signs in as, a policy names, or holds something
+    types: dict[str, dict[str, str]] = field(default_factory=dict)  # of each column of each table and view there is
 
     @property
     def tables(self) -> list[str]:
         """The tables that the migrations made."""
         return list(dict.fromkeys(column.table for column in self.columns))
-
-    def types(self, table: str) -> dict[str, str]:
-        """The type of each column of a table."""
-        return {column.name: column.type for column in self.columns if column.table == table}
 
 
 COLUMNS = """
@@ -115,15 +137,24 @@ FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n
 LEFT JOIN pg_attrdef d ON d.adrelid = attrelid AND d.adnum = attnum
 WHERE attrelid = ANY (%(tables)s::regclass[]) AND attnum > 0 AND NOT attisdropped ORDER BY 1, attnum
 """
+TYPES = """
+SELECT n.nspname || '.' || c.relname, jsonb_object_agg(attname, format_type(atttypid, NULL) ORDER BY attnum)
+FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace
+WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND attnum > 0 AND NOT attisdropped
+  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+GROUP BY 1
+"""
 CONSTRAINTS = """
 SELECT conrelid::regclass::text, conname, contype, pg_get_constraintdef(oid)
 FROM pg_constraint WHERE conrelid = ANY (%(tables)s::regclass[]) AND contype IN ('c', 'f', 'p', 'u') ORDER BY 1, 2
 """
 INDEXES = """
-SELECT indrelid::regclass::text, c.relname, indisunique, pg_get_indexdef(indexrelid)
-FROM pg_index JOIN pg_class c ON c.oid = indexrelid
-WHERE indrelid = ANY (%(tables)s::regclass[])
-  AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND conrelid = indrelid) ORDER BY 1, 2
+SELECT indrelid::regclass::text, c.relname, indisunique, pg_get_indexdef(indexrelid), o.oid IS NOT NULL,
+       array(SELECT attname::text FROM pg_index p JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
+             WHERE p.indrelid = i.indrelid AND indisprimary ORDER BY attnum)
+FROM pg_index i JOIN pg_class c ON c.oid = indexrelid
+LEFT JOIN pg_constraint o ON conindid = indexrelid AND conrelid = indrelid
+WHERE indrelid = ANY (%(tables)s::regclass[]) AND COALESCE(contype, 'u') = 'u' ORDER BY 1, 2
 """
 FUNCTIONS = """
 SELECT n.nspname || '.' || proname, p.oid::regprocedure::text, lanname, pg_get_functiondef(p.oid), prosrc,
@@ -141,30 +172,43 @@ WHERE c.oid = ANY (%(views)s::regclass[]) ORDER BY 1
 """
 TRIGGERS = """
 SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid), tgfoid::regproc::text
-FROM pg_trigger WHERE tgrelid = ANY (%(tables)s::regclass[]) AND NOT tgisinternal ORDER BY 1, 2
+FROM pg_trigger
+WHERE (tgrelid, tgname) IN (SELECT * FROM unnest(%(triggered)s::regclass[], %(triggers)s::text[])) ORDER BY 1, 2
 """
+# What was never granted or revoked has no entry, and means what acldefault() tells: EXECUTE for PUBLIC.
+# A function that returns a trigger is called by nobody.
 GRANTS = """
-SELECT kind || ' ' || object, object, COALESCE(r.rolname, 'public'), privilege_type
+SELECT kind || ' ' || object, object, COALESCE(r.rolname, 'public'), privilege_type,
+       COALESCE(array_agg(attname::text ORDER BY attnum) FILTER (WHERE attname IS NOT NULL), '{}')
 FROM (
-  SELECT 'TABLE' AS kind, oid::regclass::text AS object, relacl AS acl, relowner AS owner FROM pg_class
-  WHERE oid = ANY (%(tables)s::regclass[] || %(views)s::regclass[])
+  SELECT 'TABLE' AS kind, oid::regclass::text AS object, NULL AS attname, NULL AS attnum,
+         COALESCE(relacl, acldefault('r', relowner)) AS acl, relowner AS owner
+  FROM pg_class WHERE oid = ANY (%(tables)s::regclass[] || %(views)s::regclass[])
   UNION ALL
-  SELECT 'FUNCTION', p.oid::regprocedure::text, proacl, proowner
-  FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace WHERE n.nspname || '.' || proname = ANY (%(functions)s)
+  SELECT 'TABLE', attrelid::regclass::text, attname, attnum, attacl, relowner
+  FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+  WHERE attrelid = ANY (%(tables)s::regclass[] || %(views)s::regclass[]) AND attacl IS NOT NULL
+  UNION ALL
+  SELECT 'FUNCTION', p.oid::regprocedure::text, NULL, NULL, COALESCE(proacl, acldefault('f', proowner)), proowner
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
+  WHERE n.nspname || '.' || proname = ANY (%(functions)s) AND prorettype <> 'trigger'::regtype
 ) AS held CROSS JOIN aclexplode(acl) AS a LEFT JOIN pg_roles r ON r.oid = a.grantee
-WHERE a.grantee <> owner ORDER BY 1, 3, 4
+WHERE a.grantee <> owner GROUP BY 1, 2, 3, 4, attname IS NULL ORDER BY 1, 3, 4
 """
-
-
-BUCKETS = "SELECT id FROM storage.buckets WHERE id <> ALL (%(others)s) ORDER BY 1"
+BUCKETS = """
+SELECT id, file_size_limit, allowed_mime_types FROM storage.buckets WHERE id <> ALL (%(others)s) ORDER BY 1
+"""
 
 
 def read(connection: Connection[Any], built: Built, world: World, phases: Iterable[Phase]) -> Schema:
     """Read what the migrations made; ``connection`` is to a migrated database with the world in it."""
+    triggers = built.of_kind("trigger")
     given = {
         "tables": [item.full_name for item in built.of_kind("table")],
         "views": [item.full_name for item in built.of_kind("view")],
         "functions": [item.full_name for item in built.of_kind("function", "trigger function")],
+        "triggered": [item.owner for item in triggers],
+        "triggers": [item.name for item in triggers],
         "others": [row["id"] for row in world.rows.get("storage.buckets", {}).values()],
     }
 
@@ -175,15 +219,25 @@ def read(connection: Connection[Any], built: Built, world: World, phases: Iterab
         # So that every object is written with its schema.
         connection.execute("SELECT set_config('search_path', '', true)")
         (has_buckets,) = rows("SELECT to_regclass('storage.buckets') IS NOT NULL")[0]
+        policies = policies_named(connection, [(item.owner, item.name) for item in built.of_kind("policy")])
+        grants = [Grant(*row) for row in rows(GRANTS)]
         return Schema(
             columns=[Column(*row) for row in rows(COLUMNS)],
-            policies=policies_named(connection, [(item.owner, item.name) for item in built.of_kind("policy")]),
+            policies=policies,
             constraints=[Constraint(*row) for row in rows(CONSTRAINTS)],
             indexes=[Index(*row) for row in rows(INDEXES)],
             functions=[Function(*row) for row in rows(FUNCTIONS)],
             views=[View(*row) for row in rows(VIEWS)],
             triggers=[Trigger(*row) for row in rows(TRIGGERS)],
-            grants=[Grant(*row) for row in rows(GRANTS)],
+            grants=grants,
             scripts=[path for phase in phases for path in sorted(phase.files)],
-            buckets=[bucket for (bucket,) in rows(BUCKETS)] if has_buckets else [],
+            buckets=[Bucket(*row) for row in rows(BUCKETS)] if has_buckets else [],
+            roles=_roles(world, policies, grants),
+            types=dict(rows(TYPES)),
         )
+
+
+def _roles(world: World, policies: Iterable[Policy], grants: Iterable[Grant]) -> list[str]:
+    named = [grant.role for grant in grants] + [role for policy in policies for role in policy.roles]
+    signed_in = [persona.role for persona in world.personas.values()]
+    return [role for role in dict.fromkeys(signed_in + named) if role != "public"]

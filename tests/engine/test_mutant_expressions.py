@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from rolecall.mutants import expressions, plpgsql
-from rolecall.mutants.expressions import Rewrite
+from rolecall.mutants import expressions, plpgsql, queries, trees
+from rolecall.mutants.trees import Rewrite
 from rolecall.schema import Function
 
-TYPES = {"a": "integer", "b": "integer", "c": "text", "d": "integer"}
+COLUMNS = {"a": "integer", "b": "integer", "c": "text", "d": "integer"}
+TYPES = {"": COLUMNS, "t": COLUMNS, "u": {"a": "text", "c": "text"}}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,16 @@ TYPES = {"a": "integer", "b": "integer", "c": "text", "d": "integer"}
                 "-": ["+"],
                 "*": ["/"],
                 "/": ["*"],
-                "~": ["!~"],
+                "~": ["!~", "~*"],
+                "!~": ["~"],
+                "~*": ["!~*", "~"],
+                "!~*": ["~*"],
+                "~~": ["!~~", "~~*"],
+                "LIKE": ["NOT LIKE", "ILIKE"],
+                "NOT LIKE": ["LIKE"],
+                "ILIKE": ["NOT ILIKE", "LIKE"],
+                "NOT ILIKE": ["ILIKE"],
+                "IS DISTINCT FROM": [],
                 "||": [],
             }.items()
         ),
@@ -63,6 +73,83 @@ TYPES = {"a": "integer", "b": "integer", "c": "text", "d": "integer"}
             [("a = ANY(b): = becomes <>", "a <> ANY(b)")],
             id="a = ANY (b)",
         ),
+        pytest.param(
+            expressions.change_operator,
+            "a NOT IN (1, 2)",
+            [("a NOT IN (1, 2): <> becomes =", "a IN (1, 2)")],
+            id="a NOT IN (1, 2)",
+        ),
+        pytest.param(expressions.change_operator, "NULLIF(a, b)", [], id="NULLIF compares nothing"),
+        pytest.param(
+            expressions.change_distinct,
+            "a IS DISTINCT FROM b",
+            [
+                ("a IS DISTINCT FROM b is turned round", "a IS NOT DISTINCT FROM b"),
+                ("a IS DISTINCT FROM b becomes <>", "a <> b"),
+            ],
+            id="IS DISTINCT FROM",
+        ),
+        pytest.param(
+            expressions.change_distinct,
+            "a IS NOT DISTINCT FROM b",
+            [
+                ("a IS NOT DISTINCT FROM b is turned round", "a IS DISTINCT FROM b"),
+                ("a IS NOT DISTINCT FROM b becomes =", "a = b"),
+            ],
+            id="IS NOT DISTINCT FROM",
+        ),
+        pytest.param(
+            expressions.change_between,
+            "a + 1 BETWEEN b AND d",
+            [
+                ("a + 1 BETWEEN b AND d is turned round", "a + 1 NOT BETWEEN b AND d"),
+                ("a + 1 BETWEEN b AND d without its lower bound", "(a + 1) <= d"),
+                ("a + 1 BETWEEN b AND d without its upper bound", "(a + 1) >= b"),
+                ("a + 1 BETWEEN b AND d without what equals its lower bound", "(a + 1) > b AND (a + 1) <= d"),
+                ("a + 1 BETWEEN b AND d without what equals its upper bound", "(a + 1) >= b AND (a + 1) < d"),
+            ],
+            id="BETWEEN",
+        ),
+        *(
+            pytest.param(
+                expressions.change_between,
+                f"a {words} b AND d",
+                [(f"a {words} b AND d is turned round", f"a {others} b AND d")],
+                id=words,
+            )
+            for words, others in {
+                "NOT BETWEEN": "BETWEEN",
+                "BETWEEN SYMMETRIC": "NOT BETWEEN SYMMETRIC",
+                "NOT BETWEEN SYMMETRIC": "BETWEEN SYMMETRIC",
+            }.items()
+        ),
+        pytest.param(
+            expressions.change_extreme,
+            "LEAST(a, GREATEST(b, 1))",
+            [
+                ("LEAST becomes GREATEST", "GREATEST(a, GREATEST(b, 1))"),
+                ("GREATEST becomes LEAST", "LEAST(a, LEAST(b, 1))"),
+            ],
+            id="LEAST and GREATEST",
+        ),
+        pytest.param(expressions.drop_not, "NOT (a AND b)", [("NOT (a AND b) without NOT", "a AND b")], id="NOT"),
+        pytest.param(
+            expressions.negate,
+            "a AND f(b) AND c = 1",
+            [("a is negated", "NOT a AND f(b) AND c = 1"), ("f(b) is negated", "a AND NOT f(b) AND c = 1")],
+            id="truths in a conjunction",
+        ),
+        pytest.param(
+            expressions.negate,
+            "EXISTS (SELECT FROM t WHERE a)",
+            [
+                ("EXISTS (SELECT FROM t WHERE a) is negated", "NOT EXISTS (SELECT FROM t WHERE a)"),
+                ("a is negated", "EXISTS (SELECT FROM t WHERE NOT a)"),
+            ],
+            id="EXISTS, and a column in a WHERE",
+        ),
+        pytest.param(expressions.negate, "NOT EXISTS (SELECT FROM t)", [], id="NOT loses its NOT elsewhere"),
+        pytest.param(expressions.negate, "f(a) + (SELECT b FROM t)", [], id="what may be no truth stays"),
         pytest.param(
             expressions.change_null_test,
             "a IS NULL",
@@ -89,21 +176,59 @@ TYPES = {"a": "integer", "b": "integer", "c": "text", "d": "integer"}
             [("-2147483647 becomes -2147483646", "-2147483646")],
             id="the smallest integer of a tree",
         ),
-        pytest.param(expressions.change_constant, "2147483648", [], id="a number beyond integers"),
-        pytest.param(expressions.change_constant, "true", [("true is turned round", "false")], id="true"),
-        pytest.param(expressions.change_constant, "false", [("false is turned round", "true")], id="false"),
+        pytest.param(
+            expressions.change_constant,
+            "2147483648",
+            [("2147483648 becomes 2147483649", "2147483649"), ("2147483648 becomes 2147483647", "2147483647")],
+            id="a number beyond integers",
+        ),
+        pytest.param(
+            expressions.change_constant,
+            "0.50",
+            [("0.50 becomes 0.51", "0.51"), ("0.50 becomes 0.49", "0.49")],
+            id="a decimal number",
+        ),
+        pytest.param(
+            expressions.change_constant,
+            "99.99",
+            [("99.99 becomes 100.00", "100.00"), ("99.99 becomes 99.98", "99.98")],
+            id="a decimal number that carries",
+        ),
+        pytest.param(expressions.change_constant, "true", [("true becomes false", "false")], id="true"),
+        pytest.param(expressions.change_constant, "false", [("false becomes true", "true")], id="false"),
         pytest.param(
             expressions.change_constant,
             "'it''s'::text",
-            [("'it''s' becomes another text", "'it''sx'::text")],
+            [("'it''s' becomes 'it''sx'", "'it''sx'::text")],
             id="a text",
+        ),
+        *(
+            pytest.param(
+                expressions.change_constant, text, [(f"{text} becomes {other}", other)], id=f"another text than {text}"
+            )
+            for text, other in {
+                "'24:09:00'": "'25:09:00'",
+                "'09'": "'10'",
+                "'30 days'": "'31 days'",
+                "'-9'": "'-8'",
+                "'{a,b}'": "'{a,bx}'",
+                "'{}'": "'[]'",
+                "''": "'x'",
+                "'%'": "'%x'",
+            }.items()
         ),
         pytest.param(expressions.change_constant, "NULL", [], id="NULL is no constant"),
         pytest.param(
             expressions.swap_column(TYPES),
             "t.a = c",
-            [("a becomes b", "t.b = c"), ("a becomes d", "t.d = c")],
+            [("t.a becomes b", "t.b = c"), ("t.a becomes d", "t.d = c")],
             id="a column for others of its type",
+        ),
+        pytest.param(
+            expressions.swap_column(TYPES),
+            "s.u.a = x.a",
+            [("s.u.a becomes c", "s.u.c = x.a")],
+            id="a column for others of its table",
         ),
         pytest.param(expressions.swap_column(TYPES), "elsewhere", [], id="a column of another table stays"),
         pytest.param(expressions.swap_column(TYPES), "count(t.*)", [], id="a star is no column"),
@@ -124,14 +249,14 @@ TYPES = {"a": "integer", "b": "integer", "c": "text", "d": "integer"}
     ],
 )
 def test_edits_of_an_expression(rewrite: Rewrite, text: str, edits: list[tuple[str, str]]) -> None:
-    assert [tuple(edit) for edit in expressions.edit_expression(text, [rewrite])] == edits
+    assert [tuple(edit) for edit in trees.edit_expression(text, [rewrite])] == edits
 
 
 @pytest.mark.parametrize(
     ("rewrite", "text", "edits"),
     [
         pytest.param(
-            expressions.drop_where,
+            queries.drop_where,
             "SELECT a FROM t WHERE b IN (SELECT c FROM u WHERE d)",
             [
                 ("without WHERE b IN (SELECT c FROM u WHERE d)", "SELECT a FROM t"),
@@ -140,7 +265,7 @@ def test_edits_of_an_expression(rewrite: Rewrite, text: str, edits: list[tuple[s
             id="WHERE of a query and of one in it",
         ),
         pytest.param(
-            expressions.drop_where,
+            queries.drop_where,
             "UPDATE t SET a = 1 WHERE b; DELETE FROM t WHERE c",
             [
                 ("without WHERE b", "UPDATE t SET a = 1; DELETE FROM t WHERE c"),
@@ -149,27 +274,52 @@ def test_edits_of_an_expression(rewrite: Rewrite, text: str, edits: list[tuple[s
             id="WHERE of UPDATE and DELETE",
         ),
         pytest.param(
-            expressions.drop_arm,
+            queries.drop_arm,
             "SELECT 1 UNION SELECT 2",
             [("the UNION without its second arm", "SELECT 1"), ("the UNION without its first arm", "SELECT 2")],
             id="UNION",
         ),
-        pytest.param(expressions.drop_arm, "SELECT 1 EXCEPT SELECT 2", [], id="EXCEPT is no UNION"),
+        pytest.param(queries.drop_arm, "SELECT 1 EXCEPT SELECT 2", [], id="EXCEPT is no UNION"),
         pytest.param(
-            expressions.change_join,
+            queries.change_join,
             "SELECT FROM a JOIN b ON a.x = b.x",
             [("JOIN becomes LEFT JOIN", "SELECT FROM a LEFT JOIN b ON a.x = b.x")],
             id="JOIN",
         ),
+        *(
+            pytest.param(
+                queries.change_join,
+                f"SELECT FROM a {one} JOIN b ON a.x = b.x",
+                [(f"{one} JOIN becomes {other}", f"SELECT FROM a {other} b ON a.x = b.x")],
+                id=f"{one} JOIN",
+            )
+            for one, other in (("RIGHT", "JOIN"), ("FULL", "LEFT JOIN"))
+        ),
         pytest.param(
-            expressions.change_join,
+            queries.change_join,
+            "SELECT FROM a JOIN b USING (x, y)",
+            [
+                ("JOIN becomes LEFT JOIN", "SELECT FROM a LEFT JOIN b USING (x, y)"),
+                ("USING without x", "SELECT FROM a JOIN b USING (y)"),
+                ("USING without y", "SELECT FROM a JOIN b USING (x)"),
+            ],
+            id="JOIN USING",
+        ),
+        pytest.param(
+            queries.drop_on,
+            "SELECT FROM a LEFT JOIN b ON a.x = b.x",
+            [("JOIN without ON a.x = b.x", "SELECT FROM a LEFT JOIN b ON true")],
+            id="a join's condition",
+        ),
+        pytest.param(
+            queries.change_join,
             "SELECT FROM a LEFT JOIN b ON a.x = b.x",
             [("LEFT JOIN becomes JOIN", "SELECT FROM a JOIN b ON a.x = b.x")],
             id="LEFT JOIN",
         ),
-        pytest.param(expressions.change_join, "SELECT FROM a CROSS JOIN b", [], id="CROSS JOIN has no condition"),
+        pytest.param(queries.change_join, "SELECT FROM a CROSS JOIN b", [], id="CROSS JOIN has no condition"),
         pytest.param(
-            expressions.change_order,
+            queries.change_order,
             "SELECT a FROM t ORDER BY a, b DESC",
             [
                 ("without ORDER BY a", "SELECT a FROM t ORDER BY b DESC"),
@@ -180,25 +330,53 @@ def test_edits_of_an_expression(rewrite: Rewrite, text: str, edits: list[tuple[s
             id="ORDER BY",
         ),
         pytest.param(
-            expressions.drop_limit,
+            queries.change_limit,
             "SELECT a FROM t LIMIT 1 OFFSET 2",
             [("without LIMIT", "SELECT a FROM t OFFSET 2"), ("without OFFSET", "SELECT a FROM t LIMIT 1")],
             id="LIMIT and OFFSET",
         ),
         pytest.param(
-            expressions.drop_partition,
+            queries.change_limit,
+            "SELECT a FROM t LIMIT p_limit",
+            [("without LIMIT", "SELECT a FROM t"), ("LIMIT one more", "SELECT a FROM t LIMIT p_limit + 1")],
+            id="a LIMIT that is no number",
+        ),
+        pytest.param(
+            queries.change_nulls,
+            "SELECT a FROM t ORDER BY a DESC NULLS LAST, b",
+            [("ORDER BY a without NULLS LAST", "SELECT a FROM t ORDER BY a DESC, b")],
+            id="NULLS LAST",
+        ),
+        pytest.param(
+            queries.drop_distinct,
+            "SELECT DISTINCT a FROM t UNION SELECT count(DISTINCT b) FROM t",
+            [
+                ("UNION becomes UNION ALL", "SELECT DISTINCT a FROM t UNION ALL SELECT count(DISTINCT b) FROM t"),
+                ("without DISTINCT", "SELECT a FROM t UNION SELECT count(DISTINCT b) FROM t"),
+                ("count without DISTINCT", "SELECT DISTINCT a FROM t UNION SELECT count(b) FROM t"),
+            ],
+            id="DISTINCT",
+        ),
+        pytest.param(
+            queries.drop_where,
+            "SELECT a FROM t GROUP BY a HAVING count(*) > 1",
+            [("without HAVING count(*) > 1", "SELECT a FROM t GROUP BY a")],
+            id="HAVING",
+        ),
+        pytest.param(
+            queries.drop_partition,
             "SELECT sum(a) OVER (PARTITION BY b ORDER BY c) FROM t",
             [("without PARTITION BY", "SELECT sum(a) OVER (ORDER BY c) FROM t")],
             id="PARTITION BY",
         ),
         pytest.param(
-            expressions.drop_filter,
+            queries.drop_filter,
             "SELECT count(*) FILTER (WHERE a) FROM t",
             [("without FILTER a", "SELECT count(*) FROM t")],
             id="FILTER",
         ),
         pytest.param(
-            expressions.change_event,
+            queries.change_event,
             "CREATE TRIGGER x BEFORE UPDATE OF a ON s.t FOR EACH ROW EXECUTE FUNCTION s.f()",
             [
                 ("on INSERT", "CREATE TRIGGER x BEFORE INSERT ON s.t FOR EACH ROW EXECUTE FUNCTION s.f()"),
@@ -211,7 +389,7 @@ def test_edits_of_an_expression(rewrite: Rewrite, text: str, edits: list[tuple[s
             id="a trigger BEFORE UPDATE",
         ),
         pytest.param(
-            expressions.change_event,
+            queries.change_event,
             "CREATE TRIGGER x AFTER INSERT OR DELETE ON s.t FOR EACH ROW EXECUTE FUNCTION s.f()",
             [
                 (f"on {event}", f"CREATE TRIGGER x AFTER {event} ON s.t FOR EACH ROW EXECUTE FUNCTION s.f()")
@@ -220,7 +398,7 @@ def test_edits_of_an_expression(rewrite: Rewrite, text: str, edits: list[tuple[s
             id="a trigger AFTER two events",
         ),
         pytest.param(
-            expressions.drop_condition,
+            queries.drop_condition,
             "CREATE TRIGGER x BEFORE INSERT ON s.t FOR EACH ROW WHEN (new.a > 0) EXECUTE FUNCTION s.f()",
             [("without WHEN", "CREATE TRIGGER x BEFORE INSERT ON s.t FOR EACH ROW EXECUTE FUNCTION s.f()")],
             id="a trigger's WHEN",
@@ -228,7 +406,7 @@ def test_edits_of_an_expression(rewrite: Rewrite, text: str, edits: list[tuple[s
     ],
 )
 def test_edits_of_a_statement(rewrite: Rewrite, text: str, edits: list[tuple[str, str]]) -> None:
-    assert [tuple(edit) for edit in expressions.edit(text, [rewrite])] == edits
+    assert [tuple(edit) for edit in trees.edit(text, [rewrite])] == edits
 
 
 @pytest.mark.parametrize(
@@ -244,7 +422,7 @@ def test_edits_of_a_statement(rewrite: Rewrite, text: str, edits: list[tuple[str
     ],
 )
 def test_whether_a_predicate_can_be_null(text: str, expected: bool) -> None:
-    assert expressions.may_be_null(text) is expected
+    assert trees.may_be_null(text) is expected
 
 
 def body(source: str, *, is_trigger: bool = False) -> Function:
@@ -275,7 +453,7 @@ def test_edits_of_a_body() -> None:
         ("3 becomes 2", "a > 3", "a > 2"),
         ("without RAISE EXCEPTION 'ü: too many' USING ERRCODE = '22023'", raising, "NULL;"),
         ("ERRCODE '22023' lost", "'22023'", "'P0001'"),
-        ("'22023' becomes another text", "'22023'", "'22023x'"),
+        ("'22023' becomes '22024'", "'22023'", "'22024'"),
         ("a + 1: + becomes -", "a + 1", "a - 1"),
         ("1 becomes 2", "a + 1", "a + 2"),
         ("1 becomes 0", "a + 1", "a + 0"),
@@ -311,3 +489,36 @@ def test_a_query_in_a_body_is_edited_as_a_query() -> None:
         "0 becomes 1",
         "0 becomes -1",
     ]
+
+
+def test_every_way_to_give_a_sqlstate_is_lost() -> None:
+    source = (
+        "BEGIN\n"
+        "  IF a > 3 THEN RAISE 'no' USING hint = 'errcode', errcode = '22023'; END IF;\n"
+        "  RAISE unique_violation USING message = 'x';\n"
+        "  RAISE EXCEPTION SQLSTATE '22012';\n"
+        "END"
+    )
+    lost = {what: text for what, text in plpgsql.edits(body(source)) if "ERRCODE" in what}
+    assert lost == {
+        "ERRCODE '22023' lost": source.replace("'22023'", "'P0001'"),
+        "ERRCODE unique_violation lost": source.replace("unique_violation", "raise_exception"),
+        "ERRCODE '22012' lost": source.replace("'22012'", "'P0001'"),
+    }
+
+
+def test_a_raise_in_the_line_of_its_if_is_left_out_alone() -> None:
+    source = "BEGIN\n  IF a > 3 THEN RAISE 'no'; END IF;\n  RETURN a;\nEND"
+    without = [text for what, text in plpgsql.edits(body(source)) if what.startswith("without")]
+    assert without == [source.replace("RAISE 'no';", "NULL;")]
+
+
+def test_elsif_is_a_condition_too() -> None:
+    source = "BEGIN\n  IF a THEN\n    RETURN 1;\n  ELSIF b THEN\n    RETURN 2;\n  END IF;\n  RETURN 3;\nEND"
+    taken = [text for what, text in plpgsql.edits(body(source)) if what == "IF b: true"]
+    assert taken == [source.replace("ELSIF b", "ELSIF true")]
+
+
+def test_the_tables_that_an_expression_reads() -> None:
+    text = "a IN (SELECT x.b FROM s.t x JOIN s.u ON u.c = x.c)"
+    assert trees.aliases(text) == {"x": "s.t", "u": "s.u"}

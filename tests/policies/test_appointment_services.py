@@ -1,5 +1,7 @@
 """What was booked: read by the customer and the salon, written by its staff, deleted by no client."""
 
+import pytest
+
 from rolecall import Session, World, grid
 
 test_grid = grid(
@@ -105,6 +107,13 @@ def test_staff_of_two_salons_cannot_move_a_service_between_them(db: Session, wor
         ).rowcount
         with db.raises("42501", message="salon"):
             db.execute(move, [theirs, ours])
+
+
+@pytest.mark.parametrize("target", ["gen_random_uuid()", "NULL"], ids=["one that there is not", "none"])
+def test_no_appointment_is_another_salons_too(db: Session, world: World, target: str) -> None:
+    ours = world.row("scheduling.appointment_services", "customer at the salon")["id"]
+    with db.acting_as("staff"), db.raises("42501", message="cannot move to another salon's appointment"):
+        db.execute(f"UPDATE scheduling.appointment_services SET appointment_id = {target} WHERE id = %s", [ours])
 
 
 def test_the_policy_itself_keeps_a_service_with_the_staff(db: Session, world: World) -> None:

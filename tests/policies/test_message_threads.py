@@ -134,6 +134,12 @@ def test_an_update_may_name_the_same_participants(db: Session, world: World) -> 
         assert db.execute(update, [ours]).rowcount == 1
 
 
+@pytest.mark.parametrize(("who", "other"), [("customer", "recipient_id"), ("staff", "created_by_id")])
+def test_a_participant_cannot_be_left_out(db: Session, world: World, who: str, other: str) -> None:
+    with db.acting_as(who), db.raises("42501", message="the participants of a thread cannot be changed"):
+        db.execute(f"UPDATE {TABLE} SET {other} = NULL WHERE id = %s", [thread(world, "customer to staff")])
+
+
 def test_nobody_writes_to_oneself(db: Session, world: World) -> None:
     me = world.personas["customer"].claims["sub"]
     with db.acting_as("customer"), db.raises("42501", message="row-level security"):

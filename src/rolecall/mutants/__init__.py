@@ -20,6 +20,7 @@ OPERATORS: tuple[Operator, ...] = (
     policies.DisableSecurity(),
     grants.AddGrant(),
     grants.DropGrant(),
+    grants.WidenGrant(),
     grants.GrantOption(),
     grants.DropUsage(),
     constraints.DropConstraint(),

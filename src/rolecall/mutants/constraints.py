@@ -7,17 +7,19 @@ Criteria for Relational Database Schema Integrity Constraints, TOSEM 2015).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import postgast
 
 from rolecall.catalog import identifier
-from rolecall.mutants import expressions
+from rolecall.mutants import expressions, trees
 from rolecall.mutants.model import Mutant, Operator
 from rolecall.schema import Constraint, Index, Schema
+from rolecall.world import literal
 
 SCHEMA_ANALYST = "McMinn, Wright and Kapfhammer, TOSEM 2015 (SchemaAnalyst)"
 CATCHES = "a value just inside or just outside of it, in the table's file of tests/constraints"
-ACTIONS = ("CASCADE", "SET NULL", "NO ACTION")
+ACTIONS = {"c": "CASCADE", "n": "SET NULL", "a": "NO ACTION"}  # by the parser's letters
 
 
 def _drop(constraint: Constraint) -> str:
@@ -58,9 +60,9 @@ class EditCheck(Operator):
         """One for each change of each CHECK."""
         for each in schema.constraints:
             if each.kind == "c":
-                rewrites = (*expressions.PREDICATE, expressions.swap_column(schema.types(each.table)))
+                rewrites = (*expressions.PREDICATE, expressions.swap_column({"": schema.types[each.table]}))
                 predicate = each.definition.removeprefix("CHECK ")
-                for what, text in expressions.edit_expression(predicate, rewrites):
+                for what, text in trees.edit_expression(predicate, rewrites):
                     sql = f"{_drop(each)}; {_add(each, f'CHECK ({text})')}"
                     yield self.mutant(f"{each.table} {each.name}", each.table, what, each.definition, sql)
 
@@ -100,13 +102,9 @@ class ForeignKeyAction(Operator):
         """One for each foreign key and other action."""
         for each in schema.constraints:
             if each.kind == "f":
-                base, _, action = each.definition.partition(" ON DELETE ")
-                for other in ACTIONS:
-                    if other != (action or "NO ACTION"):
-                        sql = f"{_drop(each)}; {_add(each, f'{base} ON DELETE {other}')}"
-                        yield self.mutant(
-                            f"{each.table} {each.name}", each.table, f"ON DELETE {other}", each.definition, sql
-                        )
+                for what, added in trees.edit(_add(each, each.definition), [_another_action]):
+                    sql = f"{_drop(each)}; {added}"
+                    yield self.mutant(f"{each.table} {each.name}", each.table, what, each.definition, sql)
 
 
 class DropIndex(Operator):
@@ -119,7 +117,9 @@ class DropIndex(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each index."""
         for each in schema.indexes:
-            yield self.mutant(f"{each.table} {each.name}", each.table, "dropped", each.definition, _drop_index(each))
+            if not each.of_constraint:
+                object_ = f"{each.table} {each.name}"
+                yield self.mutant(object_, each.table, "dropped", each.definition, _drop_index(each))
 
 
 class EditIndex(Operator):
@@ -139,15 +139,16 @@ class EditIndex(Operator):
                 )
 
     def others(self, index: Index, schema: Schema) -> Iterator[tuple[str, str]]:
-        """What an index could be instead."""
+        """What an index could be instead, as statements."""
         for change, what in self.changes(index, schema):
             tree = postgast.parse(index.definition)
             change(tree.stmts[0].stmt.index_stmt)
-            yield what, postgast.deparse(tree)
+            yield what, _create_index(index, postgast.deparse(tree))
         if index.unique:
-            yield from expressions.edit(index.definition, (*expressions.PREDICATE, _least_or_greatest))
+            for what, definition in trees.edit(index.definition, expressions.PREDICATE):
+                yield what, _create_index(index, definition)
 
-    def changes(self, index: Index, schema: Schema) -> Iterator[tuple[expressions.Change, str]]:
+    def changes(self, index: Index, schema: Schema) -> Iterator[tuple[trees.Change, str]]:
         """Changes of an index' own clauses, in words."""
         node = postgast.parse(index.definition).stmts[0].stmt.index_stmt
         for place in range(len(node.index_params)):
@@ -187,7 +188,7 @@ class EditDefault(Operator):
             alter = f"ALTER TABLE {column.table} ALTER {identifier(column.name)}"
             object_, before = f"{column.table}.{column.name}", f"DEFAULT {column.default}"
             yield self.mutant(object_, column.table, "without default", before, f"{alter} DROP DEFAULT")
-            for what, text in expressions.edit_expression(column.default, (expressions.change_constant,)):
+            for what, text in trees.edit_expression(column.default, (expressions.change_constant,)):
                 yield self.mutant(object_, column.table, f"default: {what}", before, f"{alter} SET DEFAULT {text}")
 
 
@@ -198,7 +199,10 @@ class WidenType(Operator):
     stands_for = "a length that the application relies on and the database does not hold"
     source = "ours"
     catches = "a value one longer than the column takes, or the list of columns and types"
-    WIDER = (("character varying(", "text"), ("numeric(", "numeric"), ("integer", "bigint"))
+    WIDER = (
+        *(("character varying(", "text"), ("character(", "text"), ("numeric(", "numeric")),
+        *(("smallint", "integer"), ("integer", "bigint"), ("real", "double precision")),
+    )
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each column that can be wider; views that show it make some invalid."""
@@ -210,20 +214,63 @@ class WidenType(Operator):
                     yield self.mutant(object_, column.table, f"type {wide}", f"TYPE {column.type}", sql)
 
 
+def _another_action(node: Any) -> Iterator[tuple[str, trees.Change]]:
+    """A foreign key that does something else when its target is deleted."""
+    if node.DESCRIPTOR.name == "Constraint" and node.HasField("pktable"):
+        for letter, action in ACTIONS.items():
+            if letter != (node.fk_del_action or "a"):
+
+                def change(node: Any, letter: str = letter) -> None:
+                    node.fk_del_action = letter
+
+                yield f"ON DELETE {action}", change
+
+
 def _drop_index(index: Index) -> str:
+    if index.of_constraint:
+        return f"ALTER TABLE {index.table} DROP CONSTRAINT {identifier(index.name)}"
     return f"DROP INDEX {index.table.split('.')[0]}.{identifier(index.name)}"
+
+
+# From now on is what matters: of rows that stand there and are one too many, the first counts.
+FROM_NOW_ON = """DO $rolecall$
+DECLARE
+  surplus text[];
+BEGIN
+  {create};
+EXCEPTION
+  WHEN unique_violation THEN
+    SELECT array_agg(key) INTO surplus FROM (
+      SELECT {key} AS key, row_number() OVER (PARTITION BY {columns} ORDER BY {key}) AS nth
+      FROM {table} WHERE {predicate}
+    ) AS standing WHERE nth > 1;
+    EXECUTE format({but}, surplus);
+END
+$rolecall$"""
+
+
+def _create_index(index: Index, definition: str) -> str:
+    """The statement for an index, also where rows of the world would be in the way of a unique one."""
+    tree = postgast.parse(definition)
+    node = tree.stmts[0].stmt.index_stmt
+    if not node.unique or not index.key:
+        return definition
+    key = " || ',' || ".join(f"{identifier(column)}::text" for column in index.key)
+    elements = (param.index_elem for param in node.index_params)
+    columns = [identifier(each.name) if each.name else trees.shown(each.expr) for each in elements]
+    predicate = trees.shown(node.where_clause) if node.HasField("where_clause") else "true"
+    node.ClearField("where_clause")
+    but = f"{postgast.deparse(tree)} WHERE ({predicate}) AND {key} ".replace("%", "%%") + "<> ALL (%L)"
+    return FROM_NOW_ON.format(
+        create=definition,
+        key=key,
+        columns=", ".join(columns),
+        table=index.table,
+        predicate=predicate,
+        but=literal(but).as_string(),
+    )
 
 
 def _element(column: str) -> object:
     tree = postgast.parse(f"CREATE INDEX ON t ({identifier(column)})")
     return tree.stmts[0].stmt.index_stmt.index_params[0].index_elem
-
-
-def _least_or_greatest(node: object) -> Iterator[tuple[str, expressions.Change]]:
-    """LEAST for GREATEST, and the other way round: an index over a pair in any order."""
-    if node.DESCRIPTOR.name == "MinMaxExpr":  # type: ignore[attr-defined]
-
-        def change(node: object) -> None:
-            node.op = 3 - node.op  # type: ignore[attr-defined]  # IS_GREATEST is 1, IS_LEAST 2
-
-        yield "LEAST and GREATEST mixed up", change

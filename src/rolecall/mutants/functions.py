@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from rolecall.mutants import expressions, plpgsql
+from rolecall.mutants import plpgsql, queries, trees
 from rolecall.mutants.model import Mutant, Operator
 from rolecall.schema import Function, Schema
 
@@ -45,15 +46,24 @@ class EditBody(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each change of each body."""
         for function in schema.functions:
-            edits = plpgsql.edits if function.language == "plpgsql" else _edits_of_sql
-            for what, source in edits(function):
-                sql = function.definition.replace(function.source, source)
+            for what, sql in _edits(function):
                 yield _mutant(self, schema, function, what, sql)
 
 
-def _edits_of_sql(function: Function) -> Iterator[tuple[str, str]]:
-    for what, text in expressions.edit(function.source, expressions.QUERY):
-        yield what, f"\n{text}\n"
+def _edits(function: Function) -> Iterator[tuple[str, str]]:
+    """Every single change of a function's body, as the statement that makes the function so."""
+    if function.language == "plpgsql":
+        for what, source in plpgsql.edits(function):
+            yield what, function.definition.replace(function.source, source)
+    elif function.language == "sql" and function.source:
+        for what, text in trees.edit(function.source, queries.QUERY):
+            yield what, function.definition.replace(function.source, f"\n{text}\n")
+    elif function.language == "sql":  # RETURN …, or BEGIN ATOMIC: no text that the catalog keeps
+        yield from trees.edit(function.definition, queries.QUERY, within=_body)
+
+
+def _body(tree: Any) -> Any:
+    return tree.stmts[0].stmt.create_function_stmt.sql_body
 
 
 def _mutant(operator: Operator, schema: Schema, function: Function, what: str, sql: str) -> Mutant:

@@ -6,20 +6,14 @@ from collections.abc import Iterator
 
 from rolecall.catalog import grantee
 from rolecall.mutants.model import Mutant, Operator
-from rolecall.schema import Grant, Schema
+from rolecall.schema import Schema
 
 CATCHES = "a cell or a test in which this role uses, or is refused, just this privilege"
 PRIVILEGES = {
-    "TABLE": ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"),
+    "TABLE": ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"),
     "VIEW": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "FUNCTION": ("EXECUTE",),
 }
-
-
-def roles(schema: Schema) -> list[str]:
-    """Every role that the migrations gave something, and those whom policies name; PUBLIC last."""
-    named = [grant.role for grant in schema.grants] + [role for policy in schema.policies for role in policy.roles]
-    return [*dict.fromkeys(role for role in named if role != "public"), "public"]
 
 
 def targets(schema: Schema) -> Iterator[tuple[str, str, str]]:
@@ -45,9 +39,9 @@ class AddGrant(Operator):
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each object, role and privilege that there is not."""
-        held = {(grant.on, grant.role, grant.privilege) for grant in schema.grants}
+        held = {(grant.on, grant.role, grant.privilege) for grant in schema.grants if not grant.columns}
         for kind, on, full_name in targets(schema):
-            for role in roles(schema):
+            for role in (*schema.roles, "public"):
                 for privilege in PRIVILEGES[kind]:
                     if not {(on, role, privilege), (on, "public", privilege)} & held:
                         sql = f"GRANT {privilege} ON {on} TO {grantee(role)}"
@@ -65,9 +59,30 @@ class DropGrant(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each grant."""
         for grant in schema.grants:
-            before = f"GRANT {grant.privilege} ON {grant.on} TO {grantee(grant.role)}"
-            sql = f"REVOKE {grant.privilege} ON {grant.on} FROM {grantee(grant.role)}"
-            yield self.mutant(_owner(grant), _owner(grant), f"no {grant.privilege} for {grant.role}", before, sql)
+            before = f"GRANT {grant.what} ON {grant.on} TO {grantee(grant.role)}"
+            sql = f"REVOKE {grant.what} ON {grant.on} FROM {grantee(grant.role)}"
+            yield self.mutant(grant.name, grant.name, f"no {grant.what} for {grant.role}", before, sql)
+
+
+class WidenGrant(Operator):
+    """Grant on the whole table what is granted on some of its columns, or on one column fewer."""
+
+    name = "grant-columns"
+    stands_for = "GRANT UPDATE for the sake of one column, and the role and the balance can be written too"
+    catches = "a test in which this role uses the columns it has, and is refused each of the others"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each grant on columns, and one for each of several columns."""
+        for grant in schema.grants:
+            to, role = f"ON {grant.on} TO {grantee(grant.role)}", grant.role
+            if grant.columns:
+                what = f"{grant.privilege} on all columns for {role}"
+                before, sql = f"GRANT {grant.what} {to}", f"GRANT {grant.privilege} {to}"
+                yield self.mutant(grant.name, grant.name, what, before, sql)
+            for column in grant.columns if len(grant.columns) > 1 else ():
+                less = grant._replace(columns=[column]).what
+                before, sql = f"GRANT {less} {to}", f"REVOKE {less} ON {grant.on} FROM {grantee(role)}"
+                yield self.mutant(grant.name, grant.name, f"no {less} for {role}", before, sql)
 
 
 class GrantOption(Operator):
@@ -81,9 +96,9 @@ class GrantOption(Operator):
         """One for each grant to a role; PUBLIC cannot have the option."""
         for grant in schema.grants:
             if grant.role != "public":
-                before = f"GRANT {grant.privilege} ON {grant.on} TO {grantee(grant.role)}"
-                what = f"{grant.privilege} for {grant.role} with grant option"
-                yield self.mutant(_owner(grant), _owner(grant), what, before, before + " WITH GRANT OPTION")
+                before = f"GRANT {grant.what} ON {grant.on} TO {grantee(grant.role)}"
+                what = f"{grant.what} for {grant.role} with grant option"
+                yield self.mutant(grant.name, grant.name, what, before, before + " WITH GRANT OPTION")
 
 
 class DropUsage(Operator):
@@ -104,8 +119,4 @@ class DropUsage(Operator):
                     f"{word} USAGE ON SCHEMA {namespace} {way} {grantee(grant.role)}"
                     for word, way in (("GRANT", "TO"), ("REVOKE", "FROM"))
                 )
-                yield self.mutant(f"schema {namespace}", _owner(grant), f"no USAGE for {grant.role}", before, sql)
-
-
-def _owner(grant: Grant) -> str:
-    return grant.object.split("(")[0]
+                yield self.mutant(f"schema {namespace}", grant.name, f"no USAGE for {grant.role}", before, sql)

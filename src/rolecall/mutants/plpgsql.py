@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import postgast
 
-from rolecall.mutants import expressions
+from rolecall.mutants import queries, trees
 from rolecall.schema import Function
 
 
@@ -45,36 +45,47 @@ def _parts(tree: Any, line: int) -> Iterator[Part]:
 
 def edits(function: Function) -> Iterator[tuple[str, str]]:
     """Every single change of a body: its expressions and queries edited, its RAISEs and IFs taken out."""
-    source, after = function.source, 0
+    source = function.source
     for part in parts(function):
         if part.kind == "PLpgSQL_expr":
             query = part.node["query"]
-            start = source.find(query, max(after, _line_start(source, part.line)))
+            start = source.find(query, _line_start(source, part.line))
             if start < 0:
                 continue
             for what, text in _edits_of(query, is_statement=part.node.get("parseMode", 0) == 0):
                 yield what, source[:start] + text + source[start + len(query) :]
-        elif part.kind == "PLpgSQL_stmt_if":
+        elif part.kind in ("PLpgSQL_stmt_if", "PLpgSQL_if_elsif"):
             condition = part.node["cond"]["PLpgSQL_expr"]["query"]
             start = source.index(condition, _line_start(source, part.line))
             for text in ("true", "false", f"NOT ({condition})"):
                 yield f"IF {condition}: {text}", source[:start] + text + source[start + len(condition) :]
         elif part.kind == "PLpgSQL_stmt_raise":
-            start, end = _statement(source, part.line)
+            start, end = _statement(source, part.line, "raise")
             yield f"without {_first_line(source[start:end])}", f"{source[:start]}NULL;{source[end:]}"
-            for option in part.node.get("options", []):
-                if option["PLpgSQL_raise_option"].get("opt_type", 0) == 0:  # ERRCODE
-                    code = option["PLpgSQL_raise_option"]["expr"]["PLpgSQL_expr"]["query"]
-                    at = source.index(code, source.index("ERRCODE", start))
-                    yield f"ERRCODE {code} lost", f"{source[:at]}'P0001'{source[at + len(code) :]}"
+            for code, at in _codes(part, source, start):
+                lost = "'P0001'" if code.startswith("'") else "raise_exception"
+                yield f"ERRCODE {code} lost", f"{source[:at]}{lost}{source[at + len(code) :]}"
 
 
-def _edits_of(query: str, *, is_statement: bool) -> Iterator[expressions.Edit]:
+def _codes(raising: Part, source: str, start: int) -> Iterator[tuple[str, int]]:
+    """The SQLSTATE that a RAISE gives, by USING ERRCODE or as its condition, and where it stands."""
+    for option in raising.node.get("options", []):
+        if option["PLpgSQL_raise_option"].get("opt_type", 0) == 0:  # ERRCODE
+            code = option["PLpgSQL_raise_option"]["expr"]["PLpgSQL_expr"]["query"]
+            yield code, source.index(code, next(at for at, word in _words(source, start) if word == "errcode"))
+    if condition := raising.node.get("condname"):
+        for at, word in _words(source, start):
+            if word in (condition, f"'{condition}'".lower()):
+                yield source[at : at + len(word)], at
+                break
+
+
+def _edits_of(query: str, *, is_statement: bool) -> Iterator[trees.Edit]:
     try:
         if is_statement:
-            yield from expressions.edit(query, expressions.QUERY)
+            yield from trees.edit(query, queries.QUERY)
         else:
-            yield from expressions.edit_expression(query, expressions.QUERY)
+            yield from trees.edit_expression(query, queries.QUERY)
     except postgast.PgQueryError:
         return  # an assignment's target and the like: not an expression by itself
 
@@ -87,14 +98,18 @@ def _line_start(source: str, line: int) -> int:
     return offset
 
 
-def _statement(source: str, line: int) -> tuple[int, int]:
-    """Where the statement that begins on a line starts and ends, its semicolon included."""
-    start = _line_start(source, line)
-    start += len(source[start:]) - len(source[start:].lstrip())
+def _statement(source: str, line: int, first: str) -> tuple[int, int]:
+    """Where the statement on a line that begins with this word starts and ends, its semicolon included."""
+    start = next(at for at, word in _words(source, _line_start(source, line)) if word == first)
+    end = next((at + 1 for at, word in _words(source, start) if word == ";"), len(source))
+    return start, end
+
+
+def _words(source: str, start: int) -> Iterator[tuple[int, str]]:
+    """The tokens from an offset on, in lower case, each with its own."""
+    rest = source[start:].encode()
     for token in postgast.scan(source[start:]).tokens:
-        if source[start:].encode()[token.start : token.end] == b";":
-            return start, start + len(source[start:].encode()[: token.end].decode())
-    return start, len(source)
+        yield start + len(rest[: token.start].decode()), rest[token.start : token.end].decode().lower()
 
 
 def _first_line(statement: str) -> str:

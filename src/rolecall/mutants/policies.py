@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from itertools import chain, product
 
 from rolecall.catalog import Policy
-from rolecall.mutants import expressions
-from rolecall.mutants.expressions import Rewrite
+from rolecall.grid import COMMANDS
+from rolecall.mutants import expressions, queries, trees
 from rolecall.mutants.model import Mutant, Operator
 from rolecall.schema import Schema
 
@@ -50,7 +51,7 @@ class DropPolicy(Operator):
 
 
 class AddPermissivePolicy(Operator):
-    """Add a permissive policy that lets every signed-in user do a command."""
+    """Add a permissive policy that lets whom the table's policies are for, or everybody, do a command."""
 
     by_grid = True
     name = "policy-add"
@@ -59,20 +60,18 @@ class AddPermissivePolicy(Operator):
     catches = PolicyOperator.catches
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """One for each table, command and role."""
+        """One for each table, command and role that the table's permissive policies are for."""
         for table in dict.fromkeys(policy.table for policy in schema.policies):
-            for command in ("select", "insert", "update", "delete"):
-                for role in ("authenticated", "public"):
-                    using, check = (
-                        (None if command == "insert" else "true"),
-                        ("true" if command in ("insert", "update") else None),
-                    )
-                    policy = Policy(table, "rolecall mutant", True, command, [role], using, check)
-                    yield self.mutant(table, table, f"{command} for {role}", "", policy.create())
+            named = (policy.roles for policy in schema.policies if policy.table == table and policy.permissive)
+            roles = dict.fromkeys((*chain.from_iterable(named), "public"))
+            for command, role in product(COMMANDS, roles):
+                using, check = _clauses(command)
+                policy = Policy(table, "rolecall mutant", True, command, [role], using, check)
+                yield self.mutant(table, table, f"{command} for {role}", "", policy.create())
 
 
 class ConstantPredicate(PolicyOperator):
-    """USING and WITH CHECK become true, or false."""
+    """USING and WITH CHECK become true, or false, also where USING serves for both."""
 
     name = "policy-constant"
     stands_for = "USING (true) to make a feature work, and never taken back"
@@ -83,6 +82,8 @@ class ConstantPredicate(PolicyOperator):
             for constant in ("true", "false"):
                 if getattr(policy, part) not in (None, constant):
                     yield f"{_CLAUSE[part]} becomes {constant}", _with(policy, part, constant)
+        if policy.check is None and policy.command in ("update", "all") and policy.using != "true":
+            yield "with WITH CHECK true", policy._replace(check="true")
 
 
 class NegatePredicate(PolicyOperator):
@@ -107,26 +108,26 @@ class AdmitNull(PolicyOperator):
     def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
         for part in ("using", "check"):
             predicate = getattr(policy, part)
-            if predicate and expressions.may_be_null(predicate):
+            if predicate and trees.may_be_null(predicate):
                 yield f"{_CLAUSE[part]} admits NULL", _with(policy, part, f"({predicate}) IS NOT FALSE")
 
 
 class EditPredicate(PolicyOperator):
-    """One part of a predicate is left out or changed: a conjunct, a comparison, a column, a query's arm."""
+    """One part of a predicate is left out or changed: a conjunct, a comparison, a column, a join, a query's arm."""
 
     name = "policy-edit"
     stands_for = "a condition forgotten, a column of the same type mistaken for another, a join not correlated"
     source = f"{XACML}: combining algorithm and condition changes; columns and correlation: ours"
+    REWRITES = (*expressions.PREDICATE, queries.drop_where, queries.drop_arm, queries.change_join, queries.drop_on)
 
     def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:
-        rewrites: tuple[Rewrite, ...] = (
-            *expressions.PREDICATE,
-            *(expressions.drop_where, expressions.drop_arm, expressions.change_join),
-            expressions.swap_column(schema.types(policy.table)),
-        )
+        own = {"": policy.table, policy.table.rpartition(".")[2]: policy.table}
         for part in ("using", "check"):
             if predicate := getattr(policy, part):
-                for what, text in expressions.edit_expression(predicate, rewrites):
+                tables = own | trees.aliases(predicate)
+                columns = {name: schema.types.get(table, {}) for name, table in tables.items()}
+                rewrites = (*self.REWRITES, expressions.swap_column(columns))
+                for what, text in trees.edit_expression(predicate, rewrites):
                     yield f"{_CLAUSE[part]}: {what}", _with(policy, part, text)
 
 
@@ -140,7 +141,7 @@ class AnotherClaim(PolicyOperator):
         rewrite = expressions.replace_call("auth.uid", ANOTHER_CLAIM)
         for part in ("using", "check"):
             if predicate := getattr(policy, part):
-                for what, text in expressions.edit_expression(predicate, [rewrite]):
+                for what, text in trees.edit_expression(predicate, [rewrite]):
                     yield f"{_CLAUSE[part]}: {what}", _with(policy, part, text)
 
 
@@ -166,7 +167,7 @@ class AnotherCommand(PolicyOperator):
             using = policy.check if policy.using is None else policy.using
             yield f"for {policy.command} becomes for all", policy._replace(command="all", using=using)
         else:
-            for command in ("select", "insert", "update", "delete"):
+            for command in COMMANDS:
                 using = None if command == "insert" else policy.using
                 check = policy.check if command in ("insert", "update") else None
                 yield f"for all becomes for {command}", policy._replace(command=command, using=using, check=check)
@@ -176,10 +177,10 @@ class AnotherRole(PolicyOperator):
     """A policy is for everybody, or for another role."""
 
     name = "policy-role"
-    stands_for = "TO left out, which means PUBLIC; anon and authenticated mixed up"
+    stands_for = "TO left out, which means PUBLIC; the roles of guests and of users mixed up"
 
-    def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
-        for role in ("public", "anon", "authenticated"):
+    def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:
+        for role in ("public", *schema.roles):
             if policy.roles != [role]:
                 yield f"to {', '.join(policy.roles)} becomes to {role}", policy._replace(roles=[role])
 
@@ -208,6 +209,11 @@ class DisableSecurity(Operator):
         for table in schema.tables:
             on, off = (f"ALTER TABLE {table} {word} ROW LEVEL SECURITY" for word in ("ENABLE", "DISABLE"))
             yield self.mutant(table, table, "row-level security off", on, off)
+
+
+def _clauses(command: str) -> tuple[str | None, str | None]:
+    """USING and WITH CHECK that let everything through, as far as a command takes them."""
+    return (None if command == "insert" else "true"), ("true" if command in ("insert", "update") else None)
 
 
 _CLAUSE = {"using": "USING", "check": "WITH CHECK"}

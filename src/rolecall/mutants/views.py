@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rolecall.catalog import identifier
-from rolecall.mutants import expressions
+from rolecall.mutants import expressions, queries, trees
 from rolecall.mutants.model import Mutant, Operator
 from rolecall.schema import Schema, View
 
@@ -34,7 +34,7 @@ class EditView(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each change of each view."""
         for view in schema.views:
-            for what, text in expressions.edit(view.query, expressions.QUERY):
+            for what, text in trees.edit(view.query, queries.QUERY):
                 yield self.mutant(view.full_name, view.full_name, what, view.query, _create(view, text))
 
 
@@ -83,13 +83,13 @@ class EditTrigger(Operator):
     stands_for = "a trigger that fires too often, too seldom, or too late to help"
     catches = "a case in which it fires, and one in which it must not"
     by_grid = True
-    REWRITES = (*expressions.PREDICATE, expressions.drop_condition, expressions.change_event)
+    REWRITES = (*expressions.PREDICATE, queries.drop_condition, queries.change_event)
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each event, time, and change of the condition."""
         for trigger in schema.triggers:
             drop = f"DROP TRIGGER {identifier(trigger.name)} ON {trigger.table}"
-            for what, text in expressions.edit(trigger.definition, self.REWRITES):
+            for what, text in trees.edit(trigger.definition, self.REWRITES):
                 sql = f"{drop}; {text}"
                 yield self.mutant(f"{trigger.table} {trigger.name}", trigger.table, what, trigger.definition, sql)
 

@@ -1,0 +1,98 @@
+"""Editing SQL as a syntax tree: each rewrite changes one thing of one node, and the tree is written out again.
+
+The trees are PostgreSQL's own (libpg_query, through postgast): what comes out is SQL that parses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import postgast
+from google.protobuf.message import Message
+from postgast import pg_query_pb2 as pb
+
+Change = Callable[[Any], None]
+Rewrite = Callable[[Any], Iterator[tuple[str, Change]]]
+
+
+class Edit(NamedTuple):
+    """A rewrite carried out: what was done, and the whole text afterwards."""
+
+    what: str
+    text: str
+
+
+def edit(text: str, rewrites: Iterable[Rewrite], *, within: Callable[[Any], Any] = lambda tree: tree) -> Iterator[Edit]:
+    """Every single change that the rewrites can make to one or more statements, or to what is ``within`` them.
+
+    Raises postgast's error for text that does not parse. A change that gives the same text is left out.
+    """
+    tree = postgast.parse(text)
+    unchanged = postgast.deparse(tree)
+    for place, node in enumerate(walk(within(tree))):
+        for rewrite in rewrites:
+            for what, change in rewrite(node):
+                copy = pb.ParseResult()
+                copy.CopyFrom(tree)
+                change(next(other for at, other in enumerate(walk(within(copy))) if at == place))
+                changed = postgast.deparse(copy)
+                if changed != unchanged:
+                    yield Edit(what, changed)
+
+
+def edit_expression(text: str, rewrites: Iterable[Rewrite]) -> Iterator[Edit]:
+    """The same for an expression, e.g. a policy's predicate."""
+    for what, changed in edit(f"SELECT {text}", rewrites):
+        yield Edit(what, changed.removeprefix("SELECT "))
+
+
+def may_be_null(text: str) -> bool:
+    """Whether an expression can be NULL, as far as its outermost node tells."""
+    node = expression(text)
+    if is_a(node, "sub_link"):
+        return bool(node.sub_link.sub_link_type != pb.EXISTS_SUBLINK)
+    return not (is_a(node, "null_test") or is_a(node, "a_const"))
+
+
+def aliases(text: str) -> dict[str, str]:
+    """The tables that the queries in an expression read: ``schema.name`` by the name that its columns go by."""
+    ranges: list[Any] = [node for node in walk(postgast.parse(f"SELECT {text}")) if node.DESCRIPTOR.name == "RangeVar"]
+    return {_alias(each): f"{each.schemaname}.{each.relname}" for each in ranges}
+
+
+def _alias(range_var: Any) -> str:
+    return str(range_var.alias.aliasname or range_var.relname)
+
+
+def expression(text: str) -> Any:
+    """The node of an expression."""
+    return postgast.parse(f"SELECT {text}").stmts[0].stmt.select_stmt.target_list[0].res_target.val
+
+
+def walk(message: Message) -> Iterator[Message]:
+    """A message and all below it, parents first, always in the same order."""
+    yield message
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            for child in [value] if isinstance(value, Message) else value:
+                yield from walk(child)
+
+
+def become(node: Any, other: Any) -> None:
+    """Put a node below (or of another tree) in a node's own place."""
+    kept = type(node)()
+    kept.CopyFrom(other)
+    node.CopyFrom(kept)
+
+
+def shown(node: Any) -> str:
+    """A node as SQL, for the report."""
+    tree = postgast.parse("SELECT 1")
+    tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(node)
+    return str(postgast.deparse(tree)).removeprefix("SELECT ")
+
+
+def is_a(node: Any, kind: str) -> bool:
+    """Whether a node is the wrapper around a node of this kind."""
+    return node.DESCRIPTOR.name == "Node" and bool(node.WhichOneof("node") == kind)

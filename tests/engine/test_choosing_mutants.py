@@ -76,6 +76,14 @@ def test_since_a_revision(repository: pytest.Pytester) -> None:
     assert found == {"shop.count_notes", "shop.titles", "shop.pins"}
 
 
+def test_a_script_that_changed_is_broken_itself(repository: pytest.Pytester) -> None:
+    (repository.path / "test_scripts.py").write_text("def test_scripts(scratch):\n    scratch().apply(1)\n")
+    with (repository.path / "migrations" / "phase_1_notes" / "verify.sql").open("a") as file:
+        file.write("SELECT 1;\n")
+    without = "phase_1_notes/verify.sql | statement-drop | without SELECT"
+    assert asked_for(repository, "--since", "HEAD") == [f"{without} id, author, body FROM shop.notes", f"{without} 1"]
+
+
 def test_a_triggers_function_that_changed_is_broken(repository: pytest.Pytester) -> None:
     with (repository.path / "migrations" / "phase_1_notes" / "1_3_trim.sql").open("a") as file:
         file.write("-- changed\n")
@@ -99,9 +107,34 @@ def test_since_a_revision_that_there_is_not(repository: pytest.Pytester) -> None
         pytest.param("CREATE TRIGGER x AFTER INSERT ON s.t EXECUTE FUNCTION s.f()", ["s.t"], id="trigger"),
         pytest.param("ALTER TABLE s.t ENABLE ROW LEVEL SECURITY", ["s.t"], id="altered table"),
         pytest.param("CREATE FUNCTION s.f() RETURNS int LANGUAGE sql RETURN 1", ["s.f"], id="function"),
-        pytest.param("SELECT 1; COMMENT ON TABLE s.t IS 'x'", [], id="nothing"),
+        pytest.param("CREATE TABLE s.t (a int REFERENCES s.u (b))", ["s.t"], id="table that refers to another"),
+        pytest.param("ALTER POLICY p ON s.t USING (EXISTS (SELECT FROM s.u))", ["s.t"], id="altered policy"),
+        pytest.param("ALTER FUNCTION s.f(int) STABLE", ["s.f"], id="altered function"),
+        pytest.param("ALTER VIEW s.v SET (security_invoker = true)", ["s.v"], id="altered view"),
+        pytest.param("ALTER TABLE s.t RENAME COLUMN a TO b", ["s.t"], id="renamed column"),
+        pytest.param("GRANT SELECT ON s.t, s.v TO r", ["s.t", "s.v"], id="grant"),
+        pytest.param("REVOKE ALL ON FUNCTION s.f(int) FROM PUBLIC", ["s.f"], id="revoked function"),
+        pytest.param("GRANT USAGE ON SCHEMA s TO r", ["schema s"], id="granted schema"),
+        pytest.param("DROP TABLE IF EXISTS s.t, s.u", ["s.t", "s.u"], id="dropped tables"),
+        pytest.param("DROP FUNCTION s.f(int)", ["s.f"], id="dropped function"),
+        pytest.param("DROP POLICY p ON s.t; DROP TRIGGER x ON s.t", ["s.t"], id="dropped policy and trigger"),
+        pytest.param("COMMENT ON TABLE s.t IS 'x'; COMMENT ON COLUMN s.u.a IS 'x'", ["s.t", "s.u"], id="comments"),
+        pytest.param(
+            "COMMENT ON POLICY p ON s.t IS 'x'; COMMENT ON FUNCTION s.f() IS ''", ["s.t", "s.f"], id="more comments"
+        ),
+        pytest.param(
+            "INSERT INTO storage.buckets (id, public) VALUES ('a', false)", ["bucket a", "storage.buckets"], id="bucket"
+        ),
+        pytest.param(
+            "DO $$ BEGIN\n  IF true THEN INSERT INTO storage.buckets (id) VALUES ('b'); END IF;\n"
+            "  ALTER TABLE s.t ADD b int;\nEND $$",
+            ["bucket b", "storage.buckets", "s.t"],
+            id="what a block does",
+        ),
+        pytest.param("UPDATE s.t SET a = (SELECT b FROM s.u)", ["s.t"], id="changed rows"),
+        pytest.param("SELECT s.f(a) FROM s.t", [], id="a query"),
         pytest.param("CREATE TABLE s.t (a int); CREATE VIEW s.v AS SELECT 1 AS a", ["s.t", "s.v"], id="several"),
     ],
 )
 def test_what_a_changed_file_defines(text: str, names: list[str]) -> None:
-    assert list(defined(text)) == names
+    assert defined(text) == names

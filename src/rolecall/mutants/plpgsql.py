@@ -31,6 +31,15 @@ def parts(function: Function) -> Iterator[Part]:
     yield from _parts(parsed[0]["PLpgSQL_function"]["action"], 1)
 
 
+def statements(body: str) -> Iterator[str]:
+    """The SQL statements of a DO block, as far as they stand there: what EXECUTE puts together does not."""
+    definition = f"CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $rolecall${body}$rolecall$"
+    tree = postgast.parse_plpgsql(definition)[0]["PLpgSQL_function"]["action"]
+    for part in _parts(tree, 1):
+        if part.kind == "PLpgSQL_stmt_execsql":
+            yield part.node["sqlstmt"]["PLpgSQL_expr"]["query"]
+
+
 def _parts(tree: Any, line: int) -> Iterator[Part]:
     if isinstance(tree, list):
         for each in tree:

@@ -1,4 +1,4 @@
-"""Which objects the SQL files define that have changed since a revision."""
+"""What the SQL files name that have changed since a revision: these objects, and the files themselves."""
 
 from __future__ import annotations
 
@@ -8,28 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import postgast
+from google.protobuf.message import Message
 from postgast.walk import unwrap_node
 
 from rolecall import sqlfile
 from rolecall.errors import RolecallError
+from rolecall.mutants import plpgsql
+from rolecall.mutants.trees import walk
 
-# Where each kind of statement has the table, view or function that it is about.
-RELATION = {
-    "CreateStmt": "relation",
-    "ViewStmt": "view",
-    "IndexStmt": "relation",
-    "CreatePolicyStmt": "table",
-    "CreateTrigStmt": "relation",
-    "AlterTableStmt": "relation",
-}
+# What a statement only reads or refers to is below one of these: its queries, calls and foreign keys.
+ELSEWHERE = ("SelectStmt", "SubLink", "FuncCall", "Constraint")
+BUCKETS = "storage.buckets"
 
 
 def changed(folder: Path, revision: str) -> set[str]:
-    """The qualified names of what the changed files below a folder define.
+    """What the changed files below a folder are about, by :func:`defined`, and each file as ``folder/name.sql``.
 
     Files that git does not track count as changed. Raises RolecallError where git does not know the revision.
     """
-    return {name for path in _changed_files(folder, revision) for name in defined(sqlfile.read(path))}
+    paths = _changed_files(folder, revision)
+    files = {f"{path.parent.name}/{path.name}" for path in paths}
+    return files | {name for path in paths for name in defined(sqlfile.read(path))}
 
 
 def _changed_files(folder: Path, revision: str) -> list[Path]:
@@ -48,13 +47,46 @@ def _changed_files(folder: Path, revision: str) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def defined(text: str) -> Iterator[str]:
-    """The qualified names of the tables, views and functions that an SQL text is about."""
-    for raw in postgast.parse(text).stmts:
-        node: Any = unwrap_node(raw.stmt)
-        kind = node.DESCRIPTOR.name
-        if kind in RELATION:
-            relation = getattr(node, RELATION[kind])
-            yield f"{relation.schemaname}.{relation.relname}"
-        elif kind == "CreateFunctionStmt":
-            yield ".".join(part.string.sval for part in node.funcname)
+def defined(text: str) -> list[str]:
+    """What the statements of an SQL text make, change, grant or drop: the qualified names of tables, views and
+    functions (for a policy, a trigger or a column its table's), ``schema name`` and ``bucket id``."""
+    statements = [unwrap_node(raw.stmt) for raw in postgast.parse(text).stmts]
+    return list(dict.fromkeys(name for statement in statements for name in _about(statement)))
+
+
+def _about(statement: Any) -> Iterator[str]:
+    for node in _outside_of_queries(statement):
+        match node.DESCRIPTOR.name:
+            case "RangeVar":
+                yield f"{node.schemaname}.{node.relname}"
+            case "ObjectWithArgs":
+                yield _name(node.objname)
+            case "CreateFunctionStmt":
+                yield _name(node.funcname)
+            case "GrantStmt":
+                yield from (f"schema {each.string.sval}" for each in node.objects if each.HasField("string"))
+            case "DropStmt" | "CommentStmt":
+                objects = node.objects if node.DESCRIPTOR.name == "DropStmt" else [node.object]
+                # Of a policy, a trigger or a column, the table is the first two.
+                yield from (_name(each.list.items[:2]) for each in objects if each.HasField("list"))
+            case "InsertStmt" if f"{node.relation.schemaname}.{node.relation.relname}" == BUCKETS:
+                texts: list[Any] = [each for each in walk(node) if each.DESCRIPTOR.name == "A_Const"]
+                yield from (f"bucket {each.sval.sval}" for each in texts if each.HasField("sval"))
+            case "DoStmt":
+                options = (each.def_elem for each in node.args)
+                bodies = (each.arg.string.sval for each in options if each.defname == "as")
+                yield from (name for body in bodies for query in plpgsql.statements(body) for name in defined(query))
+
+
+def _outside_of_queries(message: Message) -> Iterator[Any]:
+    if message.DESCRIPTOR.name in ELSEWHERE:
+        return
+    yield message
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            for child in [value] if isinstance(value, Message) else value:
+                yield from _outside_of_queries(child)
+
+
+def _name(parts: Any) -> str:
+    return ".".join(part.string.sval for part in parts)

@@ -11,9 +11,10 @@ from psycopg import Connection, sql
 class Object(NamedTuple):
     """One object of the catalog.
 
-    ``kind`` is table, policy, constraint, not null, unique, index, function, view or trigger; ``owner``
-    is the table (or the schema, for what belongs to none); ``detail`` is a policy's command, a
-    function's arguments, a constraint's type, or "rls" for a table with row-level security.
+    ``kind`` is table, policy, constraint, not null, unique, index, function, view, trigger, or usage (a
+    role's right to enter a schema, by the role's name); ``owner`` is the table (or the schema, for what
+    belongs to none); ``detail`` is a policy's command, a function's arguments, a constraint's type, or
+    "rls" for a table with row-level security.
     """
 
     kind: str
@@ -64,6 +65,10 @@ SELECT CASE WHEN prorettype = 'trigger'::regtype THEN 'trigger function' ELSE 'f
        nspname, proname, pg_get_function_identity_arguments(p.oid)
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+UNION ALL
+SELECT 'usage', nspname, COALESCE(rolname, 'public'), ''
+FROM pg_namespace CROSS JOIN aclexplode(nspacl) AS a LEFT JOIN pg_roles r ON r.oid = a.grantee
+WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND privilege_type = 'USAGE' AND a.grantee <> nspowner
 ORDER BY 1, 2, 3, 4
 """
 
@@ -159,6 +164,18 @@ def privileges(connection: Connection[Any], table: str, role: str) -> list[str]:
         [names, role, table],
     ).fetchone()
     return list(row[0]) if row else []
+
+
+def granted_by_column(connection: Connection[Any]) -> list[str]:
+    """The tables of which somebody holds a privilege on single columns."""
+    rows = connection.execute(
+        """
+        SELECT DISTINCT nspname || '.' || relname
+        FROM pg_attribute JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace
+        WHERE attacl IS NOT NULL AND nspname !~ '^pg_' AND nspname <> 'information_schema'
+        """
+    )
+    return [name for (name,) in rows]
 
 
 def identifier(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import Connection
 
-from rolecall import admission, migrations
+from rolecall import admission, columns, migrations
 from rolecall.catalog import Object
 from rolecall.database import Built
 from rolecall.grid import COMMANDS
@@ -28,11 +28,14 @@ class Exercised:
 
     Each fact is a short tuple of texts, so that it travels between processes: ``("cell", table,
     command, persona)``, ``("ran", function or view, persona)``, ``("refused", table, constraint)``,
-    ``("rolled back", phase)``; with ``--coverage`` also those that :func:`complete` names.
+    ``("rolled back", phase)``; with ``--coverage`` also those that :func:`complete` names. What a test does
+    is only noted; it is a fact once the test has passed.
     """
 
     def __init__(self) -> None:
         self.facts: set[tuple[str, ...]] = set()
+        self.noted: set[tuple[str, ...]] = set()
+        self.by_column: Collection[str] = ()  # the tables of which columns are granted one by one
         self.look: Callable[[Exercised], None] | None = None  # at what a statement has written, if all is counted
         self._names: re.Pattern[str] | None = None
 
@@ -44,18 +47,31 @@ class Exercised:
     def statement(self, text: str, persona: str | None) -> None:
         """Note the functions and views that a statement names, and who ran it."""
         if persona and self._names:
-            self.facts |= {("ran", name, persona) for name in self._names.findall(text)}
+            self.noted |= {("ran", name, persona) for name in self._names.findall(text)}
 
     def worked(self, text: str, role: str | None) -> None:
         """Note that a statement went through: what was written, and whose grants it used."""
         if self.look and WRITES.match(text):
             self.look(self)
         if role and self._names:
-            self.facts |= {("worked", name, role) for name in self._names.findall(text)}
+            self.noted |= {("worked", name, role) for name in self._names.findall(text)}
+        if role:
+            self.touched(text, role)
+
+    def touched(self, text: str, role: str) -> None:
+        """Note the columns that a statement used, where it makes a difference which."""
+        if any(table in text for table in self.by_column):
+            self.noted |= {("used", *column, role) for column in columns.used(text)}
 
     def add(self, *fact: str) -> None:
         """Note one fact."""
-        self.facts.add(fact)
+        self.noted.add(fact)
+
+    def settle(self, *, passed: bool) -> None:
+        """Count what was noted since the last time if the test passed; forget it if it did not."""
+        if passed:
+            self.facts |= self.noted
+        self.noted.clear()
 
     def as_json(self) -> list[list[str]]:
         return sorted(map(list, self.facts))
@@ -134,7 +150,11 @@ def complete(
         },
         "views x personas": _by_everybody(built, "view", personas),
         "grants": {
-            f"{grant.privilege} on {grant.object} to {grant.role}": _uses(grant, facts) for grant in schema.grants
+            **{
+                f"{each.what} on {each.object} to {each.role}": _uses(each, facts)
+                for each in _one_by_one(schema.grants)
+            },
+            **{f"USAGE on {each.owner} to {each.name}": _entering(each, facts) for each in built.of_kind("usage")},
         },
         "indexes": {
             f"{item.owner}: {item.name}": [("served", item.name), ("refused", item.owner, item.name)]
@@ -169,20 +189,35 @@ def _by_everybody(built: Built, kind: str, personas: Iterable[str]) -> Wanted:
     return {" as ".join(pair): [("ran", *pair)] for pair in _pairs(built.of_kind(kind), personas)}
 
 
+def _one_by_one(grants: Iterable[Grant]) -> Iterator[Grant]:
+    """Grants with those on several columns taken apart."""
+    for grant in grants:
+        yield from [grant._replace(columns=[column]) for column in grant.columns] or [grant]
+
+
 def _uses(grant: Grant, facts: Iterable[tuple[str, ...]]) -> Collection[tuple[str, ...]]:
     """What uses a grant: a cell that says yes, or a statement that names the function or view and works."""
-    name = grant.object.split("(")[0]
-    used: list[tuple[str, ...]] = [("used", name, grant.privilege.lower())]
-    if grant.privilege in ("SELECT", "EXECUTE"):
-        used.append(("worked", name))
+    used: list[tuple[str, ...]] = [("used", grant.name, grant.privilege.lower(), *grant.columns)]
+    if grant.privilege in ("SELECT", "EXECUTE") and not grant.columns:
+        used.append(("worked", grant.name))
     if grant.role == "public":
         return [fact for fact in facts if fact[:-1] in used]
     return [(*fact, grant.role) for fact in used]
 
 
+def _entering(usage: Object, facts: Iterable[tuple[str, ...]]) -> Collection[tuple[str, ...]]:
+    """What uses the right to enter a schema: whatever a role used of something in it."""
+    return [
+        fact
+        for fact in facts
+        if fact[0] in ("used", "worked")
+        and fact[1].startswith(f"{usage.owner}.")
+        and usage.name in (fact[-1], "public")
+    ]
+
+
 def _constraints(built: Built) -> list[Object]:
-    tables = {item.full_name for item in built.of_kind("table")}
-    return [item for item in built.of_kind("constraint", "unique", "not null") if item.owner in tables]
+    return built.of_kind("constraint", "unique", "not null")
 
 
 # For each constraint a condition that holds once it let a value through: NULL is none.
@@ -225,14 +260,14 @@ class Values:
 
     def look(self, exercised: Exercised) -> None:
         """Note those that have since the last look, as the open transaction sees the tables."""
-        if not self.conditions:
+        known = exercised.facts | exercised.noted
+        conditions = {key: text for key, text in self.conditions.items() if ("let through", *key) not in known}
+        if not conditions:
             return
         with suppress(psycopg.Error), self._aside():  # the test took a table or a column away
-            query = ", ".join(self.conditions.values())
-            (row,) = self.connection.execute(f"SELECT {query}".encode()).fetchall()
-            for key in [key for key, is_so in zip(self.conditions, row, strict=True) if is_so]:
+            (row,) = self.connection.execute(f"SELECT {', '.join(conditions.values())}".encode()).fetchall()
+            for key in [key for key, is_so in zip(conditions, row, strict=True) if is_so]:
                 exercised.add("let through", *key)
-                del self.conditions[key]
 
     @contextmanager
     def _aside(self) -> Iterator[None]:

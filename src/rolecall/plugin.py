@@ -179,6 +179,11 @@ class Plugin:
         if call.excinfo:
             item.stash[trial.RAISED] = call.excinfo.type
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """What a test did counts as exercised if it passed."""
+        if self.worker and (not report.passed or report.when == "teardown"):
+            self.worker.exercised.settle(passed=report.passed)
+
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> DefectFile | None:
         """Collect the SQL files that put a defect back."""
         if file_path.suffix == ".sql" and file_path.parent == self.settings.findings:

@@ -91,7 +91,12 @@ class Grant(NamedTuple):
 
     @property
     def what(self) -> str:
-        """What GRANT takes: the privilege, and its columns."""
+        """The privilege and its columns, for people."""
+        return f"{self.privilege} ({', '.join(self.columns)})" if self.columns else self.privilege
+
+    @property
+    def sql(self) -> str:
+        """The same as GRANT takes it."""
         return f"{self.privilege} ({', '.join(map(identifier, self.columns))})" if self.columns else self.privilege
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from rolecall import admission, database, instrument, migrations
+from rolecall import admission, catalog, database, instrument, migrations
 from rolecall.coverage import Exercised, Values
 from rolecall.database import Built, Run, Scratch
 from rolecall.explain import explain
@@ -93,6 +93,7 @@ class Worker:
             connection.execute(body.instrumented.encode())
         connection.add_notice_handler(self._reported)
         self.exercised.look = Values(connection, self.built).look
+        self.exercised.by_column = catalog.granted_by_column(connection)
         self.exercised.look(self.exercised)
 
     def _reported(self, notice: psycopg.errors.Diagnostic) -> None:
@@ -142,7 +143,9 @@ class Worker:
     def outcomes(self, grid: Grid) -> dict[Cell, list[tuple[Check, Outcome]]]:
         """What came of every cell of a grid: all of them are tried at the first question."""
         if grid not in self._outcomes:
-            self._outcomes[grid] = self._try(grid)
+            tried = self._outcomes[grid] = self._try(grid)
+            # What the whole grid has reached is no single cell's: it counts if all of them are as written.
+            self.exercised.settle(passed=all(_verdict(grid, tried[cell]) == cell.expected for cell in grid.cells))
         return self._outcomes[grid]
 
     def _try(self, grid: Grid) -> dict[Cell, list[tuple[Check, Outcome]]]:
@@ -198,9 +201,12 @@ class Worker:
         """Note what a cell proves that is as written: of policies and of grants."""
         if grid not in self._proved:
             self._proved[grid] = admission.facts(self.connection, grid, self.world)
-        self.exercised.merge(self._proved[grid][cell])
+        for fact in self._proved[grid][cell]:
+            self.exercised.add(*fact)
         if "yes" in cell.expected.split("/"):
-            self.exercised.add("used", grid.table, command, self.world.personas[cell.persona].role)
+            role = self.world.personas[cell.persona].role
+            self.exercised.add("used", grid.table, command, role)
+            self.exercised.touched(grid.checks(cell, self.world)[0].statement, role)
 
     def close(self) -> None:
         """Close the connection; the databases go with the run."""

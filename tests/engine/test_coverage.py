@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from rolecall import admission, instrument
+from rolecall import admission, columns, instrument
 from rolecall.mutants import plpgsql
 from rolecall.schema import Function
 from rolecall.worker import Worker
@@ -74,7 +74,7 @@ def larger(toy: pytest.Pytester) -> pytest.Pytester:
     phase = toy.path / "migrations/phase_1_notes"
     (phase / "1_3_more.sql").write_text(MORE)
     rollback = phase / "rollback.sql"
-    rollback.write_text(rollback.read_text() + "DROP FUNCTION shop.fill_in();\n")
+    rollback.write_text(rollback.read_text() + "DROP FUNCTION shop.fill_in() CASCADE;\n")
     for name, old, new in (
         ("conftest.py", "    return world\n", CONFTEST),
         ("test_notes.py", "      bob               -", "      bob, guest        -"),
@@ -82,6 +82,8 @@ def larger(toy: pytest.Pytester) -> pytest.Pytester:
     ):
         path = toy.path / name
         path.write_text(path.read_text().replace(old, new))
+    with (toy.path / "baseline.sql").open("a") as file:
+        file.write("CREATE TABLE shop.shelf (body text);\n")
     (toy.path / "test_rest.py").write_text(SUITE)
     return toy
 
@@ -108,7 +110,7 @@ def test_everything_exercised_passes(larger: pytest.Pytester, processes: str) ->
         "  functions x personas    5 of 5",
         "  lines of functions      4 of 4",
         "  views x personas        5 of 5",
-        "  grants                 10 of 10",
+        "  grants                 11 of 11",
         "  indexes                 1 of 1",
         "  triggers                1 of 1",
         "  scripts                 5 of 5",
@@ -127,12 +129,12 @@ def test_where_nothing_is_run_everything_is_named(larger: pytest.Pytester) -> No
         "  functions x personas    0 of 5",
         "  lines of functions      0 of 4",
         "  views x personas        0 of 5",
-        "  grants                  0 of 10",
+        "  grants                  0 of 11",
         "  indexes                 0 of 1",
         "  triggers                0 of 1",
         "  scripts                 0 of 5",
     ]
-    assert len(missing(result)) == 48
+    assert len(missing(result)) == 49
 
 
 @pytest.mark.parametrize(
@@ -209,6 +211,30 @@ def test_what_the_suite_leaves_out_is_named(larger: pytest.Pytester, old: str, n
             ["TRUNCATE on shop.notes to toy_keeper"],
             id="a grant that nobody uses",
         ),
+        pytest.param(
+            "GRANT USAGE ON SCHEMA shop TO pg_monitor, PUBLIC;",
+            ["USAGE on shop to pg_monitor"],
+            id="a schema that somebody may enter and does not",
+        ),
+        pytest.param(
+            "GRANT SELECT (id, author), UPDATE (author) ON shop.notes TO pg_monitor;",
+            [
+                "SELECT (id) on shop.notes to pg_monitor",
+                "SELECT (author) on shop.notes to pg_monitor",
+                "UPDATE (author) on shop.notes to pg_monitor",
+            ],
+            id="columns that nobody reads or writes",
+        ),
+        pytest.param(
+            'CREATE TRIGGER "elsewhere" BEFORE INSERT ON shop.shelf FOR EACH ROW EXECUTE FUNCTION shop.fill_in();'
+            "ALTER TABLE shop.shelf ADD CONSTRAINT elsewhere CHECK (body > 'a');",
+            [
+                "shop.shelf: elsewhere let no value through",
+                "shop.shelf: elsewhere refused none",
+                "shop.shelf: elsewhere",
+            ],
+            id="what is put on a table of the baseline",
+        ),
     ],
 )
 def test_what_no_test_knows_of_is_named(larger: pytest.Pytester, sql: str, named: list[str]) -> None:
@@ -216,6 +242,78 @@ def test_what_no_test_knows_of_is_named(larger: pytest.Pytester, sql: str, named
     result = larger.runpytest_inprocess("--coverage")
     assert (missing(result), result.ret) == (named, 1)
     assert "failed" not in result.parseoutcomes()
+
+
+BY_COLUMN = """\
+def test_columns(db):
+    with db.acting_as("visitor"):
+        assert db.value("SELECT count(id) FROM shop.notes WHERE id < %s", [9]) == 0
+        db.execute("UPDATE shop.notes SET body = 'x'")
+"""
+
+
+def test_columns_are_used_one_by_one(larger: pytest.Pytester) -> None:
+    grant = "GRANT SELECT (id, author), UPDATE (author, body) ON shop.notes TO toy_visitor;"
+    (larger.path / "migrations/phase_1_notes/1_4_columns.sql").write_text(grant)
+    (larger.path / "test_columns.py").write_text(BY_COLUMN)
+    result = larger.runpytest_inprocess("--coverage", "test_columns.py", "test_rest.py")
+    of_visitor = [line for line in missing(result) if line.endswith("to toy_visitor") and "(" in line]
+    assert of_visitor == [
+        "SELECT (author) on shop.notes to toy_visitor",
+        "UPDATE (author) on shop.notes to toy_visitor",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "used"),
+    [
+        ("SELECT t.a FROM s.t WHERE b = %s", {("s.t", "select", "a"), ("s.t", "select", "b")}),
+        ("INSERT INTO s.t (a, b) VALUES (%(a)s, 1)", {("s.t", "insert", "a"), ("s.t", "insert", "b")}),
+        ("UPDATE s.t SET a = 1 WHERE c", {("s.t", "update", "a"), ("s.t", "select", "c")}),
+        ("DELETE FROM s.t", set()),
+        ("SELECT * FROM s.t", set()),
+        ("no SQL", set()),
+    ],
+)
+def test_columns_that_a_statement_uses(text: str, used: set[columns.Used]) -> None:
+    assert columns.used(text) == used
+
+
+# ------------------------------------------------------------------ what fails does not count
+
+
+def test_what_a_failing_test_did_does_not_count(larger: pytest.Pytester) -> None:
+    (larger.path / "test_rest.py").write_text(
+        SUITE.replace(LAST_LINES, f'{LAST_LINES}    assert persona != "keeper"\n')
+    )
+    result = larger.runpytest_inprocess("--coverage")
+    assert missing(result) == [
+        "shop.count_notes as keeper",
+        "shop.titles as keeper",
+        "SELECT on shop.titles to toy_keeper",
+    ]
+
+
+LAST_LINES = """\
+            else:
+                db.execute(statement)
+"""
+
+
+def test_what_a_grid_reached_does_not_count_if_a_cell_is_wrong(larger: pytest.Pytester) -> None:
+    path = larger.path / "test_notes.py"
+    path.write_text(
+        path.read_text().replace(
+            "      alice             yes      yes      yes", "      alice             yes      yes      -  "
+        )
+    )
+    suite = SUITE.replace(
+        "VALUES (3, 'alice', 'much too long')\")", "VALUES (3, 'alice', 'much too long')\")\n    assert False"
+    )
+    (larger.path / "test_rest.py").write_text(suite)
+    result = larger.runpytest_inprocess("--coverage")
+    assert "shop.notes: fill it in" in missing(result)
+    assert "shop.notes: short_body refused none" in missing(result)
 
 
 def test_what_is_broken_on_purpose_meets_the_functions_as_they_were(larger: pytest.Pytester) -> None:

@@ -227,7 +227,7 @@ def test_a_refusal_by_name_counts_as_exercised(toy_db: Session, exercised: Exerc
         toy_db.execute("INSERT INTO shop.notes VALUES (1, 'bob')")
     with pytest.raises(AssertionError), toy_db.raises("23514", constraint="long_body"):
         toy_db.execute(TOO_LONG)
-    assert exercised.facts == {("refused", "shop.notes", "short_body"), ("refused", "shop.notes", "author")}
+    assert exercised.noted == {("refused", "shop.notes", "short_body"), ("refused", "shop.notes", "author")}
 
 
 # ------------------------------------------------------------------ results

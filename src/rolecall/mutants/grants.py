@@ -59,8 +59,8 @@ class DropGrant(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each grant."""
         for grant in schema.grants:
-            before = f"GRANT {grant.what} ON {grant.on} TO {grantee(grant.role)}"
-            sql = f"REVOKE {grant.what} ON {grant.on} FROM {grantee(grant.role)}"
+            before = f"GRANT {grant.sql} ON {grant.on} TO {grantee(grant.role)}"
+            sql = f"REVOKE {grant.sql} ON {grant.on} FROM {grantee(grant.role)}"
             yield self.mutant(grant.name, grant.name, f"no {grant.what} for {grant.role}", before, sql)
 
 
@@ -77,12 +77,12 @@ class WidenGrant(Operator):
             to, role = f"ON {grant.on} TO {grantee(grant.role)}", grant.role
             if grant.columns:
                 what = f"{grant.privilege} on all columns for {role}"
-                before, sql = f"GRANT {grant.what} {to}", f"GRANT {grant.privilege} {to}"
+                before, sql = f"GRANT {grant.sql} {to}", f"GRANT {grant.privilege} {to}"
                 yield self.mutant(grant.name, grant.name, what, before, sql)
             for column in grant.columns if len(grant.columns) > 1 else ():
-                less = grant._replace(columns=[column]).what
-                before, sql = f"GRANT {less} {to}", f"REVOKE {less} ON {grant.on} FROM {grantee(role)}"
-                yield self.mutant(grant.name, grant.name, f"no {less} for {role}", before, sql)
+                less = grant._replace(columns=[column])
+                before, sql = f"GRANT {less.sql} {to}", f"REVOKE {less.sql} ON {grant.on} FROM {grantee(role)}"
+                yield self.mutant(grant.name, grant.name, f"no {less.what} for {role}", before, sql)
 
 
 class GrantOption(Operator):
@@ -96,7 +96,7 @@ class GrantOption(Operator):
         """One for each grant to a role; PUBLIC cannot have the option."""
         for grant in schema.grants:
             if grant.role != "public":
-                before = f"GRANT {grant.what} ON {grant.on} TO {grantee(grant.role)}"
+                before = f"GRANT {grant.sql} ON {grant.on} TO {grantee(grant.role)}"
                 what = f"{grant.what} for {grant.role} with grant option"
                 yield self.mutant(grant.name, grant.name, what, before, before + " WITH GRANT OPTION")
 

@@ -9,12 +9,11 @@ from typing import Any
 
 import postgast
 from google.protobuf.message import Message
-from postgast.walk import unwrap_node
+from postgast.walk import unwrap_node, walk
 
 from rolecall import sqlfile
 from rolecall.errors import RolecallError
 from rolecall.mutants import plpgsql
-from rolecall.mutants.trees import walk
 
 # What a statement only reads or refers to is below one of these: its queries, calls and foreign keys.
 ELSEWHERE = ("SelectStmt", "SubLink", "FuncCall", "Constraint")
@@ -70,7 +69,7 @@ def _about(statement: Any) -> Iterator[str]:
                 # Of a policy, a trigger or a column, the table is the first two.
                 yield from (_name(each.list.items[:2]) for each in objects if each.HasField("list"))
             case "InsertStmt" if f"{node.relation.schemaname}.{node.relation.relname}" == BUCKETS:
-                texts: list[Any] = [each for each in walk(node) if each.DESCRIPTOR.name == "A_Const"]
+                texts: list[Any] = [each for _, each in walk(node) if each.DESCRIPTOR.name == "A_Const"]
                 yield from (f"bucket {each.sval.sval}" for each in texts if each.HasField("sval"))
             case "DoStmt":
                 options = (each.def_elem for each in node.args)

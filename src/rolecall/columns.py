@@ -1,0 +1,45 @@
+"""Which columns of which tables a statement uses, and with which privilege."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import postgast
+from postgast.walk import unwrap_node, walk
+
+PARAMETER = re.compile(r"%(\(\w+\))?[sbt]")  # psycopg's, which is no SQL
+WRITES = {"InsertStmt": ("insert", "cols"), "UpdateStmt": ("update", "target_list")}
+
+Used = tuple[str, str, str]
+
+
+def used(text: str) -> set[Used]:
+    """The columns that a statement uses: qualified table, ``select``, ``insert`` or ``update``, and column.
+
+    A column that is read counts for each of the statement's tables: which of them has it is not told.
+    Nothing, if the text does not parse.
+    """
+    try:
+        parsed = postgast.parse(PARAMETER.sub("NULL", text))
+    except postgast.PgQueryError:
+        return set()
+    return {each for raw in parsed.stmts for each in _used(unwrap_node(raw.stmt))}
+
+
+def _used(statement: Any) -> Iterator[Used]:
+    nodes: list[Any] = [node for _, node in walk(statement)]
+    for node in nodes:
+        if node.DESCRIPTOR.name in WRITES:
+            privilege, clause = WRITES[node.DESCRIPTOR.name]
+            for target in getattr(node, clause):
+                yield _name(node.relation), privilege, target.res_target.name
+    tables = [_name(node) for node in nodes if node.DESCRIPTOR.name == "RangeVar"]
+    for node in nodes:
+        if node.DESCRIPTOR.name == "ColumnRef" and node.fields[-1].HasField("string"):
+            yield from ((table, "select", node.fields[-1].string.sval) for table in tables)
+
+
+def _name(relation: Any) -> str:
+    return f"{relation.schemaname}.{relation.relname}"

@@ -151,7 +151,9 @@ GROUP BY 1
 """
 CONSTRAINTS = """
 SELECT conrelid::regclass::text, conname, contype, pg_get_constraintdef(oid)
-FROM pg_constraint WHERE conrelid = ANY (%(tables)s::regclass[]) AND contype IN ('c', 'f', 'p', 'u') ORDER BY 1, 2
+FROM pg_constraint
+WHERE (conrelid, conname) IN (SELECT * FROM unnest(%(constrained)s::regclass[], %(constraints)s::text[]))
+  AND contype IN ('c', 'f', 'p', 'u') ORDER BY 1, 2
 """
 INDEXES = """
 SELECT indrelid::regclass::text, c.relname, indisunique, pg_get_indexdef(indexrelid), o.oid IS NOT NULL,
@@ -159,7 +161,8 @@ SELECT indrelid::regclass::text, c.relname, indisunique, pg_get_indexdef(indexre
              WHERE p.indrelid = i.indrelid AND indisprimary ORDER BY attnum)
 FROM pg_index i JOIN pg_class c ON c.oid = indexrelid
 LEFT JOIN pg_constraint o ON conindid = indexrelid AND conrelid = indrelid
-WHERE indrelid = ANY (%(tables)s::regclass[]) AND COALESCE(contype, 'u') = 'u' ORDER BY 1, 2
+WHERE (indrelid, c.relname) IN (SELECT * FROM unnest(%(indexed)s::regclass[], %(indexes)s::text[]))
+  AND COALESCE(contype, 'u') = 'u' ORDER BY 1, 2
 """
 FUNCTIONS = """
 SELECT n.nspname || '.' || proname, p.oid::regprocedure::text, lanname, pg_get_functiondef(p.oid), prosrc,
@@ -207,11 +210,16 @@ SELECT id, file_size_limit, allowed_mime_types FROM storage.buckets WHERE id <> 
 
 def read(connection: Connection[Any], built: Built, world: World, phases: Iterable[Phase]) -> Schema:
     """Read what the migrations made; ``connection`` is to a migrated database with the world in it."""
-    triggers = built.of_kind("trigger")
+    constraints, triggers = built.of_kind("constraint"), built.of_kind("trigger")
+    indexes = built.of_kind("index", "unique", "constraint")  # that of a UNIQUE has its name
     given = {
         "tables": [item.full_name for item in built.of_kind("table")],
         "views": [item.full_name for item in built.of_kind("view")],
         "functions": [item.full_name for item in built.of_kind("function", "trigger function")],
+        "constrained": [item.owner for item in constraints],
+        "constraints": [item.name for item in constraints],
+        "indexed": [item.owner for item in indexes],
+        "indexes": [item.name for item in indexes],
         "triggered": [item.owner for item in triggers],
         "triggers": [item.name for item in triggers],
         "others": [row["id"] for row in world.rows.get("storage.buckets", {}).values()],

@@ -128,6 +128,18 @@ def test_a_foreign_key_does_each_of_the_other_things(toy_worker: Worker) -> None
     assert "ON UPDATE CASCADE ON DELETE CASCADE DEFERRABLE" in definition[0]
 
 
+def test_what_is_put_on_a_table_of_the_baseline_is_broken_too(toy_worker: Worker) -> None:
+    run(toy_worker, "CREATE TABLE shop.shelf (height int CONSTRAINT old CHECK (height > 0))")
+    check = "ALTER TABLE shop.shelf ADD CONSTRAINT low CHECK (height < 9)"
+    index = "CREATE INDEX by_height ON shop.shelf (height)"
+    checks = made(toy_worker, check, constraints.DropConstraint())
+    indexes = made(toy_worker, index, constraints.DropIndex())
+    assert [each for each in (*checks, *indexes) if each.startswith("shop.shelf")] == [
+        "shop.shelf low | dropped",
+        "shop.shelf by_height | dropped",
+    ]
+
+
 ROWS = "INSERT INTO shop.notes VALUES (11, 'carol', 'a 1%'), (12, 'carol', 'a 2'), (13, 'dave', 'a 1%');"
 UNIQUE = "CREATE UNIQUE INDEX once ON shop.notes (author, body) WHERE id > 10 OR body = '%';"
 

@@ -33,14 +33,16 @@ class Sabotage(NamedTuple):
     sql: str
 
     def __str__(self) -> str:
-        name = f"{self.owner}.{self.name}" if self.kind in ("column", "not null") else self.name
+        name = f"{self.owner}.{self.name}" if self.kind in ("column", "not null", "usage") else self.name
         return f"{self.kind} {name} {self.how}"
 
     def is_named_in(self, line: str) -> bool:
         """Whether a line of an error names the object, and the table that it belongs to."""
+        if self.kind == "usage":
+            return line.startswith(f"- schema {self.owner}: ")
         if "." in self.owner:
             return line.startswith(f"- {self.owner}: ") and self.name in line
-        separator = " " if self.owner in ("schema", "bucket") else "."
+        separator = " " if self.owner == "bucket" else "."
         return line.startswith(f"- {self.owner}{separator}{self.name}: ")
 
 
@@ -273,7 +275,7 @@ def redefined(statement: str, view: str, definition: str = "rtrim(pg_get_viewdef
 # What no statement of its own makes.
 BY_HAND = [
     *(
-        Sabotage("schema", "schema", schema, f"closed to {role}", f"REVOKE USAGE ON SCHEMA {schema} FROM {role}")
+        Sabotage("usage", schema, role, "taken away", f"REVOKE USAGE ON SCHEMA {schema} FROM {role}")
         for schema in SCHEMAS
         for role in ("authenticated", "service_role")
     ),

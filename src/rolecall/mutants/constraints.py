@@ -71,7 +71,7 @@ class NotNull(Operator):
     """Drop a NOT NULL, and add one where there is none."""
 
     name = "not-null"
-    stands_for = "a column that should be told, or that may be left open (F40: the log outlives the profile)"
+    stands_for = "a column that should be told, or that may be left open"
     source = f"{SCHEMA_ANALYST}: NOT NULL removal and addition"
     catches = CATCHES
 
@@ -123,7 +123,7 @@ class DropIndex(Operator):
 
 
 class EditIndex(Operator):
-    """Take a column or the predicate from an index, add a column, or make it allow duplicates."""
+    """Take a column or the predicate from an index or a UNIQUE, add a column, or make it allow duplicates."""
 
     name = "index-edit"
     stands_for = "a unique index over one column too few or too many, or of all rows instead of the living ones"

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import Connection
 
-from rolecall import admission, columns, migrations
+from rolecall import admission, migrations
 from rolecall.catalog import Object
 from rolecall.database import Built
 from rolecall.grid import COMMANDS
@@ -61,6 +61,8 @@ class Exercised:
     def touched(self, text: str, role: str) -> None:
         """Note the columns that a statement used, where it makes a difference which."""
         if any(table in text for table in self.by_column):
+            from rolecall import columns  # whose parser takes 0.1 s to import
+
             self.noted |= {("used", *column, role) for column in columns.used(text)}
 
     def add(self, *fact: str) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -17,12 +17,13 @@ from rolecall.database import Run, Scratch
 from rolecall.defects import DefectFile
 from rolecall.errors import RolecallError
 from rolecall.grid import Cell, Grid
-from rolecall.mutants.plugin import Mutants
-from rolecall.mutants.suite import Suite
 from rolecall.report import summary
 from rolecall.session import Session
 from rolecall.worker import Worker
 from rolecall.world import World
+
+if TYPE_CHECKING:
+    from rolecall.mutants.suite import Suite
 
 
 class Hooks:
@@ -228,6 +229,8 @@ def plugin_of(config: pytest.Config) -> Plugin:
 
 def suite_of(items: list[pytest.Item]) -> Suite:
     """What pytest collected, as the suite that mutants are tried against."""
+    from rolecall.mutants.suite import Suite
+
     grids = dict.fromkeys(item.grid for item in items if isinstance(item, CellItem))
     return Suite(list(grids), [item for item in items if isinstance(item, pytest.Function)])
 
@@ -268,6 +271,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(plugin, "rolecall-run")
         config.add_cleanup(plugin.close)
     if plugin.settings.mutants:
+        from rolecall.mutants.plugin import Mutants  # 0.1 s with all that it needs, and seldom asked for
+
         config.pluginmanager.register(Mutants(plugin.settings, lambda: plugin.here, suite_of), "rolecall-mutants")
 
 

@@ -1,0 +1,99 @@
+"""Enorae with a million rows in each table: built as the tests build it, then filled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import md5
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+
+from rolecall import Session, World, database, server, sqlfile
+from rolecall.settings import Settings
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+
+PATIENCE = "60s"  # for a statement of ours; those that are measured have their own
+
+SETTINGS = Settings(
+    pg=18,
+    pg_bin=None,
+    pg_dsn=None,
+    grants="strict",
+    platform=ROOT / "baseline/supabase.sql",
+    baseline=ROOT / "baseline/enorae.sql",
+    requires=ROOT / "baseline/requires.sql",
+    migrations=ROOT / "migrations",
+    findings=None,
+    migration_roles=("postgres", "enorae_migrations"),
+    world_seed=1,
+    coverage=False,
+    mutants=False,
+    mutants_of="",
+    operator="",
+    since="",
+    equivalents=None,
+)
+
+# Indexes that no constraint needs: made again after the rows came, they are made faster.
+INDEXES = """
+SELECT format('DROP INDEX %I.%I', schemaname, indexname), indexdef
+FROM pg_indexes AS i
+WHERE schemaname NOT LIKE 'pg\\_%' AND schemaname <> 'information_schema'
+  AND NOT EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = format('%I.%I', schemaname, indexname)::regclass)
+"""
+
+
+def key(kind: str, number: int) -> UUID:
+    """The id of the thing of this kind and number, as world.sql makes it."""
+    return UUID(md5(f"{kind} {number}".encode(), usedforsecurity=False).hexdigest())
+
+
+def people(rows: int) -> World:
+    """Who asks: personas, each with what the queries call it and its salon."""
+    middling = max(rows // 4000, 30) // 4  # its salon has as many rows as the average
+    subjects = {
+        "customer": key("customer", 7),
+        "staff": key("staff", middling * 8),
+        "owner": key("owner", middling),
+        "staff_customer": key("customer", 1),
+        "newcomer": key("newcomer", 0),
+    }
+    world = World()
+    for name, subject in subjects.items():
+        world.persona(name, "authenticated", subject=str(subject))
+    world.call("salon", str(key("salon", middling)))
+    return world
+
+
+@contextmanager
+def grown(rows: int) -> Iterator[tuple[Session, World, str]]:
+    """A session of the superuser's on a database with so many rows a table, in a transaction; and the server's name."""
+    world = people(rows)
+    with server.running(SETTINGS) as started:
+        run = database.run_on(started)
+        database.build(run, SETTINGS, world)
+        with run.clone(run.template, "grown") as name, run.connect(name) as connection:
+            fill(connection, rows)
+            connection.execute(f"SET statement_timeout = '{PATIENCE}'")
+            # Supabase does not mark auth.uid() parallel safe: who is signed in is never answered in parallel.
+            connection.execute("SET max_parallel_workers_per_gather = 0")
+            with connection.transaction(force_rollback=True):
+                yield Session(connection, world.personas), world, run.server
+
+
+def fill(connection: Connection[Any], rows: int) -> None:
+    """Load the rows, make the indexes, and let the planner know."""
+    connection.execute("SELECT set_config('benchmark.rows', %s, false)", [str(rows)])
+    connection.execute("SET maintenance_work_mem = '256MB'")
+    indexes = connection.execute(INDEXES.encode()).fetchall()
+    for drop, _ in indexes:
+        connection.execute(drop.encode())
+    sqlfile.run(connection, HERE / "world.sql")
+    for _, create in indexes:
+        connection.execute(create.encode())
+    connection.execute("VACUUM ANALYZE")

@@ -77,7 +77,8 @@ CREATE INDEX IF NOT EXISTS idx_appointment_services_created_at
 
 ALTER TABLE scheduling.appointment_services ENABLE ROW LEVEL SECURITY;
 
--- Reading gathers the caller's appointments once a query and looks them up in the index.
+-- Reading gathers the caller's appointments once a query and looks them up in the index. Gathered in one pass:
+-- appointments has policies of its own, which are asked anew in every further one.
 DROP POLICY IF EXISTS "Users view appointment services for their appointments" ON scheduling.appointment_services;
 CREATE POLICY "Users view appointment services for their appointments" ON scheduling.appointment_services
   FOR SELECT TO authenticated
@@ -85,19 +86,14 @@ CREATE POLICY "Users view appointment services for their appointments" ON schedu
     SELECT a.id
     FROM scheduling.appointments a
     WHERE a.customer_id = (SELECT auth.uid())
-    UNION
-    SELECT a.id
-    FROM scheduling.appointments a
-    JOIN organization.staff_profiles sp ON sp.salon_id = a.salon_id
-    WHERE sp.user_id = (SELECT auth.uid())
-    UNION
-    SELECT a.id
-    FROM scheduling.appointments a
-    JOIN organization.salons s ON s.id = a.salon_id
-    WHERE s.owner_id = (SELECT auth.uid())
+      OR a.salon_id = ANY (ARRAY(
+        SELECT sp.salon_id FROM organization.staff_profiles sp WHERE sp.user_id = (SELECT auth.uid())
+        UNION ALL
+        SELECT s.id FROM organization.salons s WHERE s.owner_id = (SELECT auth.uid())
+      ))
   )));
 
--- A new row names one appointment: that one is looked up, by its key.
+-- A row that is written names one appointment: that one is looked up, by its key.
 DROP POLICY IF EXISTS "Staff can insert appointment services" ON scheduling.appointment_services;
 CREATE POLICY "Staff can insert appointment services" ON scheduling.appointment_services
   FOR INSERT TO authenticated
@@ -110,12 +106,11 @@ CREATE POLICY "Staff can insert appointment services" ON scheduling.appointment_
 DROP POLICY IF EXISTS "Staff can update appointment services" ON scheduling.appointment_services;
 CREATE POLICY "Staff can update appointment services" ON scheduling.appointment_services
   FOR UPDATE TO authenticated
-  USING (appointment_id = ANY (ARRAY(
-    SELECT a.id
-    FROM scheduling.appointments a
+  USING (EXISTS (
+    SELECT FROM scheduling.appointments a
     JOIN organization.staff_profiles sp ON sp.salon_id = a.salon_id
-    WHERE sp.user_id = (SELECT auth.uid())
-  )))
+    WHERE a.id = appointment_services.appointment_id AND sp.user_id = (SELECT auth.uid())
+  ))
   WITH CHECK (EXISTS (
     SELECT FROM scheduling.appointments a
     JOIN organization.staff_profiles sp ON sp.salon_id = a.salon_id

@@ -61,21 +61,20 @@ BEGIN
           || 'WHERE ((a.id = appointment_services.appointment_id) '
           || 'AND (sp.user_id = ( SELECT auth.uid() AS uid)))))',
         'policy "Staff can update appointment services": PERMISSIVE FOR UPDATE TO authenticated '
-          || 'USING (appointment_id = ANY (ARRAY( SELECT a.id FROM (scheduling.appointments a '
+          || 'USING (EXISTS ( SELECT FROM (scheduling.appointments a '
           || 'JOIN organization.staff_profiles sp ON ((sp.salon_id = a.salon_id))) '
-          || 'WHERE (sp.user_id = ( SELECT auth.uid() AS uid))))) '
+          || 'WHERE ((a.id = appointment_services.appointment_id) '
+          || 'AND (sp.user_id = ( SELECT auth.uid() AS uid))))) '
           || 'WITH CHECK (EXISTS ( SELECT FROM (scheduling.appointments a '
           || 'JOIN organization.staff_profiles sp ON ((sp.salon_id = a.salon_id))) '
           || 'WHERE ((a.id = appointment_services.appointment_id) '
           || 'AND (sp.user_id = ( SELECT auth.uid() AS uid)))))',
         'policy "Users view appointment services for their appointments": PERMISSIVE FOR SELECT TO authenticated '
           || 'USING (appointment_id = ANY (ARRAY( SELECT a.id FROM scheduling.appointments a '
-          || 'WHERE (a.customer_id = ( SELECT auth.uid() AS uid)) UNION SELECT a.id '
-          || 'FROM (scheduling.appointments a '
-          || 'JOIN organization.staff_profiles sp ON ((sp.salon_id = a.salon_id))) '
-          || 'WHERE (sp.user_id = ( SELECT auth.uid() AS uid)) UNION SELECT a.id FROM (scheduling.appointments a '
-          || 'JOIN organization.salons s ON ((s.id = a.salon_id))) '
-          || 'WHERE (s.owner_id = ( SELECT auth.uid() AS uid)))))',
+          || 'WHERE ((a.customer_id = ( SELECT auth.uid() AS uid)) OR (a.salon_id = ANY (ARRAY( SELECT sp.salon_id '
+          || 'FROM organization.staff_profiles sp WHERE (sp.user_id = ( SELECT auth.uid() AS uid)) '
+          || 'UNION ALL SELECT s.id FROM organization.salons s '
+          || 'WHERE (s.owner_id = ( SELECT auth.uid() AS uid)))))))))',
         'trigger keep_appointment_service_in_its_salon: BEFORE UPDATE ON scheduling.appointment_services '
           || 'FOR EACH ROW WHEN (((new.appointment_id IS DISTINCT FROM old.appointment_id) '
           || 'AND row_security_active(''scheduling.appointment_services''::text))) '

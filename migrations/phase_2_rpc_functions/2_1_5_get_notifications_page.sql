@@ -36,11 +36,25 @@ BEGIN
   END IF;
 
   -- The id makes the order total, so that pages neither repeat nor skip a row.
-  -- NULLS LAST: a notification of unknown age must not stand above the newest.
+  -- NULLS LAST: a notification of unknown age must not stand above the newest. An index on the time has these first,
+  -- so they are asked for by themselves: the others come from it in order, and no more of them than the page needs.
   RETURN QUERY
   SELECT n.id, n.user_id, n.message, n.notification_type::varchar, n.read_at, n.created_at
-  FROM communication.notifications n
-  WHERE n.user_id = p_user_id
+  FROM (
+    (
+      SELECT *
+      FROM communication.notifications dated
+      WHERE dated.user_id = p_user_id
+        AND dated.created_at IS NOT NULL
+      ORDER BY dated.created_at DESC, dated.id DESC
+      LIMIT p_limit::bigint + p_offset
+    )
+    UNION ALL
+    SELECT *
+    FROM communication.notifications undated
+    WHERE undated.user_id = p_user_id
+      AND undated.created_at IS NULL
+  ) AS n
   ORDER BY n.created_at DESC NULLS LAST, n.id DESC
   LIMIT p_limit
   OFFSET p_offset;

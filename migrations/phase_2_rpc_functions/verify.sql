@@ -36,7 +36,7 @@ BEGIN
         'p_user_id uuid, p_limit integer DEFAULT 20, p_offset integer DEFAULT 0',
         'TABLE(id uuid, user_id uuid, message text, notification_type character varying, '
           || 'read_at timestamp with time zone, created_at timestamp with time zone)',
-        'plpgsql', 'stable', '18bc4079934715f22e848534e51e031c',
+        'plpgsql', 'stable', 'd893711b702e65407495a8eeba95403d',
         'A page of one''s notifications, newest first.'
       ),
       (

@@ -83,7 +83,7 @@ CREATE POLICY "Salon staff can view their booking rules" ON catalog.service_book
   FOR SELECT TO authenticated
   USING (salon_id = ANY (ARRAY(
     SELECT s.id FROM organization.salons s WHERE s.owner_id = (SELECT auth.uid())
-    UNION
+    UNION ALL
     SELECT sp.salon_id FROM organization.staff_profiles sp WHERE sp.user_id = (SELECT auth.uid())
   )));
 

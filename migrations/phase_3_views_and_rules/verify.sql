@@ -70,7 +70,7 @@ BEGIN
       ('Salon staff can view their booking rules',
         'PERMISSIVE SELECT TO authenticated USING (salon_id = ANY (ARRAY('
           || ' SELECT s.id FROM organization.salons s WHERE (s.owner_id = ( SELECT auth.uid() AS uid))'
-          || ' UNION SELECT sp.salon_id FROM organization.staff_profiles sp WHERE (sp.user_id = ( SELECT auth.uid() AS uid)))))'),
+          || ' UNION ALL SELECT sp.salon_id FROM organization.staff_profiles sp WHERE (sp.user_id = ( SELECT auth.uid() AS uid)))))'),
       ('Salon owners can manage their booking rules', 'PERMISSIVE INSERT TO authenticated WITH CHECK ' || owned_salons),
       ('Salon owners can update their booking rules',
         'PERMISSIVE UPDATE TO authenticated USING ' || owned_salons || ' WITH CHECK ' || owned_salons),

@@ -198,13 +198,51 @@ def test_the_order_is_the_times_and_not_the_ids(db: Session, world: World) -> No
     )
     with db.reading_as("customer"):
         assert messages(db, customer, 20, 0) == ["newest", "middle", "oldest"]
+        assert [messages(db, customer, 1, offset) for offset in range(3)] == [["newest"], ["middle"], ["oldest"]]
 
 
-def test_what_is_of_unknown_age_comes_last(db: Session, numbered: str) -> None:
+@pytest.fixture
+def undated(db: Session, numbered: str) -> list[str]:
+    """The same, but 5, 1 and 3 have no time, nor has somebody else's; gives all 25 in the order of the pages."""
     db.execute("ALTER TABLE communication.notifications ALTER COLUMN created_at DROP NOT NULL")
-    db.execute("UPDATE communication.notifications SET created_at = NULL WHERE message IN ('1', '2')")
+    db.execute(
+        """
+        UPDATE communication.notifications SET created_at = NULL
+        WHERE message IN ('5', '1', '3') OR user_id <> %s
+        """,
+        [numbered],
+    )
+    return ["2", "4", *numbers(6, 25), "1", "3", "5"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 22, 23, 24, 25, 26, None])
+def test_what_is_of_unknown_age_comes_last(db: Session, numbered: str, undated: list[str], size: int | None) -> None:
     with db.reading_as("customer"):
-        assert messages(db, numbered, 25, 0) == [*numbers(3, 25), "1", "2"]
+        pages = [messages(db, numbered, size, offset) for offset in range(0, 25, size or 25)]
+    assert [message for one in pages for message in one] == undated
+
+
+def test_a_page_reads_no_more_than_it_shows(db: Session, world: World) -> None:
+    customer = subject(world, "customer")
+    db.execute(
+        """
+        INSERT INTO communication.notifications (user_id, message, notification_type, created_at)
+        SELECT %s, n, 'reminder', timestamptz '2025-06-01 12:00Z' - n * interval '1 minute'
+        FROM generate_series(1, 2000) AS n
+        """,
+        [customer],
+    )
+    # Through an index, as it would be read if it were larger still.
+    db.execute("CREATE INDEX read_by_page ON communication.notifications (user_id, created_at DESC)")
+    db.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+    read = """
+        SELECT sum(pg_stat_get_xact_tuples_returned(indexrelid))
+        FROM pg_index WHERE indrelid = 'communication.notifications'::regclass
+    """
+    before = db.value(read)
+    with db.reading_as("customer"):
+        assert len(messages(db, customer, 20, 40)) == 20
+    assert 60 <= db.value(read) - before < 120
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ def as_shipped(session: Session, world: World, queries: list[Query], result: Res
     plans = []
     for query in queries:
         signed_in, by_hand = compare(session, query, world)
-        shipped = note(result, query, "shipped", signed_in)
-        result.ratio(shipped, note(result, query, "by hand", by_hand), at_most=AT_MOST)
+        shipped, filtered = note(result, query, "shipped", signed_in), note(result, query, "by hand", by_hand)
+        result.ratio(shipped, filtered, at_most=AT_MOST, name=f"{query}: shipped / by hand")
         plans.append(f"== {query}\n-- shipped\n{signed_in.plan}\n-- by hand\n{by_hand.plan}\n")
     return plans
 
@@ -47,7 +47,8 @@ def as_planned(session: Session, world: World, queries: list[Query], result: Res
         sqlfile.run(session.connection, HERE / "plan.sql")
         for query in queries:
             form = alone(session, query, world)
-            result.ratio(note(result, query, "the plan's", form), f"{query}: shipped")
+            planned = note(result, query, "the plan's", form)
+            result.ratio(planned, f"{query}: shipped", name=f"{query}: the plan's / shipped")
             if not form.plan:
                 hopeless.append(str(query))
             plans.append(f"== {query}\n-- the plan's\n{form.plan or f'(longer than {TIMEOUT:g} s)'}\n")

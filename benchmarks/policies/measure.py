@@ -76,7 +76,7 @@ class Form:
     def explain(self) -> str:
         """The plan, as it was run."""
         with self.signed_in():
-            options = "ANALYZE, BUFFERS off, TIMING off"
+            options = "ANALYZE, BUFFERS off, COSTS off, TIMING off"
             lines = self._session.connection.execute(f"EXPLAIN ({options}) {self._execute}".encode()).fetchall()
         return "\n".join(line for (line,) in lines)
 

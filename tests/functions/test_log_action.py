@@ -47,6 +47,13 @@ def entries(db: Session) -> dict[str, dict[str, Any]]:
     return dict(db.rows("SELECT id::text, to_jsonb(l) FROM audit.audit_logs l"))
 
 
+def entry_of(db: Session, key: str) -> dict[str, Any]:
+    """The entry with a key, which has to be there."""
+    found = entries(db)
+    assert key in found
+    return found[key]
+
+
 def test_no_persona_is_left_out(world: World) -> None:
     assert REFUSED.keys() == world.personas.keys()
 
@@ -78,7 +85,7 @@ def test_every_column_of_an_entry(db: Session, world: World) -> None:
             """,
             [salon, Jsonb({"name": "Old"}), Jsonb({"name": "New"})],
         )
-    assert entries(db)[key] == {
+    assert entry_of(db, key) == {
         "id": key,
         "entity_type": "salon",
         "entity_id": salon,
@@ -99,7 +106,7 @@ def test_every_column_of_an_entry(db: Session, world: World) -> None:
 def test_what_is_not_said_is_null(db: Session) -> None:
     with db.acting_as("customer"):
         key = log(db, entity=None)
-    entry = entries(db)[key]
+    entry = entry_of(db, key)
     assert [entry[name] for name in ("entity_id", "old_values", "new_values", "reason")] == [None] * 4
 
 
@@ -108,7 +115,7 @@ def test_arguments_in_their_order(db: Session, world: World) -> None:
     salon = str(world.row("organization.salons", "salon")["id"])
     with db.acting_as("owner"):
         key = db.value("SELECT audit.log_action('type', %s, 'action', '[1]', '[2]', 'reason')::text", [salon])
-    entry = entries(db)[key]
+    entry = entry_of(db, key)
     names = ("entity_type", "entity_id", "action", "old_values", "new_values", "reason")
     assert [entry[name] for name in names] == ["type", salon, "action", [1], [2], "reason"]
 
@@ -125,7 +132,7 @@ def test_the_entity_need_not_exist(db: Session) -> None:
     gone = "ffffffff-ffff-ffff-ffff-ffffffffffff"
     with db.acting_as("customer"):
         key = log(db, entity=gone)
-    assert entries(db)[key]["entity_id"] == gone
+    assert entry_of(db, key)["entity_id"] == gone
 
 
 @pytest.mark.parametrize(
@@ -141,7 +148,7 @@ def test_the_entity_need_not_exist(db: Session) -> None:
 def test_values_are_kept_as_they_are(db: Session, value: Any) -> None:
     with db.acting_as("customer"):
         key = db.value("SELECT audit.log_action('salon', NULL, 'update', %s, %s)::text", [Jsonb(value), Jsonb([value])])
-    entry = entries(db)[key]
+    entry = entry_of(db, key)
     assert (entry["old_values"], entry["new_values"]) == (value, [value])
 
 
@@ -149,7 +156,7 @@ def test_values_are_kept_as_they_are(db: Session, value: Any) -> None:
 def test_texts_as_long_as_they_may_be(db: Session, length: int) -> None:
     with db.acting_as("customer"):
         key = log(db, kind="t" * length, action="a" * length)
-    entry = entries(db)[key]
+    entry = entry_of(db, key)
     assert (entry["entity_type"], entry["action"]) == ("t" * length, "a" * length)
 
 
@@ -161,7 +168,7 @@ def test_the_service_with_a_subject_acts_in_its_name(db: Session, world: World) 
     with db.acting_as("service"):
         db.execute("SELECT set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])
         key = log(db)
-    assert entries(db)[key]["actor_id"] == subject(world, "owner")
+    assert entry_of(db, key)["actor_id"] == subject(world, "owner")
 
 
 def test_a_session_without_claims_is_refused(db: Session) -> None:

@@ -8,73 +8,132 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from itertools import islice
+from typing import Any, Literal, NamedTuple
 
 from psycopg import Connection
 
 from rolecall.session import Method, Persona
 
 REFUSED = "42501"
+AT_ONCE = 1000  # checks of one call
 
 # `target` is opened by the superuser, before the persona signs in: UPDATE and DELETE … WHERE CURRENT OF
-# then reach exactly that row and read no column, so that the SELECT policy cannot hide it from them.
+# then reach exactly that row and read no column, so that the SELECT policy cannot hide it from them. It
+# stays open, aimed at the row, while one check after the other acts on it; what a check does before it
+# may change the row, so such a check opens it for itself.
+#
+# A statement that comes again for the same role is planned once. Only EXECUTE's own rows are counted by
+# plpgsql: the RETURNING of a constant makes a write have some, and reads no column either.
 PROBE = """
 CREATE FUNCTION pg_temp.rolecall_probe(checks jsonb)
 RETURNS TABLE (affected bigint, touched boolean, refusal text, message text, broken text)
 LANGUAGE plpgsql AS $probe$
 DECLARE
-  item jsonb;
+  item record;
+  setting text[];
   command text;
-  target refcursor;
+  done text;
+  acting boolean;
+  target refcursor := 'rolecall_target';
+  wanted text;
+  aimed_at text;
   before_it tid;
   after_it tid;
+  planned boolean[];
 BEGIN
-  FOR item IN SELECT jsonb_array_elements(checks) LOOP
-    affected := 0; touched := false; refusal := NULL; message := NULL; broken := NULL;
-    target := NULL; before_it := NULL;
+  FOR command IN SELECT name FROM pg_prepared_statements WHERE starts_with(name, 'rolecall_') LOOP
+    EXECUTE 'DEALLOCATE ' || command;  -- what a call left that was cancelled
+  END LOOP;
+  FOR item IN
+    SELECT * FROM jsonb_to_recordset(checks) AS (
+      settings text[], method text, statement text, before text[], locate text, blind boolean, plan int, expected text
+    )
+  LOOP
+    affected := 0; touched := false; refusal := NULL; message := NULL; broken := NULL; acting := false;
+    wanted := CASE WHEN item.before = '{}' THEN item.locate END;
+    IF aimed_at <> wanted OR item.before <> '{}' AND aimed_at IS NOT NULL THEN
+      CLOSE target;
+      aimed_at := NULL;
+    END IF;
+    IF aimed_at IS NULL AND wanted IS NOT NULL THEN
+      BEGIN
+        OPEN target FOR EXECUTE wanted || ' FOR UPDATE';
+        FETCH target INTO before_it;
+        aimed_at := wanted;
+      EXCEPTION WHEN OTHERS THEN
+        broken := SQLSTATE || ' ' || SQLERRM;
+      END;
+    END IF;
     BEGIN
+      IF broken IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'RC000';
+      END IF;
       SET CONSTRAINTS ALL IMMEDIATE;  -- nothing here is ever committed, which is when they would be asked
-      FOR command IN SELECT jsonb_array_elements_text(item -> 'before') LOOP
+      FOREACH command IN ARRAY item.before LOOP
         EXECUTE command;
       END LOOP;
-      IF item ->> 'locate' IS NOT NULL THEN
-        OPEN target FOR EXECUTE item ->> 'locate' || ' FOR UPDATE';
-        FETCH target INTO before_it;
+      IF item.locate IS NOT NULL THEN
+        IF aimed_at IS NULL THEN
+          OPEN target FOR EXECUTE item.locate || ' FOR UPDATE';
+          FETCH target INTO before_it;
+        END IF;
         IF before_it IS NULL THEN
-          RAISE EXCEPTION 'the row to act on is not there: %', item ->> 'locate';
+          RAISE EXCEPTION 'the row to act on is not there: %', item.locate;
         END IF;
       END IF;
-      IF item ->> 'method' = 'GET' THEN
-        PERFORM set_config('transaction_read_only', 'on', true);
+      IF item.method = 'GET' THEN
+        done := set_config('transaction_read_only', 'on', true);
       END IF;
-      PERFORM set_config(setting ->> 0, setting ->> 1, true) FROM jsonb_array_elements(item -> 'settings') setting;
-      BEGIN
-        EXECUTE item ->> 'statement'
-          || CASE WHEN (item ->> 'blind')::boolean THEN ' WHERE CURRENT OF ' || quote_ident(target::text) ELSE '' END;
-        GET DIAGNOSTICS affected = ROW_COUNT;
-      EXCEPTION WHEN OTHERS THEN
-        refusal := SQLSTATE; message := SQLERRM;
-      END;
-      PERFORM set_config('role', 'none', true);
-      IF item ->> 'locate' IS NOT NULL THEN
-        EXECUTE item ->> 'locate' INTO after_it;
+      FOREACH setting SLICE 1 IN ARRAY item.settings LOOP
+        done := set_config(setting[1], setting[2], true);
+      END LOOP;
+      acting := true;
+      command := item.statement || CASE WHEN item.blind THEN ' WHERE CURRENT OF rolecall_target' ELSE '' END;
+      IF item.plan IS NOT NULL AND planned[item.plan] IS NULL THEN
+        BEGIN
+          EXECUTE 'PREPARE rolecall_' || item.plan || ' AS ' || command
+            || CASE WHEN item.method = 'GET' THEN '' ELSE ' RETURNING true' END;
+          planned[item.plan] := true;
+        EXCEPTION WHEN OTHERS THEN
+          planned[item.plan] := false;
+        END;
+      END IF;
+      EXECUTE CASE WHEN planned[item.plan] THEN 'EXECUTE rolecall_' || item.plan ELSE command END;
+      GET DIAGNOSTICS affected = ROW_COUNT;
+      acting := false;
+      IF affected = 0 AND item.method <> 'GET' AND item.locate IS NOT NULL THEN
+        done := set_config('role', 'none', true);
+        EXECUTE item.locate INTO after_it;
         touched := before_it IS DISTINCT FROM after_it;
       END IF;
       RAISE EXCEPTION USING ERRCODE = 'RC000';
     EXCEPTION
       WHEN SQLSTATE 'RC000' THEN NULL;
-      WHEN OTHERS THEN broken := SQLSTATE || ' ' || SQLERRM;
+      WHEN OTHERS THEN
+        IF acting THEN
+          refusal := SQLSTATE; message := SQLERRM;
+        ELSE
+          broken := SQLSTATE || ' ' || SQLERRM;
+        END IF;
     END;
     RETURN NEXT;
-    EXIT WHEN item ->> 'expected' <> CASE
+    EXIT WHEN item.expected <> CASE
       WHEN broken IS NOT NULL THEN 'error'
       WHEN refusal IS NULL THEN CASE WHEN affected > 0 OR touched THEN 'yes' ELSE '-' END
       WHEN refusal = '42501' THEN '!'
       ELSE 'error'
     END;
+  END LOOP;
+  IF aimed_at IS NOT NULL THEN
+    CLOSE target;
+  END IF;
+  FOR command IN SELECT name FROM pg_prepared_statements WHERE starts_with(name, 'rolecall_') LOOP
+    EXECUTE 'DEALLOCATE ' || command;
   END LOOP;
 END
 $probe$;
@@ -104,6 +163,11 @@ class Check:
     blind: bool = False
     expected: str | None = None
 
+    @property
+    def plan(self) -> Hashable:
+        """What the server's plan for the statement depends on; of two that agree in it, one plan serves both."""
+        return self.persona.role, self.before, self.statement, self.blind
+
     def as_json(self) -> dict[str, Any]:
         return {
             "settings": self.persona.settings(self.method),
@@ -118,7 +182,8 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check did: rows that the server counted, whether the row it aimed at changed, or the error.
+    """What a check did: rows that the server counted; where it counted none, whether the row that it aimed
+    at is another one now all the same; or the error.
 
     ``broken`` is an error of the check itself, before the persona came to act.
     """
@@ -159,9 +224,16 @@ class Checks(tuple[Check, ...]):
     """Checks, and what is sent for them: put together once, however often they are tried."""
 
     @cached_property
-    def payload(self) -> str:
+    def messages(self) -> list[Message]:
         """The checks as the function takes them."""
-        return json.dumps([check.as_json() for check in self])
+        return list(_messages(self))
+
+
+class Message(NamedTuple):
+    """What one call of the function is given, and how many checks there are in it."""
+
+    checks: int
+    payload: str
 
 
 def prepare(connection: Connection[Any]) -> None:
@@ -177,14 +249,25 @@ def prepare(connection: Connection[Any]) -> None:
 
 
 def probe(connection: Connection[Any], checks: Iterable[Check]) -> list[Outcome]:
-    """Try every check, in order, in one round trip; nothing that they do is kept.
+    """Try every check, in order, in one round trip for a thousand; nothing that they do is kept.
 
     ``connection`` must be a superuser's; the probe function is made in its ``pg_temp`` if need be.
     """
-    if not isinstance(checks, Checks):
-        checks = Checks(checks)
-    if not checks:
-        return []
-    prepare(connection)
-    cursor = connection.execute("SELECT * FROM pg_temp.rolecall_probe(%s)", [checks.payload])
-    return [Outcome(*row) for row in cursor]
+    outcomes: list[Outcome] = []
+    for message in checks.messages if isinstance(checks, Checks) else _messages(checks):
+        if not outcomes:
+            prepare(connection)
+        rows = connection.execute("SELECT * FROM pg_temp.rolecall_probe(%s)", [message.payload]).fetchall()
+        outcomes += [Outcome(*row) for row in rows]
+        if len(rows) < message.checks:  # one was not as expected
+            break
+    return outcomes
+
+
+def _messages(checks: Iterable[Check]) -> Iterator[Message]:
+    """The checks in calls of a bounded size, as are then the server's memory for them and ours."""
+    rest = iter(checks)
+    while batch := list(islice(rest, AT_ONCE)):
+        shared = [plan for plan, times in Counter(check.plan for check in batch).items() if times > 1]
+        numbers = {plan: number for number, plan in enumerate(shared, start=1)}
+        yield Message(len(batch), json.dumps([check.as_json() | {"plan": numbers.get(check.plan)} for check in batch]))

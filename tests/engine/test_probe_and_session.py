@@ -66,7 +66,9 @@ def by_session(connection: Connection[Any], world: World, check: Check) -> Outco
         except psycopg.Error as error:
             sqlstate, message = error.sqlstate, error.diag.message_primary
         after = connection.execute(check.locate.encode()).fetchone() if check.locate else None
-        return Outcome(affected, before != after, sqlstate, message, None)
+        changed = before != after
+        assert not (sqlstate and changed), "a statement that was refused has changed its row"
+        return Outcome(affected, changed and not affected, sqlstate, message, None)
 
 
 def agree(connection: Connection[Any], world: World, held: Grid) -> set[str]:

@@ -24,11 +24,14 @@ from benchmarks.scripts import VERDICT, Case, pgtap_script, psql_script, psql_ve
 from rolecall.probe import probe
 from rolecall.server import embedded
 
-TIMES = 1
+TIMES = 3
 FILES = 20  # that pg_prove runs two at once
 A_DATABASE_EACH = 40  # tests of pytest-postgresql: one a cell would take minutes
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
-NO_PGTAP = "pgTAP is left out: it wants apt install postgresql-15-pgtap (and pg_prove from libtap-parser-sourcehandler-pgtap-perl)"
+NO_PGTAP = (
+    "pgTAP is left out: it wants PostgreSQL 15 of Debian with it (apt install postgresql-15-pgtap), "
+    "and pg_prove (apt install libtap-parser-sourcehandler-pgtap-perl)"
+)
 
 PROBING, ITEMS, EMPTY = "rolecall, probing", "rolecall, an item a cell", "empty parametrized tests"
 PSQL, PSQL_FIVE, PROBING_FIVE = "psql -f", "psql -f, five statements each", "rolecall, probing the same"
@@ -126,12 +129,12 @@ class Comparison:
             f"import pytest\n\n@pytest.mark.parametrize('cell', {self.ids!r})\ndef test_grid(cell):\n    pass\n",
             encoding="utf-8",
         )
-        common = ["-n", "0", "-k", "test_grid", "-c", enorae.ROOT / "pyproject.toml"]
+        common: list[str | Path] = ["-n", "0", "-k", "test_grid", "-c", enorae.ROOT / "pyproject.toml"]
         server = {"ROLECALL_PG_DSN": self.project.run.conninfo}
         for _ in range(TIMES):
             for what, where in ((ITEMS, enorae.POLICIES), (EMPTY, empty)):
                 timed = time_pytest(enorae.ROOT, [*common, where], server)
-                _same(self.cells, timed.count)
+                _same(self.cells, timed.tests_collected)
                 result.samples.setdefault(what, []).append(timed.collection + timed.tests)
                 result.samples.setdefault(f"{what}: whole command", []).append(timed.whole)
 
@@ -141,7 +144,7 @@ class Comparison:
         """``psql -f``, one connection."""
         script = self.place / "checks.sql"
         script.write_text(psql_script(cases), encoding="utf-8")
-        command = [self.program("psql"), "-X", "-q", "-o", os.devnull, "-f", script, self.conninfo]
+        command: list[str | Path] = [self.program("psql"), "-X", "-q", "-o", os.devnull, "-f", script, self.conninfo]
         said: list[str] = []
         took = seconds(lambda: said.append(_run(command)))
         _same([case.expected for case in cases], list(psql_verdicts(cases, said[0])))
@@ -188,8 +191,14 @@ class Comparison:
     def pg_prove(self, database: str, files: list[Path], jobs: str) -> float:
         """pg_prove, which fails where a verdict is another."""
         where = conninfo_to_dict(self.project.run.conninfo)
-        options = ["-d", database, "-h", where["host"], "-U", where["user"], "-j", jobs, "-Q"]
-        command = [shutil.which("pg_prove") or "", "--psql-bin", self.program("psql"), *options, *files]
+        options = ["-d", database, "-h", str(where["host"]), "-U", str(where["user"]), "-j", jobs, "-Q"]
+        command: list[str | Path] = [
+            shutil.which("pg_prove") or "",
+            "--psql-bin",
+            self.program("psql"),
+            *options,
+            *files,
+        ]
         return seconds(lambda: _run(command))
 
     # -- pytest-postgresql
@@ -199,7 +208,7 @@ class Comparison:
         folder = self.place / "a_database_a_test"
         folder.mkdir()
         schema = folder / "schema.sql"
-        dump = [self.program("pg_dump"), "--inserts", "-d", self.conninfo]
+        dump: list[str | Path] = [self.program("pg_dump"), "--inserts", "-d", self.conninfo]
         lines = [line for line in _run(dump).splitlines() if not line.startswith("\\")]  # psql's own, since 2025
         schema.write_text("\n".join(lines), encoding="utf-8")
         where = conninfo_to_dict(self.project.run.conninfo)

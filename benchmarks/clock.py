@@ -49,7 +49,7 @@ class Clock:
         """Tell."""
         each = [end - begin for begin, end in zip(self.began, self.ended, strict=True)]
         tests = self.ended[-1] - self.began[0] if each else 0.0
-        told = {"collection": self.collection, "tests": tests, "each": each, "count": session.testscollected}
+        told = {"collection": self.collection, "tests": tests, "each": each, "tests_collected": session.testscollected}
         self.path.write_text(json.dumps(told), encoding="utf-8")
 
 
@@ -65,13 +65,11 @@ class Timed(NamedTuple):
     collection: float
     tests: float
     each: list[float]
-    count: int
+    tests_collected: int
     whole: float
 
 
-def time_pytest(
-    folder: Path, arguments: Sequence[str | Path], environment: Mapping[str, str] | None = None
-) -> Timed:
+def time_pytest(folder: Path, arguments: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Timed:
     """Run pytest in a process of its own, in ``folder``. Raises RuntimeError with what it said if a test failed."""
     root = Path(__file__).parent.parent
     path = os.pathsep.join([str(root / "src"), str(root)])

@@ -51,13 +51,14 @@ class Case(NamedTuple):
     @property
     def is_five(self) -> bool:
         """Whether the five statements are all that it takes."""
-        return not self.check.before and not self.check.blind and not self.look
+        return not self.before and not self.look
 
     @property
     def before(self) -> list[str]:
         """What a superuser does first."""
         aim = f"DECLARE target CURSOR FOR {self.check.locate} FOR UPDATE"
-        return [*self.check.before, *([aim, "FETCH target"] if self.check.blind else [])]
+        room = [self.check.room] if self.check.room else []
+        return [*self.check.before, *room, *([aim, "FETCH target"] if self.check.blind else [])]
 
     @property
     def sign_in(self) -> list[str]:

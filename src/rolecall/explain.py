@@ -47,7 +47,7 @@ def explain(
 def _why(connection: Connection[Any], table: str, check: Check) -> list[str]:
     command, lines = PRIVILEGE[check.method], []
     with connection.transaction(force_rollback=True):
-        for statement in check.before[:-1] if command == "insert" else check.before:
+        for statement in check.before:
             connection.execute(statement.encode())
         held = catalog.privileges(connection, table, check.persona.role)
         lines.append(f"  grants      {check.persona.role} holds {', '.join(held) or 'nothing'} on {table}")
@@ -63,7 +63,7 @@ def _let_through(connection: Connection[Any], table: str, check: Check, policy: 
     """Try one policy alone: every other is dropped, and its predicate decides what can be read."""
     check_of_new_rows = policy.check or policy.using  # without WITH CHECK, USING is what they are held against
     if check.method == "POST":  # the row that makes room for itself still stands here
-        return _alone(connection, table, check, check_of_new_rows, check.before[-1].rpartition(" WHERE ")[2])
+        return _alone(connection, table, check, check_of_new_rows, (check.room or "").rpartition(" WHERE ")[2])
     said = _alone(connection, table, check, policy.using, check.statement.rpartition(" WHERE ")[2])
     if check.method == "PATCH" and said == THROUGH:
         try:

@@ -19,8 +19,9 @@ import inspect
 import linecache
 import re
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,8 +29,8 @@ from psycopg import sql
 
 from rolecall.errors import GridError
 from rolecall.probe import Check, Outcome
-from rolecall.session import Method, Persona
-from rolecall.world import Row, World, insert, literal
+from rolecall.session import Method
+from rolecall.world import World, insert, literal
 
 COMMANDS = ("select", "insert", "update", "delete")
 VERDICTS = ("yes", "-", "!")
@@ -86,39 +87,56 @@ class Grid:
 
     def checks(self, cell: Cell, world: World) -> list[Check]:
         """The statements that a cell stands for: one, or two for a write of a row that is there."""
-        persona, row = world.personas[cell.persona], world.row(self.table, cell.row)
-        before = [f"SELECT set_config({_text(name)}, {_text(to)}, true)" for name, to in self.settings.items()]
-        if persona.setup:
-            before.append(persona.prepare(self.table))
-        where = f" WHERE {self._where(row)}"
-        name = sql.Identifier(*self.table.split(".")).as_string()
-        locate = f"SELECT ctid FROM {name}{where}"
-        if cell.command == "select":
-            return [Check(persona, "GET", f"SELECT * FROM {name}{where}", self.table, tuple(before), locate)]
-        if cell.command == "insert":
-            # The row makes room for itself: a copy would break its own unique indexes.
-            before.append(f"DELETE FROM {name}{where}")
-            return [Check(persona, "POST", insert(self.table, row).as_string(), self.table, tuple(before))]
-        if cell.command == "delete":
-            return self._both_ways(persona, f"DELETE FROM {name}", where, locate, tuple(before))
-        assignment = self.update if cell.command == "update" else self.moves[cell.command]
-        statement = f"UPDATE {name} SET {fill(assignment, world)}"
-        return self._both_ways(persona, statement, where, locate, tuple(before))
+        return _Statements(self, world).of(cell)
 
-    def _both_ways(
-        self, persona: Persona, statement: str, where: str, locate: str, before: tuple[str, ...]
-    ) -> list[Check]:
-        method: Method = "DELETE" if statement.startswith("DELETE") else "PATCH"
-        return [
-            Check(persona, method, statement + where, self.table, before, locate),
-            Check(persona, method, statement, self.table, before, locate, blind=True),
-        ]
-
-    def _where(self, row: Row) -> str:
-        return sql.SQL("{} = {}").format(sql.Identifier(self.key), literal(row[self.key])).as_string()
+    def all_checks(self, world: World) -> Iterator[tuple[Cell, Check]]:
+        """Those of every cell, in their order."""
+        statements = _Statements(self, world)
+        return ((cell, check) for cell in self.cells for check in statements.of(cell))
 
     def _fail(self, line: int, text: str) -> NoReturn:
         raise GridError(f"{self.path}:{line}: {text}")
+
+
+class _Statements:
+    """Puts together what cells stand for; what many of them share, once."""
+
+    def __init__(self, grid: Grid, world: World) -> None:
+        self.grid, self.world = grid, world
+        self.name = sql.Identifier(*grid.table.split(".")).as_string()
+        self.where = cache(self._where)
+        self.before = cache(self._before)
+        self.insert = cache(lambda row: insert(grid.table, world.row(grid.table, row)).as_string())
+        self.assignment = cache(lambda command: fill(grid.moves.get(command, grid.update), world))
+
+    def of(self, cell: Cell) -> list[Check]:
+        """A cell's checks."""
+        table, where = self.grid.table, self.where(cell.row)
+        persona, before = self.world.personas[cell.persona], self.before(cell.persona)
+        locate = f"SELECT ctid FROM {self.name}{where}"
+        if cell.command == "select":
+            return [Check(persona, "GET", f"SELECT * FROM {self.name}{where}", table, before, locate=locate)]
+        if cell.command == "insert":
+            # The row makes room for itself: a copy would break its own unique indexes.
+            return [Check(persona, "POST", self.insert(cell.row), table, before, f"DELETE FROM {self.name}{where}")]
+        method: Method = "DELETE" if cell.command == "delete" else "PATCH"
+        write = f"DELETE FROM {self.name}"
+        if method == "PATCH":
+            write = f"UPDATE {self.name} SET {self.assignment(cell.command)}"
+        return [
+            Check(persona, method, write + where, table, before, locate=locate),
+            Check(persona, method, write, table, before, locate=locate, blind=True),
+        ]
+
+    def _where(self, row: str) -> str:
+        key, columns = self.grid.key, self.world.row(self.grid.table, row)
+        return sql.SQL(" WHERE {} = {}").format(sql.Identifier(key), literal(columns[key])).as_string()
+
+    def _before(self, persona: str) -> tuple[str, ...]:
+        settings = self.grid.settings.items()
+        before = [f"SELECT set_config({_text(name)}, {_text(to)}, true)" for name, to in settings]
+        setup = self.world.personas[persona].prepare(self.grid.table)
+        return (*before, *([setup] if setup else []))
 
 
 def fill(text: str, world: World) -> str:

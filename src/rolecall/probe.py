@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, Literal, NamedTuple
 
 from psycopg import Connection
@@ -22,122 +22,145 @@ from rolecall.session import Method, Persona
 REFUSED = "42501"
 AT_ONCE = 1000  # checks of one call
 
-# `target` is opened by the superuser, before the persona signs in: UPDATE and DELETE … WHERE CURRENT OF
-# then reach exactly that row and read no column, so that the SELECT policy cannot hide it from them. It
-# stays open, aimed at the row, while one check after the other acts on it; what a check does before it
-# may change the row, so such a check opens it for itself.
+# A part is made of checks that stand on the same: what is before them is done once, and what each of them
+# does is undone by itself. `target` is opened by the superuser, before a persona signs in: UPDATE and
+# DELETE … WHERE CURRENT OF then reach exactly that row and read no column, so that the SELECT policy
+# cannot hide it from them. It stays aimed at the row while one check after the other acts on it.
 #
-# A statement that comes again for the same role is planned once. Only EXECUTE's own rows are counted by
-# plpgsql: the RETURNING of a constant makes a write have some, and reads no column either.
+# A statement that comes again for the same role is planned once. Of an EXECUTE, plpgsql counts only the rows
+# that come back: with RETURNING a constant a write has some, and reads no column either.
 PROBE = """
-CREATE FUNCTION pg_temp.rolecall_probe(checks jsonb)
+CREATE FUNCTION pg_temp.rolecall_probe(parts jsonb)
 RETURNS TABLE (affected bigint, touched boolean, refusal text, message text, broken text)
 LANGUAGE plpgsql AS $probe$
 DECLARE
+  part record;
   item record;
-  setting text[];
   command text;
+  setting text[];
   done text;
+  failed text;
   acting boolean;
+  stop boolean := false;
   target refcursor := 'rolecall_target';
-  wanted text;
   aimed_at text;
+  room text;
   before_it tid;
   after_it tid;
   planned boolean[];
 BEGIN
-  FOR command IN SELECT name FROM pg_prepared_statements WHERE starts_with(name, 'rolecall_') LOOP
-    EXECUTE 'DEALLOCATE ' || command;  -- what a call left that was cancelled
-  END LOOP;
-  FOR item IN
-    SELECT * FROM jsonb_to_recordset(checks) AS (
-      settings text[], method text, statement text, before text[], locate text, blind boolean, plan int, expected text
-    )
-  LOOP
-    affected := 0; touched := false; refusal := NULL; message := NULL; broken := NULL; acting := false;
-    wanted := CASE WHEN item.before = '{}' THEN item.locate END;
-    IF aimed_at <> wanted OR item.before <> '{}' AND aimed_at IS NOT NULL THEN
-      CLOSE target;
-      aimed_at := NULL;
-    END IF;
-    IF aimed_at IS NULL AND wanted IS NOT NULL THEN
-      BEGIN
-        OPEN target FOR EXECUTE wanted || ' FOR UPDATE';
-        FETCH target INTO before_it;
-        aimed_at := wanted;
-      EXCEPTION WHEN OTHERS THEN
-        broken := SQLSTATE || ' ' || SQLERRM;
-      END;
-    END IF;
+  DEALLOCATE_ALL
+  FOR part IN SELECT * FROM jsonb_to_recordset(parts) AS (before text[], checks jsonb) LOOP
     BEGIN
-      IF broken IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'RC000';
-      END IF;
-      SET CONSTRAINTS ALL IMMEDIATE;  -- nothing here is ever committed, which is when they would be asked
-      FOREACH command IN ARRAY item.before LOOP
-        EXECUTE command;
-      END LOOP;
-      IF item.locate IS NOT NULL THEN
-        IF aimed_at IS NULL THEN
-          OPEN target FOR EXECUTE item.locate || ' FOR UPDATE';
-          FETCH target INTO before_it;
+      failed := NULL;
+      aimed_at := NULL;
+      BEGIN
+        SET CONSTRAINTS ALL IMMEDIATE;  -- nothing here is ever committed, which is when they would be asked
+        FOREACH command IN ARRAY part.before LOOP
+          EXECUTE command;
+        END LOOP;
+      EXCEPTION WHEN OTHERS THEN
+        failed := SQLSTATE || ' ' || SQLERRM;
+      END;
+      FOR item IN
+        SELECT * FROM jsonb_to_recordset(part.checks) AS (
+          settings text[], method text, statement text, room text, locate text, blind boolean, plan int, expected text
+        )
+      LOOP
+        affected := 0; touched := false; refusal := NULL; message := NULL; broken := failed; acting := false;
+        IF item.locate <> aimed_at THEN
+          CLOSE target;
+          DEALLOCATE rolecall_look;
+          aimed_at := NULL;
         END IF;
-        IF before_it IS NULL THEN
-          RAISE EXCEPTION 'the row to act on is not there: %', item.locate;
+        IF item.locate IS NOT NULL AND aimed_at IS NULL AND broken IS NULL THEN
+          BEGIN
+            OPEN target FOR EXECUTE item.locate || ' FOR UPDATE';
+            FETCH target INTO before_it;
+            EXECUTE 'PREPARE rolecall_look AS ' || item.locate;
+            aimed_at := item.locate;
+          EXCEPTION WHEN OTHERS THEN
+            broken := SQLSTATE || ' ' || SQLERRM;
+          END;
         END IF;
-      END IF;
-      IF item.method = 'GET' THEN
-        done := set_config('transaction_read_only', 'on', true);
-      END IF;
-      FOREACH setting SLICE 1 IN ARRAY item.settings LOOP
-        done := set_config(setting[1], setting[2], true);
-      END LOOP;
-      acting := true;
-      command := item.statement || CASE WHEN item.blind THEN ' WHERE CURRENT OF rolecall_target' ELSE '' END;
-      IF item.plan IS NOT NULL AND planned[item.plan] IS NULL THEN
         BEGIN
-          EXECUTE 'PREPARE rolecall_' || item.plan || ' AS ' || command
-            || CASE WHEN item.method = 'GET' THEN '' ELSE ' RETURNING true' END;
-          planned[item.plan] := true;
-        EXCEPTION WHEN OTHERS THEN
-          planned[item.plan] := false;
+          IF broken IS NOT NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'RC000';
+          END IF;
+          IF item.room IS NOT NULL THEN
+            IF room <> item.room THEN
+              DEALLOCATE rolecall_room;
+              room := NULL;
+            END IF;
+            IF room IS NULL THEN
+              EXECUTE 'PREPARE rolecall_room AS ' || item.room;
+              room := item.room;
+            END IF;
+            EXECUTE 'EXECUTE rolecall_room';
+          ELSIF item.locate IS NOT NULL AND before_it IS NULL THEN
+            RAISE EXCEPTION 'the row to act on is not there: %', item.locate;
+          END IF;
+          IF item.method = 'GET' THEN
+            done := set_config('transaction_read_only', 'on', true);
+          END IF;
+          FOREACH setting SLICE 1 IN ARRAY item.settings LOOP
+            done := set_config(setting[1], setting[2], true);
+          END LOOP;
+          acting := true;
+          command := item.statement || CASE WHEN item.blind THEN ' WHERE CURRENT OF rolecall_target' ELSE '' END;
+          IF item.plan IS NOT NULL AND planned[item.plan] IS NULL THEN
+            BEGIN
+              EXECUTE 'PREPARE rolecall_' || item.plan || ' AS ' || command
+                || CASE WHEN item.method = 'GET' THEN '' ELSE ' RETURNING true' END;
+              planned[item.plan] := true;
+            EXCEPTION WHEN OTHERS THEN
+              planned[item.plan] := false;  -- then it is tried as it is, and says itself what is wrong
+            END;
+          END IF;
+          EXECUTE CASE WHEN planned[item.plan] THEN 'EXECUTE rolecall_' || item.plan ELSE command END;
+          GET DIAGNOSTICS affected = ROW_COUNT;
+          acting := false;
+          IF affected = 0 AND item.method <> 'GET' AND item.locate IS NOT NULL THEN
+            done := set_config('role', 'none', true);
+            EXECUTE 'EXECUTE rolecall_look' INTO after_it;
+            touched := before_it IS DISTINCT FROM after_it;
+          END IF;
+          RAISE EXCEPTION USING ERRCODE = 'RC000';
+        EXCEPTION
+          WHEN SQLSTATE 'RC000' THEN NULL;
+          WHEN OTHERS THEN
+            IF acting THEN
+              refusal := SQLSTATE; message := SQLERRM;
+            ELSE
+              broken := SQLSTATE || ' ' || SQLERRM;
+            END IF;
         END;
-      END IF;
-      EXECUTE CASE WHEN planned[item.plan] THEN 'EXECUTE rolecall_' || item.plan ELSE command END;
-      GET DIAGNOSTICS affected = ROW_COUNT;
-      acting := false;
-      IF affected = 0 AND item.method <> 'GET' AND item.locate IS NOT NULL THEN
-        done := set_config('role', 'none', true);
-        EXECUTE item.locate INTO after_it;
-        touched := before_it IS DISTINCT FROM after_it;
+        RETURN NEXT;
+        stop := coalesce(item.expected <> CASE
+          WHEN broken IS NOT NULL THEN 'error'
+          WHEN refusal IS NULL THEN CASE WHEN affected > 0 OR touched THEN 'yes' ELSE '-' END
+          WHEN refusal = '42501' THEN '!'
+          ELSE 'error'
+        END, false);
+        EXIT WHEN stop;
+      END LOOP;
+      IF aimed_at IS NOT NULL THEN
+        DEALLOCATE rolecall_look;
       END IF;
       RAISE EXCEPTION USING ERRCODE = 'RC000';
-    EXCEPTION
-      WHEN SQLSTATE 'RC000' THEN NULL;
-      WHEN OTHERS THEN
-        IF acting THEN
-          refusal := SQLSTATE; message := SQLERRM;
-        ELSE
-          broken := SQLSTATE || ' ' || SQLERRM;
-        END IF;
+    EXCEPTION WHEN SQLSTATE 'RC000' THEN NULL;
     END;
-    RETURN NEXT;
-    EXIT WHEN item.expected <> CASE
-      WHEN broken IS NOT NULL THEN 'error'
-      WHEN refusal IS NULL THEN CASE WHEN affected > 0 OR touched THEN 'yes' ELSE '-' END
-      WHEN refusal = '42501' THEN '!'
-      ELSE 'error'
-    END;
+    EXIT WHEN stop;
   END LOOP;
-  IF aimed_at IS NOT NULL THEN
-    CLOSE target;
-  END IF;
-  FOR command IN SELECT name FROM pg_prepared_statements WHERE starts_with(name, 'rolecall_') LOOP
-    EXECUTE 'DEALLOCATE ' || command;
-  END LOOP;
+  DEALLOCATE_ALL
 END
 $probe$;
-"""
+""".replace(
+    "DEALLOCATE_ALL",
+    """FOR command IN SELECT name FROM pg_prepared_statements WHERE starts_with(name, 'rolecall_') LOOP
+    EXECUTE 'DEALLOCATE ' || command;  -- at the start, what a call left that was cancelled
+  END LOOP;""",
+)
 
 # What the server's own refusals are about: a privilege, or a policy.
 ABOUT = r'^permission denied for \w+(?: \w+)? (\S+)$|row-level security policy .*for table "(.*)"$'
@@ -149,9 +172,9 @@ Verdict = Literal["yes", "-", "!"]
 class Check:
     """One statement to try as one persona.
 
-    ``before`` runs first, as the superuser. ``locate`` selects the ctid of the row that a write aims
-    at; with ``blind`` the write is aimed by it, and reads no column itself. ``expected`` is the verdict
-    without which the checks behind this one need not be tried.
+    ``before`` runs first, as the superuser, and so does ``room``, a statement that makes room for an insert.
+    ``locate`` selects the ctid of the row that any other is about; with ``blind`` a write is aimed by it, and
+    reads no column itself. ``expected`` is the verdict without which the checks behind this one need not be tried.
     """
 
     persona: Persona
@@ -159,6 +182,7 @@ class Check:
     statement: str
     table: str
     before: tuple[str, ...] = ()
+    room: str | None = None
     locate: str | None = None
     blind: bool = False
     expected: str | None = None
@@ -173,7 +197,7 @@ class Check:
             "settings": self.persona.settings(self.method),
             "method": self.method,
             "statement": self.statement,
-            "before": self.before,
+            "room": self.room,
             "locate": self.locate,
             "blind": self.blind,
             "expected": self.expected,
@@ -270,4 +294,8 @@ def _messages(checks: Iterable[Check]) -> Iterator[Message]:
     while batch := list(islice(rest, AT_ONCE)):
         shared = [plan for plan, times in Counter(check.plan for check in batch).items() if times > 1]
         numbers = {plan: number for number, plan in enumerate(shared, start=1)}
-        yield Message(len(batch), json.dumps([check.as_json() | {"plan": numbers.get(check.plan)} for check in batch]))
+        parts = [
+            {"before": before, "checks": [check.as_json() | {"plan": numbers.get(check.plan)} for check in part]}
+            for before, part in groupby(batch, key=lambda check: check.before)
+        ]
+        yield Message(len(batch), json.dumps(parts))

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import psycopg
@@ -32,11 +33,16 @@ class Persona:
     claims: Mapping[str, Any] = field(hash=False)
     setup: str = ""
 
+    @cached_property
+    def token(self) -> str:
+        """The claims as the setting has them."""
+        return json.dumps(dict(self.claims))
+
     def settings(self, method: Method) -> list[tuple[str, str]]:
         """What PostgREST sets, in its order, for a request with this token."""
         return [
             ("role", self.role),
-            ("request.jwt.claims", json.dumps(dict(self.claims))),
+            ("request.jwt.claims", self.token),
             ("request.method", method),
             ("request.path", "/"),
             ("request.headers", "{}"),

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
-from itertools import cycle
+from itertools import cycle, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,8 @@ class Worker:
         return self._outcomes[grid]
 
     def _try(self, grid: Grid) -> dict[Cell, list[tuple[Check, Outcome]]]:
-        checks = [(cell, check) for cell in grid.cells for check in grid.checks(cell, self.world)]
+        # Those who need something to be so before come last, one after the other: it is made so once for all.
+        checks = sorted(grid.all_checks(self.world), key=lambda each: bool(each[1].persona.setup))
         with self.connection.transaction(force_rollback=True):
             outcomes = probe(self.connection, [check for _, check in checks])
         tried: dict[Cell, list[tuple[Check, Outcome]]] = {cell: [] for cell in grid.cells}
@@ -180,10 +182,11 @@ class Worker:
         return None
 
     def _checks(self, grid: Grid) -> list[tuple[Cell, Check]]:
+        ways = groupby(grid.all_checks(self.world), key=itemgetter(0))
         return [
             (cell, replace(check, expected=expected))
-            for cell in grid.cells
-            for check, expected in zip(grid.checks(cell, self.world), cycle(cell.expected.split("/")), strict=False)
+            for cell, checks in ways
+            for (_, check), expected in zip(checks, cycle(cell.expected.split("/")), strict=False)
         ]
 
     def judge(self, grid: Grid, cell: Cell) -> str | None:

@@ -105,7 +105,7 @@ def test_every_cell_of_a_right_grid_is_as_written(connection: Connection[Any], w
 
 def test_nothing_that_is_tried_is_kept(connection: Connection[Any], world: World) -> None:
     held = notes(moves=None)
-    probe(connection, [check for cell in held.cells for check in held.checks(cell, world)])
+    probe(connection, [check for _, check in held.all_checks(world)])
     assert connection.execute("SELECT id, author, body FROM shop.notes ORDER BY id").fetchall() == [
         (1, "alice", "hers"),
         (2, "bob", "his"),
@@ -299,5 +299,5 @@ def test_the_key_need_not_be_called_id(connection: Connection[Any], world: World
 
 def test_an_insert_makes_room_for_the_row_itself(connection: Connection[Any], world: World) -> None:
     ((check, _),) = try_cell(connection, world, notes(), "alice's note-insert-alice")
-    assert check.before == ('DELETE FROM "shop"."notes" WHERE "id" = 1',)
+    assert check.room == 'DELETE FROM "shop"."notes" WHERE "id" = 1'
     assert check.statement == ("""INSERT INTO "shop"."notes" ("id", "author", "body") VALUES (1, 'alice', 'hers')""")

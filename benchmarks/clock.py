@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -49,7 +50,8 @@ class Clock:
         """Tell."""
         each = [end - begin for begin, end in zip(self.began, self.ended, strict=True)]
         tests = self.ended[-1] - self.began[0] if each else 0.0
-        told = {"collection": self.collection, "tests": tests, "each": each, "tests_collected": session.testscollected}
+        told = {"collection": self.collection, "tests": tests, "each": each, "memory": _megabytes()}
+        told["tests_collected"] = session.testscollected
         self.path.write_text(json.dumps(told), encoding="utf-8")
 
 
@@ -59,12 +61,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Clock(Path(path)))
 
 
+def _megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
 class Timed(NamedTuple):
-    """What a pytest of its own took, in seconds, and how many tests it had."""
+    """What a pytest of its own took, in seconds, its memory at most, in MB, and how many tests it had."""
 
     collection: float
     tests: float
     each: list[float]
+    memory: float
     tests_collected: int
     whole: float
 

@@ -104,8 +104,9 @@ class Tally:
 def tally(built: Built, exercised: Exercised, personas: Collection[str]) -> list[Tally]:
     """Count, from the catalog, what the migrations made and how much of it the tests exercised."""
     facts = exercised.facts
+    cells = {fact[1:3] for fact in facts if fact[0] == "cell"}
     counted = [
-        Tally.of("policies", built.of_kind("policy"), lambda item: _tried(item, facts)),
+        Tally.of("policies", built.of_kind("policy"), lambda item: _tried(item, cells)),
         Tally.of("constraints", _constraints(built), lambda item: ("refused", item.owner, item.name) in facts),
         *(
             Tally.of(f"{kind}s x personas", _pairs(built.of_kind(kind), personas), lambda pair: ("ran", *pair) in facts)
@@ -278,10 +279,10 @@ class Values:
             yield
 
 
-def _tried(policy: Object, facts: set[tuple[str, ...]]) -> bool:
-    """Whether the grids tried every command of a policy."""
-    needed = {"select", "insert", "update", "delete"} if policy.detail == "all" else {policy.detail}
-    return needed <= {fact[2] for fact in facts if fact[:2] == ("cell", policy.owner)}
+def _tried(policy: Object, cells: set[tuple[str, ...]]) -> bool:
+    """Whether the grids tried every command of a policy, of all that they tried: tables and commands."""
+    commands = COMMANDS if policy.detail == "all" else [policy.detail]
+    return all((policy.owner, command) in cells for command in commands)
 
 
 def _pairs(objects: Iterable[Object], personas: Iterable[str]) -> list[tuple[str, str]]:

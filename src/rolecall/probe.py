@@ -168,7 +168,7 @@ ABOUT = r'^permission denied for \w+(?: \w+)? (\S+)$|row-level security policy .
 Verdict = Literal["yes", "-", "!"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Check:
     """One statement to try as one persona.
 
@@ -204,7 +204,7 @@ class Check:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a check did: rows that the server counted; where it counted none, whether the row that it aimed
     at is another one now all the same; or the error.

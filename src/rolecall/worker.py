@@ -24,6 +24,7 @@ from rolecall.session import Session
 from rolecall.settings import Settings
 from rolecall.world import World
 
+Tried = list[tuple[Check, Outcome]]
 Change = Callable[[Connection[Any]], None]
 
 
@@ -59,7 +60,7 @@ class Worker:
         self._bodies: list[instrument.Body] = []
         self._proved: dict[Grid, dict[Cell, admission.Facts]] = {}
         self._expecting: dict[Grid, Expecting] = {}
-        self._outcomes: dict[Grid, dict[Cell, list[tuple[Check, Outcome]]]] = {}
+        self._wrong: dict[Grid, dict[Cell, Tried]] = {}
 
     @cached_property
     def built(self) -> Built:
@@ -126,8 +127,8 @@ class Worker:
         """Everything in the block meets something broken: a change of the database (and of each scratch
         that is migrated), or scripts in place of others. Nothing in it counts as exercised."""
         assert self.connection  # what is watched for is set before another takes its place
-        kept = self.exercised, self._outcomes, self.phases
-        self.exercised, self._outcomes = Exercised(), {}
+        kept = self.exercised, self._wrong, self.phases
+        self.exercised, self._wrong = Exercised(), {}
         self.phases = {number: phase.with_scripts(scripts or {}) for number, phase in self.phases.items()}
         self._change = change
         try:
@@ -138,36 +139,36 @@ class Worker:
                     change(self.connection)
                 yield
         finally:
-            self.exercised, self._outcomes, self.phases = kept
+            self.exercised, self._wrong, self.phases = kept
             self._change = None
 
-    def outcomes(self, grid: Grid) -> dict[Cell, list[tuple[Check, Outcome]]]:
-        """What came of every cell of a grid: all of them are tried at the first question."""
-        if grid not in self._outcomes:
-            tried = self._outcomes[grid] = self._try(grid)
+    def wrong(self, grid: Grid) -> dict[Cell, Tried]:
+        """The cells that are not as a grid says, with what came of them: all are tried at the first question."""
+        if grid not in self._wrong:
+            self._wrong[grid] = self._try(grid)
             # What the whole grid has reached is no single cell's: it counts if all of them are as written.
-            self.exercised.settle(passed=all(_verdict(grid, tried[cell]) == cell.expected for cell in grid.cells))
-        return self._outcomes[grid]
+            self.exercised.settle(passed=not self._wrong[grid])
+        return self._wrong[grid]
 
-    def _try(self, grid: Grid) -> dict[Cell, list[tuple[Check, Outcome]]]:
+    def _try(self, grid: Grid) -> dict[Cell, Tried]:
         # Those who need something to be so before come last, one after the other: it is made so once for all.
         checks = sorted(grid.all_checks(self.world), key=lambda each: bool(each[1].persona.setup))
         with self.connection.transaction(force_rollback=True):
             outcomes = probe(self.connection, [check for _, check in checks])
-        tried: dict[Cell, list[tuple[Check, Outcome]]] = {cell: [] for cell in grid.cells}
-        for (cell, check), outcome in zip(checks, outcomes, strict=True):
-            tried[cell].append((check, outcome))
-        return tried
+        wrong: dict[Cell, Tried] = {}
+        for cell, tried in groupby(zip(checks, outcomes, strict=True), key=lambda each: each[0][0]):
+            came = [(check, outcome) for (_, check), outcome in tried]
+            if verdict(grid.table, [outcome for _, outcome in came]) != cell.expected:
+                wrong[cell] = came
+        return wrong
 
     def mismatches(self, grid: Grid) -> list[Cell]:
-        """Every cell that is not as its grid says, as the database is now."""
-        return [cell for cell, tried in self._try(grid).items() if _verdict(grid, tried) != cell.expected]
+        """Every cell that is not as its grid says, as the database is now, in the grid's order."""
+        return sorted(self._try(grid), key=grid.cells.index)
 
     def wrong_anyway(self, grid: Grid) -> Cell | None:
         """The first cell that is not as its grid says where nothing was broken; tried once."""
-        return next(
-            (cell for cell, tried in self.outcomes(grid).items() if _verdict(grid, tried) != cell.expected), None
-        )
+        return min(self.wrong(grid), key=grid.cells.index, default=None)
 
     def first_mismatch(self, grid: Grid, *, lately: bool) -> Cell | None:
         """The first cell that is not as its grid says, of those that were found so lately or of all;
@@ -191,14 +192,14 @@ class Worker:
 
     def judge(self, grid: Grid, cell: Cell) -> str | None:
         """None if the cell is as the grid says; otherwise why not, in words."""
-        tried = self.outcomes(grid)[cell]
+        wrong = self.wrong(grid)
         command = cell.command if cell.command in ("select", "insert", "delete") else "update"
         self.exercised.add("cell", grid.table, command, cell.persona)
-        if _verdict(grid, tried) == cell.expected:
-            if self.exercised.look:
-                self._count(grid, cell, command)
-            return None
-        return explain(self.connection, grid, cell, self.world, tried)
+        if cell in wrong:
+            return explain(self.connection, grid, cell, self.world, wrong[cell])
+        if self.exercised.look:
+            self._count(grid, cell, command)
+        return None
 
     def _count(self, grid: Grid, cell: Cell, command: str) -> None:
         """Note what a cell proves that is as written: of policies and of grants."""
@@ -214,7 +215,3 @@ class Worker:
     def close(self) -> None:
         """Close the connection; the databases go with the run."""
         self._stack.close()
-
-
-def _verdict(grid: Grid, tried: list[tuple[Check, Outcome]]) -> str:
-    return verdict(grid.table, [outcome for _, outcome in tried])

@@ -1,0 +1,140 @@
+"""What grows with the schema and with the grids, and how fast: time and memory over size, and their exponents."""
+
+from __future__ import annotations
+
+import math
+import runpy
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psutil
+from psycopg import Connection
+
+from benchmarks import enorae
+from benchmarks.clock import time_pytest
+from benchmarks.results import Ratio, Result
+from benchmarks.synthetic import CELLS, lay_out
+from rolecall import Grid, World, catalog, coverage, database, instrument, migrations, server
+from rolecall.mutants import schema
+from rolecall.server import Server
+from rolecall.worker import Worker
+
+TABLES = (10, 100, 1000)
+CELL_COUNTS = (1_000, 10_000)
+OF_CELLS = 5  # tables, whose rows make the cells
+MOST = 1.2  # the exponent that passes for linear
+MEMORY = 500  # MB
+
+
+def run() -> Result:
+    """Grow the schema, then the grids."""
+    result = Result("growth", "Time over size: tables with four policies each and one row, then cells of five tables")
+    with server.running(enorae.configuration()) as started:
+        for tables in TABLES:
+            _in_process(result, started, tables, 1, f"{tables:,} tables")
+        for cells in CELL_COUNTS:
+            rows = cells // CELLS // OF_CELLS
+            _in_process(result, started, OF_CELLS, rows, f"{cells:,} cells", only=("probe", "report"))
+            _as_items(result, started, rows, f"{cells:,} cells")
+    _exponents(result, [f"{size:,} tables" for size in TABLES])
+    _exponents(result, [f"{size:,} cells" for size in CELL_COUNTS])
+    return result
+
+
+def _in_process(
+    result: Result, started: Server, tables: int, rows: int, size: str, only: tuple[str, ...] | None = None
+) -> None:
+    """Each step of a run, called as the plugin calls it, in this process."""
+    times: dict[str, float] = {}
+
+    @contextmanager
+    def timed(step: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        times[step] = time.perf_counter() - start
+
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        lay_out(folder, tables, rows)
+        asked = replace(
+            enorae.configuration(),
+            platform=folder / "platform.sql",
+            baseline=None,
+            requires=None,
+            migrations=folder / "migrations",
+            migration_roles=(),
+        )
+        world: World = runpy.run_path(str(folder / "conftest.py"))["pytest_rolecall_world"](1)
+        grids = [_grid(folder / f"test_t{table}.py") for table in range(tables)]
+        run = database.run_on(started)
+        with database.keeping(run):
+            with timed("build"):
+                built = database.build(run, asked, world)
+            with timed("clone"), run.clone(run.template, "copy"):
+                pass
+            worker = Worker(run, asked, world, "bench")
+            assert worker.connection
+            with timed("introspect"):
+                catalog.added([], catalog.objects(worker.connection))
+                there = schema.read(worker.connection, built, world, migrations.read(folder / "migrations"))
+            with timed("complete"):
+                for grid in grids:
+                    grid.complete(world)
+            with timed("probe"):
+                wrong = [cell.id for grid in grids for cell in grid.cells if worker.judge(grid, cell)]
+            assert not wrong, wrong[:3]
+            with timed("report"):
+                bodies = instrument.read(worker.connection, instrument.called(worker.connection, built))
+                phases = migrations.read(folder / "migrations")
+                coverage.tally(built, worker.exercised, list(world.personas))
+                coverage.complete(built, there, bodies, phases, worker.exercised, list(world.personas))
+                StringIO().write(str(worker.exercised.as_json()))
+            result.facts[f"memory of the server's process, {size}, MB"] = _megabytes(_backend(worker.connection))
+            worker.close()
+    for step, took in times.items():
+        if only is None or step in only:
+            result.samples[f"{step}, {size}"] = [took]
+
+
+def _as_items(result: Result, started: Server, rows: int, size: str) -> None:
+    """A pytest of its own, with an item a cell."""
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        lay_out(folder, OF_CELLS, rows)
+        timed = time_pytest(folder, ["-n", "0"], {"ROLECALL_PG_DSN": started.conninfo})
+    assert timed.tests_collected == rows * OF_CELLS * CELLS
+    result.samples[f"collect, {size}"] = [timed.collection]
+    result.samples[f"run items, {size}"] = [timed.tests]
+    result.samples[f"whole command, {size}"] = [timed.whole]
+    result.facts[f"memory of pytest, {size}, MB"] = timed.memory
+    if rows == CELL_COUNTS[-1] // CELLS // OF_CELLS:
+        result.ratios.append(Ratio(f"memory of pytest, {size}, MB", timed.memory, at_most=MEMORY))
+
+
+def _exponents(result: Result, sizes: list[str]) -> None:
+    """How each step grows over the last tenfold: 1 is linear, 2 quadratic."""
+    last, biggest = sizes[-2:]
+    for step in [name.removesuffix(f", {biggest}") for name in result.samples if name.endswith(f", {biggest}")]:
+        times = result.median(f"{step}, {biggest}") / result.median(f"{step}, {last}")
+        result.ratios.append(Ratio(f"exponent of {step}, to {biggest}", math.log10(times), at_most=MOST))
+
+
+def _grid(path: Path) -> Grid:
+    found: Grid = runpy.run_path(str(path))["test_grid"]
+    return found
+
+
+def _backend(connection: Connection[Any]) -> psutil.Process:
+    return psutil.Process(connection.info.backend_pid)
+
+
+def _megabytes(process: psutil.Process) -> float:
+    """Of its own: what it shares with the server's other processes is the server's buffers."""
+    there = process.memory_info()
+    return round((there.rss - there.shared) / 2**20, 1) if hasattr(there, "shared") else round(there.rss / 2**20, 1)

@@ -134,7 +134,7 @@ class Comparison:
         for _ in range(TIMES):
             for what, where in ((ITEMS, enorae.POLICIES), (EMPTY, empty)):
                 timed = time_pytest(enorae.ROOT, [*common, where], server)
-                _same(self.cells, timed.tests_collected)
+                _same(self.cells, timed.ran)
                 result.samples.setdefault(what, []).append(timed.collection + timed.tests)
                 result.samples.setdefault(f"{what}: whole command", []).append(timed.whole)
 

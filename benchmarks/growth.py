@@ -26,7 +26,7 @@ from rolecall.server import Server
 from rolecall.worker import Worker
 
 TABLES = (10, 100, 1000)
-CELL_COUNTS = (1_000, 10_000)
+CELL_COUNTS = (1_000, 10_000, 100_000)
 OF_CELLS = 5  # tables, whose rows make the cells
 MOST = 1.2  # the exponent that passes for linear
 MEMORY = 500  # MB
@@ -38,10 +38,11 @@ def run() -> Result:
     with server.running(enorae.configuration()) as started:
         for tables in TABLES:
             _in_process(result, started, tables, 1, f"{tables:,} tables")
+            _as_items(result, started, tables, 1, f"{tables:,} tables")
         for cells in CELL_COUNTS:
             rows = cells // CELLS // OF_CELLS
             _in_process(result, started, OF_CELLS, rows, f"{cells:,} cells", only=("probe", "report"))
-            _as_items(result, started, rows, f"{cells:,} cells")
+            _as_items(result, started, OF_CELLS, rows, f"{cells:,} cells")
     _exponents(result, [f"{size:,} tables" for size in TABLES])
     _exponents(result, [f"{size:,} cells" for size in CELL_COUNTS])
     return result
@@ -102,18 +103,18 @@ def _in_process(
             result.samples[f"{step}, {size}"] = [took]
 
 
-def _as_items(result: Result, started: Server, rows: int, size: str) -> None:
+def _as_items(result: Result, started: Server, tables: int, rows: int, size: str) -> None:
     """A pytest of its own, with an item a cell."""
     with TemporaryDirectory() as place:
         folder = Path(place)
-        lay_out(folder, OF_CELLS, rows)
+        lay_out(folder, tables, rows)
         timed = time_pytest(folder, ["-n", "0"], {"ROLECALL_PG_DSN": started.conninfo})
-    assert timed.tests_collected == rows * OF_CELLS * CELLS
+    assert timed.ran == rows * tables * CELLS
     result.samples[f"collect, {size}"] = [timed.collection]
     result.samples[f"run items, {size}"] = [timed.tests]
     result.samples[f"whole command, {size}"] = [timed.whole]
     result.facts[f"memory of pytest, {size}, MB"] = timed.memory
-    if rows == CELL_COUNTS[-1] // CELLS // OF_CELLS:
+    if size in (f"{TABLES[-1]:,} tables", f"{CELL_COUNTS[-1]:,} cells"):
         result.ratios.append(Ratio(f"memory of pytest, {size}, MB", timed.memory, at_most=MEMORY))
 
 

@@ -24,7 +24,7 @@ from benchmarks.scripts import VERDICT, Case, pgtap_script, psql_script, psql_ve
 from rolecall.probe import probe
 from rolecall.server import embedded
 
-TIMES = 3
+TIMES = 5
 FILES = 20  # that pg_prove runs two at once
 A_DATABASE_EACH = 40  # tests of pytest-postgresql: one a cell would take minutes
 DEBIAN = Path("/usr/lib/postgresql/15/bin")

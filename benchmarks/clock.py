@@ -26,20 +26,21 @@ class Clock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.collection = 0.0
+        self.collection = self.collection_cpu = self.first_cpu = 0.0
         self.began: list[float] = []
         self.ended: list[float] = []
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self) -> Generator[None, object, object]:
         """Time the collection."""
-        start = time.perf_counter()
+        start, start_cpu = time.perf_counter(), time.process_time()
         collected = yield
-        self.collection = time.perf_counter() - start
+        self.collection, self.collection_cpu = time.perf_counter() - start, time.process_time() - start_cpu
         return collected
 
     def pytest_runtest_logstart(self) -> None:
         """A test begins."""
+        self.first_cpu = self.first_cpu or time.process_time()
         self.began.append(time.perf_counter())
 
     def pytest_runtest_logfinish(self) -> None:
@@ -51,7 +52,8 @@ class Clock:
         each = [end - begin for begin, end in zip(self.began, self.ended, strict=True)]
         tests = self.ended[-1] - self.began[0] if each else 0.0
         told = {"collection": self.collection, "tests": tests, "each": each, "memory": _megabytes()}
-        told["ran"] = len(each)
+        told |= {"ran": len(each), "collection_cpu": self.collection_cpu}
+        told["tests_cpu"] = time.process_time() - self.first_cpu
         self.path.write_text(json.dumps(told), encoding="utf-8")
 
 
@@ -71,6 +73,8 @@ class Timed(NamedTuple):
     collection: float
     tests: float
     each: list[float]
+    collection_cpu: float
+    tests_cpu: float
     memory: float
     ran: int
     whole: float

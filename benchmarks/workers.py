@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -18,7 +20,7 @@ from benchmarks.clock import Timed, time_pytest
 from benchmarks.results import Result
 from rolecall import server
 
-TIMES = 3
+TIMES = 2
 NUMBERS = (1, 2, 4)
 SUITE = tuple(f"tests/{name}" for name in ("policies", "constraints", "functions", "views"))
 APART = "2 workers in folders of their own, by TCP"
@@ -31,7 +33,7 @@ def run() -> Result:
     """Each several times, in turn, against one server."""
     result = Result("workers", "Enorae's suite by several workers: the whole command")
     with by_tcp() as dsn:
-        tests = {time(result, dsn, number) for _ in range(TIMES) for number in (*NUMBERS, None)}
+        tests = {measure(result, dsn, number) for _ in range(TIMES) for number in (*NUMBERS, None)}
     if len(tests) != 1:
         raise RuntimeError(f"not every way ran the same number of tests: {sorted(tests)}")
     result.facts = {"tests": tests.pop(), "cores": len(os.sched_getaffinity(0)), "of": ", ".join(SUITE)}
@@ -41,7 +43,7 @@ def run() -> Result:
     return result
 
 
-def time(result: Result, dsn: str, number: int | None) -> int:
+def measure(result: Result, dsn: str, number: int | None) -> int:
     """Run the suite with so many workers, or with two apart; gives the number of tests."""
     environment = {"ROLECALL_PG_DSN": dsn}
     if number:
@@ -53,21 +55,43 @@ def time(result: Result, dsn: str, number: int | None) -> int:
 
 
 def apart(environment: dict[str, str]) -> Timed:
-    """Two workers and a controller as on three machines: xdist sends each worker a copy of the checkout, and what
-    they have in common is the server."""
-    with TemporaryDirectory() as place:
+    """Two workers and a controller as on three machines: each worker is reached by a port, and is sent a copy of
+    the checkout by xdist, rolecall and all; what they have in common is the server."""
+    with TemporaryDirectory() as place, ExitStack() as stack:
         checkout = Path(place) / "controller" / "checkout"
         copy(checkout)
-        machines = [Path(place) / name for name in ("one", "two")]
-        for machine in machines:
-            machine.mkdir()
-        specs = [f"--tx=popen//chdir={machine}//env:PYTHONPATH={_path(machine / 'checkout')}" for machine in machines]
+        machines = [stack.enter_context(listening(Path(place) / name)) for name in ("one", "two")]
         suite = [str(checkout / folder) for folder in SUITE]
         return time_pytest(
             checkout,
-            ["--dist=load", *specs, f"--rsyncdir={checkout}", "-W", NOT_YET_GONE, *suite],
+            ["--dist=load", *machines, f"--rsyncdir={checkout}", "-W", NOT_YET_GONE, *suite],
             environment | {"PYTHONPATH": _path(checkout)},
         )
+
+
+@contextmanager
+def listening(folder: Path) -> Iterator[str]:
+    """A machine's worth: execnet's server in a folder of its own; gives the option with which xdist reaches it."""
+    checkout, port = folder / "checkout", free_port()
+    (checkout / "src").mkdir(parents=True)  # Python looks once whether its path is there
+    command = [sys.executable, "-u", "-m", "execnet.script.socketserver", f"127.0.0.1:{port}", "once"]
+    environment = os.environ | {"PYTHONPATH": _path(checkout)}
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        if not any("Accept loop" in line for line in process.stdout):
+            raise RuntimeError(f"nobody listens on port {port}")
+        yield f"--tx=socket=127.0.0.1:{port}//chdir={folder}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def free_port() -> str:
+    """One that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
 
 
 def _path(checkout: Path) -> str:
@@ -89,9 +113,7 @@ def copy(to: Path) -> None:
 @contextmanager
 def by_tcp() -> Iterator[str]:
     """A throwaway server that listens on a port, as one of another machine does; gives its URL."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = free_port()
     with (
         patch.dict(server.CONFIGURATION, listen_addresses="127.0.0.1", port=port),
         patch.dict(os.environ, PGPORT=port),

@@ -107,26 +107,29 @@ class _Statements:
         self.grid, self.world = grid, world
         self.name = sql.Identifier(*grid.table.split(".")).as_string()
         self.where = cache(self._where)
+        self.locate = cache(lambda row: f"SELECT ctid FROM {self.name}{self.where(row)}")
+        self.aimed = cache(lambda write, row: write + self.where(row))
         self.before = cache(self._before)
         self.insert = cache(lambda row: insert(grid.table, world.row(grid.table, row)).as_string())
         self.assignment = cache(lambda command: fill(grid.moves.get(command, grid.update), world))
 
     def of(self, cell: Cell) -> list[Check]:
         """A cell's checks."""
-        table, where = self.grid.table, self.where(cell.row)
+        table, locate = self.grid.table, self.locate(cell.row)
         persona, before = self.world.personas[cell.persona], self.before(cell.persona)
-        locate = f"SELECT ctid FROM {self.name}{where}"
         if cell.command == "select":
-            return [Check(persona, "GET", f"SELECT * FROM {self.name}{where}", table, before, locate=locate)]
+            statement = self.aimed(f"SELECT * FROM {self.name}", cell.row)
+            return [Check(persona, "GET", statement, table, before, locate=locate)]
         if cell.command == "insert":
             # The row makes room for itself: a copy would break its own unique indexes.
-            return [Check(persona, "POST", self.insert(cell.row), table, before, f"DELETE FROM {self.name}{where}")]
+            room = self.aimed(f"DELETE FROM {self.name}", cell.row)
+            return [Check(persona, "POST", self.insert(cell.row), table, before, room)]
         method: Method = "DELETE" if cell.command == "delete" else "PATCH"
         write = f"DELETE FROM {self.name}"
         if method == "PATCH":
             write = f"UPDATE {self.name} SET {self.assignment(cell.command)}"
         return [
-            Check(persona, method, write + where, table, before, locate=locate),
+            Check(persona, method, self.aimed(write, cell.row), table, before, locate=locate),
             Check(persona, method, write, table, before, locate=locate, blind=True),
         ]
 

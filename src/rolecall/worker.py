@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
-from itertools import cycle, groupby
+from itertools import cycle, groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from rolecall.coverage import Exercised, Values
 from rolecall.database import Built, Run, Scratch
 from rolecall.explain import explain
 from rolecall.grid import Cell, Grid, verdict
-from rolecall.probe import Check, Checks, Outcome, prepare, probe
+from rolecall.probe import AT_ONCE, Check, Checks, Outcome, prepare, probe
 from rolecall.session import Session
 from rolecall.settings import Settings
 from rolecall.world import World
@@ -151,16 +151,23 @@ class Worker:
         return self._wrong[grid]
 
     def _try(self, grid: Grid) -> dict[Cell, Tried]:
-        # Those who need something to be so before come last, one after the other: it is made so once for all.
-        checks = sorted(grid.all_checks(self.world), key=lambda each: bool(each[1].persona.setup))
-        with self.connection.transaction(force_rollback=True):
-            outcomes = probe(self.connection, [check for _, check in checks])
         wrong: dict[Cell, Tried] = {}
-        for cell, tried in groupby(zip(checks, outcomes, strict=True), key=lambda each: each[0][0]):
-            came = [(check, outcome) for (_, check), outcome in tried]
-            if verdict(grid.table, [outcome for _, outcome in came]) != cell.expected:
-                wrong[cell] = came
+        with self.connection.transaction(force_rollback=True):
+            for cell, tried in groupby(self._outcomes(grid), key=itemgetter(0)):
+                came = [(check, outcome) for _, check, outcome in tried]
+                if verdict(grid.table, [outcome for _, outcome in came]) != cell.expected:
+                    wrong[cell] = came
         return wrong
+
+    def _outcomes(self, grid: Grid) -> Iterator[tuple[Cell, Check, Outcome]]:
+        """What came of each check, a call's worth in memory at a time. Those who need something to be so before
+        come last, one after the other: it is made so once for all."""
+        for special in (False, True):
+            checks = (each for each in grid.all_checks(self.world) if bool(each[1].persona.setup) is special)
+            while batch := list(islice(checks, AT_ONCE)):
+                outcomes = probe(self.connection, [check for _, check in batch])
+                for (cell, check), outcome in zip(batch, outcomes, strict=True):
+                    yield cell, check, outcome
 
     def mismatches(self, grid: Grid) -> list[Cell]:
         """Every cell that is not as its grid says, as the database is now, in the grid's order."""

@@ -20,8 +20,7 @@ from benchmarks import enorae
 from benchmarks.clock import time_pytest
 from benchmarks.results import Ratio, Result
 from benchmarks.synthetic import CELLS, lay_out
-from rolecall import Grid, World, catalog, coverage, database, instrument, migrations, server
-from rolecall.mutants import schema
+from rolecall import Grid, World, catalog, coverage, database, instrument, migrations, schema, server
 from rolecall.server import Server
 from rolecall.worker import Worker
 

@@ -18,7 +18,7 @@ from psycopg.conninfo import make_conninfo
 from benchmarks import enorae
 from benchmarks.clock import Timed, time_pytest
 from benchmarks.results import Result
-from rolecall import server
+from rolecall import cluster, server
 
 TIMES = 2
 NUMBERS = (1, 2, 4)
@@ -87,11 +87,11 @@ def listening(folder: Path) -> Iterator[str]:
         process.wait()
 
 
-def free_port() -> str:
+def free_port() -> int:
     """One that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
+        return int(free.getsockname()[1])
 
 
 def _path(checkout: Path) -> str:
@@ -115,8 +115,10 @@ def by_tcp() -> Iterator[str]:
     """A throwaway server that listens on a port, as one of another machine does; gives its URL."""
     port = free_port()
     with (
-        patch.dict(server.CONFIGURATION, listen_addresses="127.0.0.1", port=port),
-        patch.dict(os.environ, PGPORT=port),
-        server.running(enorae.configuration()) as started,
+        patch.dict(cluster.CONFIGURATION, listen_addresses="127.0.0.1"),
+        server.chosen(enorae.configuration()) as chosen,
     ):
-        yield make_conninfo(started.conninfo, host="127.0.0.1", port=port)
+        assert chosen.cluster
+        chosen.cluster.start(port=port)
+        chosen.cluster.wait()
+        yield make_conninfo(chosen.conninfo, host="127.0.0.1", port=port)

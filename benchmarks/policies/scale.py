@@ -11,35 +11,13 @@ from uuid import UUID
 
 from psycopg import Connection
 
+from benchmarks.enorae import configuration
 from rolecall import Session, World, database, server, sqlfile
-from rolecall.settings import Settings
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
 PATIENCE = "60s"  # for a statement of ours; those that are measured have their own
-
-SETTINGS = Settings(
-    pg=18,
-    pg_bin=None,
-    pg_dsn=None,
-    kept=None,
-    fresh=False,
-    grants="strict",
-    platform=ROOT / "baseline/supabase.sql",
-    baseline=ROOT / "baseline/enorae.sql",
-    requires=ROOT / "baseline/requires.sql",
-    migrations=ROOT / "migrations",
-    findings=None,
-    migration_roles=("postgres", "enorae_migrations"),
-    world_seed=1,
-    coverage=False,
-    mutants=False,
-    mutants_of="",
-    operator="",
-    since="",
-    equivalents=None,
-)
 
 # Indexes that no constraint needs: made again after the rows came, they are made faster.
 INDEXES = """
@@ -76,9 +54,9 @@ def people(rows: int) -> World:
 def grown(rows: int) -> Iterator[tuple[Session, World, str]]:
     """A session of the superuser's on a database with so many rows a table, in a transaction; and the server's name."""
     world = people(rows)
-    with server.running(SETTINGS) as started:
+    with server.running(configuration()) as started:
         run = database.run_on(started)
-        database.build(run, SETTINGS, world)
+        database.build(run, configuration(), world)
         with run.clone(run.template, "grown") as name, run.connect(name) as connection:
             fill(connection, rows)
             connection.execute(f"SET statement_timeout = '{PATIENCE}'")

@@ -104,6 +104,7 @@ def test_the_one_row_is_new_and_the_others_are_as_they_were(db: Session, world: 
     with db.acting_as("customer"):
         sent = send(db, subject(world, "owner"))
     after = dict(db.rows(everything))
+    assert after.keys() - before.keys() == {id_of(sent)}
     assert after.pop(id_of(sent))["user_id"] == subject(world, "owner")
     assert after == before
 
@@ -111,8 +112,8 @@ def test_the_one_row_is_new_and_the_others_are_as_they_were(db: Session, world: 
 def test_the_same_twice_is_two_notifications(db: Session, world: World) -> None:
     with db.acting_as("customer"):
         first, second = send(db, subject(world, "owner")), send(db, subject(world, "owner"))
-    assert len({first["id"], second["id"]}) == 2
-    assert len(ids(db) & {first["id"], second["id"]}) == 2
+    assert len({id_of(first), id_of(second)}) == 2
+    assert len(ids(db) & {id_of(first), id_of(second)}) == 2
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,8 @@ def test_metadata(db: Session, world: World, given: Any, stored: Any) -> None:
 def test_a_message_arrives_as_it_is(db: Session, world: World, message: str) -> None:
     with db.acting_as("customer"):
         sent = send(db, subject(world, "owner"), message)
-    assert sent["message"] == message
+    assert isinstance(sent, dict)
+    assert sent.get("message") == message
     assert db.value("SELECT message FROM communication.notifications WHERE id = %s", [id_of(sent)]) == message
 
 

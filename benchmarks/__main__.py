@@ -7,6 +7,9 @@ from importlib import import_module
 
 from rich.console import Console
 
+from benchmarks.chart import draw
+from benchmarks.page import write
+
 NAMES = ("checks", "start", "growth", "workers", "mutants", "policies")
 
 
@@ -22,6 +25,7 @@ def main() -> None:
         result = import_module(f"benchmarks.{name}").run()
         result.show(console)
         console.print(f"  kept in {result.save()}", highlight=False)
+    console.print(f"drawn in {draw()}, told in {write()}", highlight=False)
 
 
 if __name__ == "__main__":

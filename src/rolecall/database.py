@@ -276,13 +276,19 @@ def _drop_roles(connection: Connection[Any]) -> None:
 
 
 class Scratch:
-    """A database of one test, in which migrations are applied, verified and rolled back for real."""
+    """A database in which migrations are applied, verified and rolled back for real, through ``connection``."""
 
     def __init__(
-        self, run: Run, name: str, phases: Mapping[int, migrations.Phase], role: str | None, witness: Witness
+        self,
+        run: Run,
+        name: str,
+        connection: Connection[Any],
+        phases: Mapping[int, migrations.Phase],
+        role: str | None,
+        witness: Witness,
     ) -> None:
-        self.run, self.name, self.phases, self.role, self._witness = run, name, phases, role, witness
-        self.connection = run.connect(name)
+        self.run, self.name, self.connection = run, name, connection
+        self.phases, self.role, self._witness = phases, role, witness
 
     def apply(self, *numbers: int) -> None:
         """Apply the phases of these numbers (none: all), in the order given."""
@@ -310,7 +316,7 @@ class Scratch:
         program = self._pg_dump()
         conninfo = make_conninfo(self.run.conninfo, dbname=self.name)
         done = subprocess.run(
-            [program, "--schema-only", "--restrict-key=rolecall", "--dbname", conninfo],
+            [program, "--schema-only", "--restrict-key=rolecall", "--lock-wait-timeout=10s", "--dbname", conninfo],
             capture_output=True,
             text=True,
             check=False,
@@ -331,7 +337,3 @@ class Scratch:
         ):
             return own
         return embedded(18) / "pg_dump"
-
-    def close(self) -> None:
-        """Close the connection; the database goes with the run."""
-        self.connection.close()

@@ -236,9 +236,8 @@ def suite_of(items: list[pytest.Item]) -> Suite:
 
 
 def _needs_database(item: pytest.Item) -> bool:
-    return isinstance(item, CellItem | trial.TrialItem) or bool(
-        {"db", "scratch", "module_scratch", "built", "phases"} & set(getattr(item, "fixturenames", ()))
-    )
+    fixtures = {"db", "scratch", "module_scratch", "undone_scratch", "built", "phases"}
+    return isinstance(item, CellItem | trial.TrialItem) or not fixtures.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 @contextmanager
@@ -274,6 +273,13 @@ def pytest_configure(config: pytest.Config) -> None:
         from rolecall.mutants.plugin import Mutants  # 0.1 s with all that it needs, and seldom asked for
 
         config.pluginmanager.register(Mutants(plugin.settings, lambda: plugin.here, suite_of), "rolecall-mutants")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> None:
+    """Know the folders, for tests that are collected later."""
+    if isinstance(collector, pytest.Directory):
+        trial.note_folder(collector)
 
 
 def pytest_pycollect_makeitem(collector: pytest.Module, name: str, obj: object) -> list[CellItem] | None:
@@ -344,3 +350,12 @@ def _scratches(pytestconfig: pytest.Config) -> Iterator[Callable[..., Scratch]]:
 
 scratch = pytest.fixture(_scratches, name="scratch")
 module_scratch = pytest.fixture(_scratches, name="module_scratch", scope="module")
+
+
+@pytest.fixture
+def undone_scratch(pytestconfig: pytest.Config) -> Iterator[Callable[..., Scratch]]:
+    """As ``scratch``, for a test that needs no second connection to see what it did: it works in a transaction on a
+    database that is there already, all of which is undone. That is some ten times as fast."""
+    with ExitStack() as stack:
+        here = plugin_of(pytestconfig).here
+        yield lambda migrated=False: stack.enter_context(here.undone_scratch(migrated))

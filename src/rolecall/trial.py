@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import psycopg
 import pytest
-from _pytest.runner import runtestprotocol
+from _pytest.runner import collect_one_node, runtestprotocol
 
 from rolecall.errors import RolecallError, SqlError
 from rolecall.worker import Worker
@@ -21,6 +21,7 @@ from rolecall.worker import Worker
 # What a test says when the schema is not as it should be: anything else is an error of the test.
 NOTICED = (AssertionError, pytest.fail.Exception, psycopg.Error, SqlError)
 RAISED = pytest.StashKey[type[BaseException]]()
+FOLDERS = pytest.StashKey[dict[Path, pytest.Directory]]()
 
 
 class NotNoticedError(AssertionError):
@@ -61,14 +62,26 @@ class TrialItem(pytest.Item):
         self.ihook.pytest_runtest_logfinish(nodeid=self.nodeid, location=self.location)
 
 
+def note_folder(folder: pytest.Directory) -> None:
+    """Remember a folder that pytest collects: to it, and to no other node of its path, belongs its conftest.py."""
+    folder.session.stash.setdefault(FOLDERS, {})[folder.path] = folder
+
+
 def collect(parent: pytest.Item, path: Path) -> list[pytest.Item]:
     """The tests of a module, collected afresh.
 
-    They hang below ``parent``'s own collector, so that pytest, which knows what is set up, sets them up
-    and tears them down as its own.
+    They hang below the folders that they lie in, whose conftest.py serves them, so that pytest, which knows what
+    is set up, sets them up and tears them down as its own.
     """
-    module = pytest.Module.from_parent(parent.parent, path=path)
-    return list(parent.session.genitems(module))
+    session, root = parent.session, parent.config.rootpath
+    session.gethookproxy(path)  # loads each conftest.py on the way
+    above: pytest.Collector = session
+    for folder in [root / part for part in reversed(path.relative_to(root).parents)]:
+        known = session.stash.setdefault(FOLDERS, {})
+        if folder not in known and folder != root:
+            collect_one_node(pytest.Dir.from_parent(above, path=folder))
+        above = known.get(folder, above)
+    return list(session.genitems(pytest.Module.from_parent(above, path=path)))
 
 
 def first_to_notice(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import cycle, groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -19,6 +19,7 @@ from rolecall.coverage import Exercised, Values
 from rolecall.database import Built, Run, Scratch
 from rolecall.explain import explain
 from rolecall.grid import Cell, Grid, verdict
+from rolecall.lasting import Lasting
 from rolecall.probe import AT_ONCE, Check, Checks, Outcome, prepare, probe
 from rolecall.session import Session
 from rolecall.settings import Settings
@@ -56,6 +57,7 @@ class Worker:
         self.exercised = Exercised()
         self._stack = ExitStack()
         self._scratches = 0
+        self._lasting: dict[bool, Lasting] = {}
         self._change: Change | None = None
         self._bodies: list[instrument.Body] = []
         self._proved: dict[Grid, dict[Cell, admission.Facts]] = {}
@@ -111,16 +113,27 @@ class Worker:
     @contextmanager
     def scratch(self, migrated: bool) -> Iterator[Scratch]:
         """A database of its own: as the baseline left it, or with all phases and the world."""
+        with self._clone(migrated) as name, self.run.connect(name) as connection:
+            if migrated and self._change:
+                self._change(connection)
+            yield self._scratch(name, connection)
+
+    @contextmanager
+    def undone_scratch(self, migrated: bool) -> Iterator[Scratch]:
+        """As :meth:`scratch`, in a transaction on a database that this process keeps: all of it is undone."""
+        if migrated not in self._lasting:
+            self._lasting[migrated] = Lasting(self.run, partial(self._clone, migrated))
+        with self._lasting[migrated].undone() as (name, connection):
+            if migrated and self._change:
+                self._change(connection)
+            yield self._scratch(name, connection)
+
+    def _clone(self, migrated: bool) -> AbstractContextManager[str]:
         self._scratches += 1
-        template, role = (self.run.template if migrated else self.run.baseline), self.built.role
-        with self.run.clone(template, f"{self.name}_{self._scratches}") as name:
-            scratch = Scratch(self.run, name, self.phases, role, self.exercised)
-            try:
-                if migrated and self._change:
-                    self._change(scratch.connection)
-                yield scratch
-            finally:
-                scratch.close()
+        return self.run.clone(self.run.template if migrated else self.run.baseline, f"{self.name}_{self._scratches}")
+
+    def _scratch(self, name: str, connection: Connection[Any]) -> Scratch:
+        return Scratch(self.run, name, connection, self.phases, self.built.role, self.exercised)
 
     @contextmanager
     def trial(self, change: Change | None = None, scripts: Mapping[Path, Path] | None = None) -> Iterator[None]:
@@ -220,5 +233,7 @@ class Worker:
             self.exercised.touched(grid.checks(cell, self.world)[0].statement, role)
 
     def close(self) -> None:
-        """Close the connection; the databases go with the run."""
+        """Close the connections; the databases go with the run."""
+        for lasting in self._lasting.values():
+            lasting.close()
         self._stack.close()

@@ -198,3 +198,19 @@ def test_what_runs_after_a_trial_is_counted(toy: pytest.Pytester) -> None:
     )
     result = toy.runpytest_inprocess("defects", "test_later.py")
     assert "  functions x personas    1 of 4" in result.stdout.str()
+
+
+def test_its_tests_have_the_fixtures_of_their_own_folder(toy: pytest.Pytester) -> None:
+    """Also where nothing else of that folder was collected."""
+    folder = toy.mkdir("notes")
+    (folder / "conftest.py").write_text(
+        "import pytest\n@pytest.fixture\ndef count(db): return lambda: db.value('SELECT count(*) FROM shop.notes')\n"
+    )
+    (folder / "test_own.py").write_text(
+        "def test_own(db, count):\n    with db.acting_as('bob'):\n        assert count() == 1\n"
+    )
+    (toy.path / "defects").mkdir(exist_ok=True)
+    (toy.path / "defects/f1_open.sql").write_text(f"-- F1: open\n-- caught by: notes/test_own.py::test_own\n{OPEN}")
+    toy.runpytest_inprocess("defects/f1_open.sql").assert_outcomes(passed=1)
+    toy.runpytest_inprocess("notes", "defects/f1_open.sql").assert_outcomes(passed=2)
+    toy.runpytest_inprocess("defects/f1_open.sql", "notes").assert_outcomes(passed=2)

@@ -39,18 +39,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("sql_file", files, ids=[f"{path.parent.name}/{path.name}" for path in files])
 
 
-@pytest.fixture(scope="module")
-def bare(module_scratch: Callable[..., Scratch]) -> Scratch:
-    """A database at the baseline, for tests that leave it as it is."""
-    return module_scratch()
-
-
-@pytest.fixture(scope="module")
-def migrated(module_scratch: Callable[..., Scratch]) -> Scratch:
-    """A database with all phases, for tests that leave it as it is."""
-    return module_scratch(migrated=True)
-
-
 def test_a_file_is_plain_sql(sql_file: Path) -> None:
     """PostgreSQL's own parser reads it, so it has no command of psql's; and no BEGIN, COMMIT or data in it."""
     tree = postgast.parse(sql_file.read_text(encoding="utf-8"))

@@ -18,21 +18,9 @@ DIVISION_BY_ZERO = "SELECT 1 / 0;\n"
 
 
 @pytest.fixture(scope="module")
-def bare(module_scratch: Callable[..., Scratch]) -> Scratch:
-    """A database at the baseline, for tests that leave it as it is."""
-    return module_scratch()
-
-
-@pytest.fixture(scope="module")
-def migrated(module_scratch: Callable[..., Scratch]) -> Scratch:
-    """A database with all phases, for tests that leave it as it is."""
-    return module_scratch(migrated=True)
-
-
-@pytest.fixture(scope="module")
-def dumped(migrated: Scratch) -> str:
+def dumped(module_scratch: Callable[..., Scratch]) -> str:
     """The schema that all steps make, each run once."""
-    return migrated.dump()
+    return module_scratch(migrated=True).dump()
 
 
 def test_the_migrations_make_what_the_plan_counts(built: Built) -> None:
@@ -115,9 +103,10 @@ def test_the_search_path_does_not_matter(bare: Scratch, path: str) -> None:
 
 
 @pytest.mark.parametrize("number", PHASES, ids="phase {}".format)
-def test_a_phase_applied_again_changes_nothing(migrated: Scratch, dumped: str, number: int) -> None:
-    migrated.apply(number)
-    assert migrated.dump() == dumped
+def test_a_phase_applied_again_changes_nothing(scratch: Callable[..., Scratch], dumped: str, number: int) -> None:
+    again = scratch(migrated=True)
+    again.apply(number)
+    assert again.dump() == dumped
 
 
 def test_each_step_twice_in_a_row_is_as_good_as_once(scratch: Callable[..., Scratch], dumped: str) -> None:

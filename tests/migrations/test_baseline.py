@@ -21,12 +21,6 @@ SCHEMAS = ["audit", "catalog", "communication", "engagement", "identity", "organ
 
 
 @pytest.fixture(scope="module")
-def bare(module_scratch: Callable[..., Scratch]) -> Scratch:
-    """A database at the baseline, for tests that leave it as it is."""
-    return module_scratch()
-
-
-@pytest.fixture(scope="module")
 def settings(pytestconfig: pytest.Config) -> Settings:
     return read_settings(pytestconfig)
 
@@ -212,8 +206,8 @@ def test_a_subject_that_is_no_uuid_is_an_error(db: Session) -> None:
         db.value("SELECT auth.uid()")
 
 
-def test_nothing_of_a_request_is_left_after_it(bare: Scratch) -> None:
-    connection = bare.connection
+def test_nothing_of_a_request_is_left_after_it(scratch: Callable[..., Scratch]) -> None:
+    connection = scratch().connection
     with connection.transaction():
         connection.execute("SELECT set_config('role', 'anon', true)")
         connection.execute("SELECT set_config('request.jwt.claims', %s, true)", [CLAIMS])

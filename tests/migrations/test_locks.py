@@ -71,18 +71,6 @@ def changing_files(phases: Iterable[Phase]) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def bare(module_scratch: Callable[..., Scratch]) -> Scratch:
-    """A database at the baseline, for tests that leave it as it is."""
-    return module_scratch()
-
-
-@pytest.fixture(scope="module")
-def migrated(module_scratch: Callable[..., Scratch]) -> Scratch:
-    """A database with all phases and the world's rows, for tests that leave it as it is."""
-    return module_scratch(migrated=True)
-
-
-@pytest.fixture(scope="module")
 def traces(module_scratch: Callable[..., Scratch]) -> dict[str, Trace]:
     """All steps, each in its own transaction, on a database in which the earlier ones have run."""
     scratch = module_scratch()

@@ -323,12 +323,6 @@ def every_sabotage(config: pytest.Config) -> list[tuple[int, Sabotage]]:
     ]
 
 
-@pytest.fixture(scope="module")
-def migrated(module_scratch: Callable[..., Scratch]) -> Scratch:
-    """One migrated database for all: each sabotage is undone with its transaction."""
-    return module_scratch(migrated=True)
-
-
 def test_verify_names_it(migrated: Scratch, number: int, sabotage: Sabotage) -> None:
     said = complaint(migrated, number, sabotage.sql).splitlines()
     assert said[:1] == [f"phase {number} is not as it should be:"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 
@@ -51,12 +50,6 @@ SHAPES = {
         ("ALTER auto_confirm DROP DEFAULT", "auto_confirm boolean DEFAULT true", "auto_confirm boolean"),
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def migrated(module_scratch: Callable[..., Scratch]) -> Scratch:
-    """A database with all phases, for tests that leave it as it is."""
-    return module_scratch(migrated=True)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ That it notices every single change is in test_sabotage.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 from psycopg import sql
@@ -49,18 +48,6 @@ MADE = {
         "identity.view_user_preferences",
     },
 }
-
-
-@pytest.fixture(scope="module")
-def bare(module_scratch: Callable[..., Scratch]) -> Scratch:
-    """A database at the baseline, for tests that leave it as it is."""
-    return module_scratch()
-
-
-@pytest.fixture(scope="module")
-def migrated(module_scratch: Callable[..., Scratch]) -> Scratch:
-    """A database with all phases and the world's rows, for tests that leave it as it is."""
-    return module_scratch(migrated=True)
 
 
 def complaint(scratch: Scratch, number: int) -> str:

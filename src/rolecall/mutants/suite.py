@@ -172,4 +172,4 @@ def _has(test: pytest.Item, names: Names) -> bool:
 
 
 def _migrates(test: pytest.Item) -> bool:
-    return bool({"scratch", "module_scratch", "phases"} & set(getattr(test, "fixturenames", ())))
+    return bool({"scratch", "module_scratch", "undone_scratch", "phases"} & set(getattr(test, "fixturenames", ())))

@@ -1,22 +1,52 @@
-"""A database that tests take turns with, each in a transaction that is undone; replaced where that did not hold."""
+"""Work that is undone, and databases that last because it is: whoever ends the transaction is caught."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
+import psycopg
 from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
 from rolecall.database import Run
+from rolecall.errors import RolecallError
 
-MARK = "SELECT set_config('rolecall.undone', 'not yet', true)"  # lost with the transaction
-MARKED = "SELECT current_setting('rolecall.undone', true)"
+ENDED = (
+    "the transaction was ended (by COMMIT or ROLLBACK, or by closing the connection): what was done in it could have\n"
+    "reached other tests. They have a new database now. Leave the transaction open, or use scratch(), which is dropped."
+)
+
+
+class EndedError(RolecallError):
+    """Something ended the transaction in which it was to be undone: what it did may have been kept."""
+
+
+@contextmanager
+def undone(connection: Connection[Any]) -> Iterator[None]:
+    """A block whose whole work on a connection is undone, in a transaction or in a savepoint of an open one.
+
+    Raises EndedError at its end if that was not there any more: the savepoint is known by a name that nobody guesses.
+    """
+    name = f"rolecall_{secrets.token_hex(4)}"
+    if connection.info.transaction_status == TransactionStatus.IDLE:
+        begin, end = f"BEGIN; SAVEPOINT {name}", "ROLLBACK"
+    else:
+        begin, end = f"SAVEPOINT {name}", f"RELEASE SAVEPOINT {name}"
+    connection.execute(begin.encode())
+    try:
+        yield
+    finally:
+        try:
+            connection.execute(f"ROLLBACK TO SAVEPOINT {name}; {end}".encode())
+        except psycopg.Error:
+            raise EndedError(ENDED) from None
 
 
 class Lasting:
-    """``clone`` makes the database, whenever one is needed."""
+    """A database that tests take turns with, each undone. ``clone`` makes it, and another where that did not hold."""
 
     def __init__(self, run: Run, clone: Callable[[], AbstractContextManager[str]]) -> None:
         self.run, self.clone = run, clone
@@ -25,27 +55,21 @@ class Lasting:
 
     @contextmanager
     def undone(self) -> Iterator[tuple[str, Connection[Any]]]:
-        """The database's name and a superuser's connection, whose whole work is undone at the end of the block."""
+        """The database's name and a superuser's connection, whose whole work is undone at the end of the block.
+
+        Raises EndedError as :func:`undone` does.
+        """
         name, connection = self._at = self._at or self._made()
-        connection.execute("BEGIN")
-        connection.execute(MARK)
         try:
-            yield name, connection
-        finally:
-            if self._was_ended(connection):
-                self.close()  # something was kept in there
-            else:
-                connection.execute("ROLLBACK")
+            with undone(connection):
+                yield name, connection
+        except EndedError:
+            self.close()
+            raise
 
     def _made(self) -> tuple[str, Connection[Any]]:
         name = self._stack.enter_context(self.clone())
         return name, self._stack.enter_context(self.run.connect(name))
-
-    def _was_ended(self, connection: Connection[Any]) -> bool:
-        status = connection.info.transaction_status
-        if status == TransactionStatus.INTRANS:
-            return connection.execute(MARKED).fetchone() != ("not yet",)
-        return status != TransactionStatus.INERROR  # which only its own rollback can end
 
     def close(self) -> None:
         """Close the connection, and drop the database."""

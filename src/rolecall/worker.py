@@ -19,7 +19,7 @@ from rolecall.coverage import Exercised, Values
 from rolecall.database import Built, Run, Scratch
 from rolecall.explain import explain
 from rolecall.grid import Cell, Grid, verdict
-from rolecall.lasting import Lasting
+from rolecall.lasting import EndedError, Lasting, undone
 from rolecall.probe import AT_ONCE, Check, Checks, Outcome, prepare, probe
 from rolecall.session import Session
 from rolecall.settings import Settings
@@ -106,9 +106,20 @@ class Worker:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """A session whose whole work is undone at the end of the block."""
-        with self.connection.transaction(force_rollback=True):
+        """A session whose whole work is undone at the end of the block. Raises EndedError if it could not be."""
+        with self._undone():
             yield Session(self.connection, self.world.personas, self.exercised)
+
+    @contextmanager
+    def _undone(self) -> Iterator[None]:
+        """A block whose work on this process's clone is undone; where that did not hold, the clone is made anew."""
+        try:
+            with undone(self.connection):
+                yield
+        except EndedError:
+            self._stack.close()
+            self.__dict__.pop("connection", None)
+            raise
 
     @contextmanager
     def scratch(self, migrated: bool) -> Iterator[Scratch]:
@@ -145,7 +156,7 @@ class Worker:
         self.phases = {number: phase.with_scripts(scripts or {}) for number, phase in self.phases.items()}
         self._change = change
         try:
-            with self.connection.transaction(force_rollback=True):
+            with self._undone():
                 for body in self._bodies:  # what is broken must not depend on who watches
                     self.connection.execute(body.original.encode())
                 if change:

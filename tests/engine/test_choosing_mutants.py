@@ -40,6 +40,13 @@ def test_nothing_to_break_is_one_error(toy: pytest.Pytester, options: list[str])
     assert told in result.stderr.str()
 
 
+def test_nothing_to_break_is_no_crash_of_several_processes(toy: pytest.Pytester) -> None:
+    result = toy.runpytest_subprocess("-n", "2", "--mutants", "--mutants-of", "nowhere")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(["ERROR: --mutants: nothing that was asked for can be broken.*"])
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
 @pytest.fixture
 def repository(toy: pytest.Pytester) -> pytest.Pytester:
     """The project with a trigger, in files that git tracks."""

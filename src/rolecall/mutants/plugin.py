@@ -22,6 +22,7 @@ from rolecall.schema import Schema, read
 from rolecall.settings import Settings
 from rolecall.worker import Worker
 
+REFUSED = "rolecall refused"  # what a worker tells the controller
 COLOURS = {"killed": "green", "survived": "red", "invalid": "yellow", "equivalent": "blue"}
 
 
@@ -41,6 +42,7 @@ class Mutants:
         self.outcomes = Counter[str]()
         self.started = time.monotonic()
         self.session: pytest.Session | None = None
+        self.refused = ""
         self.progress: Progress | None = None
 
     @pytest.hookimpl(trylast=True)
@@ -53,7 +55,10 @@ class Mutants:
         try:
             items[:] = self.collect(session, items)
         except RolecallError as error:
-            raise pytest.UsageError(str(error)) from None
+            told = getattr(session.config, "workeroutput", None)
+            if told is None:
+                raise pytest.UsageError(str(error)) from None
+            items[:], told[REFUSED] = [], str(error)  # in one of xdist's workers it would be a crash
 
     def collect(self, session: pytest.Session, tests: list[pytest.Item]) -> list[pytest.Item]:
         """The mutants that were asked for, and if these are all, the defects that were collected, which are
@@ -73,6 +78,17 @@ class Mutants:
             equivalents.check(item.mutant.id for item in made)
         defects = [item for item in tests if isinstance(item, DefectItem)]
         return [*made, *defects] if len(chosen) == len(there) else list[pytest.Item](made)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what a worker had to refuse."""
+        self.refused = getattr(node, "workeroutput", {}).get(REFUSED, self.refused)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail as it would without workers."""
+        if self.refused:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def wanted(self, operator: Operator, mutant: Mutant) -> bool:
         """Whether the options ask for this mutant."""
@@ -118,6 +134,8 @@ class Mutants:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """The score, and how fast it came about."""
+        if self.refused:
+            terminalreporter.write_line(f"ERROR: {self.refused}", red=True)
         counts, seconds = self.outcomes, time.monotonic() - self.started
         counted = counts["killed"] + counts["survived"]
         if not sum(counts.values()):

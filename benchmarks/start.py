@@ -21,6 +21,8 @@ ALONE, LOADED, COLD, KEPT = (
     "one cell, nothing kept",
     "one cell, the databases kept",
 )
+# As in pyproject.toml.
+LEFT_OUT = [f"-pno:{plugin}" for plugin in ("faker", "platformdirs", "postgresql", "randomly", "cacheprovider")]
 # Says when the first test is over, on the clock that all processes share.
 STOPWATCH = """\
 import time
@@ -41,7 +43,7 @@ def run() -> Result:
         compiled = {"PYTHONPATH": str(empty), "PYTHONPYCACHEPREFIX": str(Path(made) / "compiled")}
         ways: dict[str, tuple[Path, list[str], dict[str, str]]] = {
             ALONE: (empty, ["test_nothing.py"], {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}),
-            LOADED: (empty, ["test_nothing.py"], {}),
+            LOADED: (empty, ["test_nothing.py", *LEFT_OUT], {}),
             COLD: (ROOT, [CELL, "--kept=off"], {}),
             KEPT: (ROOT, [CELL, f"--kept={kept}"], {}),
         }
@@ -53,6 +55,8 @@ def run() -> Result:
     for way, at_most in ((COLD, 1.0), (KEPT, 0.3)):
         beside = result.median(way) - result.median(ALONE)
         result.ratios.append(Ratio(f"{way}, beside pytest's own start, s", beside, at_most))
+        beside = result.median(way) - result.median(LOADED)
+        result.ratios.append(Ratio(f"{way}, beside pytest with the same plugins, s", beside, at_most))
     result.ratio(LOADED, ALONE)
     return result
 

@@ -74,7 +74,6 @@ def collect(parent: pytest.Item, path: Path) -> list[pytest.Item]:
     is set up, sets them up and tears them down as its own.
     """
     session, root = parent.session, parent.config.rootpath
-    session.gethookproxy(path)  # loads each conftest.py on the way
     above: pytest.Collector = session
     for folder in [root / part for part in reversed(path.relative_to(root).parents)]:
         known = session.stash.setdefault(FOLDERS, {})

@@ -65,19 +65,28 @@ class Throwaway(Supply):
                 self.kept.forget()
             self.archive = self.kept.find()
         self._start()
+        # Looked at while the server starts, and before any worker is told where that is.
+        if self.kept and self.archive and not self.kept.is_whole(self.archive):
+            self._start_anew(self.kept, self.archive)
 
     def _start(self) -> None:
         # A server that is to be kept will be stopped once more: until then no worker is to find it.
         self.cluster.start(self.archive, port=PRIVATE if self.kept and not self.archive else PUBLIC)
 
+    def _start_anew(self, of: Kept, archive: Path) -> None:
+        """Without an archive that cannot be used, and that is removed."""
+        of.remove(archive)
+        self.archive = None
+        self.cluster.clear()
+        self._start()
+
     def build(self) -> Built:
-        """Have both templates there: of what was kept, if that is sound, or built."""
-        if self.archive and self._is_sound(self.archive):
-            return database.built(self.run)
-        if self.archive:
-            self.archive = None
-            self.cluster.clear()
-            self._start()
+        """Have both templates there: of what was kept, if a server can be started of it, or built."""
+        if self.kept and self.archive:
+            with suppress(RolecallError):
+                self.cluster.wait()
+                return database.built(self.run)
+            self._start_anew(self.kept, self.archive)
         self.cluster.wait()
         if self.kept is None:
             return self._build(self.run)
@@ -87,13 +96,3 @@ class Throwaway(Supply):
         self.cluster.start()
         self.cluster.wait()
         return built
-
-    def _is_sound(self, archive: Path) -> bool:
-        """Whether the server that was started of what was kept is as it was written."""
-        assert self.kept
-        with suppress(RolecallError):
-            if self.kept.is_whole(archive):  # looked at while the server starts
-                self.cluster.wait()
-                return True
-        self.kept.remove(archive)
-        return False

@@ -86,8 +86,9 @@ def _parts(settings: Settings, world: World, binaries: Path) -> Iterator[Any]:
         yield str(path), path.stat().st_size, path.stat().st_mtime_ns
     yield from sorted(cluster.CONFIGURATION.items())
     yield cluster.INITDB, os.geteuid() == 0, settings.grants, settings.migration_roles
-    for module in sorted(Path(__file__).parent.rglob("*.py")):  # rolecall itself, also between its versions
-        yield module.read_bytes()
+    for suffix in ("*.py", "*.sql"):  # rolecall itself, also between its versions
+        for module in sorted(Path(__file__).parent.rglob(suffix)):
+            yield module.read_bytes()
     for file in (settings.platform, settings.baseline, settings.requires):
         yield file and file.read_bytes()
     for phase in migrations.read(settings.migrations) if settings.migrations else ():

@@ -281,10 +281,10 @@ def test_an_error_in_the_sql_is_one_error_before_any_test(toy: pytest.Pytester, 
 
 def test_a_world_that_cannot_be_loaded_is_one_error(toy: pytest.Pytester) -> None:
     path = toy.path / "conftest.py"
-    path.write_text(path.read_text().replace("id=2", "id=1"))
+    path.write_text(path.read_text().replace('body="his"', 'body="much too long"'))
     result = toy.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert result.stderr.lines[0] == (
-        'ERROR: the world cannot be loaded: duplicate key value violates unique constraint "notes_pkey"'
+        'ERROR: the world cannot be loaded: new row for relation "notes" violates check constraint "short_body"'
     )
     result.assert_outcomes()

@@ -22,7 +22,7 @@ from rolecall.grid import Cell, Grid, verdict
 from rolecall.lasting import EndedError, Lasting, undone
 from rolecall.probe import AT_ONCE, Check, Checks, Outcome, prepare, probe
 from rolecall.refusal import with_refusers
-from rolecall.session import Session
+from rolecall.session import Session, settle
 from rolecall.settings import Settings
 from rolecall.world import World
 
@@ -89,6 +89,7 @@ class Worker:
         connection = self._stack.enter_context(self.run.connect(name))
         # A plan that one test had cached would decide what another one sees, or hide what a mutant changed.
         connection.execute("SET plan_cache_mode = force_custom_plan")
+        settle(connection)
         prepare(connection)
         if self.settings.coverage:
             self._watch(connection)

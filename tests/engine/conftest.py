@@ -175,7 +175,8 @@ def toy_built(
     world: World = runpy.run_path(str(folder / "conftest.py"))["pytest_rolecall_world"](1)
     run = database.run_on(toy_server)
     with database.keeping(run):
-        database.build(run, asked, world)
+        database.build(run, asked)
+        database.load(run, world)
         worker = Worker(run, asked, world, "toy")
         yield worker
         worker.close()

@@ -60,6 +60,7 @@ def configuration(pg_bin: Path | None = None) -> Settings:
         world_seed=1,
         coverage=False,
         mutants=False,
+        oracle=False,
         mutants_of="",
         operator="",
         since="",

@@ -11,7 +11,7 @@ from psycopg import Connection, sql
 from rolecall import catalog
 from rolecall.catalog import Policy
 from rolecall.grid import COMMANDS, Cell, Grid
-from rolecall.session import Persona
+from rolecall.session import Persona, advisory_locks_released
 from rolecall.world import World
 
 Facts = set[tuple[str, ...]]
@@ -48,7 +48,7 @@ def facts(connection: Connection[Any], grid: Grid, world: World) -> dict[Cell, F
     if it stops it alone and the persona did not. Everything is undone.
     """
     proved: dict[Cell, Facts] = {cell: set() for cell in grid.cells}
-    with connection.transaction(force_rollback=True):
+    with advisory_locks_released(connection), connection.transaction(force_rollback=True):
         applying = [each for persona in world.personas.values() for each in _applying(connection, grid, persona)]
         judge = _Judge(connection, grid, world)
         for cell in grid.cells:

@@ -11,6 +11,7 @@ from psycopg import Connection, sql
 from rolecall import catalog
 from rolecall.grid import MEANING, Cell, Grid
 from rolecall.probe import Check, Outcome
+from rolecall.session import advisory_locks_released
 from rolecall.world import World
 
 THROUGH, STOPPED = "lets the row through", "stops the row"
@@ -45,7 +46,8 @@ def explain(
                 f"  and         {word} {what} single columns, granted one by one: {', '.join(outcome.columns or ())}"
             ]
     if not tried[0][1].broken:
-        lines += _why(connection, grid.table, tried)
+        with advisory_locks_released(connection):
+            lines += _why(connection, grid.table, tried)
     return "\n".join(lines)
 
 

@@ -17,6 +17,7 @@ from psycopg import Connection
 from psycopg.errors import Diagnostic
 
 from rolecall.probe import REFUSED, Check, Outcome
+from rolecall.session import advisory_locks_released
 
 PRIVILEGE = {"GET": "SELECT", "POST": "INSERT", "PATCH": "UPDATE", "DELETE": "DELETE"}
 
@@ -70,7 +71,8 @@ class _Refusals:
         held = self._held_by(check)
         if not held.usage or not needed <= {*held.whole, *held.some}:
             return False
-        error = attempt(self.connection, check)
+        with advisory_locks_released(self.connection):
+            error = attempt(self.connection, check)
         if error is None or error.sqlstate != REFUSED:
             return False
         return _is_elsewhere(error.diag, held, needed)

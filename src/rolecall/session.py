@@ -6,7 +6,7 @@ Source: PostgREST's documentation, "Transactions": the settings that it makes be
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -79,17 +79,38 @@ FROM code,
 """
 
 
-def settle(connection: Connection[Any]) -> None:
-    """Set every custom setting that the schema reads once, and forget the value.
+def custom_settings(connection: Connection[Any]) -> list[str]:
+    """The names of the custom settings that the schema reads, and of those that a request sets.
+
+    A name that the schema puts together at run time is not known.
+    """
+    read = {name for (name,) in connection.execute(CUSTOM_SETTINGS.encode())}
+    return sorted(read | {name for name, _ in NOBODY[1:]})
+
+
+def settle(connection: Connection[Any], names: Iterable[str]) -> None:
+    """Set custom settings once, and forget the values.
 
     A setting that was never made is NULL; one that was made in any transaction before is ''. Which of the two a
     test meets must not depend on the tests before it: here all are '', as on a connection that a pool hands out
-    again. A name that the schema puts together at run time is not known.
+    again.
     """
-    names = {name for (name,) in connection.execute(CUSTOM_SETTINGS.encode())} | {name for name, _ in NOBODY[1:]}
-    for name in sorted(names):
+    for name in names:
         with suppress(psycopg.Error), connection.transaction(force_rollback=True):  # a name that an extension reserves
             connection.execute("SELECT set_config(%s, '', true)", [name])
+
+
+@contextmanager
+def advisory_locks_released(connection: Connection[Any]) -> Iterator[None]:
+    """A block after which the session holds no advisory lock that the block took: a rollback keeps those.
+
+    Where the session held some before, all stay: which of them are the block's cannot be told.
+    """
+    held = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())"
+    before = connection.execute(held).fetchone()
+    yield
+    if before == (False,):
+        connection.execute("SELECT pg_advisory_unlock_all()")
 
 
 class Witness(Protocol):

@@ -22,7 +22,7 @@ from rolecall.grid import Cell, Grid, verdict
 from rolecall.lasting import EndedError, Lasting, undone
 from rolecall.probe import AT_ONCE, Check, Checks, Outcome, prepare, probe
 from rolecall.refusal import with_refusers
-from rolecall.session import Session, settle
+from rolecall.session import Session, custom_settings, settle
 from rolecall.settings import Settings
 from rolecall.world import World
 
@@ -89,7 +89,7 @@ class Worker:
         connection = self._stack.enter_context(self.run.connect(name))
         # A plan that one test had cached would decide what another one sees, or hide what a mutant changed.
         connection.execute("SET plan_cache_mode = force_custom_plan")
-        settle(connection)
+        settle(connection, custom_settings(connection))
         prepare(connection)
         if self.settings.coverage:
             self._watch(connection)
@@ -197,6 +197,12 @@ class Worker:
                 for (cell, check), outcome in zip(batch, self._probe([check for _, check in batch]), strict=True):
                     yield cell, check, outcome
 
+    def tried(self, grid: Grid, cell: Cell) -> Tried:
+        """What comes of the checks of one cell, as the database is now."""
+        checks = grid.checks(cell, self.world)
+        with self.connection.transaction(force_rollback=True):
+            return list(zip(checks, self._probe(checks), strict=True))
+
     def _probe(self, checks: list[Check]) -> list[Outcome]:
         return with_refusers(self.connection, zip(checks, probe(self.connection, checks), strict=True))
 
@@ -223,7 +229,7 @@ class Worker:
             if check is None:
                 return None
             cell = expecting.cell(check)
-            if verdict(self._probe(grid.checks(cell, self.world))) != cell.expected:
+            if verdict(outcome for _, outcome in self.tried(grid, cell)) != cell.expected:
                 expecting.found(check)
                 return cell
             checks = checks[number:]  # its ways come to what is written, each by itself to something else

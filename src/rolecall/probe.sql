@@ -126,6 +126,15 @@ BEGIN
 END
 $function$;
 
+-- Who logs in for a persona of this role, as PostgREST does: NULL where there is no such role, or it may not.
+CREATE FUNCTION pg_temp.rolecall_login(acting_role text) RETURNS text
+LANGUAGE sql AS $function$
+  SELECT l.rolname::text
+  FROM pg_roles AS l, pg_roles AS r, pg_roles AS s
+  WHERE l.rolname = 'authenticator' AND r.rolname = acting_role AND s.rolname = session_user AND s.rolsuper
+    AND pg_has_role(l.oid, r.oid, 'MEMBER')
+$function$;
+
 CREATE FUNCTION pg_temp.rolecall_probe(parts jsonb)
 RETURNS TABLE (
   affected bigint, touched boolean, refusal text, message text, broken text, skipped boolean, columns text[],
@@ -154,6 +163,9 @@ DECLARE
   state_before text;
   state_after text;
   planned boolean[];
+  logins jsonb := '{}';
+  login text;
+  superuser text := session_user;
   share boolean := pg_temp.rolecall_may_share_plans();
   -- Locks that the test itself holds stay: which of them a check took cannot be told then.
   unlock boolean := NOT EXISTS (SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid());
@@ -223,6 +235,10 @@ BEGIN
             || item.target || CASE rows_before WHEN 0 THEN ' has ' ELSE ' have ' END || item.condition;
         END IF;
         skipped := item.blind AND NOT plain AND broken IS NULL;
+        IF NOT logins ? item.settings[1][2] THEN
+          logins := logins || jsonb_build_object(item.settings[1][2], pg_temp.rolecall_login(item.settings[1][2]));
+        END IF;
+        login := logins ->> item.settings[1][2];
         IF item.blind AND plain AND NOT aimed AND broken IS NULL THEN
           -- Opened by the superuser: WHERE CURRENT OF reaches exactly this row and reads no column, so that the
           -- SELECT policy cannot hide it. It stays on the row while one check after the other acts on it.
@@ -264,6 +280,9 @@ BEGIN
           IF item.method = 'GET' THEN
             done := set_config('transaction_read_only', 'on', true);
           END IF;
+          IF login IS NOT NULL THEN
+            done := set_config('session_authorization', login, true);
+          END IF;
           FOREACH setting SLICE 1 IN ARRAY item.settings LOOP
             done := set_config(setting[1], setting[2], true);
           END LOOP;
@@ -286,6 +305,9 @@ BEGIN
           END IF;
           acting := false;
           IF affected = 0 AND item.method <> 'GET' THEN
+            IF login IS NOT NULL THEN
+              done := set_config('session_authorization', superuser, true);
+            END IF;
             done := set_config('role', 'none', true);
             EXECUTE 'EXECUTE rolecall_look' INTO rows_after, state_after;
             touched := CASE item.method WHEN 'POST' THEN rows_after > 0

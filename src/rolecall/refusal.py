@@ -17,7 +17,7 @@ from psycopg import Connection
 from psycopg.errors import Diagnostic
 
 from rolecall.probe import REFUSED, Check, Outcome
-from rolecall.session import advisory_locks_released
+from rolecall.session import advisory_locks_released, login_for
 
 PRIVILEGE = {"GET": "SELECT", "POST": "INSERT", "PATCH": "UPDATE", "DELETE": "DELETE"}
 
@@ -110,7 +110,8 @@ def attempt(connection: Connection[Any], check: Check) -> psycopg.Error | None:
             make_room(connection, check)
         if check.method == "GET":
             connection.execute("SELECT set_config('transaction_read_only', 'on', true)")
-        for setting in check.persona.settings(check.method):
+        login = login_for(connection, check.persona.role)
+        for setting in [("session_authorization", login), *check.persona.settings(check.method)]:
             connection.execute("SELECT set_config(%s, %s, true)", setting)
         try:
             with connection.transaction():

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import Connection, Cursor, sql
@@ -119,6 +120,27 @@ class Witness(Protocol):
     def statement(self, text: str, persona: str | None) -> None: ...
     def worked(self, text: str, role: str | None) -> None: ...
     def add(self, *fact: str) -> None: ...
+
+
+# Who logs in for everybody, as PostgREST does, and then becomes the role of the token.
+AUTHENTICATOR = "authenticator"
+LOGIN = """
+SELECT l.rolname FROM pg_roles AS l, pg_roles AS r, pg_roles AS s
+WHERE l.rolname = %s AND r.rolname = %s AND s.rolname = %s AND s.rolsuper AND pg_has_role(l.oid, r.oid, 'MEMBER')
+"""
+_logins: WeakKeyDictionary[Connection[Any], dict[str, str]] = WeakKeyDictionary()
+
+
+def login_for(connection: Connection[Any], role: str) -> str:
+    """Who logs in for a role: the authenticator, if a superuser is connected, and if it exists and may.
+
+    Otherwise whoever is connected. A superuser's session could become any role, and a request's cannot.
+    """
+    logins = _logins.setdefault(connection, {})
+    if role not in logins:
+        row = connection.execute(LOGIN, [AUTHENTICATOR, role, connection.info.user]).fetchone()
+        logins[role] = row[0] if row else connection.info.user
+    return logins[role]
 
 
 class Session:
@@ -246,8 +268,11 @@ class Session:
             raise RolecallError(f"no persona is named {name!r}; there are: {', '.join(self.personas)}.") from None
 
     def _switch(self, persona: Persona | None, settings: list[tuple[str, str]]) -> None:
-        calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
-        self.connection.execute(f"SELECT {calls}".encode(), [text for setting in settings for text in setting])
+        connection = self.connection
+        login = login_for(connection, persona.role) if persona else connection.info.user
+        settings_with_login = [("session_authorization", login), *settings]
+        calls = ", ".join(["set_config(%s, %s, true)"] * len(settings_with_login))
+        connection.execute(f"SELECT {calls}".encode(), [text for setting in settings_with_login for text in setting])
         self.persona, self._settings = persona, settings
 
 

@@ -59,6 +59,15 @@ POLICIES = {
         ),
         usual("error  yes  yes  yes", "error  yes  yes  yes"),
     ),
+    "asks who logged in": Shape(policed("author = shop.me() AND session_user = 'authenticator'")),
+    "becomes a role that who logged in is no member of": Shape(
+        policed(
+            "shop.becomes()",
+            "CREATE FUNCTION shop.becomes() RETURNS bool LANGUAGE plpgsql AS $$ BEGIN"
+            " PERFORM set_config('role', 'toy_migrator', true); RETURN true; END $$;",
+        ),
+        usual("error  error  error  error", "error  error  error  error"),
+    ),
     "reads a table that its reader may not": Shape(
         policed("author IN (SELECT name FROM shop.staff)", "CREATE TABLE shop.staff (name text);"), NOBODY
     ),
@@ -97,6 +106,12 @@ POLICIES = {
         NOTES + "ALTER TABLE shop.notes ADD token text; GRANT SELECT (token) ON shop.notes TO toy_visitor;"
         "CREATE POLICY open ON shop.notes FOR SELECT TO toy_visitor USING (true);",
         usual("yes  yes  yes  yes", visitor="!/yes  !  !  !"),
+    ),
+    "lets read single columns of other rows": Shape(
+        NOTES + "GRANT SELECT (body) ON shop.notes TO toy_visitor;"
+        "CREATE POLICY open ON shop.notes FOR SELECT TO toy_visitor USING (author = 'bob');",
+        usual("yes  yes  yes  yes", visitor="!/-  !  !  !"),
+        more=(("shop.notes", {"id": 2, "author": "bob", "body": "his"}),),
     ),
     "hides what single columns would show": Shape(
         NOTES + "GRANT SELECT (body) ON shop.notes TO toy_visitor;", usual("yes  yes  yes  yes", visitor="!/-  !  !  !")

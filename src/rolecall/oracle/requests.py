@@ -19,9 +19,7 @@ from psycopg.conninfo import make_conninfo
 
 from rolecall.database import Run
 from rolecall.probe import Check, Outcome
-from rolecall.session import custom_settings, settle
-
-AUTHENTICATOR = "authenticator"  # who logs in for everybody, as PostgREST does
+from rolecall.session import custom_settings, login_for, settle
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ class Oracle:
         before = self._look(superuser, check)
         sqlstate = message = None
         counted = 0
-        with self._log_in(superuser) as connection:
+        with self._log_in(superuser, check.persona.role) as connection:
             settle(connection, self._settings)
             try:
                 counted, wrote = _request(connection, check)
@@ -145,12 +143,9 @@ class Oracle:
         changed = self._look(superuser, check) != before
         return Response(sqlstate, message, changed if check.blind else counted > 0 or changed)
 
-    def _log_in(self, superuser: Connection[Any]) -> Connection[Any]:
-        """A new connection as who logs in for everybody; where there is no such role, as the superuser."""
-        query = "SELECT FROM pg_roles WHERE rolname = %s AND rolcanlogin"
-        conninfo = make_conninfo(self.run.conninfo, dbname=self._database)
-        if superuser.execute(query, [AUTHENTICATOR]).fetchone() is not None:
-            conninfo = make_conninfo(conninfo, user=AUTHENTICATOR)
+    def _log_in(self, superuser: Connection[Any], role: str) -> Connection[Any]:
+        """A new connection as who logs in for a role."""
+        conninfo = make_conninfo(self.run.conninfo, dbname=self._database, user=login_for(superuser, role))
         return psycopg.connect(conninfo, autocommit=True)
 
     def _look(self, superuser: Connection[Any], check: Check) -> Any:

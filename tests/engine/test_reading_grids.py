@@ -212,6 +212,28 @@ def test_a_name_that_the_world_does_not_know_is_told(tmp_path: Path, world: Worl
         read_grid.checks(cell, world)
 
 
+def test_a_row_without_the_key_is_told_with_its_line(tmp_path: Path, world: World) -> None:
+    world.rows["shop.notes"] = {"alice's note": {"author": "a1"}}
+    with pytest.raises(GridError) as caught:
+        read(tmp_path, COMMANDS, ROW, ALICE, BOB).complete(world)
+    path, text = str(caught.value).split(f":{FIRST + 1}: ")
+    assert Path(path).suffix == ".py"
+    assert text == (
+        "\"alice's note\" has no 'id' in the world, and the grid tells rows apart by it: "
+        "add it, or name columns that every row has in key=."
+    )
+
+
+def test_two_rows_of_one_key_are_told(tmp_path: Path, world: World) -> None:
+    """A check of one would act on the other, and count it."""
+    world.rows["shop.notes"]["another"] = dict(world.rows["shop.notes"]["alice's note"])
+    lines = [COMMANDS, ROW, ALICE, BOB, "another", ALICE, BOB]
+    with pytest.raises(
+        GridError, match=r"have the same key \(\"id\" = 1\): name columns in key= that tell all rows apart"
+    ):
+        read(tmp_path, *lines).complete(world)
+
+
 def test_a_list_goes_on_in_the_next_line(tmp_path: Path, world: World) -> None:
     """A cell is reported on the line of its verdict: that is where it is mended."""
     found = read(

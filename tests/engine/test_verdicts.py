@@ -9,8 +9,9 @@ from psycopg import Connection
 
 from rolecall import Grid, World, grid
 from rolecall.grid import verdict
-from rolecall.probe import Check, Outcome, probe
+from rolecall.probe import Check, Outcome, prepare, probe
 from rolecall.refusal import with_refusers
+from rolecall.session import custom_settings, settle
 from rolecall.worker import Worker
 
 NOTES = """
@@ -305,3 +306,32 @@ def test_an_insert_makes_room_for_the_row_itself(connection: Connection[Any], wo
     assert check.room == representation.room == 'DELETE FROM "shop"."notes" WHERE "id" = 1'
     assert check.statement == ("""INSERT INTO "shop"."notes" ("id", "author", "body") VALUES (1, 'alice', 'hers')""")
     assert representation.statement == check.statement + " RETURNING *"
+
+
+def test_two_rows_of_one_key_are_no_verdict(connection: Connection[Any], world: World) -> None:
+    """bob would be said to see alice's note where he sees another of the same body."""
+    connection.execute("INSERT INTO shop.notes VALUES (3, 'bob', 'hers')")
+    held, cell_id = notes(key="body"), "alice's note-select-bob"
+    text = """2 rows of "shop"."notes" have "body" = 'hers'"""
+    assert told(connection, world, held, cell_id) == [f"the check itself failed: {text}"]
+    assert verdict_of(connection, world, held, cell_id) == "error"
+
+
+def test_a_plan_is_shared_only_where_no_function_keeps_what_it_read(connection: Connection[Any]) -> None:
+    prepare(connection)
+    may_share = "SELECT pg_temp.rolecall_may_share_plans()"
+    assert connection.execute(may_share).fetchone() == (True,)
+    for body, shared in (("SELECT 1", True), ("SELECT current_setting('request.jwt.claims')", False)):
+        connection.execute(f"CREATE FUNCTION shop.f() RETURNS text IMMUTABLE LANGUAGE sql AS $$ {body} $$".encode())
+        assert connection.execute(may_share).fetchone() == (shared,)
+        connection.execute("DROP FUNCTION shop.f()")
+
+
+def test_a_setting_is_the_same_whichever_test_came_first(connection: Connection[Any], world: World) -> None:
+    """Never set is NULL, and set by a test before is '': only the second is what a pool hands out."""
+    connection.execute(OPEN.replace("'yes'", "''").encode())
+    settle(connection, custom_settings(connection))
+    cell_id = "alice's note-select-bob"
+    first = verdict_of(connection, world, notes(), cell_id)
+    assert verdict_of(connection, world, notes(settings={"shop.open": "no"}), cell_id) == "-"
+    assert (first, verdict_of(connection, world, notes(), cell_id)) == ("yes", "yes")

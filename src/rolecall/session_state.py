@@ -48,7 +48,7 @@ SELECT
   (SELECT array_agg(ARRAY[classid, objid]::bigint[] ORDER BY objid DESC)
    FROM pg_depend WHERE refclassid = 'pg_namespace'::regclass AND refobjid = pg_my_temp_schema()),
   (SELECT array_agg(name) FROM pg_prepared_statements WHERE from_sql),
-  (SELECT array_agg(name) FROM pg_cursors WHERE is_holdable),
+  (SELECT array_agg(name) FROM pg_cursors WHERE name <> ''),
   (SELECT array_agg(channel) FROM pg_listening_channels() AS channel),
   (SELECT array_agg(ARRAY[classid, objid, objsubid, (mode = 'ShareLock')::int]::bigint[])
    FROM pg_lock_status() WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted),
@@ -87,7 +87,7 @@ def ask(connection: Connection[Any], query: str) -> Any:
     if connection.info.transaction_status == TransactionStatus.INTRANS:
         steps = [f"SAVEPOINT {name}", *steps, f"ROLLBACK TO SAVEPOINT {name}", f"RELEASE SAVEPOINT {name}"]
     with connection.cursor(row_factory=tuple_row) as cursor:
-        cursor.execute("; ".join(steps).encode(), prepare=False)
+        cursor.execute("; ".join(steps).encode())
         while cursor.description is None:
             cursor.nextset()
         return cursor.fetchone()
@@ -96,7 +96,7 @@ def ask(connection: Connection[Any], query: str) -> Any:
 def _shown(connection: Connection[Any], name: str) -> str:
     """A setting as it is: SHOW looks up no name of anybody's."""
     with connection.cursor(row_factory=tuple_row) as cursor:
-        (value,) = cursor.execute(f"SHOW {name}".encode(), prepare=False).fetchone() or ("",)
+        (value,) = cursor.execute(f"SHOW {name}".encode()).fetchone() or ("",)
         return str(value)
 
 
@@ -165,15 +165,15 @@ def _unlock(connection: Connection[Any], classid: int, objid: int, subid: int, s
     key: Iterable[int] = signed if subid == 2 else [(signed[0] << 32) + objid]
     arguments = sql.SQL(", ").join(sql.Literal(each) for each in key)
     query = sql.SQL("SELECT pg_catalog." + function + "({})").format(arguments)
-    while (connection.execute(query, prepare=False).fetchone() or (False,))[0]:
+    while (connection.execute(query).fetchone() or (False,))[0]:
         pass
 
 
 def _drop(connection: Connection[Any], kind: int, oid: int) -> None:
     kind_of, identity = ask(connection, f"SELECT type, identity FROM pg_identify_object({kind}, {oid}, 0)")
     if identity:  # it may have gone with another
-        connection.execute(f"DROP {kind_of} IF EXISTS {identity} CASCADE".encode(), prepare=False)
+        connection.execute(f"DROP {kind_of} IF EXISTS {identity} CASCADE".encode())
 
 
 def _run(connection: Connection[Any], query: Any, *parts: sql.Composable) -> None:
-    connection.execute(sql.SQL(query).format(*parts), prepare=False)
+    connection.execute(sql.SQL(query).format(*parts))

@@ -71,9 +71,20 @@ class _Execution:
         self.statement = Statement(0, "", None)
 
     def run(self) -> None:
+        """Run the file. Raises SqlError; the connection is then as it was before."""
+        # psycopg would follow a DROP with DEALLOCATE ALL, and the file's own prepared statements would be gone.
+        threshold, self.connection.prepare_threshold = self.connection.prepare_threshold, None
+        try:
+            self._run()
+        finally:
+            self.connection.prepare_threshold = threshold
+            self._forget_plans()
+
+    def _run(self) -> None:
         # Before the transaction: a query in it would be too late for SET TRANSACTION.
         before = session_state.look(self.connection, self.script)
         who = _Identity(self.connection, self.role, before)
+        self._execute("DISCARD SEQUENCES")  # as in a new session, there is no lastval()
         self._execute(f"SAVEPOINT {self.savepoint}" if self.nested else "BEGIN")
         try:
             self._statements(who)
@@ -84,7 +95,7 @@ class _Execution:
             if self.nested and after.deferred:
                 # As at a transaction's beginning: the next file has one of its own.
                 names = sql.SQL(", ").join(sql.Identifier(*name) for name in after.deferred)
-                self.connection.execute(sql.SQL("SET CONSTRAINTS {} DEFERRED").format(names), prepare=False)
+                self.connection.execute(sql.SQL("SET CONSTRAINTS {} DEFERRED").format(names))
             self._execute(f"RELEASE SAVEPOINT {self.savepoint}" if self.nested else "COMMIT")
         except BaseException as error:
             self._undo(who, before)
@@ -128,15 +139,25 @@ class _Execution:
             who.leave()
             session_state.forget(self.connection, before, session_state.look(self.connection, self.script))
 
+    def _forget_plans(self) -> None:
+        """Have psycopg forget what it has prepared by itself, as after any rollback: the file may have changed it."""
+        status = self.connection.info.transaction_status
+        if status == TransactionStatus.INTRANS:
+            self._execute(
+                "SAVEPOINT rolecall_plans; ROLLBACK TO SAVEPOINT rolecall_plans; RELEASE SAVEPOINT rolecall_plans"
+            )
+        elif status == TransactionStatus.IDLE:
+            self._execute("BEGIN; ROLLBACK")
+
     def _unlisten(self, before: session_state.State) -> None:
         """LISTEN begins with COMMIT, so it ends after it."""
         if "listen_stmt" in {statement.kind for statement in self.script.statements}:
             after = session_state.look(self.connection, self.script)
             for channel in after.channels - before.channels:
-                self.connection.execute(sql.SQL("UNLISTEN {}").format(sql.Identifier(channel)), prepare=False)
+                self.connection.execute(sql.SQL("UNLISTEN {}").format(sql.Identifier(channel)))
 
     def _execute(self, text: str) -> None:
-        self.connection.execute(text.encode(), prepare=False)
+        self.connection.execute(text.encode())
 
     def _end_copy(self) -> None:
         """Leave a COPY that a function of psycopg's was not meant for, or no statement could follow."""
@@ -174,9 +195,10 @@ class _Identity:
         self.user, self.acting, self.superuser = before.user, before.acting, before.superuser
 
     def become(self) -> None:
-        """Be the role until the end of the file, in a session that has used no sequence yet."""
-        who = "SET LOCAL SESSION AUTHORIZATION" if self.superuser else "SET LOCAL ROLE"
-        self._run(f"{who} {self._name(self.role)}; DISCARD SEQUENCES" if self.role else "DISCARD SEQUENCES")
+        """Be the role until the end of the file."""
+        if self.role:
+            how = "SET LOCAL SESSION AUTHORIZATION" if self.superuser else "SET LOCAL ROLE"
+            self._run(f"{how} {self._name(self.role)}")
 
     def leave(self) -> None:
         """Be who was there before the file."""
@@ -210,7 +232,7 @@ class _Identity:
         return sql.Identifier(role).as_string(self.connection)
 
     def _run(self, text: str) -> None:
-        self.connection.execute(text.encode(), prepare=False)
+        self.connection.execute(text.encode())
 
 
 WHO = """

@@ -267,9 +267,10 @@ def _in_body(statement: str, error: psycopg.Error) -> int:
     for _ in range(int(line[1]) - 1):
         offset = statement.find("\n", offset) + 1 or len(statement)
     query, within = error.diag.internal_query, error.diag.internal_position
-    found = statement.find(query, offset) if query and within else -1
-    if found >= 0:
-        return found + int(within or 1) - 1
+    for cut in (0, len("SELECT")) if query and within else ():  # which the server has put in place of PERFORM
+        found = statement.find(str(query)[cut:], offset)
+        if found >= 0 and int(str(within)) > cut:
+            return found + int(str(within)) - 1 - cut
     return offset + len(statement[offset:]) - len(statement[offset:].lstrip())
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from psycopg import Connection, sql
@@ -79,41 +80,30 @@ class State:
     deferred: tuple[tuple[str, str], ...] = ()  # schema and name of the constraints that are deferred by themselves
 
 
-def ask(connection: Connection[Any], query: str) -> Any:
-    """The only row of a query that cannot be led astray by what a file has made or set: names of the catalog are
-    the catalog's, and no timeout ends it. For no more than the query, so both are as before behind it."""
-    name = "rolecall_ask"
+def ask(connection: Connection[Any], query: str, *before: str) -> list[Any]:
+    """The row of a query, behind those of commands before it. The query cannot be led astray by what a file has
+    made or set: names of the catalog are the catalog's, and no timeout ends it. Both are as they were behind it."""
     steps = ["SET LOCAL search_path = pg_catalog, pg_temp", "SET LOCAL statement_timeout = 0", query]
     if connection.info.transaction_status == TransactionStatus.INTRANS:
-        steps = [f"SAVEPOINT {name}", *steps, f"ROLLBACK TO SAVEPOINT {name}", f"RELEASE SAVEPOINT {name}"]
+        steps = ["SAVEPOINT rolecall", *steps, "ROLLBACK TO SAVEPOINT rolecall", "RELEASE SAVEPOINT rolecall"]
+    rows = []
     with connection.cursor(row_factory=tuple_row) as cursor:
-        cursor.execute("; ".join(steps).encode())
-        while cursor.description is None:
-            cursor.nextset()
-        return cursor.fetchone()
+        cursor.execute("; ".join([*before, *steps]).encode())
+        while True:
+            rows += cursor.fetchall() if cursor.description else []
+            if not cursor.nextset():
+                return rows
 
 
-def _shown(connection: Connection[Any], name: str) -> str:
-    """A setting as it is: SHOW looks up no name of anybody's."""
-    with connection.cursor(row_factory=tuple_row) as cursor:
-        (value,) = cursor.execute(f"SHOW {name}".encode()).fetchone() or ("",)
-        return str(value)
-
-
-def look(connection: Connection[Any], script: Script) -> State:
-    """What the session holds of what the script could change."""
-    own = {name: _shown(connection, name) for name in GUARDED}
-    names = {each.name for each in script.settings} - set(IDENTITY)
-    names = {name for name in names if not name.startswith("SESSION ")} | set(SETTINGS)
-    query = sql.SQL(LOOK).format(
-        names=sql.Literal(sorted(names)),
-        all_settings=sql.SQL(ALL_SETTINGS if script.any_setting else "NULL"),
-    )
-    settings, others, temporary, prepared, cursors, channels, locks, who, deferred = ask(
-        connection, query.as_string(connection)
-    )
+def look(connection: Connection[Any], script: Script, *before: str) -> State:
+    """What the session holds of what the script could change, after commands that give no row."""
+    names = {each.name for each in script.settings if not each.name.startswith("SESSION ")} - set(IDENTITY)
+    query = _query(tuple(sorted(names)), script.any_setting)
+    *own, row = ask(connection, query, *before, *(f"SHOW {name}" for name in GUARDED))
+    settings, others, temporary, prepared, cursors, channels, locks, who, deferred = row
+    own = [(name, value) for name, (value,) in zip(GUARDED, own, strict=True)]
     return State(
-        dict([*(others or []), *settings]) | own,
+        dict([*(others or []), *settings, *own]),
         frozenset((int(kind), int(oid)) for kind, oid in temporary or []),
         frozenset(prepared or []),
         frozenset(cursors or []),
@@ -122,6 +112,14 @@ def look(connection: Connection[Any], script: Script) -> State:
         *(who[0], who[1], who[2] == "true"),
         tuple((schema, name) for schema, name in deferred or []),
     )
+
+
+@lru_cache
+def _query(names: tuple[str, ...], any_setting: bool) -> str:
+    query = sql.SQL(LOOK).format(
+        names=sql.Literal([*SETTINGS, *names]), all_settings=sql.SQL(ALL_SETTINGS if any_setting else "NULL")
+    )
+    return query.as_string()
 
 
 def take_back(connection: Connection[Any], script: Script, before: State, after: State) -> None:
@@ -170,7 +168,7 @@ def _unlock(connection: Connection[Any], classid: int, objid: int, subid: int, s
 
 
 def _drop(connection: Connection[Any], kind: int, oid: int) -> None:
-    kind_of, identity = ask(connection, f"SELECT type, identity FROM pg_identify_object({kind}, {oid}, 0)")
+    ((kind_of, identity),) = ask(connection, f"SELECT type, identity FROM pg_identify_object({kind}, {oid}, 0)")
     if identity:  # it may have gone with another
         connection.execute(f"DROP {kind_of} IF EXISTS {identity} CASCADE".encode())
 

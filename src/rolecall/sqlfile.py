@@ -82,11 +82,12 @@ class _Execution:
 
     def _run(self) -> None:
         # Before the transaction: a query in it would be too late for SET TRANSACTION.
-        before = session_state.look(self.connection, self.script)
+        # As in a new session, no sequence has given a last value.
+        before = session_state.look(self.connection, self.script, "DISCARD SEQUENCES")
         who = _Identity(self.connection, self.role, before)
-        self._execute("DISCARD SEQUENCES")  # as in a new session, there is no lastval()
         self._execute(f"SAVEPOINT {self.savepoint}" if self.nested else "BEGIN")
         try:
+            who.become()
             self._statements(who)
             self._constraints(who)
             who.leave()
@@ -106,7 +107,6 @@ class _Execution:
             self._unlisten(before)
 
     def _statements(self, who: _Identity) -> None:
-        who.become()
         for statement in self.script.statements:
             self.statement = statement
             if self.nested and _sets_isolation(statement):
@@ -220,7 +220,7 @@ class _Identity:
         if not self.superuser and statement.kind in PLAIN:
             return None
         who = WHO.format(sql.Literal(self.role).as_string(self.connection))
-        now, session, is_superuser, member = session_state.ask(self.connection, who)
+        ((now, session, is_superuser, member),) = session_state.ask(self.connection, who)
         if is_superuser:
             return self.SUPERUSER.format(now, self.role)
         expected = self.role if self.superuser else self.user

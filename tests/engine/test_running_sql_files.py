@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg import Connection
+from psycopg.conninfo import make_conninfo
 
 from rolecall import sqlfile
 from rolecall.errors import SqlError
@@ -380,6 +382,59 @@ def test_a_sequence_has_no_last_value_in_a_new_session(either: Connection[Any]) 
 @pytest.mark.parametrize("text", ["DISCARD TEMP", "DEALLOCATE ALL", "DEALLOCATE PREPARE ALL;"])
 def test_what_would_end_the_work_of_others_is_refused(connection: Connection[Any], text: str) -> None:
     assert " ends what others keep in this session" in str(refused(connection, text))
+
+
+# ------------------------------------------------------------------ a connection that is no superuser's
+
+
+@pytest.fixture
+def plain(toy_built: Worker, database: Connection[Any]) -> Iterator[Connection[Any]]:
+    """As --pg-dsn may give it: a role that may become the migration role, and another one."""
+    database.execute("CREATE ROLE toy_runner LOGIN; GRANT toy_migrator, toy_visitor TO toy_runner")
+    try:
+        conninfo = make_conninfo(toy_built.run.conninfo, dbname=database.info.dbname, user="toy_runner")
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            yield connection
+    finally:
+        database.execute("DROP ROLE toy_runner")
+
+
+BECOMES = "here the file becomes {}, whom toy_migrator cannot become in production: take out what changes the role."
+
+
+@pytest.mark.parametrize(
+    ("text", "who"),
+    [
+        ("RESET ROLE;", "toy_runner"),
+        ("SET ROLE NONE", "toy_runner"),
+        ("SET ROLE toy_visitor;", "toy_visitor"),
+        ("SELECT set_config('role', 'none', false);", "toy_runner"),
+        ("DO $$ BEGIN RESET ROLE; END $$;", "toy_runner"),
+        (
+            "CREATE TEMP VIEW pg_roles AS SELECT 1::oid AS oid, 'toy_runner'::name AS rolname, false AS rolsuper;"
+            "SELECT set_config('role', 'none', false);",
+            "toy_runner",
+        ),
+    ],
+)
+def test_without_a_superuser_a_file_that_resets_the_role_is_stopped(
+    plain: Connection[Any], text: str, who: str
+) -> None:
+    error = refused(plain, f"{MADE}{text}\n;SELECT 1 / 0;")
+    assert str(error) == f"x.sql:2: {BECOMES.format(who)}"
+
+
+def test_without_a_superuser_a_file_runs_as_the_migration_role(plain: Connection[Any]) -> None:
+    run(
+        plain,
+        MADE + "SET search_path = shop; INSERT INTO made VALUES (1); CREATE TEMP TABLE t (); PREPARE q AS SELECT 1",
+    )
+    query = "SELECT relowner::regrole::text FROM pg_class WHERE relname = 'made'"
+    owner = plain.execute(query).fetchone()
+    left = plain.execute(LEFT_BEHIND).fetchone()
+    plain.execute("SET ROLE toy_migrator; DROP TABLE shop.made; RESET ROLE")
+    assert owner == (ROLE,)
+    assert left == (0, 0, 0, None, 0, 0, 0)
 
 
 # ------------------------------------------------------------------ deferred constraints

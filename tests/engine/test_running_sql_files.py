@@ -375,8 +375,11 @@ def test_what_psycopg_has_prepared_follows_what_a_file_changes(either: Connectio
 
 
 def test_a_sequence_has_no_last_value_in_a_new_session(either: Connection[Any]) -> None:
-    run(either, "CREATE TEMP SEQUENCE s; SELECT nextval('s');")
-    assert refused(either, "SELECT lastval();").sqlstate == "55000"
+    run(either, "CREATE SEQUENCE shop.numbers; SELECT nextval('shop.numbers');")
+    try:
+        assert refused(either, "SELECT lastval();").sqlstate == "55000"
+    finally:
+        either.execute("DROP SEQUENCE shop.numbers")
 
 
 @pytest.mark.parametrize("text", ["DISCARD TEMP", "DEALLOCATE ALL", "DEALLOCATE PREPARE ALL;"])

@@ -112,11 +112,13 @@ class Built:
     added: list[catalog.Object]
     tables: list[str]  # every table that the migrations made, or put a policy on
     phases: list[str]  # names of the folders, in order
+    notes: list[str]  # on the migrations' files, for whoever reads the summary
 
     @classmethod
     def of(cls, text: str) -> Built:
         data = json.loads(text)
-        return cls(data["role"], [catalog.Object(*item) for item in data["added"]], data["tables"], data["phases"])
+        added = [catalog.Object(*item) for item in data["added"]]
+        return cls(data["role"], added, data["tables"], data["phases"], data["notes"])
 
     def of_kind(self, *kinds: str) -> list[catalog.Object]:
         """The added objects of these kinds."""
@@ -142,7 +144,8 @@ def build(run: Run, settings: Settings) -> Built:
     new = catalog.added(before, after)
     tables = {item.owner for item in new if item.kind == "policy"}
     tables |= {item.full_name for item in new if item.kind == "table"}
-    built = Built(role, new, sorted(tables), [phase.rollback.parent.name for phase in phases])
+    notes = [note for phase in phases for note in phase.staying()]
+    built = Built(role, new, sorted(tables), [phase.rollback.parent.name for phase in phases], notes)
     with run.janitor(run.template).cursor() as cursor:
         comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
         cursor.execute(comment.format(sql.Identifier(run.template), sql.Literal(json.dumps(asdict(built)))))

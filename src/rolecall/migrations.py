@@ -56,6 +56,11 @@ class Phase:
         for step in self.steps:
             sqlfile.run(connection, step.path, role=role)
 
+    def staying(self) -> list[str]:
+        """What its files would leave set in a session that goes on behind them, a line each: where, and what to do."""
+        files = [*(step.path for step in self.steps), self.rollback, self.verify]
+        return [line for path in files for line in sqlfile.staying(path)]
+
 
 def read(folder: Path) -> tuple[Phase, ...]:
     """The phases of a migrations folder, in order.
@@ -106,6 +111,8 @@ def _steps(folder: Path, phase: int) -> tuple[Step, ...]:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() != ".sql" or path.name in ("verify.sql", "rollback.sql"):
             continue
+        if not path.is_file():
+            raise MigrationError(f"{path} is no file that can be read: mend the link, or remove it.")
         match = STEP.fullmatch(path.name)
         if not match:
             raise MigrationError(f"{path}: a step is named like {phase}_1_notes.sql.")

@@ -160,6 +160,7 @@ class Plugin:
                 self.settings,
                 self.tallies or coverage.tally(self.built, self.exercised, list(self.world.personas)),
                 time.monotonic() - self.started,
+                self.built.notes,
             )
 
     def _distributes(self) -> bool:

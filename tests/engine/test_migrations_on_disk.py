@@ -152,3 +152,53 @@ def test_steps_and_phases_are_applied_by_number_and_not_by_spelling(toy: pytest.
         """
     )
     toy.runpytest_inprocess("test_order.py").assert_outcomes(passed=1)
+
+
+def test_a_step_that_is_no_file_is_one_error(toy: pytest.Pytester) -> None:
+    link = toy.path / PHASE / "1_3_more.sql"
+    link.symlink_to("nowhere.sql")
+    result = toy.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert result.stderr.lines == [f"ERROR: {link} is no file that can be read: mend the link, or remove it.", ""]
+
+
+# ------------------------------------------------------------------ what a file leaves set
+
+LEAVES = """\
+SET search_path = shop;
+SET LOCAL work_mem = '2MB';
+SET TIME ZONE 'UTC'; SET ROLE toy_migrator; SET app.tenant = 'x'; RESET app.tenant;
+SELECT set_config('app.one', 'x', false), set_config('app.two', 'x', true);
+SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE;
+CREATE FUNCTION shop.f() RETURNS int LANGUAGE sql SET search_path = shop AS 'SELECT 1';
+DO $$
+BEGIN
+  SET statement_timeout = '1min';
+  SET LOCAL lock_timeout = '1min';
+  PERFORM set_config('app.three', '', false);
+  UPDATE shop.notes SET body = 'x';
+END $$;
+"""
+NOTES = [
+    "1_3_more.sql:1: SET search_path stays in the session: use SET LOCAL search_path.",
+    "1_3_more.sql:3: SET TIME ZONE stays in the session: use SET LOCAL TIME ZONE.",
+    "1_3_more.sql:3: SET ROLE stays in the session: use SET LOCAL ROLE.",
+    "1_3_more.sql:4: set_config('app.one', …, false) stays in the session: give true.",
+    "1_3_more.sql:5: SET SESSION CHARACTERISTICS stays in the session: use SET TRANSACTION.",
+    "1_3_more.sql:9: SET statement_timeout stays in the session: use SET LOCAL statement_timeout.",
+    "1_3_more.sql:11: set_config('app.three', …, false) stays in the session: give true.",
+    "verify.sql:1: SET row_security stays in the session: use SET LOCAL row_security.",
+]
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_what_a_file_would_leave_set_is_noted_also_of_what_was_kept(toy: pytest.Pytester, processes: str) -> None:
+    """A runner with one session for all files would run the next one with it."""
+    add(toy.path / PHASE / "1_3_more.sql", LEAVES)
+    add(toy.path / PHASE / "verify.sql", "SET row_security = off;")
+    add(toy.path / "baseline.sql", (toy.path / "baseline.sql").read_text() + "SET work_mem = '2MB';\n")
+    for _ in ("built", "kept"):
+        result = toy.runpytest_subprocess("-n", processes, "--pg-dsn=", "--kept=cache", "test_notes.py")
+        result.assert_outcomes(passed=40)
+        noted = [line.strip() for line in result.outlines if "  note: " in line]
+        assert noted == [f"note: {PHASE}/{note}" for note in NOTES]

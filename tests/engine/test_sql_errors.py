@@ -115,7 +115,7 @@ CASES = [
         [
             'x.sql:1:25: column "nothing" does not exist (42703)',
             "    SELECT 'größer €', '🙂', nothing;",
-            "    " + " " * 24 + "^",
+            "    " + " " * 25 + "^",  # the face is two columns wide
         ],
         id="behind characters of several bytes",
     ),
@@ -150,7 +150,12 @@ CASES = [
     ),
     pytest.param(
         "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$\nBEGIN\n  RETURN 1 / 0;\nEND\n$$;\nSELECT f();",
-        ["x.sql:6:1: division by zero (22012)", "    SELECT f();", "    ^"],
+        [
+            "x.sql:6:1: division by zero (22012)",
+            "    SELECT f();",
+            "    ^",
+            "CONTEXT: PL/pgSQL function f() line 3 at RETURN",
+        ],
         id="in a function that a statement calls",
     ),
 ]

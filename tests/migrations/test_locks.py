@@ -91,8 +91,16 @@ def traced(scratch: Scratch, step: Step) -> Trace:
         )
         scanned = {name for name, count in scans_of_tables(connection).items() if count > scans.get(name, count)}
         after = files_of_tables(connection)
+        rewritten = {name for name in files if files[name] != after[name]}
+        return Trace(set(held), scanned, rewritten, lock_timeout(connection, step))
+
+
+def lock_timeout(connection: Connection[Any], step: Step) -> str:
+    """The setting at the step's end, which rolecall takes back when it runs a file: so the text is run alone."""
+    with connection.transaction(force_rollback=True):
+        connection.execute(step.path.read_bytes())
         ((timeout,),) = connection.execute("SELECT current_setting('lock_timeout')").fetchall()
-        return Trace(set(held), scanned, {name for name in files if files[name] != after[name]}, timeout)
+        return str(timeout)
 
 
 def every_step(scratch: Scratch) -> list[Step]:

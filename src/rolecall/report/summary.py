@@ -13,9 +13,14 @@ NAMED = 3  # of those left out, before "and n more"
 
 
 def write(
-    reporter: pytest.TerminalReporter, server: str, settings: Settings, tallies: Iterable[Tally], seconds: float
+    reporter: pytest.TerminalReporter,
+    server: str,
+    settings: Settings,
+    tallies: Iterable[Tally],
+    seconds: float,
+    notes: Iterable[str] = (),
 ) -> None:
-    """Write the section; with ``--coverage``, name everything that is missing."""
+    """Write the section, with ``notes`` on the files; with ``--coverage``, name everything that is missing."""
     reporter.section("rolecall", sep="-")
     reporter.line(f"{server} · grants {settings.grants} · {seconds:.1f} s")
     for count in tallies:
@@ -28,6 +33,8 @@ def write(
                 reporter.line(f"    {name}", red=True)
         else:
             reporter.line("" if complete else f"   without {_names(count.missing)}")
+    for note in notes:
+        reporter.line(f"  note: {note}", yellow=True)
 
 
 def _names(missing: list[str]) -> str:

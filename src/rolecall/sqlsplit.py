@@ -1,0 +1,146 @@
+"""An SQL text split into statements by PostgreSQL's own parser; where that cannot read it, as psql splits."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import NamedTuple
+
+CLOSE = {
+    "quoted string": "Close the quote: write ' at its end, and '' for a quote inside it.",
+    "quoted identifier": 'Close the quote: write " at the end of the name.',
+    "dollar-quoted string": "Close it with the same tag that opens it.",
+    "/* comment": "Close the comment: write */, once for each /* in it.",
+}
+
+
+class Unscannable(NamedTuple):
+    """Where the scanner stops, and why; ``advice`` is a hint, or nothing."""
+
+    start: int
+    message: str
+    advice: str
+
+
+Parts = list[tuple[int, str]]
+
+
+def split(text: str) -> tuple[Parts, list[Token], Unscannable | None]:
+    """The statements with their offsets. If the parser cannot read the text, also the tokens as far as it can be
+    scanned, and why no farther."""
+    import postgast  # 0.1 s to import
+
+    try:
+        return list(_offsets(text, postgast.split(text, method="parser"))), [], None
+    except postgast.PgQueryError:  # a syntax error, or syntax that only the server knows
+        scanned, unscannable = _scanned(text)
+        tokens = tokens_of(scanned)
+        parts = [_resplit(*part) for part in _as_psql_splits(scanned, tokens)]
+        return [part for several in parts for part in several], tokens, unscannable
+
+
+def _resplit(start: int, text: str) -> Parts:
+    """psql's rule may leave several statements in one part; what our parser reads is never sent as several."""
+    import postgast
+
+    try:
+        return [(start + at, part) for at, part in _offsets(text, postgast.split(text, method="parser"))]
+    except postgast.PgQueryError:
+        return [(start, text)]
+
+
+def _offsets(text: str, parts: list[str]) -> Iterator[tuple[int, str]]:
+    end = 0
+    for part in parts:
+        start = _skip(text, end)
+        yield start, part
+        end = start + len(part)
+
+
+def _skip(text: str, at: int) -> int:
+    """The offset of the next statement: behind blanks, semicolons and comments."""
+    while found := re.compile(r"[ \t\r\n\f\v;]+|--[^\r\n]*|/\*").match(text, at):
+        at = found.end()
+        depth = 1 if found[0] == "/*" else 0
+        while depth and (mark := re.compile(r"/\*|\*/").search(text, at)):
+            depth += 1 if mark[0] == "/*" else -1
+            at = mark.end()
+        if depth:
+            return len(text)
+    return at
+
+
+class Token(NamedTuple):
+    """A token of the text: a ``name`` of the parser's grammar, where it stands, and its text."""
+
+    name: str
+    start: int
+    end: int
+    text: str
+
+
+COMMENTS = ("SQL_COMMENT", "C_COMMENT")
+
+
+def tokens_of(text: str) -> list[Token]:
+    """The tokens of a text that can be scanned, without comments."""
+    import postgast
+
+    names = postgast.pg_query_pb2.Token.Name
+    data = text.encode()
+    # Offsets are of bytes: one of characters is that of the bytes without those that continue a character.
+    later = [] if len(data) == len(text) else [at for at, byte in enumerate(data) if byte & 0xC0 == 0x80]
+    found = []
+    for token in postgast.scan(text).tokens:
+        start, end = (at - bisect_right(later, at - 1) for at in (token.start, token.end))
+        found.append(Token(names(token.token), start, end, text[start:end]))
+    return [token for token in found if token.name not in COMMENTS]
+
+
+def _scanned(text: str) -> tuple[str, Unscannable | None]:
+    """As much of the text as can be scanned, and why no more."""
+    import postgast
+
+    first: Unscannable | None = None
+    while True:
+        try:
+            postgast.scan(text)
+        except postgast.PgQueryError as error:
+            at = max(error.cursorpos - 1, 0)
+            message = str(error)
+            advice = next((said for what, said in CLOSE.items() if message.startswith(f"unterminated {what}")), "")
+            message = re.sub(r" at or near \".*", "", message, flags=re.DOTALL) if advice else message
+            first = first or Unscannable(at, message, advice)
+            text = text[: min(at, len(text) - 1)]
+        else:
+            return text, first
+
+
+def _as_psql_splits(text: str, tokens: list[Token]) -> Iterator[tuple[int, str]]:
+    """Split at semicolons, but not in parentheses and not in a function's BEGIN ATOMIC … END."""
+    first: Token | None = None
+    words: list[str] = []
+    depth = blocks = 0
+    for token in tokens:
+        if token.text == ";" and depth <= 0 and not blocks:
+            if first:
+                yield first.start, text[first.start : token.start]
+            first, words, depth = None, [], 0
+            continue
+        first = first or token
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        word = token.text.lower()
+        words = words if len(words) == 4 else [*words, word]
+        if depth == 0 and _creates_function(words):
+            if word == "begin" or (blocks and word == "case"):
+                blocks += 1
+            elif word == "end" and blocks:
+                blocks -= 1
+    if first:
+        yield first.start, text[first.start :]
+
+
+def _creates_function(words: list[str]) -> bool:
+    kinds = {"function", "procedure"}
+    return words[:1] == ["create"] and bool(kinds & set(words[1:2] if words[1:2] != ["or"] else words[3:4]))

@@ -5,15 +5,20 @@
 -- Checks that need the same preparation are one part: it runs once for all of them. Each check runs in a
 -- subtransaction, which is undone by an exception: what a check reports is in variables, which survive it.
 
--- What another call left behind, say one that was cancelled.
-CREATE FUNCTION pg_temp.rolecall_deallocate() RETURNS void
+-- Forget prepared statements of the probe's: those of one row, or all, also what a cancelled call left. One that a
+-- statement under test took away (DEALLOCATE ALL) is not missed.
+CREATE FUNCTION pg_temp.rolecall_deallocate(pattern text) RETURNS void
 LANGUAGE plpgsql AS $function$
 DECLARE
   statement text;
+  target refcursor := 'rolecall_target';
 BEGIN
-  FOR statement IN SELECT s.name FROM pg_prepared_statements AS s WHERE starts_with(s.name, 'rolecall_') LOOP
+  FOR statement IN SELECT s.name FROM pg_prepared_statements AS s WHERE s.name ~ pattern LOOP
     EXECUTE 'DEALLOCATE ' || statement;
   END LOOP;
+  IF EXISTS (SELECT FROM pg_cursors AS c WHERE c.name = 'rolecall_target') THEN
+    CLOSE target;
+  END IF;
 END
 $function$;
 
@@ -170,7 +175,7 @@ DECLARE
   -- Locks that the test itself holds stay: which of them a check took cannot be told then.
   unlock boolean := NOT EXISTS (SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid());
 BEGIN
-  PERFORM pg_temp.rolecall_deallocate();
+  PERFORM pg_temp.rolecall_deallocate('^rolecall_');
   FOR part IN SELECT * FROM jsonb_to_recordset(parts) AS (before text[], checks jsonb) LOOP
     finished := false;
     BEGIN
@@ -204,19 +209,13 @@ BEGIN
         columns := NULL; column_rows := NULL;
         acting := false; finished := false;
         IF looked_at <> item.target || ' ' || item.condition THEN
-          DEALLOCATE rolecall_look;
-          IF aimed THEN
-            CLOSE target;
-          END IF;
-          IF room THEN
-            DEALLOCATE rolecall_room;
-          END IF;
           looked_at := NULL;
           aimed := false;
           room := false;
         END IF;
         IF broken IS NULL AND looked_at IS NULL THEN
           BEGIN
+            PERFORM pg_temp.rolecall_deallocate('^rolecall_(look|room)$');
             SELECT c.relkind IN ('r', 'p') INTO STRICT plain FROM pg_class AS c WHERE c.oid = item.target::regclass;
             bypass := pg_temp.rolecall_must_bypass_triggers(item.target::regclass);
             -- Where a row lies tells whether it was written; a view's rows lie nowhere, and are compared.
@@ -320,8 +319,10 @@ BEGIN
             NULL;
           ELSIF acting THEN
             affected := 0; refusal := SQLSTATE; message := SQLERRM;
+            share := share AND refusal <> '26000';  -- the statement before took the prepared ones away
           ELSE
             affected := 0; broken := SQLSTATE || ' ' || SQLERRM;
+            looked_at := NULL; aimed := false; room := false;
           END IF;
         END;
         IF refusal = '42501' AND item.columns THEN
@@ -343,12 +344,6 @@ BEGIN
         END, false);
         EXIT WHEN stop;
       END LOOP;
-      IF looked_at IS NOT NULL THEN
-        DEALLOCATE rolecall_look;
-      END IF;
-      IF room THEN
-        DEALLOCATE rolecall_room;
-      END IF;
       finished := true;
       RAISE EXCEPTION USING ERRCODE = 'RC000';
     EXCEPTION WHEN SQLSTATE 'RC000' THEN
@@ -358,6 +353,6 @@ BEGIN
     END;
     EXIT WHEN stop;
   END LOOP;
-  PERFORM pg_temp.rolecall_deallocate();
+  PERFORM pg_temp.rolecall_deallocate('^rolecall_');
 END
 $function$;

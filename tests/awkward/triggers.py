@@ -82,6 +82,7 @@ TRIGGERS = {
     "acts as another role and stays so": Shape(
         trigger("PERFORM set_config('role', 'toy_keeper', true); RETURN OLD;", "BEFORE DELETE")
     ),
+    "takes prepared statements away": Shape(trigger("EXECUTE 'DEALLOCATE ALL'; RETURN OLD;", "BEFORE DELETE")),
     "changes the key": Shape(
         trigger("NEW.id := 7; RETURN NEW;", "BEFORE UPDATE"),
     ),

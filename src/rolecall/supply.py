@@ -11,6 +11,7 @@ from pathlib import Path
 from rolecall import database, kept, server
 from rolecall.cluster import PRIVATE, PUBLIC, Cluster
 from rolecall.database import Built, Run
+from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
 from rolecall.kept import Kept
 from rolecall.server import Server
@@ -54,6 +55,7 @@ class Throwaway(Supply):
 
     def __init__(self, chosen: Server, cluster: Cluster, settings: Settings, world: World) -> None:
         super().__init__(chosen, settings, world)
+        self.run = replace(self.run, token="")  # all of it is thrown away, or kept for a run with another token
         self.cluster = cluster
         self.kept: Kept | None = None
         self.archive: Path | None = None
@@ -90,7 +92,7 @@ class Throwaway(Supply):
         self.cluster.wait()
         if self.kept is None:
             return self._build(self.run)
-        built = self._build(replace(self.run, conninfo=self.cluster.private))
+        built = self._build(replace(self.run, conninfo=Conninfo(self.cluster.private)))
         self.cluster.stop(signal.SIGINT)
         self.kept.put(self.cluster)
         self.cluster.start()

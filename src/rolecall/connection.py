@@ -16,7 +16,7 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
-from rolecall.dsn import Conninfo
+from rolecall.dsn import Conninfo, problem
 from rolecall.errors import RolecallError
 
 T = TypeVar("T")
@@ -167,7 +167,10 @@ def connect(
     With ``identity`` it is the server that this describes.
     Raises ConnectError, or OtherServerError before anything has been changed.
     """
-    target = Conninfo(conninfo).to(**params)
+    conninfo = Conninfo(conninfo)  # what a traceback shows as this function's argument
+    if wrong := problem(conninfo.reveal()):
+        raise ConnectError(f"the connection string cannot be read: {wrong}.")
+    target = conninfo.to(**params)
     connection = _opened(target, own)
     try:
         if identity:
@@ -268,7 +271,7 @@ def run_program(program: Path, arguments: list[str], conninfo: str) -> subproces
     Raises RolecallError for a secret that libpq takes from no variable.
     """
     __tracebackhide__ = True
-    target = Conninfo(conninfo)
+    target = conninfo = Conninfo(conninfo)
     others = [name for name in target.secrets if name != "password"]
     if others:
         raise RolecallError(

@@ -327,10 +327,9 @@ class Scratch:
 
         Before August 2025 it has no ``--restrict-key``, and its dumps differ by a random one.
         """
-        own = Path(self.run.bin or "") / "pg_dump"
-        if (
-            own.is_file()
-            and b"--restrict-key" in subprocess.run([own, "--help"], capture_output=True, check=True).stdout
-        ):
-            return own
+        if self.run.bin:
+            own = Path(self.run.bin) / "pg_dump"
+            known = own.is_file() and subprocess.run([own, "--help"], capture_output=True, check=True).stdout
+            if known and b"--restrict-key" in known:
+                return own
         return embedded(18) / "pg_dump"

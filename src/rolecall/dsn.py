@@ -25,6 +25,9 @@ class Conninfo(str):
 
     __slots__ = ()
 
+    def __new__(cls, text: str = "") -> Conninfo:
+        return super().__new__(cls, text.reveal() if isinstance(text, Conninfo) else text)
+
     def reveal(self) -> str:
         """The whole text, with its secrets: for libpq, and for nothing that is shown."""
         return str.__str__(self)
@@ -40,11 +43,10 @@ class Conninfo(str):
 
     @property
     def masked(self) -> str:
-        """The text with ``***`` for each secret."""
-        try:
-            params = self.params
-        except (psycopg.ProgrammingError, UnicodeError):
+        """The text with ``***`` for each secret, and nothing but that if it cannot be read with certainty."""
+        if problem(self.reveal()):
             return MASK
+        params = self.params
         found = {name: MASK for name in SECRETS if params.get(name)}
         return make_conninfo("", **{**params, **found}) if found else self.reveal()
 

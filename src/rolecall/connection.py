@@ -20,6 +20,7 @@ from rolecall.dsn import Conninfo, problem
 from rolecall.errors import RolecallError
 
 T = TypeVar("T")
+OLDEST = 150000  # the server that every setting here must be known to, unless it is told apart
 TIMEOUT = 10  # seconds to connect, unless the DSN says another number
 
 # A file that cannot be there: libpq looks for some below the home directory unless it is told another place.
@@ -196,8 +197,7 @@ def _opened(target: Conninfo, own: bool) -> ServerConnection:
     except BaseException:
         connection.close()
         raise
-    known = [name for name in TIMEOUTS if name != "transaction_timeout" or version >= 170000]
-    hurried = _with_options(target, dict.fromkeys(known, "0"))
+    hurried = _with_options(target, dict.fromkeys(_timeouts(version), "0"))
     connection = _without_frames(target, lambda: _open(hurried))
     try:
         connection.identity = _set(connection, own)
@@ -208,6 +208,11 @@ def _opened(target: Conninfo, own: bool) -> ServerConnection:
         connection.close()
         raise
     return connection
+
+
+def _timeouts(version: int) -> list[str]:
+    """The timeouts that a server of this version knows; with another's, it would refuse the connection."""
+    return [name for name in TIMEOUTS if name != "transaction_timeout" or version >= 170000]
 
 
 def _open(target: Conninfo) -> ServerConnection:
@@ -278,7 +283,8 @@ def run_program(program: Path, arguments: list[str], conninfo: str) -> subproces
             f"the DSN has {', '.join(others)}, which {program.name} could only be given where everybody sees it.\n"
             "Use a DSN without it, e.g. with a key that has no password of its own."
         )
-    place = _pinned(_with_options(target, {"timezone": "UTC", "quote_all_identifiers": "off"})).bare
+    settings = {"timezone": "UTC", "quote_all_identifiers": "off"} | dict.fromkeys(_timeouts(OLDEST), "0")
+    place = _pinned(_with_options(target, settings)).bare
     return _without_frames(target, lambda: _run([str(program), *arguments, "--dbname", place], target))
 
 

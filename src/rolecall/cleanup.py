@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from rolecall.marks import Mark
 # Advisory locks are per database; runs that share a server share the database of their DSN.
 _LOCK = "SELECT pg_advisory_lock(hashtextextended('rolecall: marked roles', 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('rolecall: marked roles', 0))"
+
+PATIENCE = 10.0  # seconds for the sessions of a dead run to end
 
 Connect = Callable[[], ServerConnection]
 
@@ -81,7 +84,11 @@ def sweep(connection: ServerConnection, *, ended: str | None = None, dry_run: bo
         alive = [mark for mark in runs if mark.name != ended and marks.is_alive(mark, sessions)]
         report = []
         for mark in runs:
-            if mark not in alive:
+            if mark in alive:
+                continue
+            if busy := _end_sessions(connection, mark.name, dry_run):
+                report.append(Leftover("run", mark.name, busy))
+            else:
                 dropped = list(_sweep_databases(connection, mark, dry_run, by_force=mark.name == ended))
                 report += dropped
                 if not any(each.why for each in dropped):  # else the role is what tells that they are ours
@@ -102,6 +109,25 @@ def _locked(connection: Connection[Any]) -> Iterator[None]:
     finally:
         if not connection.broken:
             connection.execute(_UNLOCK)
+
+
+_SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND pid <> pg_backend_pid()"
+
+
+def _end_sessions(connection: Connection[Any], name: str, dry_run: bool) -> str | None:
+    """End the sessions of a run that is dead: the server may still be making a database for it. Why not, if not."""
+    if dry_run:
+        return None
+    deadline = time.monotonic() + PATIENCE
+    while pids := [pid for (pid,) in connection.execute(_SESSIONS, [name]).fetchall()]:
+        try:
+            connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", [pids])
+        except psycopg.errors.InsufficientPrivilege as error:
+            return f"it still has sessions, and {_told(error)}"
+        if time.monotonic() > deadline:
+            return "its sessions do not end"
+        time.sleep(0.01)
+    return None
 
 
 # The sessions that are not the run's own: whose they are, nobody knows.

@@ -63,7 +63,7 @@ HOSTILE = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def asked(pytestconfig: pytest.Config) -> settings.Settings:
     """What the outer run was asked for, for a server of our own."""
     return replace(settings.read(pytestconfig), pg_dsn=None)

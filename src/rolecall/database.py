@@ -21,7 +21,7 @@ from psycopg import Connection, sql
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from rolecall import catalog, cleanup, marks, migrations, sqlfile
-from rolecall.connection import Identity, ServerConnection, connect, run_program
+from rolecall.connection import Identity, OtherServerError, ServerConnection, connect, run_program
 from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError, SqlError
 from rolecall.server import Server, embedded
@@ -113,8 +113,14 @@ class Run:
     @contextmanager
     def clone(self, template: str, suffix: str) -> Iterator[str]:
         """A database made from a template for the block; gives its name."""
-        with self.janitor(f"{self.name}_{suffix}", template) as janitor:
+        janitor = self.janitor(f"{self.name}_{suffix}", template)
+        janitor.init()
+        try:
             yield janitor.dbname
+        finally:
+            # Where that is not possible, the end of the run tries again, and says what it could not do.
+            with suppress(psycopg.OperationalError, OtherServerError):
+                janitor.drop()
 
     def janitor(self, database: str, template: str | None = None) -> Janitor:
         """Who makes a database and drops it again."""

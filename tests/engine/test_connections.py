@@ -104,12 +104,17 @@ def test_a_run_with_every_variable_set_is_as_one_without(
     toy.runpytest_subprocess(*options).assert_outcomes(passed=42)
 
 
-def test_a_service_file_and_a_passfile_at_home_are_not_read(toy_server: Server) -> None:
-    (Path.home() / ".pg_service.conf").write_text("[toy]\nhostaddr=127.0.0.1\n")
-    (Path.home() / ".pgpass").write_text("nonsense\n")  # and open to all, of which libpq warns
-    (Path.home() / ".postgresql").mkdir(exist_ok=True)
-    (Path.home() / ".postgresql" / "root.crt").write_text("nonsense")
+def test_a_service_file_and_a_passfile_at_home_are_not_read(
+    toy_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".pg_service.conf").write_text("[toy]\nhostaddr=127.0.0.1\n")
+    (tmp_path / ".pgpass").write_text("nonsense\n")
+    (tmp_path / ".pgpass").chmod(0o644)  # open to all, of which libpq warns if it looks at it
+    (tmp_path / ".postgresql").mkdir()
+    (tmp_path / ".postgresql" / "root.crt").write_text("nonsense")
     connect(toy_server.conninfo).close()
+    assert capfd.readouterr().err == ""
 
 
 def test_the_environment_is_whole_after_an_error_and_what_is_set_meanwhile_stays(

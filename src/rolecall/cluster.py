@@ -27,6 +27,7 @@ import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from rolecall.connection import connect
 from rolecall.errors import RolecallError
 
 SUPERUSER = "rolecall"
@@ -110,7 +111,7 @@ class Cluster:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                psycopg.connect(self._reached(self._port)).close()
+                connect(self._reached(self._port)).close()
                 return
             except psycopg.OperationalError:
                 if self._process.poll() is not None or time.monotonic() > deadline:

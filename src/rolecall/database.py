@@ -1,76 +1,95 @@
 """Databases: baseline and migrations built once into templates, and a clone for each worker.
 
-All of them are named ``rolecall_<run>_…``; nothing else on the server is touched.
+All of them are named ``rolecall_<run>_…`` and carry the run's mark; nothing else on the server is touched.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import Connection, sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg import sql
 from pytest_postgresql.janitor import DatabaseJanitor
 
-from rolecall import catalog, migrations, sqlfile
+from rolecall import catalog, cleanup, marks, migrations, sqlfile
+from rolecall.connection import Identity, OtherServerError, ServerConnection, connect, run_program
+from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError, SqlError
 from rolecall.server import Server, embedded
 from rolecall.session import Witness
 from rolecall.settings import Settings
 from rolecall.world import World
 
-MARK = "made by rolecall for its databases; dropped when the last of them is"
 PATIENCE = 120.0  # seconds a worker waits for the templates
 
 
 class Janitor(DatabaseJanitor):
-    """pytest-postgresql's janitor, connecting with the whole conninfo (TLS and all), not a part of it.
+    """pytest-postgresql's janitor, whose connections are a run's own, and whose databases carry the run's mark."""
 
-    With ``copy_files`` a template is copied file by file: half the time, but for two checkpoints of the whole
-    server, which costs nothing where nothing has to reach a disk, and much on a server that others use.
-    """
+    def __init__(self, run: Run, dbname: str, template: str | None = None) -> None:
+        self.run, self._oid = run, 0
+        super().__init__(user="", host="", port="", dbname=dbname, template_dbname=template)
 
-    def __init__(self, conninfo: str, dbname: str, template: str | None = None, *, copy_files: bool = False) -> None:
-        self.conninfo, self.copy_files = conninfo, copy_files
-        given = conninfo_to_dict(conninfo)
-        super().__init__(
-            user=str(given.get("user", "")),
-            host=str(given.get("host", "")),
-            port=str(given.get("port", "")),
-            dbname=dbname,
-            template_dbname=template,
-            maintenance_dbname=str(given.get("dbname", "postgres")),
-        )
+    def init(self) -> None:
+        """Make the database. It has its mark from the same statement on: see :mod:`rolecall.marks`."""
+        if not self.run.token:
+            super().init()
+            return
+        for oid in marks.database_oids(self.run.token, self.dbname):
+            self._oid = oid
+            with suppress(psycopg.errors.InvalidParameterValue):  # the oid is taken
+                super().init()
+                self.comment()
+                return
+        raise RolecallError(f"the database {self.dbname} could not be made: all oids for it are taken.")
+
+    def comment(self, **more: Any) -> None:
+        """Say what the database is, and what else there is to tell of it."""
+        text = sql.Literal(marks.database_comment(self.run.token, **more))
+        with self.cursor() as cursor:
+            cursor.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(self.dbname), text))
 
     def _build_create_database_sql(self) -> sql.Composed:
         query = super()._build_create_database_sql()
-        return query + sql.SQL(" STRATEGY file_copy") if self.copy_files else query
+        if self._oid:
+            query += sql.SQL(" OID {}").format(sql.Literal(self._oid))
+        # File by file it takes half the time, but for two checkpoints of the whole server, which cost nothing
+        # where nothing has to reach a disk, and much on a server that others use.
+        return query + sql.SQL(" STRATEGY file_copy") if self.run.ours else query
 
     @contextmanager
     def cursor(self, dbname: str | None = None) -> Iterator[psycopg.Cursor[Any]]:
-        """A cursor of the maintenance database (or another), outside of a transaction."""
-        conninfo = make_conninfo(self.conninfo, **({"dbname": dbname} if dbname else {}))
-        with psycopg.connect(conninfo, autocommit=True) as connection, connection.cursor() as cursor:
+        """A cursor of the database that the DSN names (or another), outside of a transaction."""
+        with closing(self.run.maintain(dbname)) as connection, connection.cursor() as cursor:
             yield cursor
 
 
 @dataclass(frozen=True)
 class Run:
-    """The server of this run and the names of its databases: all that a worker has to be told."""
+    """The server of this run and the names of its databases: all that a worker has to be told.
 
-    conninfo: str
+    ``token`` marks what it makes on a server that others use; empty on one that is thrown away.
+    """
+
+    conninfo: Conninfo
     name: str
     server: str
     bin: str | None
     ours: bool  # started by rolecall, and used by nobody else
+    token: str = ""
+    identity: Identity = field(default_factory=Identity)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "conninfo", Conninfo(self.conninfo))
 
     @property
     def baseline(self) -> str:
@@ -80,28 +99,62 @@ class Run:
     def template(self) -> str:
         return self.name + "_migrated"
 
-    def connect(self, database: str) -> Connection[Any]:
-        """A connection as the superuser, outside of a transaction."""
-        return psycopg.connect(make_conninfo(self.conninfo, dbname=database), autocommit=True)
+    def connect(self, database: str) -> ServerConnection:
+        """A connection to one of the run's databases as the superuser, outside of a transaction."""
+        return self._connect(database, own=True)
+
+    def maintain(self, database: str | None = None) -> ServerConnection:
+        """A connection to the database that the DSN names, or to another."""
+        return self._connect(database or self.conninfo.params.get("dbname"), own=False)
+
+    def _connect(self, database: str | None, *, own: bool) -> ServerConnection:
+        return connect(self.conninfo, own=own, identity=self.identity, application_name=self.name, dbname=database)
 
     @contextmanager
     def clone(self, template: str, suffix: str) -> Iterator[str]:
         """A database made from a template for the block; gives its name."""
-        with self.janitor(f"{self.name}_{suffix}", template) as janitor:
+        janitor = self.janitor(f"{self.name}_{suffix}", template)
+        janitor.init()
+        try:
             yield janitor.dbname
+        finally:
+            # Where that is not possible, the end of the run tries again, and says what it could not do.
+            with suppress(psycopg.OperationalError, OtherServerError):
+                janitor.drop()
 
     def janitor(self, database: str, template: str | None = None) -> Janitor:
         """Who makes a database and drops it again."""
-        return Janitor(self.conninfo, database, template, copy_files=self.ours)
+        return Janitor(self, database, template)
+
+    def marking(self, connection: ServerConnection) -> AbstractContextManager[None]:
+        """A transaction in which the roles that the block makes are marked; none where marks are not needed."""
+        if not self.token:
+            return nullcontext()
+        return marks.marking(connection, lambda: closing(self.maintain()), self.token, connection.identity.system)
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """For another process, which has the settings too: the password is not in it."""
+        return {**asdict(self), "conninfo": self.conninfo.bare}
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any], settings: Settings) -> Run:
+        """The run that :meth:`as_json` describes; the password is the one of this process's settings."""
+        secrets = settings.pg_dsn.secrets if settings.pg_dsn else {}
+        conninfo = Conninfo(data["conninfo"]).to(**secrets)
+        return cls(**{**data, "conninfo": conninfo, "identity": Identity(**data["identity"])})
 
 
 def run_on(server: Server) -> Run:
     """Names for the databases of one run on a server."""
-    name, binaries = f"rolecall_{secrets.token_hex(4)}", str(server.bin or "") or None
-    return Run(server.conninfo, name, str(server), binaries, server.cluster is not None)
+    return Run(
+        Conninfo(server.conninfo),
+        f"rolecall_{secrets.token_hex(4)}",
+        str(server),
+        str(server.bin or "") or None,
+        ours=server.cluster is not None,
+        token=secrets.token_hex(16),
+        identity=server.identity,
+    )
 
 
 @dataclass(frozen=True)
@@ -116,7 +169,7 @@ class Built:
 
     @classmethod
     def of(cls, text: str) -> Built:
-        data = json.loads(text)
+        data = json.loads(text)["built"]
         added = [catalog.Object(*item) for item in data["added"]]
         return cls(data["role"], added, data["tables"], data["phases"], data["notes"])
 
@@ -134,21 +187,19 @@ def build(run: Run, settings: Settings) -> Built:
     phases = migrations.read(settings.migrations) if settings.migrations else ()
     run.janitor(run.baseline).init()
     with run.connect(run.baseline) as connection:
-        _lay_baseline(connection, settings, role)
+        _lay_baseline(run, connection, settings, role)
         before = catalog.objects(connection)
     run.janitor(run.template, run.baseline).init()
     with run.connect(run.template) as connection:
-        for phase in phases:
-            phase.apply(connection, role)
+        for step in (step for phase in phases for step in phase.steps):
+            run_file(run, connection, step.path, role)
         after = catalog.objects(connection)
     new = catalog.added(before, after)
     tables = {item.owner for item in new if item.kind == "policy"}
     tables |= {item.full_name for item in new if item.kind == "table"}
     notes = [note for phase in phases for note in phase.staying()]
     built = Built(role, new, sorted(tables), [phase.rollback.parent.name for phase in phases], notes)
-    with run.janitor(run.template).cursor() as cursor:
-        comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
-        cursor.execute(comment.format(sql.Identifier(run.template), sql.Literal(json.dumps(asdict(built)))))
+    run.janitor(run.template).comment(built=asdict(built))
     return built
 
 
@@ -169,18 +220,27 @@ def load(run: Run, world: World) -> None:
         cursor.execute(sql.SQL("ALTER DATABASE {} WITH is_template true").format(sql.Identifier(run.template)))
 
 
-def _lay_baseline(connection: Connection[Any], settings: Settings, role: str | None) -> None:
-    roles = set(_roles(connection))
+# A file without any of these words makes no role.
+ABOUT_ROLES = re.compile(r"\b(role|user|group)\b", re.IGNORECASE)
+
+
+def run_file(run: Run, connection: ServerConnection, path: Path, role: str | None = None) -> None:
+    """Run an SQL file; the roles that it makes are marked in the same transaction. Raises SqlError."""
+    about_roles = ABOUT_ROLES.search(sqlfile.read(path))
+    with run.marking(connection) if about_roles else nullcontext():
+        sqlfile.run(connection, path, role=role)
+
+
+def _lay_baseline(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> None:
     for name, value in (("rolecall.grants", settings.grants), ("rolecall.migration_role", role or "")):
         connection.execute("SELECT set_config(%s, %s, false)", [name, value])
     if settings.platform:
-        sqlfile.run(connection, settings.platform)
-        _mark_roles(connection, set(_roles(connection)) - roles)
+        run_file(run, connection, settings.platform)
     if settings.baseline:
-        sqlfile.run(connection, settings.baseline, role=role)
+        run_file(run, connection, settings.baseline, role)
     if settings.requires:
         try:
-            sqlfile.run(connection, settings.requires, role=role)
+            run_file(run, connection, settings.requires, role)
         except SqlError as error:
             message = error.__cause__.diag.message_primary if isinstance(error.__cause__, psycopg.Error) else error
             raise RolecallError(f"{settings.baseline} is not a baseline for these migrations: {message}") from None
@@ -225,64 +285,11 @@ def migration_role(run: Run, candidates: tuple[str, ...]) -> str | None:
     return able[0] if able else None
 
 
-def _roles(connection: Connection[Any]) -> list[str]:
-    return [name for (name,) in connection.execute("SELECT rolname FROM pg_roles")]
-
-
-def _mark_roles(connection: Connection[Any], made: set[str]) -> None:
-    for name in made:
-        connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(name), sql.Literal(MARK)))
-
-
-# ------------------------------------------------------------------ leaving nothing behind
-
-
 @contextmanager
 def keeping(run: Run) -> Iterator[None]:
-    """Own the run's databases on a server that others use: drop them at the end, and what a killed
-    run left before. A run lives as long as its session with its name in ``application_name``."""
-    with psycopg.connect(run.conninfo, autocommit=True, application_name=run.name) as connection:
-        _sweep(connection, run.conninfo)
-        try:
-            yield
-        finally:
-            _drop(connection, run.conninfo, run.name)
-
-
-def _sweep(connection: Connection[Any], conninfo: str) -> None:
-    left = connection.execute(
-        """
-        SELECT DISTINCT substring(datname from '^rolecall_[0-9a-f]{8}') FROM pg_database
-        WHERE datname ~ '^rolecall_[0-9a-f]{8}_' AND pg_get_userbyid(datdba) = current_user
-          AND substring(datname from '^rolecall_[0-9a-f]{8}') NOT IN (SELECT application_name FROM pg_stat_activity)
-        """
-    ).fetchall()
-    for (name,) in left:
-        _drop(connection, conninfo, name)
-
-
-def _drop(connection: Connection[Any], conninfo: str, name: str) -> None:
-    ours = "SELECT datname, datistemplate FROM pg_database WHERE starts_with(datname, %s)"
-    for database, is_template in connection.execute(ours, [name + "_"]).fetchall():
-        if is_template:
-            connection.execute(sql.SQL("ALTER DATABASE {} WITH is_template false").format(sql.Identifier(database)))
-        Janitor(conninfo, database).drop()
-    if not connection.execute(OTHERS, [name]).fetchall():
-        _drop_roles(connection)
-
-
-# Other runs that are alive: they may be about to use the roles.
-OTHERS = """
-SELECT application_name FROM pg_stat_activity
-WHERE application_name ~ '^rolecall_[0-9a-f]{8}$' AND application_name <> %s AND pid <> pg_backend_pid()
-"""
-
-
-def _drop_roles(connection: Connection[Any]) -> None:
-    made = "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s"
-    for (role,) in connection.execute(made, [MARK]).fetchall():
-        with suppress(psycopg.errors.DependentObjectsStillExist):  # somebody else uses it by now
-            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+    """Own the run's databases and roles on a server that others use: see :func:`rolecall.cleanup.keeping`."""
+    with cleanup.keeping(run.maintain, run.name, run.token):
+        yield
 
 
 # ------------------------------------------------------------------ databases for migration tests
@@ -295,7 +302,7 @@ class Scratch:
         self,
         run: Run,
         name: str,
-        connection: Connection[Any],
+        connection: ServerConnection,
         phases: Mapping[int, migrations.Phase],
         role: str | None,
         witness: Witness,
@@ -311,7 +318,7 @@ class Scratch:
 
     def execute(self, path: Path) -> None:
         """Run a file as the migration role. Raises SqlError."""
-        sqlfile.run(self.connection, path, role=self.role)
+        run_file(self.run, self.connection, path, self.role)
         self._witness.add("script", f"{path.parent.name}/{path.name}")
 
     def verify(self, number: int) -> None:
@@ -327,15 +334,10 @@ class Scratch:
     def dump(self) -> str:
         """The schema as pg_dump writes it: ACLs, policies, bodies, defaults and comments included."""
         program = self._pg_dump()
-        conninfo = make_conninfo(self.run.conninfo, dbname=self.name)
-        done = subprocess.run(
-            [program, "--schema-only", "--restrict-key=rolecall", "--lock-wait-timeout=10s", "--dbname", conninfo],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        arguments = ["--schema-only", "--restrict-key=rolecall", "--lock-wait-timeout=10s"]
+        done = run_program(program, arguments, self.run.conninfo.to(dbname=self.name))
         if done.returncode:
-            raise RolecallError(f"{program} failed: {done.stderr.strip()}")
+            raise RolecallError(f"{program} failed: {self.run.conninfo.scrub(done.stderr.strip())}")
         return done.stdout
 
     def _pg_dump(self) -> Path:
@@ -343,10 +345,9 @@ class Scratch:
 
         Before August 2025 it has no ``--restrict-key``, and its dumps differ by a random one.
         """
-        own = Path(self.run.bin or "") / "pg_dump"
-        if (
-            own.is_file()
-            and b"--restrict-key" in subprocess.run([own, "--help"], capture_output=True, check=True).stdout
-        ):
-            return own
+        if self.run.bin:
+            own = Path(self.run.bin) / "pg_dump"
+            known = own.is_file() and subprocess.run([own, "--help"], capture_output=True, check=True).stdout
+            if known and b"--restrict-key" in known:
+                return own
         return embedded(18) / "pg_dump"

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
+from rolecall.connection import ServerConnection
 from rolecall.database import Run
 from rolecall.errors import RolecallError
 
@@ -51,10 +52,10 @@ class Lasting:
     def __init__(self, run: Run, clone: Callable[[], AbstractContextManager[str]]) -> None:
         self.run, self.clone = run, clone
         self._stack = ExitStack()
-        self._at: tuple[str, Connection[Any]] | None = None
+        self._at: tuple[str, ServerConnection] | None = None
 
     @contextmanager
-    def undone(self) -> Iterator[tuple[str, Connection[Any]]]:
+    def undone(self) -> Iterator[tuple[str, ServerConnection]]:
         """The database's name and a superuser's connection, whose whole work is undone at the end of the block.
 
         Raises EndedError as :func:`undone` does.
@@ -67,7 +68,7 @@ class Lasting:
             self.close()
             raise
 
-    def _made(self) -> tuple[str, Connection[Any]]:
+    def _made(self) -> tuple[str, ServerConnection]:
         name = self._stack.enter_context(self.clone())
         return name, self._stack.enter_context(self.run.connect(name))
 

@@ -7,9 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
-
-from psycopg import Connection
 
 from rolecall import sqlfile
 from rolecall.errors import MigrationError
@@ -50,11 +47,6 @@ class Phase:
         steps = tuple(replace(step, path=others.get(step.path, step.path)) for step in self.steps)
         verify, rollback = (others.get(script, script) for script in (self.verify, self.rollback))
         return replace(self, steps=steps, verify=verify, rollback=rollback)
-
-    def apply(self, connection: Connection[Any], role: str | None) -> None:
-        """Run every step, each in its own transaction. Raises SqlError at the first that fails."""
-        for step in self.steps:
-            sqlfile.run(connection, step.path, role=role)
 
     def staying(self) -> list[str]:
         """What its files would leave set in a session that goes on behind them, a line each: where, and what to do."""

@@ -46,7 +46,7 @@ class Plugin:
         self._stack = ExitStack()
         self._told = getattr(config, "workerinput", {}).get("rolecall")  # by xdist's controller
         self._worlds: dict[int, World] = {}
-        self.run = Run(**self._told) if self._told else None
+        self.run = Run.of(self._told, self.settings) if self._told else None
         self._supply: supply.Supply | None = None
         self.built: database.Built | None = None
         self.tallies: list[coverage.Tally] = []  # of --coverage

@@ -7,15 +7,13 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from rolecall.cluster import Cluster, home, reachable, sweep
+from rolecall.connection import ConnectError, Identity, ServerConnection, connect
+from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
 from rolecall.settings import Settings
 
@@ -33,24 +31,25 @@ class Server:
     ``cluster`` is there if it was started for this run, and is used by nobody else.
     """
 
-    conninfo: str
+    conninfo: Conninfo
     version: str
     origin: str
     bin: Path | None = None
     cluster: Cluster | None = None
+    identity: Identity = field(default_factory=Identity)
 
     def __str__(self) -> str:
         return f"PostgreSQL {self.version} ({self.origin})"
 
-    def to(self, database: str) -> str:
+    def to(self, database: str) -> Conninfo:
         """The conninfo of one of its databases."""
-        return make_conninfo(self.conninfo, dbname=database)
+        return self.conninfo.to(dbname=database)
 
 
 def describe(settings: Settings) -> str:
     """What will be used, in words, before anything is started."""
     if settings.pg_dsn:
-        where = conninfo_to_dict(settings.pg_dsn)
+        where = settings.pg_dsn.params
         host = where.get("host") or where.get("hostaddr") or "the local socket"
         return (
             f"the server at {host}, port {where.get('port', 5432)}: makes and drops databases named rolecall_* "
@@ -87,7 +86,8 @@ def chosen(settings: Settings) -> Iterator[Server]:
     with home() as (directory, user):
         cluster = Cluster(reachable(binaries, directory, user), directory, user)
         try:
-            yield Server(cluster.conninfo, version, origin, settings.pg_bin, cluster)
+            where = Identity(directory=str(cluster.data))
+            yield Server(Conninfo(cluster.conninfo), version, origin, settings.pg_bin, cluster, where)
         finally:
             cluster.stop()
 
@@ -100,30 +100,37 @@ def binaries_of(settings: Settings) -> Path:
 # ------------------------------------------------------------------ a server that runs already
 
 
-def existing(dsn: str) -> Server:
+def existing(dsn: Conninfo) -> Server:
     """A server that somebody else runs, reached and looked over, changed in nothing.
 
     Raises RolecallError if it does not answer, is too old, or lets this role make no database.
     """
     try:
-        connection = psycopg.connect(dsn, connect_timeout=10, autocommit=True)
-    except psycopg.Error as error:
-        said = " ".join(str(error).split())
+        connection = connect(dsn)
+    except ConnectError as error:
         raise RolecallError(
-            f"--pg-dsn does not answer: {said}\n"
+            f"--pg-dsn does not answer: {error}\n"
             "Start that server, mend the URL, or leave --pg-dsn out for an embedded one."
         ) from None
-    with connection:
+    with closing(connection):
         version = connection.info.parameter_status("server_version") or ""
         _new_enough(version, "--pg-dsn")
         _may_work(connection)
-    return Server(dsn, version.split(" ")[0], "--pg-dsn")
+    return Server(dsn, version.split(" ")[0], "--pg-dsn", identity=connection.identity)
 
 
-def _may_work(connection: psycopg.Connection[Any]) -> None:
-    role, superuser, *able = connection.execute(
-        "SELECT rolname, rolsuper, rolcreatedb, rolcreaterole, rolbypassrls FROM pg_roles WHERE rolname = current_user"
-    ).fetchone() or ("", False)
+def _may_work(connection: ServerConnection) -> None:
+    role, acts_as, superuser, reads_only, *able = connection.execute(
+        "SELECT session_user, current_user, rolsuper, pg_is_in_recovery(), rolcreatedb, rolcreaterole, rolbypassrls"
+        " FROM pg_roles WHERE rolname = session_user"
+    ).fetchone() or ("", "", False, False)
+    if role != acts_as:
+        raise RolecallError(
+            f"--pg-dsn: the role {role} is set to act as {acts_as}, which its sessions would fall back to.\n"
+            f'Sign in as {acts_as}, or run: ALTER ROLE "{role}" RESET role;'
+        )
+    if reads_only:
+        raise RolecallError("--pg-dsn: the server is a standby, which can only be read. Give the primary's URL.")
     missing = [name for name, has in zip(("CREATEDB", "CREATEROLE", "BYPASSRLS"), able, strict=False) if not has]
     if missing and not superuser:
         raise RolecallError(

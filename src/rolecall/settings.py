@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
+from rolecall import dsn
+from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
 
 
@@ -80,7 +80,7 @@ class Settings:
 
     pg: int
     pg_bin: Path | None
-    pg_dsn: str | None
+    pg_dsn: Conninfo | None
     grants: str
     platform: Path | None
     baseline: Path | None
@@ -128,11 +128,11 @@ def read(config: pytest.Config) -> Settings:
         raise RolecallError("--pg-bin starts a server and --pg-dsn uses a running one: give one of the two.")
     if _is_on(texts["coverage"]) and _is_on(texts["mutants"]):
         raise RolecallError("--coverage looks at the schema as it is and --mutants breaks it: give one of the two.")
-    _check_dsn(*given["pg_dsn"])
+    check_dsn(*given["pg_dsn"])
     return Settings(
         pg=int(texts["pg"]),
         pg_bin=_path(config, given["pg_bin"], Path.is_dir),
-        pg_dsn=texts["pg_dsn"] or None,
+        pg_dsn=Conninfo(texts["pg_dsn"]) if texts["pg_dsn"] else None,
         grants=texts["grants"],
         platform=_path(config, given["platform"], Path.is_file),
         baseline=_path(config, given["baseline"], Path.is_file),
@@ -162,6 +162,8 @@ def _given(config: pytest.Config, option: Option) -> tuple[str, str]:
     if text is None:
         text, where = config.getini(option.ini), option.ini
     text = option.default if text is None else str(text).strip()
+    if option.name == "pg_dsn":
+        text = Conninfo(text)
     if option.choices and text not in option.choices:
         raise RolecallError(f"{where} is {text!r}: choose one of {', '.join(option.choices)}.")
     return text, where
@@ -194,10 +196,9 @@ def _number(text: str, where: str) -> int:
         raise RolecallError(f"{where} is {text!r}: give a whole number.") from None
 
 
-def _check_dsn(text: str, where: str) -> None:
-    try:
-        conninfo_to_dict(text)
-    except psycopg.ProgrammingError as error:
-        told = " ".join(str(error).split())
+def check_dsn(text: str, where: str) -> None:
+    """Raises RolecallError for a connection string that cannot be used; its text repeats no part of the string."""
+    problem = dsn.problem(text) if text else None
+    if problem:
         advice = "Give a URL (postgresql://…) or a connection string (host=… dbname=…)."
-        raise RolecallError(f"{where} cannot be read: {told}\n{advice}") from None
+        raise RolecallError(f"{where} cannot be read: {problem}.\n{advice}")

@@ -13,6 +13,7 @@ import psycopg
 from rolecall import database, kept, server
 from rolecall.cluster import PRIVATE, PUBLIC, Cluster
 from rolecall.database import Built
+from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
 from rolecall.kept import Kept
 from rolecall.server import Server
@@ -58,6 +59,7 @@ class Throwaway(Supply):
 
     def __init__(self, chosen: Server, cluster: Cluster, settings: Settings, world: World) -> None:
         super().__init__(chosen, settings, world)
+        self.run = replace(self.run, token="")  # all of it is thrown away, or kept for a run with another token
         self.cluster = cluster
         self.kept: Kept | None = None
         self.archive: Path | None = None
@@ -94,7 +96,7 @@ class Throwaway(Supply):
         self.cluster.wait()
         if self.kept is None:
             return database.build(self.run, self.settings)
-        built = database.build(replace(self.run, conninfo=self.cluster.private), self.settings)
+        built = database.build(replace(self.run, conninfo=Conninfo(self.cluster.private)), self.settings)
         self.cluster.stop(signal.SIGINT)
         self.kept.put(self.cluster)
         self.cluster.start()

@@ -15,6 +15,7 @@ import psycopg
 from psycopg import Connection
 
 from rolecall import admission, catalog, database, instrument, migrations
+from rolecall.connection import ServerConnection
 from rolecall.coverage import Exercised, Values
 from rolecall.database import Built, Run, Scratch
 from rolecall.explain import explain
@@ -148,7 +149,7 @@ class Worker:
         self._scratches += 1
         return self.run.clone(self.run.template if migrated else self.run.baseline, f"{self.name}_{self._scratches}")
 
-    def _scratch(self, name: str, connection: Connection[Any]) -> Scratch:
+    def _scratch(self, name: str, connection: ServerConnection) -> Scratch:
         return Scratch(self.run, name, connection, self.phases, self.built.role, self.exercised)
 
     @contextmanager

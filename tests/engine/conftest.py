@@ -7,9 +7,12 @@ import runpy
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
+import psycopg
 import pytest
 
 from rolecall import World, database, server, settings
@@ -146,6 +149,65 @@ def toy_server(pytestconfig: pytest.Config) -> Iterator[Server]:
     """A server that all share, of the version that the outer run is asked for."""
     with server.running(replace(settings.read(pytestconfig), pg_dsn=None)) as started:
         yield started
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A server that wants a password (SCRAM) of everybody but its superuser ``rolecall``.
+
+    ``toy_boss`` is another superuser, and ``toy_poor`` may just do what rolecall needs.
+    """
+
+    server: Server
+
+    # Halves that stand in no other text: neither may be printed, whatever fails.
+    halves = ("Zq7xKj", "Wv9pRt")
+    password = "@ /%".join(halves)
+
+    def url(self, user: str = "toy_boss", password: str = password, database: str = "postgres") -> str:
+        """The address of its socket, with a user and a password."""
+        host = quote(str(self.server.conninfo.params["host"]), safe="")
+        return f"postgresql://{user}:{quote(password, safe='')}@/{database}?host={host}"
+
+    def shown(self, result: pytest.RunResult) -> str:
+        """All that an inner run has printed; fails if a part of the password is in it."""
+        text = result.stdout.str() + result.stderr.str()
+        assert [half for half in self.halves if half in text] == []
+        return text
+
+
+@pytest.fixture(scope="session")
+def guarded(pytestconfig: pytest.Config) -> Iterator[Guarded]:
+    """A server with passwords, of the version that the outer run is asked for."""
+    with server.running(replace(settings.read(pytestconfig), pg_dsn=None)) as started:
+        assert started.cluster
+        with psycopg.connect(started.conninfo, autocommit=True) as connection:
+            for name, rights in (("toy_boss", "SUPERUSER"), ("toy_poor", "CREATEDB CREATEROLE BYPASSRLS")):
+                connection.execute(f"CREATE ROLE {name} {rights} LOGIN PASSWORD '{Guarded.password}'".encode())
+            rules = "local all rolecall trust\nlocal all all scram-sha-256\n"
+            (started.cluster.data / "pg_hba.conf").write_text(rules)
+            connection.execute("SELECT pg_reload_conf()")
+            while connection.execute("SELECT max(line_number) FROM pg_hba_file_rules").fetchone() != (2,):
+                pass
+        yield Guarded(started)
+
+
+@pytest.fixture
+def inventory() -> Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]:
+    """A function that lists all that belongs to no single database: databases and roles, with what is said of them."""
+    return lambda connection: connection.execute(
+        """
+        SELECT 'database', datname, datistemplate, datallowconn, datdba::regrole::text, datacl::text,
+               shobj_description(oid, 'pg_database')
+        FROM pg_database
+        UNION ALL
+        SELECT 'role', rolname, rolsuper, rolcreatedb, rolbypassrls::text || rolcreaterole::text || rolinherit::text,
+               (SELECT string_agg(roleid::regrole::text, ',') FROM pg_auth_members WHERE member = r.oid),
+               shobj_description(oid, 'pg_authid')
+        FROM pg_roles r
+        ORDER BY 1, 2
+        """
+    ).fetchall()
 
 
 @pytest.fixture

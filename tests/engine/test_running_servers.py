@@ -94,7 +94,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(toy: pytest.Pytester, owner
     before = inventory(owner)
     toy.makepyfile(test_killed="import os, signal\ndef test_killed(db): os.kill(os.getpid(), signal.SIGKILL)")
     assert toy.runpytest_subprocess("test_killed.py").ret == -9
-    assert len(inventory(owner)) == len(before) + 7  # three databases, four roles
+    assert len(inventory(owner)) == len(before) + 8  # three databases, four roles and the run's own
     toy.runpytest_inprocess(CELL).assert_outcomes(passed=1)
     assert inventory(owner) == before
 
@@ -106,9 +106,9 @@ def test_what_a_living_run_has_is_not_swept(
     before = inventory(owner)
     living = database.run_on(theirs)
     with database.keeping(living):
-        database.Janitor(living.conninfo, living.baseline).init()
-        owner.execute("CREATE ROLE toy_visitor NOLOGIN")
-        owner.execute(f"COMMENT ON ROLE toy_visitor IS '{database.MARK}'".encode())
+        living.janitor(living.baseline).init()
+        with living.connect(living.baseline) as connection, living.marking(connection):
+            connection.execute("CREATE ROLE toy_visitor NOLOGIN")
         living_needs = {row[:2] for row in inventory(owner)}
         toy.runpytest_inprocess(CELL).assert_outcomes(passed=1)
         assert living_needs <= {row[:2] for row in inventory(owner)}

@@ -14,9 +14,9 @@ from functools import cached_property
 from typing import Any
 
 import psycopg
-from psycopg import Connection
-from psycopg.conninfo import make_conninfo
+from psycopg import Connection, sql
 
+from rolecall.connection import connect
 from rolecall.database import Run
 from rolecall.probe import Check, Outcome
 from rolecall.session import custom_settings, login_for, settle
@@ -144,9 +144,14 @@ class Oracle:
         return Response(sqlstate, message, changed if check.blind else counted > 0 or changed)
 
     def _log_in(self, superuser: Connection[Any], role: str) -> Connection[Any]:
-        """A new connection as who logs in for a role."""
-        conninfo = make_conninfo(self.run.conninfo, dbname=self._database, user=login_for(superuser, role))
-        return psycopg.connect(conninfo, autocommit=True)
+        """A new connection as who logs in for a role. On a server of others it has no password for that: there the
+        superuser logs in, and becomes who would have."""
+        login = login_for(superuser, role)
+        if self.run.ours:
+            return connect(self.run.conninfo.to(dbname=self._database, user=login), own=True)
+        connection = self.run.connect(self._database)
+        connection.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(login)))
+        return connection
 
     def _look(self, superuser: Connection[Any], check: Check) -> Any:
         """Where the row lies and who wrote it; of a view, what it shows."""

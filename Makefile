@@ -56,7 +56,7 @@ lock: $(VENV)/dev
 LOCK := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 clean:
-	rm -rf .venv .rolecall .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .rolecall .hypothesis .mypy_cache .ruff_cache .pytest_cache
 
 # ------------------------------------------------------------------ the environment
 

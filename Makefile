@@ -3,6 +3,7 @@
 #   make verify                     apply the migrations, and try them as everybody
 #   make test                       all tests, rolecall's own too
 #   make proof                      break the schema in every way known; a test has to notice each
+#   make torture                    kill it, feed it nonsense, attack it for 20 minutes; ARGS="--minutes 5" for less
 #   make bench                      measure it beside pgTAP, pytest-postgresql and the bare statements
 #   make test ARGS="--pg 16 -k anon"  … with options of pytest
 
@@ -12,7 +13,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 PYTEST := "$(BIN)/python" -m pytest -n 2
 
-.PHONY: help verify test proof bench shuffle matrix lint format lock clean
+.PHONY: help verify test proof torture bench shuffle matrix lint format lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -26,6 +27,10 @@ test: $(VENV)/suite
 
 proof: $(VENV)/suite
 	@$(PYTEST) -q --mutants tests/policies tests/constraints tests/functions tests/views tests/migrations tests/findings $(ARGS)
+
+# What docs/reliability.md promises, tried; ARGS="kills --minutes 3" for one experiment alone.
+torture: $(VENV)/dev
+	@"$(BIN)/python" -m reliability $(ARGS)
 
 # BENCH="checks start" runs these two alone.
 bench: $(VENV)/dev

@@ -1,4 +1,4 @@
-"""``python -m reliability [NAME …]``: try what the docs promise, for so many minutes; exit 1 if something did not hold."""
+"""``python -m reliability [NAME …]``: try what the docs promise; exit 1 if something did not hold."""
 
 from __future__ import annotations
 

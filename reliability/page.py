@@ -36,7 +36,9 @@ What rolecall and the migrations promise, how each promise is tried, and the fig
 
 def write() -> Path:
     """Write the page, of the experiments that have been run."""
-    kept = [json.loads(path.read_text(encoding="utf-8")) for name in ORDER if (path := RESULTS / f"{name}.json").is_file()]
+    kept = [
+        json.loads(path.read_text(encoding="utf-8")) for name in ORDER if (path := RESULTS / f"{name}.json").is_file()
+    ]
     PAGE.write_text(render(kept), encoding="utf-8")
     return PAGE
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ def place() -> Iterator[Place]:
 
 
 class Place:
-    """Folders below ``path``: ``project``, ``tmp`` (the runs' TMPDIR), ``marks`` and ``bin`` (programs in their PATH)."""
+    """Folders below ``path``: ``project``, ``tmp`` (the runs' TMPDIR), ``marks`` and ``bin`` (first in their PATH)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -70,27 +70,35 @@ class Place:
         self.bin.chmod(0o755)
         self.marks.chmod(0o777)  # a server that root starts runs as nobody
         lay_out(self.project)
-        self._output = path / "output"
+        self.given: dict[str, str] = {}  # further variables of every run
 
-    def environment(self, given: Mapping[str, str] | None = None) -> dict[str, str]:
+    def lay_out(self) -> None:
+        """Have the project as it is in the beginning, and nothing of what runs wrote."""
+        for folder in (self.project, self.tmp, self.marks, self.bin, self.path / "kept"):
+            for path in folder.iterdir() if folder.exists() else ():
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        lay_out(self.project)
+
+    def environment(self) -> dict[str, str]:
         """What a run sees: nothing of rolecall's, libpq's or pytest's settings of the one who runs this."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         return {
             **kept,
+            "HOME": str(self.path),  # libpq looks for a password file in it
             "TMPDIR": str(self.tmp),
             "PYTHONPATH": str(SOURCE),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
-            **(given or {}),
+            **self.given,
         }
 
-    def start(self, *arguments: str, given: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start pytest in the project, in a process group of its own."""
-        with self._output.open("wb") as out:
+    def start(self, *arguments: str, output: str = "output") -> subprocess.Popen[bytes]:
+        """Start pytest in the project, in a process group of its own; what it says goes into a file of this name."""
+        with (self.path / output).open("wb") as out:
             return subprocess.Popen(
                 [sys.executable, "-m", "pytest", *arguments],
                 cwd=self.project,
-                env=self.environment(given),
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -108,11 +116,11 @@ class Place:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         took = time.monotonic() - start
-        return Ended(status, self._output.read_text(encoding="utf-8", errors="replace"), took)
+        return Ended(status, (self.path / "output").read_text(encoding="utf-8", errors="replace"), took)
 
-    def run(self, *arguments: str, seconds: float = 120, given: Mapping[str, str] | None = None) -> Ended:
+    def run(self, *arguments: str, seconds: float = 120) -> Ended:
         """Run pytest to its end."""
-        return self.end(self.start(*arguments, given=given), seconds)
+        return self.end(self.start(*arguments), seconds)
 
     def processes(self) -> list[psutil.Process]:
         """Every process that works in this place or was told of it."""
@@ -154,7 +162,9 @@ class Place:
         found = set()
         for process in self.processes():
             with suppress(OSError):
-                for line in Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8", errors="replace").splitlines():
+                for line in (
+                    Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+                ):
                     if "/PostgreSQL." in line and line.split()[-1].startswith(str(MEMORY)):
                         found.add(Path(line.split()[-1]))
         return found

@@ -64,7 +64,7 @@ class Promise:
 
 @dataclass
 class Result:
-    """One experiment. ``seconds`` holds samples of times by what they are of; only their median and maximum are kept."""
+    """One experiment. ``seconds`` holds times by what took them; their median and maximum are kept."""
 
     name: str
     title: str
@@ -125,7 +125,9 @@ class Result:
             table.add_row(each.text, f"[{colour}]{each.figures}[/]")
         console.print(table)
         counts = [f"{what}: {number:,}" for what, number in self.counts.items()]
-        times = [f"{what}: median {median(some):.1f} s, longest {max(some):.1f} s" for what, some in self.seconds.items()]
+        times = [
+            f"{what}: median {median(some):.1f} s, longest {max(some):.1f} s" for what, some in self.seconds.items()
+        ]
         if told := [*counts, *times]:
             console.print("  " + " · ".join(told), highlight=False, markup=False)
 

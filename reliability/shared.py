@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from reliability.place import Place
@@ -35,7 +36,18 @@ class Shared:
         self.binaries = cluster.reachable(server.embedded(18), folder, self.user)
         self.dsn = make_conninfo(host=str(folder), user=SUPERUSER, dbname="postgres")
         self._process: subprocess.Popen[bytes] | None = None
-        initdb = [self.binaries / "initdb", "-D", folder / "data", "-U", SUPERUSER, "-A", "trust", "--no-sync", "-E", "UTF8"]
+        initdb: list[str | Path] = [
+            self.binaries / "initdb",
+            "-D",
+            folder / "data",
+            "-U",
+            SUPERUSER,
+            "-A",
+            "trust",
+            "--no-sync",
+            "-E",
+            "UTF8",
+        ]
         subprocess.run([*initdb, "--locale=C"], cwd=folder, user=self.user, check=True, stdout=subprocess.DEVNULL)
         self.start()
 
@@ -47,7 +59,12 @@ class Shared:
 
     def start(self) -> None:
         """Start it, also again after somebody killed it."""
-        options = [f"--unix_socket_directories={self.folder}", "--listen_addresses=", "--fsync=off", "--max_connections=60"]
+        options = [
+            f"--unix_socket_directories={self.folder}",
+            "--listen_addresses=",
+            "--fsync=off",
+            "--max_connections=60",
+        ]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self.binaries / "postgres", "-D", self.folder / "data", *options],
@@ -97,16 +114,16 @@ class Shared:
             return {name for (name,) in connection.execute(OBJECTS)}
 
     def fingerprint(self) -> dict[str, str]:
-        """A digest of everything: of roles, memberships, settings and tablespaces; and of each database with its rows."""
+        """A digest of everything: of roles, memberships and settings; and of each database with its rows."""
         found = {"roles and settings": self._digest("pg_dumpall", "--globals-only", "--dbname", self.dsn)}
         with self.connect() as connection:
             databases = [
                 name for (name,) in connection.execute("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1")
             ]
             shared = connection.execute(
-                "SELECT classoid::regclass, objoid, description FROM pg_shdescription UNION ALL"
-                " SELECT 'pg_database', oid, concat(datname, datistemplate, datallowconn, datconnlimit) FROM pg_database"
-                " ORDER BY 1, 2"
+                "SELECT classoid::regclass, objoid, description FROM pg_shdescription"
+                " UNION ALL SELECT 'pg_database', oid, concat(datname, datistemplate, datallowconn, datconnlimit) "
+                " FROM pg_database ORDER BY 1, 2"
             ).fetchall()
         found["comments on databases and roles"] = hashlib.sha256(repr(shared).encode()).hexdigest()
         for name in databases:
@@ -116,7 +133,10 @@ class Shared:
 
     def _digest(self, program: str, *arguments: str) -> str:
         done = subprocess.run(
-            [self.binaries / program, *arguments, "--restrict-key=same"], capture_output=True, check=True, cwd=self.folder
+            [self.binaries / program, *arguments, "--restrict-key=same"],
+            capture_output=True,
+            check=True,
+            cwd=self.folder,
         )
         return hashlib.sha256(done.stdout).hexdigest()
 
@@ -136,3 +156,14 @@ def shared(where: Place) -> Iterator[Shared]:
         if started:
             started.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def clear(server: Shared, added: list[str]) -> None:
+    """Take away what was left, so that the next run is not blamed for it."""
+    with server.connect() as connection:
+        for kind, name in (each.split(" ", 1) for each in added):  # databases come before roles
+            if kind == "database":
+                connection.execute(sql.SQL("ALTER DATABASE {} WITH is_template false").format(sql.Identifier(name)))
+                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            else:
+                connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))

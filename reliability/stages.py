@@ -156,12 +156,17 @@ STAGES = (
     Stage("mid-query", {"test_held.py": "def test_held(db):\n    db.value('SELECT public.hold()::text')\n"}),
     Stage(
         "own database",
-        {"test_held.py": IMPORT + "\n\ndef test_held(scratch):\n    one, two = scratch(), scratch(migrated=True)\n    hold()\n"},
+        {
+            "test_held.py": IMPORT
+            + "\n\ndef test_held(scratch):\n    one, two = scratch(), scratch(migrated=True)\n    hold()\n"
+        },
     ),
     Stage(
         "teardown",
         {
-            "test_held.py": "import pytest\n" + IMPORT + "\n\n@pytest.fixture\ndef held(db):\n    yield db\n    hold()\n\n\n"
+            "test_held.py": "import pytest\n"
+            + IMPORT
+            + "\n\n@pytest.fixture\ndef held(db):\n    yield db\n    hold()\n\n\n"
             "def test_held(held):\n    held.value('SELECT 1')\n"
         },
     ),

@@ -1,6 +1,6 @@
 """Hypothesis strategies for what users write: right inputs, spoilt in a few places by what is known to be awkward.
 
-Random text alone is refused at its first character; a right text that is spoilt reaches the code behind the first check.
+Random text alone is refused at its first character; a right text that is spoilt gets behind the first check.
 """
 
 from __future__ import annotations
@@ -13,9 +13,61 @@ from hypothesis.strategies import SearchStrategy
 # Blanks that are none, ends of lines that only Python knows, quotes, placeholders, comments, and what is long.
 AWKWARD = (
     *("", " ", "\t", "\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\xa0", "\u2028", "\u3000", "\ufeff", "\0"),
-    *("'", '"', "''", "$$", "$a$", "\\", "\\'", "`", "(", ")", ";", ":", "::", ",", ".", "..", "/", "//", "-", "--", "/*"),
-    *("{", "}", "{}", "{0}", "{alice}", "{alice.x}", "{alice[0]}", "{alice!r}", "{alice:x}", "{nobody}", "{{", "%", "%s"),
-    *("yes", "!", "-/yes", "no", "alice", "alice's note", "#", "# ", "é", "İ", "\u0661", "𝔘", "\u202e", "NULL", "x" * 3000),
+    *(
+        "'",
+        '"',
+        "''",
+        "$$",
+        "$a$",
+        "\\",
+        "\\'",
+        "`",
+        "(",
+        ")",
+        ";",
+        ":",
+        "::",
+        ",",
+        ".",
+        "..",
+        "/",
+        "//",
+        "-",
+        "--",
+        "/*",
+    ),
+    *(
+        "{",
+        "}",
+        "{}",
+        "{0}",
+        "{alice}",
+        "{alice.x}",
+        "{alice[0]}",
+        "{alice!r}",
+        "{alice:x}",
+        "{nobody}",
+        "{{",
+        "%",
+        "%s",
+    ),
+    *(
+        "yes",
+        "!",
+        "-/yes",
+        "no",
+        "alice",
+        "alice's note",
+        "#",
+        "# ",
+        "é",
+        "İ",
+        "\u0661",
+        "\U0001d518",
+        "\u202e",
+        "NULL",
+        "x" * 3000,
+    ),
 )
 FRAGMENTS = st.one_of(st.sampled_from(AWKWARD), st.text(max_size=8))
 
@@ -23,7 +75,7 @@ FRAGMENTS = st.one_of(st.sampled_from(AWKWARD), st.text(max_size=8))
 @st.composite
 def spoilt(draw: st.DrawFn, texts: SearchStrategy[str], pieces: SearchStrategy[str] = FRAGMENTS) -> str:
     """One of the texts, after up to four edits: a piece put in, a part left out or doubled, two lines exchanged."""
-    text = draw(texts)
+    text: str = draw(texts)
     for _ in range(draw(st.integers(0, 4))):
         one, two = sorted((draw(st.integers(0, len(text))), draw(st.integers(0, len(text)))))
         match draw(st.sampled_from(("insert", "replace", "leave out", "double", "exchange lines"))):
@@ -87,13 +139,31 @@ STATEMENTS = (
     "DO $do$\nBEGIN\n  PERFORM 1;\n  RAISE EXCEPTION 'no';\nEND\n$do$",
     "DO $$ BEGIN NULL; END $$",
     "DO $$ BEGIN COMMIT; END $$",
-    *("BEGIN", "START TRANSACTION", "COMMIT", "COMMIT AND CHAIN", "END", "ROLLBACK", "ABORT", "PREPARE TRANSACTION 'x'"),
+    *(
+        "BEGIN",
+        "START TRANSACTION",
+        "COMMIT",
+        "COMMIT AND CHAIN",
+        "END",
+        "ROLLBACK",
+        "ABORT",
+        "PREPARE TRANSACTION 'x'",
+    ),
     *("SAVEPOINT s", "RELEASE s", "ROLLBACK TO s", "RESET ROLE", "SET ROLE toy_member", "SET LOCAL ROLE toy_visitor"),
     *("SET SESSION AUTHORIZATION DEFAULT", "SET search_path = shop", "DISCARD ALL", "RESET ALL", "LISTEN x"),
     *("COPY shop.a FROM stdin", "COPY (SELECT 1) TO stdout", "CREATE INDEX CONCURRENTLY i ON shop.a (b)", "VACUUM"),
     *("DECLARE c CURSOR WITH HOLD FOR SELECT 1", "LOCK TABLE shop.a", "SET CONSTRAINTS ALL IMMEDIATE"),
     *(r"\restrict abc", r"\unrestrict abc", r"\copy shop.a FROM 'x'", r"\i other.sql", r"\."),
-    *("-- COMMIT;", "/* COMMIT; /* ROLLBACK; */ */", "COMMIT -- x\n", "COMMIT /* x */", "/* open", "'open", '"open', "$$open"),
+    *(
+        "-- COMMIT;",
+        "/* COMMIT; /* ROLLBACK; */ */",
+        "COMMIT -- x\n",
+        "COMMIT /* x */",
+        "/* open",
+        "'open",
+        '"open',
+        "$$open",
+    ),
 )
 statement_lists = st.lists(
     st.tuples(st.sampled_from(STATEMENTS), st.sampled_from((";", ";\n", "\n", ";;", " ;\n\n", ""))), max_size=6
@@ -126,7 +196,14 @@ defect_files = spoilt_files(st.just(DEFECT))
 VALUES = (
     *("16", "18", "17", "strict", "permissive", "off", "on", "true", "1", "0", "-1", "1e3", "9" * 5000, "1_0"),
     *("migrations", "baseline.sql", "./migrations/..", "~", "~/x", "~nobody-of-this-name/x", "/", "/dev/null", "."),
-    *("a" * 300, "migrations/" * 700, "loop", "postgresql://me:secret@host:5432/db", "postgresql://me:%zz@host/", "host=x dbname"),
+    *(
+        "a" * 300,
+        "migrations/" * 700,
+        "loop",
+        "postgresql://me:secret@host:5432/db",
+        "postgresql://me:%zz@host/",
+        "host=x dbname",
+    ),
     *("host='", "postgresql://[::1", "dbname=a\\", "one two three"),
 )
 setting_values = st.one_of(st.sampled_from(VALUES), spoilt(st.sampled_from(VALUES)))
@@ -148,21 +225,35 @@ row_values = st.one_of(
     st.builds(object),
     st.sets(st.integers(), max_size=2),
 )
-columns = st.one_of(st.sampled_from(("id", "author", "body", "none of it")), st.text(max_size=5), st.sampled_from(AWKWARD))
+columns = st.one_of(
+    st.sampled_from(("id", "author", "body", "none of it")), st.text(max_size=5), st.sampled_from(AWKWARD)
+)
 rows = st.tuples(tables, FRAGMENTS, st.dictionaries(columns, row_values, max_size=4))
 
 
 # ------------------------------------------------------------------ folders of migrations
 
-FOLDERS = ("phase_1_notes", "phase_2_more", "phase_10_x", "phase_01_again", "Phase_1_x", "phase_1", "drafts", "_x", ".git")
+FOLDERS = (
+    "phase_1_notes",
+    "phase_2_more",
+    "phase_10_x",
+    "phase_01_again",
+    "Phase_1_x",
+    "phase_1",
+    "drafts",
+    "_x",
+    ".git",
+)
 FILES = (
     *("1_1_notes.sql", "1_2_more.sql", "1_02_again.sql", "2_1_x.sql", "10_1_x.sql", "1_1_1_x.sql", "verify.sql"),
     *("rollback.sql", "README.md", "x.sql", "1_1_notes.SQL", "1_1_.sql", "verify.sql.orig", ".sql"),
 )
 KINDS = ("file", "file", "file", "file", "folder", "dangling link", "link to itself", "pipe")
 names_of_files = st.one_of(
-    st.sampled_from(FILES), spoilt(st.sampled_from(FILES)).filter(lambda name: name.strip(".") and not set(name) & set("/\0"))
+    st.sampled_from(FILES),
+    spoilt(st.sampled_from(FILES)).filter(lambda name: name.strip(".") and not set(name) & set("/\0")),
 )
 entries = st.lists(
-    st.tuples(st.sampled_from(("", *FOLDERS, FOLDERS[0], FOLDERS[0])), names_of_files, st.sampled_from(KINDS)), max_size=12
+    st.tuples(st.sampled_from(("", *FOLDERS, FOLDERS[0], FOLDERS[0])), names_of_files, st.sampled_from(KINDS)),
+    max_size=12,
 )

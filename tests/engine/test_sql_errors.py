@@ -284,7 +284,10 @@ def test_a_world_that_cannot_be_loaded_is_one_error(toy: pytest.Pytester) -> Non
     path.write_text(path.read_text().replace("id=2", "id=1"))
     result = toy.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert result.stderr.lines[0] == (
-        'ERROR: the world cannot be loaded: duplicate key value violates unique constraint "notes_pkey"'
-    )
+    assert result.stderr.lines == [
+        'ERROR: the world cannot be loaded: shop.notes "bob\'s note": '
+        'duplicate key value violates unique constraint "notes_pkey"',
+        "DETAIL: Key (id)=(1) already exists.",
+        "",
+    ]
     result.assert_outcomes()

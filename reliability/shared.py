@@ -35,6 +35,7 @@ class Shared:
         self.user = "nobody" if os.geteuid() == 0 else None
         self.binaries = cluster.reachable(server.embedded(18), folder, self.user)
         self.dsn = make_conninfo(host=str(folder), user=SUPERUSER, dbname="postgres")
+        self._own = make_conninfo(self.dsn, passfile=str(folder / "none"))  # whatever this machine's user has
         self._process: subprocess.Popen[bytes] | None = None
         initdb: list[str | Path] = [
             self.binaries / "initdb",
@@ -77,7 +78,7 @@ class Shared:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                psycopg.connect(self.dsn).close()
+                psycopg.connect(self._own).close()
                 return
             except psycopg.OperationalError:
                 if time.monotonic() > deadline:
@@ -93,7 +94,7 @@ class Shared:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             with suppress(psycopg.OperationalError):
-                psycopg.connect(self.dsn).close()
+                psycopg.connect(self._own).close()
                 return
             time.sleep(0.05)
 
@@ -106,7 +107,7 @@ class Shared:
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
         """A person's connection, outside of a transaction."""
-        return psycopg.connect(make_conninfo(self.dsn, dbname=database), autocommit=True)
+        return psycopg.connect(make_conninfo(self._own, dbname=database), autocommit=True)
 
     def names(self) -> set[str]:
         """Its databases and roles."""
@@ -115,7 +116,7 @@ class Shared:
 
     def fingerprint(self) -> dict[str, str]:
         """A digest of everything: of roles, memberships and settings; and of each database with its rows."""
-        found = {"roles and settings": self._digest("pg_dumpall", "--globals-only", "--dbname", self.dsn)}
+        found = {"roles and settings": self._digest("pg_dumpall", "--globals-only", "--dbname", self._own)}
         with self.connect() as connection:
             databases = [
                 name for (name,) in connection.execute("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1")
@@ -127,7 +128,7 @@ class Shared:
             ).fetchall()
         found["comments on databases and roles"] = hashlib.sha256(repr(shared).encode()).hexdigest()
         for name in databases:
-            conninfo = make_conninfo(self.dsn, dbname=name)
+            conninfo = make_conninfo(self._own, dbname=name)
             found[f"database {name}"] = self._digest("pg_dump", "--create", "--dbname", conninfo)
         return found
 

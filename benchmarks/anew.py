@@ -64,7 +64,8 @@ def made(worker: Worker, how: str) -> Iterator[str]:
             yield name
         return
     run = replace(worker.run, name=worker.run.name + "_anew")
-    database.build(run, worker.settings, worker.world)
+    database.build(run, worker.settings)
+    database.load(run, worker.world)
     try:
         yield run.template
     finally:

@@ -118,7 +118,7 @@ class Comparison:
         connection = self.project.connection
         with connection.transaction(force_rollback=True):
             outcomes = probe(connection, [case.check for case in cases])
-        got = [outcome.verdict(case.check.table) for case, outcome in zip(cases, outcomes, strict=True)]
+        got = [outcome.verdict for case, outcome in zip(cases, outcomes, strict=True)]
         _same([case.expected for case in cases], got)
 
     def items(self, result: Result) -> None:

@@ -60,6 +60,7 @@ def configuration(pg_bin: Path | None = None) -> Settings:
         world_seed=1,
         coverage=False,
         mutants=False,
+        oracle=False,
         mutants_of="",
         operator="",
         since="",
@@ -73,7 +74,8 @@ def project(pg_bin: Path | None = None) -> Iterator[Project]:
     asked = configuration(pg_bin)
     world: World = runpy.run_path(str(ROOT / "conftest.py"))["pytest_rolecall_world"](1)
     with server.running(asked) as started, database.keeping(run := database.run_on(started)):
-        database.build(run, asked, world)
+        database.build(run, asked)
+        database.load(run, world)
         worker = Worker(run, asked, world, "bench")
         try:
             yield Project(run, asked, world, worker, grids())

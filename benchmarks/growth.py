@@ -78,7 +78,8 @@ def _in_process(
         run = database.run_on(started)
         with database.keeping(run):
             with timed("build"):
-                built = database.build(run, asked, world)
+                built = database.build(run, asked)
+                database.load(run, world)
             with timed("clone"), run.clone(run.template, "copy"):
                 pass
             worker = Worker(run, asked, world, "bench")

@@ -76,7 +76,7 @@ class Case(NamedTuple):
     @property
     def look(self) -> str | None:
         """Asked by a superuser after a delete that counted no row: is the row another one?"""
-        return CHANGED.format(self.check.locate) if self.check.method == "DELETE" and self.check.locate else None
+        return CHANGED.format(self.check.locate) if self.check.method == "DELETE" else None
 
 
 def psql_script(cases: Iterable[Case]) -> str:

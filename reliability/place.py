@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,10 @@ from pathlib import Path
 import psutil
 
 import rolecall
-from tests.engine.conftest import lay_out
+from reliability.results import ROOT
 
+# The project that rolecall's own tests are tried on.
+lay_out: Callable[[Path], None] = runpy.run_path(str(ROOT / "tests/engine/conftest.py"))["lay_out"]
 MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a directory of our own in it
 GRACE = 6.0  # seconds for processes to go after their run has ended
 SOURCE = Path(rolecall.__file__).parent.parent  # the rolecall that this process has imported

@@ -56,7 +56,8 @@ def grown(rows: int) -> Iterator[tuple[Session, World, str]]:
     world = people(rows)
     with server.running(configuration()) as started:
         run = database.run_on(started)
-        database.build(run, configuration(), world)
+        database.build(run, configuration())
+        database.load(run, world)
         with run.clone(run.template, "grown") as name, run.connect(name) as connection:
             fill(connection, rows)
             connection.execute(f"SET statement_timeout = '{PATIENCE}'")

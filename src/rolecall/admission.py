@@ -11,7 +11,7 @@ from psycopg import Connection, sql
 from rolecall import catalog
 from rolecall.catalog import Policy
 from rolecall.grid import COMMANDS, Cell, Grid
-from rolecall.session import Persona
+from rolecall.session import Persona, advisory_locks_released
 from rolecall.world import World
 
 Facts = set[tuple[str, ...]]
@@ -48,7 +48,7 @@ def facts(connection: Connection[Any], grid: Grid, world: World) -> dict[Cell, F
     if it stops it alone and the persona did not. Everything is undone.
     """
     proved: dict[Cell, Facts] = {cell: set() for cell in grid.cells}
-    with connection.transaction(force_rollback=True):
+    with advisory_locks_released(connection), connection.transaction(force_rollback=True):
         applying = [each for persona in world.personas.values() for each in _applying(connection, grid, persona)]
         judge = _Judge(connection, grid, world)
         for cell in grid.cells:
@@ -85,9 +85,11 @@ class _Judge:
     def __init__(self, connection: Connection[Any], grid: Grid, world: World) -> None:
         self.connection, self.grid, self.world = connection, grid, world
         self.table = sql.Identifier(*grid.table.split("."))
-        self._standing: dict[tuple[str, str], set[str] | None] = {}
+        self._standing: dict[tuple[str, str], set[tuple[str, ...]] | None] = {}
         self._becoming: dict[tuple[str, str, str, str], bool | None] = {}
-        there = connection.execute("SELECT polname FROM pg_policy WHERE polrelid = %s::regclass", [grid.table])
+        there = connection.execute(
+            "SELECT polname FROM pg_policy WHERE polrelid = %s::regclass", [self.table.as_string()]
+        )
         for (name,) in there.fetchall():
             connection.execute(sql.SQL("DROP POLICY {} ON {}").format(sql.Identifier(name), self.table))
         connection.execute(sql.SQL("GRANT SELECT ON {} TO PUBLIC").format(self.table))
@@ -102,8 +104,9 @@ class _Judge:
             return stands
         return self._becomes(persona, cell, check)
 
-    def _key(self, cell: Cell) -> Any:
-        return self.world.row(self.grid.table, cell.row)[self.grid.key]
+    def _key(self, cell: Cell) -> tuple[str, ...]:
+        row = self.world.row(self.grid.table, cell.row)
+        return tuple(str(row[column]) for column in self.grid.key)
 
     def _stands(self, persona: Persona, cell: Cell, predicate: str | None) -> bool | None:
         if predicate is None:
@@ -112,7 +115,7 @@ class _Judge:
         if (persona.name, predicate) not in known:
             known[persona.name, predicate] = self._passing(persona, predicate)
         passing = known[persona.name, predicate]
-        return None if passing is None else str(self._key(cell)) in passing
+        return None if passing is None else self._key(cell) in passing
 
     def _becomes(self, persona: Persona, cell: Cell, predicate: str | None) -> bool | None:
         if predicate is None:
@@ -124,15 +127,16 @@ class _Judge:
                 with self.connection.transaction(force_rollback=True):
                     self.connection.execute(statement.encode())
                     passing = self._passing(persona, predicate)
-                    known[key] = None if passing is None else str(self._key(cell)) in passing
+                    known[key] = None if passing is None else self._key(cell) in passing
             except psycopg.Error:  # say a unique index: what it becomes cannot be
                 known[key] = None
         return known[key]
 
-    def _passing(self, persona: Persona, predicate: str) -> set[str] | None:
+    def _passing(self, persona: Persona, predicate: str) -> set[tuple[str, ...]] | None:
         """The keys of the rows that a predicate, as the table's only policy, lets a persona see."""
         alone = sql.SQL("CREATE POLICY alone ON {} FOR SELECT USING ({})").format(self.table, sql.SQL(predicate))
-        query = sql.SQL("SELECT {} FROM {}").format(sql.Identifier(self.grid.key), self.table)
+        key = sql.SQL(", ").join(map(sql.Identifier, self.grid.key))
+        query = sql.SQL("SELECT {} FROM {}").format(key, self.table)
         try:
             with self.connection.transaction(force_rollback=True):
                 self.connection.execute(alone)
@@ -140,6 +144,6 @@ class _Judge:
                     self.connection.execute(persona.prepare(self.grid.table).encode())
                 for setting in persona.settings("GET"):
                     self.connection.execute("SELECT set_config(%s, %s, true)", setting)
-                return {str(key) for (key,) in self.connection.execute(query)}
+                return {tuple(map(str, key)) for key in self.connection.execute(query)}
         except psycopg.Error:
             return None

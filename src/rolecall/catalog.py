@@ -132,12 +132,13 @@ def policies(connection: Connection[Any], table: str, command: str, role: str) -
     rows = connection.execute(
         POLICIES.encode()
         + b"""
-        WHERE schemaname || '.' || tablename = %(table)s AND lower(cmd) IN ('all', %(command)s)
+        WHERE format('%%I.%%I', schemaname, tablename)::regclass = %(table)s::regclass
+          AND lower(cmd) IN ('all', %(command)s)
           AND EXISTS (SELECT FROM unnest(roles) AS r (name)
                       WHERE r.name = 'public' OR pg_has_role(%(role)s, r.name, 'usage'))
         ORDER BY permissive, policyname
         """,
-        {"table": table, "command": command, "role": role},
+        {"table": qualified(table), "command": command, "role": role},
     )
     return [Policy(*row) for row in rows]
 
@@ -161,7 +162,7 @@ def privileges(connection: Connection[Any], table: str, role: str) -> list[str]:
     names = ["SELECT", "INSERT", "UPDATE", "DELETE"]
     row = connection.execute(
         "SELECT array(SELECT p FROM unnest(%s::text[]) p WHERE has_table_privilege(%s, %s::regclass, p))",
-        [names, role, table],
+        [names, role, qualified(table)],
     ).fetchone()
     return list(row[0]) if row else []
 
@@ -181,6 +182,11 @@ def granted_by_column(connection: Connection[Any]) -> list[str]:
 def identifier(text: str) -> str:
     """A name as SQL: quoted where it must be."""
     return sql.Identifier(text).as_string()
+
+
+def qualified(table: str) -> str:
+    """A table ("schema.name") as SQL: each part quoted where it must be."""
+    return sql.Identifier(*table.split(".")).as_string()
 
 
 def grantee(role: str) -> str:

@@ -123,8 +123,8 @@ class Built:
         return [item for item in self.added if item.kind in kinds]
 
 
-def build(run: Run, settings: Settings, world: World) -> Built:
-    """Make the two templates: the baseline, and with the migrations and the world on top of it.
+def build(run: Run, settings: Settings) -> Built:
+    """Make the two databases that become templates: the baseline, and with the migrations on top of it.
 
     Raises RolecallError or SqlError for the first thing that fails, before any test has run.
     """
@@ -139,15 +139,31 @@ def build(run: Run, settings: Settings, world: World) -> Built:
         for phase in phases:
             phase.apply(connection, role)
         after = catalog.objects(connection)
-        with connection.transaction():
-            _load_world(connection, world)
-        connection.execute("ANALYZE")
     new = catalog.added(before, after)
     tables = {item.owner for item in new if item.kind == "policy"}
     tables |= {item.full_name for item in new if item.kind == "table"}
     built = Built(role, new, sorted(tables), [phase.rollback.parent.name for phase in phases])
-    _announce(run, built)
+    with run.janitor(run.template).cursor() as cursor:
+        comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
+        cursor.execute(comment.format(sql.Identifier(run.template), sql.Literal(json.dumps(asdict(built)))))
     return built
+
+
+def load(run: Run, world: World) -> None:
+    """Put the world into the migrated database, and let the workers know that it is a template from now on.
+
+    Each run does so: rows with ``DEFAULT now()`` would age in a database that is kept.
+    Raises RolecallError where a row cannot be loaded.
+    """
+    with run.connect(run.template) as connection:
+        try:
+            with connection.transaction():
+                world.load(connection)
+        except psycopg.Error as error:
+            raise RolecallError(f"the world cannot be loaded: {error}") from error
+        connection.execute("ANALYZE")
+    with run.janitor(run.template).cursor() as cursor:
+        cursor.execute(sql.SQL("ALTER DATABASE {} WITH is_template true").format(sql.Identifier(run.template)))
 
 
 def _lay_baseline(connection: Connection[Any], settings: Settings, role: str | None) -> None:
@@ -167,24 +183,18 @@ def _lay_baseline(connection: Connection[Any], settings: Settings, role: str | N
             raise RolecallError(f"{settings.baseline} is not a baseline for these migrations: {message}") from None
 
 
-def _load_world(connection: Connection[Any], world: World) -> None:
-    try:
-        world.load(connection)
-    except psycopg.Error as error:
-        raise RolecallError(f"the world cannot be loaded: {error}") from error
-
-
-def _announce(run: Run, built: Built) -> None:
-    """Let the workers know: the template is one from now on, and says what it holds."""
-    said = json.dumps(asdict(built))
-    name = sql.Identifier(run.template)
+def description(run: Run) -> Built:
+    """What the migrated database says it holds. Raises RolecallError if it is not there."""
+    query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
     with run.janitor(run.template).cursor() as cursor:
-        cursor.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, sql.Literal(said)))
-        cursor.execute(sql.SQL("ALTER DATABASE {} WITH is_template true").format(name))
+        found = cursor.execute(query, [run.template]).fetchone()
+    if not found or not found[0]:
+        raise RolecallError(f"there is no database {run.template} with a description.")
+    return Built.of(found[0])
 
 
 def built(run: Run) -> Built:
-    """What stands in the templates, once they do. Raises RolecallError if they do not come."""
+    """What stands in the templates, once both do and have the world. Raises RolecallError if they do not come."""
     deadline = time.monotonic() + PATIENCE
     query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s AND datistemplate"
     while time.monotonic() < deadline:

@@ -11,6 +11,7 @@ from psycopg import Connection, sql
 from rolecall import catalog
 from rolecall.grid import MEANING, Cell, Grid
 from rolecall.probe import Check, Outcome
+from rolecall.session import advisory_locks_released
 from rolecall.world import World
 
 THROUGH, STOPPED = "lets the row through", "stops the row"
@@ -34,46 +35,76 @@ def explain(
         f"  expected    {cell.expected:4} {expected}",
     ]
     for check, outcome in tried:
-        way = "  (blind: aimed at the row, reading no column)" if check.blind else ""
-        lines += [
-            f"  ran         {check.statement}{way}",
-            f"  got         {outcome.verdict(grid.table) or 'error':4} {outcome}",
-        ]
+        if outcome.skipped or (check.representation and str(outcome) == str(tried[0][1])):
+            continue
+        lines += [f"  ran         {check.statement}{WAYS[check.blind, check.representation]}"]
+        lines += [f"  got         {outcome.verdict or 'error':4} {outcome}"]
+        if outcome.column_rows is not None:
+            word = "yes " if outcome.column_rows else "-   "
+            what = "reads" if check.method == "GET" else "writes"
+            lines += [
+                f"  and         {word} {what} single columns, granted one by one: {', '.join(outcome.columns or ())}"
+            ]
     if not tried[0][1].broken:
-        lines += _why(connection, grid.table, tried[0][0])
+        with advisory_locks_released(connection):
+            lines += _why(connection, grid.table, tried)
     return "\n".join(lines)
 
 
-def _why(connection: Connection[Any], table: str, check: Check) -> list[str]:
-    command, lines = PRIVILEGE[check.method], []
+WAYS = {
+    (False, False): "",
+    (True, False): "  (blind: aimed at the row, reading no column)",
+    (False, True): "  (asks for the new row, as a client's insert().select() does)",
+}
+
+
+def _why(connection: Connection[Any], table: str, tried: list[tuple[Check, Outcome]]) -> list[str]:
+    check = tried[0][0]
     with connection.transaction(force_rollback=True):
         for statement in check.before:
             connection.execute(statement.encode())
-        held = catalog.privileges(connection, table, check.persona.role)
-        lines.append(f"  grants      {check.persona.role} holds {', '.join(held) or 'nothing'} on {table}")
-        policies = catalog.policies(connection, table, command, check.persona.role)
-        for policy in policies:
-            lines.append(f"  policy      {policy}\n              -> {_let_through(connection, table, check, policy)}")
-        if not policies:
-            lines.append(f"  policy      none applies to {command} for {check.persona.role}")
+        role, lines = check.persona.role, []
+        held = catalog.privileges(connection, table, role)
+        lines.append(f"  grants      {role} holds {', '.join(held) or 'nothing'} on {table}")
+        lines += _policies(connection, table, check, PRIVILEGE[check.method])
+        verdicts = [outcome.verdict for _, outcome in tried if not outcome.skipped]
+        # An insert reads the row in one of its ways only: the SELECT policies decide where that one differs.
+        if check.method != "GET" and (len(set(verdicts)) > 1 or (check.method != "POST" and verdicts[0] != "yes")):
+            read = _policies(connection, table, check, "select")
+            if any("stops" in line for line in read):
+                what = "new row in return" if check.method == "POST" else "row in its WHERE"
+                lines += [f"  reads       the {what}: the SELECT policies decide too", *read]
     return lines
 
 
-def _let_through(connection: Connection[Any], table: str, check: Check, policy: catalog.Policy) -> str:
-    """Try one policy alone: every other is dropped, and its predicate decides what can be read."""
-    check_of_new_rows = policy.check or policy.using  # without WITH CHECK, USING is what they are held against
+def _policies(connection: Connection[Any], table: str, check: Check, command: str) -> list[str]:
+    """A line for each policy that applies to a command, and one for what it decides alone."""
+    policies = catalog.policies(connection, table, command, check.persona.role)
+    if not policies:
+        return [f"  policy      none applies to {command} for {check.persona.role}"]
+    decided = [(policy, _decides(connection, table, check, policy, command)) for policy in policies]
+    return [f"  policy      {policy}\n              -> {decision}" for policy, decision in decided]
+
+
+def _decides(connection: Connection[Any], table: str, check: Check, policy: catalog.Policy, command: str) -> str:
+    """What a policy decides alone, of the row as it stands and as an update leaves it."""
+    # Without WITH CHECK, USING is what a new row is held against; a SELECT policy has no other.
+    check_of_new_rows = policy.using if command == "select" else policy.check or policy.using
     if check.method == "POST":  # the row that makes room for itself still stands here
-        return _alone(connection, table, check, check_of_new_rows, (check.room or "").rpartition(" WHERE ")[2])
-    said = _alone(connection, table, check, policy.using, check.statement.rpartition(" WHERE ")[2])
-    if check.method == "PATCH" and said == THROUGH:
+        return _alone(connection, table, check, check_of_new_rows, check.condition)
+    decision = _alone(connection, table, check, policy.using, check.condition)
+    if check.method == "PATCH" and decision == THROUGH:
         try:
             with connection.transaction(force_rollback=True):
-                (row,) = connection.execute(f"{check.statement} RETURNING ctid::text".encode()).fetchall()
-                if _alone(connection, table, check, check_of_new_rows, f"ctid = '{row[0]}'") == STOPPED:
-                    return f"{said}, stops what it becomes"
+                (place,) = connection.execute(
+                    f"{check.statement} RETURNING tableoid::int8, ctid::text".encode()
+                ).fetchall()
+                new_row = "tableoid = {} AND ctid = '{}'".format(*place)
+                if _alone(connection, table, check, check_of_new_rows, new_row) == STOPPED:
+                    return f"{decision}, stops what it becomes"
         except psycopg.Error as error:
-            return f"{said}; what it becomes cannot be tried: {error.diag.message_primary}"
-    return said
+            return f"{decision}; what it becomes cannot be tried: {error.diag.message_primary}"
+    return decision
 
 
 def _alone(connection: Connection[Any], table: str, check: Check, predicate: str | None, where: str) -> str:
@@ -84,7 +115,7 @@ def _alone(connection: Connection[Any], table: str, check: Check, predicate: str
     try:
         with connection.transaction(force_rollback=True):
             for (other,) in connection.execute(
-                "SELECT polname FROM pg_policy WHERE polrelid = %s::regclass", [table]
+                "SELECT polname FROM pg_policy WHERE polrelid = %s::regclass", [catalog.qualified(table)]
             ).fetchall():
                 connection.execute(sql.SQL("DROP POLICY {} ON {}").format(sql.Identifier(other), name))
             connection.execute(

@@ -9,8 +9,9 @@ The text has a line of commands, then for each row of the world its name and a l
 
 A list of names that ends with a comma goes on in the next line.
 ``yes``: it worked on the row. ``-``: no error, and nothing happened. ``!``: refused (42501).
-Updates and deletes are tried both with a WHERE and blind (reading no column); where the two are meant
-to differ, ``-/yes`` says so.
+Updates and deletes are tried twice: with a WHERE, and blind (reading no column). Inserts are tried twice: plain,
+and with the new row asked for in return. Where the two ways differ, ``-/yes`` says so. ``!/yes`` in a select also
+stands for a table that is refused, of which single columns are granted.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ import linecache
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from psycopg import sql
 
 from rolecall.errors import GridError
 from rolecall.probe import Check, Outcome
 from rolecall.session import Method
-from rolecall.world import World, insert, literal
+from rolecall.world import Row, World, insert, literal
 
 COMMANDS = ("select", "insert", "update", "delete")
 VERDICTS = ("yes", "-", "!")
@@ -63,7 +64,7 @@ class Grid:
     update: str
     moves: Mapping[str, str]
     settings: Mapping[str, str]
-    key: str
+    key: tuple[str, ...]
     path: Path
     line: int
     lines: Mapping[str, int] = field(repr=False)
@@ -86,6 +87,21 @@ class Grid:
         for row in self.rows:
             if missing := [name for name in world.personas if name not in said[row]]:
                 self._fail(self.lines[row], f"{row!r} says nothing of {_names(missing)}: give each a line.")
+        self._check_keys(there)
+
+    def _check_keys(self, rows: Mapping[str, Row]) -> None:
+        """Each row must be told from every other by its key: a check of one would act on the other too."""
+        others: dict[str, str] = {}
+        for name in self.rows:
+            if missing := [column for column in self.key if column not in rows[name]]:
+                text = f"{name!r} has no {_names(missing)} in the world, and the grid tells rows apart by it"
+                self._fail(self.lines[name], f"{text}: add it, or name columns that every row has in key=.")
+        for name, row in rows.items():
+            key = _condition({column: row.get(column) for column in self.key})
+            if key in others:
+                text = f"{others[key]!r} and {name!r} have the same key ({key})"
+                self._fail(self.line, f"{text}: name columns in key= that tell all rows apart.")
+            others[key] = name
 
     def checks(self, cell: Cell, world: World) -> list[Check]:
         """The statements that a cell stands for: one, or two for a write of a row that is there."""
@@ -106,42 +122,59 @@ class _Statements:
     def __init__(self, grid: Grid, world: World) -> None:
         self.grid, self.world = grid, world
         self.name = sql.Identifier(*grid.table.split(".")).as_string()
-        self.where = cache(self._where)
-        self.locate = cache(lambda row: f"SELECT ctid FROM {self.name}{self.where(row)}")
-        self.aimed = cache(lambda write, row: write + self.where(row))
+        self.condition = cache(self._condition)
         self.before = cache(self._before)
         self.insert = cache(lambda row: insert(grid.table, world.row(grid.table, row)).as_string())
         self.assignment = cache(lambda command: fill(grid.moves.get(command, grid.update), world))
 
     def of(self, cell: Cell) -> list[Check]:
         """A cell's checks."""
-        table, locate = self.grid.table, self.locate(cell.row)
-        persona, before = self.world.personas[cell.persona], self.before(cell.persona)
+        condition = self.condition(cell.row)
+        check = partial(
+            Check,
+            persona=self.world.personas[cell.persona],
+            target=self.name,
+            condition=condition,
+            before=self.before(cell.persona),
+        )
         if cell.command == "select":
-            statement = self.aimed(f"SELECT * FROM {self.name}", cell.row)
-            return [Check(persona, "GET", statement, table, before, locate=locate)]
+            statement = f"SELECT * FROM {self.name} WHERE {condition}"
+            return [check(method="GET", statement=statement, columns=True)]
         if cell.command == "insert":
-            # The row makes room for itself: a copy would break its own unique indexes.
-            room = self.aimed(f"DELETE FROM {self.name}", cell.row)
-            return [Check(persona, "POST", self.insert(cell.row), table, before, room)]
+            statement = self.insert(cell.row)
+            return [
+                check(method="POST", statement=statement),
+                check(method="POST", statement=f"{statement} RETURNING *", representation=True),
+            ]
         method: Method = "DELETE" if cell.command == "delete" else "PATCH"
         write = f"DELETE FROM {self.name}"
         if method == "PATCH":
             write = f"UPDATE {self.name} SET {self.assignment(cell.command)}"
         return [
-            Check(persona, method, self.aimed(write, cell.row), table, before, locate=locate),
-            Check(persona, method, write, table, before, locate=locate, blind=True),
+            check(method=method, statement=f"{write} WHERE {condition}"),
+            check(method=method, statement=write, blind=True, columns=cell.command == "update"),
         ]
 
-    def _where(self, row: str) -> str:
-        key, columns = self.grid.key, self.world.row(self.grid.table, row)
-        return sql.SQL(" WHERE {} = {}").format(sql.Identifier(key), literal(columns[key])).as_string()
+    def _condition(self, row: str) -> str:
+        columns = self.world.row(self.grid.table, row)
+        return _condition({column: columns[column] for column in self.grid.key})
 
     def _before(self, persona: str) -> tuple[str, ...]:
         settings = self.grid.settings.items()
         before = [f"SELECT set_config({_text(name)}, {_text(to)}, true)" for name, to in settings]
         setup = self.world.personas[persona].prepare(self.grid.table)
         return (*before, *([setup] if setup else []))
+
+
+def _condition(key: Mapping[str, Any]) -> str:
+    """The condition that selects the row with these values."""
+    terms = [
+        sql.SQL("{} IS NULL").format(sql.Identifier(column))
+        if value is None
+        else sql.SQL("{} = {}").format(sql.Identifier(column), literal(value))
+        for column, value in key.items()
+    ]
+    return sql.SQL(" AND ").join(terms).as_string()
 
 
 def fill(text: str, world: World) -> str:
@@ -153,11 +186,10 @@ def fill(text: str, world: World) -> str:
         raise GridError(f"{text!r}: the world knows no name {error}; it has: {_names(literals)}.") from None
 
 
-def verdict(table: str, outcomes: list[Outcome]) -> str:
-    """The verdict of a cell's outcomes: one word where both ways agree, ``-/yes`` where they do not,
+def verdict(outcomes: Iterable[Outcome]) -> str:
+    """The verdict of a cell's outcomes: one word where all ways agree, ``-/yes`` where they do not,
     ``error`` where a statement failed for any other reason than a refusal."""
-    words = list(dict.fromkeys(outcome.verdict(table) or "error" for outcome in outcomes))
-    return "/".join(words)
+    return "/".join(dict.fromkeys(word for outcome in outcomes for word in outcome.words))
 
 
 def grid(
@@ -167,7 +199,7 @@ def grid(
     update: str,
     moves: Mapping[str, str] | None = None,
     settings: Mapping[str, str] | None = None,
-    key: str = "id",
+    key: str | Sequence[str] = "id",
 ) -> Grid:
     """Read a grid. Assigned to a name of a test module, every cell of it becomes a test.
 
@@ -177,7 +209,7 @@ def grid(
     :param moves: further commands, each an UPDATE that tries to give the row away, by name;
         ``{alice}`` stands for a persona's subject, or for a name of the world
     :param settings: session settings made before each statement
-    :param key: the column that tells rows apart
+    :param key: the column, or columns, that tell every row of the table from all others
     :raises GridError: with file and line, for a grid that cannot be read
     """
     caller = sys._getframe(1)  # inspect.stack() reads the source of every frame: 20 ms
@@ -195,7 +227,7 @@ def grid(
         update,
         moves,
         dict(settings or {}),
-        key,
+        (key,) if isinstance(key, str) else tuple(key),
         path,
         call,
         reader.lines,
@@ -266,7 +298,7 @@ class _Reader:
 
 def _is_verdict(word: str) -> bool:
     parts = word.split("/")
-    return len(parts) <= 2 and all(part in VERDICTS for part in parts) and len(set(parts)) == len(parts)
+    return all(part in VERDICTS for part in parts) and len(set(parts)) == len(parts)
 
 
 def _line_of(text: str, filename: str, call: int) -> int:

@@ -1,4 +1,5 @@
-"""What is kept for the next run: the cluster with both templates, in an archive named after all that it depends on.
+"""What is kept for the next run: the cluster with baseline and migrations, in an archive named after all that it
+depends on. The world is not in it: each run loads it, so that rows with ``DEFAULT now()`` are of today.
 
 An archive is never changed: it is written beside, and moved to its name when it is whole. The name ends with the
 digest of its contents, by which a broken one is noticed. So two runs at once cannot come between each other.
@@ -12,13 +13,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 from rolecall import cluster, migrations
 from rolecall.settings import Settings
-from rolecall.world import World
 
 MOST = 4  # archives, of some 50 MB each
 LONG = 600.0  # seconds, in which any archive is written
@@ -72,30 +71,28 @@ class Kept:
             self.remove(archive)
 
 
-def key(settings: Settings, world: World, binaries: Path) -> str:
-    """A digest of everything that the templates depend on."""
+def key(settings: Settings, binaries: Path) -> str:
+    """A digest of everything that the kept databases depend on."""
     digest = hashlib.sha256()
-    for part in _parts(settings, world, binaries):
+    for part in _parts(settings, binaries):
         digest.update(repr(part).encode())
     return digest.hexdigest()[:16]
 
 
-def _parts(settings: Settings, world: World, binaries: Path) -> Iterator[Any]:
+def _parts(settings: Settings, binaries: Path) -> Iterator[Any]:
     for program in ("postgres", "initdb"):
         path = (binaries / program).resolve()
         yield str(path), path.stat().st_size, path.stat().st_mtime_ns
     yield from sorted(cluster.CONFIGURATION.items())
     yield cluster.INITDB, os.geteuid() == 0, settings.grants, settings.migration_roles
-    for module in sorted(Path(__file__).parent.rglob("*.py")):  # rolecall itself, also between its versions
-        yield module.read_bytes()
+    for suffix in ("*.py", "*.sql"):  # rolecall itself, also between its versions
+        for module in sorted(Path(__file__).parent.rglob(suffix)):
+            yield module.read_bytes()
     for file in (settings.platform, settings.baseline, settings.requires):
         yield file and file.read_bytes()
     for phase in migrations.read(settings.migrations) if settings.migrations else ():
         for path in sorted(phase.files):
             yield path.parent.name, path.name, path.read_bytes()
-    for persona in world.personas.values():
-        yield astuple(persona)
-    yield from world
 
 
 def _digest(path: Path) -> str:

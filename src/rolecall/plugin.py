@@ -235,6 +235,11 @@ def suite_of(items: list[pytest.Item]) -> Suite:
     return Suite(list(grids), [item for item in items if isinstance(item, pytest.Function)])
 
 
+def cell_of(item: pytest.Item) -> tuple[Grid, Cell] | None:
+    """The cell that an item is of, and its grid; None for a test of another kind."""
+    return (item.grid, item.cell) if isinstance(item, CellItem) else None
+
+
 def _needs_database(item: pytest.Item) -> bool:
     fixtures = {"db", "scratch", "module_scratch", "undone_scratch", "built", "phases"}
     return isinstance(item, CellItem | trial.TrialItem) or not fixtures.isdisjoint(getattr(item, "fixturenames", ()))
@@ -269,6 +274,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if plugin.settings.in_use:
         config.pluginmanager.register(plugin, "rolecall-run")
         config.add_cleanup(plugin.close)
+    if plugin.settings.oracle:
+        from rolecall.oracle.plugin import OraclePlugin
+
+        config.pluginmanager.register(OraclePlugin(lambda: plugin.here, cell_of), "rolecall-oracle")
     if plugin.settings.mutants:
         from rolecall.mutants.plugin import Mutants  # 0.1 s with all that it needs, and seldom asked for
 

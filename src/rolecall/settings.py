@@ -66,6 +66,7 @@ OPTIONS = (
     Option("migrations", "folder with a folder for each phase", flag=False),
     Option("coverage", "name everything that the migrations made and no test exercised, and fail", switch=True),
     Option("mutants", "break the schema in every way known, and demand that a collected test notices", switch=True),
+    Option("oracle", "also send every cell as a request, committed in a database of its own, and compare", switch=True),
     Option("mutants_of", "only mutants of objects whose name has this in it", "", "OBJECT"),
     Option("operator", "only mutants of this operator", "", "NAME"),
     Option("since", "only mutants of what the SQL files define that changed since a git revision", "", "REV"),
@@ -94,6 +95,7 @@ class Settings:
     fresh: bool
     coverage: bool
     mutants: bool
+    oracle: bool
     mutants_of: str
     operator: str
     since: str
@@ -145,6 +147,7 @@ def read(config: pytest.Config) -> Settings:
         fresh=_is_on(texts["fresh"]),
         coverage=_is_on(texts["coverage"]),
         mutants=_is_on(texts["mutants"]),
+        oracle=_is_on(texts["oracle"]),
         mutants_of=texts["mutants_of"],
         operator=texts["operator"],
         since=texts["since"],

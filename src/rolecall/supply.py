@@ -8,9 +8,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
+
 from rolecall import database, kept, server
 from rolecall.cluster import PRIVATE, PUBLIC, Cluster
-from rolecall.database import Built, Run
+from rolecall.database import Built
 from rolecall.errors import RolecallError
 from rolecall.kept import Kept
 from rolecall.server import Server
@@ -43,10 +45,12 @@ class Supply:
 
     def build(self) -> Built:
         """Make both templates. Raises RolecallError or SqlError for the first thing that fails."""
-        return self._build(self.run)
+        built = self._build()
+        database.load(self.run, self.world)
+        return built
 
-    def _build(self, run: Run) -> Built:
-        return database.build(run, self.settings, self.world)
+    def _build(self) -> Built:
+        return database.build(self.run, self.settings)
 
 
 class Throwaway(Supply):
@@ -58,7 +62,7 @@ class Throwaway(Supply):
         self.kept: Kept | None = None
         self.archive: Path | None = None
         if settings.kept:
-            key = kept.key(settings, world, server.binaries_of(settings))
+            key = kept.key(settings, server.binaries_of(settings))
             self.run = replace(self.run, name=f"rolecall_{key}")  # what is kept has its names already
             self.kept = Kept(settings.kept, key)
             if settings.fresh:
@@ -80,17 +84,17 @@ class Throwaway(Supply):
         self.cluster.clear()
         self._start()
 
-    def build(self) -> Built:
-        """Have both templates there: of what was kept, if a server can be started of it, or built."""
+    def _build(self) -> Built:
+        """Have both databases there: of what was kept, if a server can be started of it, or built."""
         if self.kept and self.archive:
-            with suppress(RolecallError):
+            with suppress(RolecallError, psycopg.Error):
                 self.cluster.wait()
-                return database.built(self.run)
+                return database.description(self.run)
             self._start_anew(self.kept, self.archive)
         self.cluster.wait()
         if self.kept is None:
-            return self._build(self.run)
-        built = self._build(replace(self.run, conninfo=self.cluster.private))
+            return database.build(self.run, self.settings)
+        built = database.build(replace(self.run, conninfo=self.cluster.private), self.settings)
         self.cluster.stop(signal.SIGINT)
         self.kept.put(self.cluster)
         self.cluster.start()

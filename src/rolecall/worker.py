@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
-from itertools import cycle, groupby, islice
+from itertools import count, cycle, groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from rolecall.explain import explain
 from rolecall.grid import Cell, Grid, verdict
 from rolecall.lasting import EndedError, Lasting, undone
 from rolecall.probe import AT_ONCE, Check, Checks, Outcome, prepare, probe
-from rolecall.session import Session
+from rolecall.refusal import with_refusers
+from rolecall.session import Session, custom_settings, settle
 from rolecall.settings import Settings
 from rolecall.world import World
 
@@ -39,11 +40,14 @@ class Expecting:
         self.lately = Checks([])
         self._cells = {id(check): cell for cell, check in checks}
 
-    def found(self, check: Check) -> Cell:
-        """The cell of a check that failed, which will be among the first from now on."""
+    def cell(self, check: Check) -> Cell:
+        """The cell that a check is of."""
+        return self._cells[id(check)]
+
+    def found(self, check: Check) -> None:
+        """Note a check that failed: it will be among the first from now on."""
         others = [other for other in self.lately if other is not check]
         self.lately = Checks([check, *others][: self.LATELY])
-        return self._cells[id(check)]
 
 
 class Worker:
@@ -85,6 +89,7 @@ class Worker:
         connection = self._stack.enter_context(self.run.connect(name))
         # A plan that one test had cached would decide what another one sees, or hide what a mutant changed.
         connection.execute("SET plan_cache_mode = force_custom_plan")
+        settle(connection, custom_settings(connection))
         prepare(connection)
         if self.settings.coverage:
             self._watch(connection)
@@ -179,7 +184,7 @@ class Worker:
         with self.connection.transaction(force_rollback=True):
             for cell, tried in groupby(self._outcomes(grid), key=itemgetter(0)):
                 came = [(check, outcome) for _, check, outcome in tried]
-                if verdict(grid.table, [outcome for _, outcome in came]) != cell.expected:
+                if verdict(outcome for _, outcome in came) != cell.expected:
                     wrong[cell] = came
         return wrong
 
@@ -189,9 +194,17 @@ class Worker:
         for special in (False, True):
             checks = (each for each in grid.all_checks(self.world) if bool(each[1].persona.setup) is special)
             while batch := list(islice(checks, AT_ONCE)):
-                outcomes = probe(self.connection, [check for _, check in batch])
-                for (cell, check), outcome in zip(batch, outcomes, strict=True):
+                for (cell, check), outcome in zip(batch, self._probe([check for _, check in batch]), strict=True):
                     yield cell, check, outcome
+
+    def tried(self, grid: Grid, cell: Cell) -> Tried:
+        """What comes of the checks of one cell, as the database is now."""
+        checks = grid.checks(cell, self.world)
+        with self.connection.transaction(force_rollback=True):
+            return list(zip(checks, self._probe(checks), strict=True))
+
+    def _probe(self, checks: list[Check]) -> list[Outcome]:
+        return with_refusers(self.connection, zip(checks, probe(self.connection, checks), strict=True))
 
     def mismatches(self, grid: Grid) -> list[Cell]:
         """Every cell that is not as its grid says, as the database is now, in the grid's order."""
@@ -207,19 +220,30 @@ class Worker:
         if grid not in self._expecting:
             self._expecting[grid] = Expecting(self._checks(grid))
         expecting = self._expecting[grid]
-        checks = expecting.lately if lately else expecting.all
-        for check, outcome in zip(checks, probe(self.connection, checks), strict=False):
-            if outcome.verdict(grid.table) != check.expected:
-                return expecting.found(check)
+        checks: Sequence[Check] = expecting.lately if lately else expecting.all
+        while checks:
+            tried = zip(count(1), checks, probe(self.connection, checks), strict=False)
+            number, check = next(
+                ((n, c) for n, c, o in tried if o.words and "/".join(o.words) != c.expected), (0, None)
+            )
+            if check is None:
+                return None
+            cell = expecting.cell(check)
+            if verdict(outcome for _, outcome in self.tried(grid, cell)) != cell.expected:
+                expecting.found(check)
+                return cell
+            checks = checks[number:]  # its ways come to what is written, each by itself to something else
         return None
 
     def _checks(self, grid: Grid) -> list[tuple[Cell, Check]]:
-        ways = groupby(grid.all_checks(self.world), key=itemgetter(0))
-        return [
-            (cell, replace(check, expected=expected))
-            for cell, checks in ways
-            for (_, check), expected in zip(checks, cycle(cell.expected.split("/")), strict=False)
-        ]
+        expected: list[tuple[Cell, Check]] = []
+        for cell, found in groupby(grid.all_checks(self.world), key=itemgetter(0)):
+            checks = [check for _, check in found]
+            words = cell.expected.split("/") if len(checks) > 1 else [cell.expected]
+            expected += [
+                (cell, replace(check, expected=word)) for check, word in zip(checks, cycle(words), strict=False)
+            ]
+        return expected
 
     def judge(self, grid: Grid, cell: Cell) -> str | None:
         """None if the cell is as the grid says; otherwise why not, in words."""

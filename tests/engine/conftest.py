@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import runpy
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -163,19 +165,12 @@ def toy_built(
     """The project as rolecall builds it, without a pytest of its own: its databases, world and connection."""
     folder = tmp_path_factory.mktemp("toy")
     lay_out(folder)
-    asked = replace(
-        settings.read(pytestconfig),
-        platform=folder / "platform.sql",
-        baseline=folder / "baseline.sql",
-        requires=None,
-        migrations=folder / "migrations",
-        findings=None,
-        migration_roles=("toy_migrator",),
-    )
+    asked = settings_of(pytestconfig, folder)
     world: World = runpy.run_path(str(folder / "conftest.py"))["pytest_rolecall_world"](1)
     run = database.run_on(toy_server)
     with database.keeping(run):
-        database.build(run, asked, world)
+        database.build(run, asked)
+        database.load(run, world)
         worker = Worker(run, asked, world, "toy")
         yield worker
         worker.close()
@@ -186,3 +181,64 @@ def toy_worker(toy_built: Worker) -> Iterator[Worker]:
     """The same, for one test: what is changed through its connection is undone."""
     with toy_built.connection.transaction(force_rollback=True):
         yield toy_built
+
+
+AUTHENTICATOR = """
+DO $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'authenticator') THEN
+    CREATE ROLE authenticator LOGIN NOINHERIT;
+  END IF;
+END
+$$;
+GRANT toy_member, toy_visitor, toy_keeper TO authenticator;
+CREATE SCHEMA "it's ""mine\""" AUTHORIZATION toy_migrator;
+GRANT USAGE ON SCHEMA "it's ""mine\""" TO toy_member, toy_visitor;
+"""
+
+
+@pytest.fixture
+def project(
+    pytestconfig: pytest.Config, toy_server: Server, tmp_path: Path
+) -> Iterator[Callable[[str, World], Worker]]:
+    """Builds a project of one migration and a world, and gives its worker: for schemas of other shapes."""
+    lay_out(tmp_path)
+    shutil.rmtree(tmp_path / "migrations")
+    platform = tmp_path / "platform.sql"
+    platform.write_text(platform.read_text() + AUTHENTICATOR)
+    asked = settings_of(pytestconfig, tmp_path)
+
+    def build(sql: str, world: World) -> Worker:
+        write_phase(tmp_path, sql)
+        run = database.run_on(toy_server)
+        stack.enter_context(database.keeping(run))
+        database.build(run, asked)
+        database.load(run, world)
+        worker = Worker(run, asked, world, "main")
+        stack.callback(worker.close)
+        return worker
+
+    with ExitStack() as stack:
+        yield build
+
+
+def write_phase(folder: Path, sql: str) -> None:
+    """Write a migrations folder of one phase with one step."""
+    phase = folder / "migrations" / "phase_1_shape"
+    phase.mkdir(parents=True, exist_ok=True)
+    (phase / "1_1_shape.sql").write_text(sql, encoding="utf-8")
+    (phase / "verify.sql").write_text("SELECT 1;")
+    (phase / "rollback.sql").write_text("SELECT 1;")
+
+
+def settings_of(pytestconfig: pytest.Config, folder: Path) -> settings.Settings:
+    """The settings of the project in a folder, on the server of the outer run."""
+    return replace(
+        settings.read(pytestconfig),
+        platform=folder / "platform.sql",
+        baseline=folder / "baseline.sql",
+        requires=None,
+        migrations=folder / "migrations",
+        findings=None,
+        migration_roles=("toy_migrator",),
+    )

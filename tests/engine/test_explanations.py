@@ -12,6 +12,11 @@ from rolecall import Grid, grid
 from rolecall.worker import Worker
 
 GRANTS = "  grants      toy_member holds SELECT, INSERT, UPDATE, DELETE on shop.notes\n"
+READS = """\
+  reads       the row in its WHERE: the SELECT policies decide too
+  policy      "own notes are read" (permissive, for select, to public) using (author = shop.me())
+              -> stops the row
+"""
 
 
 def notes(expected: str, **options: Any) -> Grid:
@@ -151,7 +156,7 @@ def test_a_write_is_shown_both_ways(
           grants      toy_member holds SELECT, INSERT, UPDATE, DELETE on shop.notes
           policy      "own notes are {policy}" (permissive, for {command}, to public) using (author = shop.me())
                       -> {decision}
-        """)
+        """) + (READS if got.startswith("-") else "")
 
 
 def test_a_blind_write_that_goes_through_alone(toy_worker: Worker) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rolecall import World, database, kept, server, settings
+from rolecall import database, kept, server, settings
 from rolecall.cluster import Cluster
 from rolecall.kept import Kept
 
@@ -118,52 +119,44 @@ def test_nor_what_was_built_otherwise(
     assert len(builds) == len(archives(folder)) == 2
 
 
-def of(pytestconfig: pytest.Config, world: World) -> str:
+def of(pytestconfig: pytest.Config) -> str:
     asked = settings.read(pytestconfig)
-    return kept.key(asked, world, server.binaries_of(replace(asked, pg_bin=None)))
+    return kept.key(asked, server.binaries_of(replace(asked, pg_bin=None)))
 
 
-def some_world() -> World:
-    world = World()
-    world.persona("alice", "member", subject="a1")
-    world.add("shop.notes", "alice's note", id=1, author="a1")
-    return world
+def test_another_world_is_loaded_without_a_build(toy: pytest.Pytester, folder: Path, builds: list[str]) -> None:
+    passes(toy)
+    path = toy.path / "conftest.py"
+    path.write_text(path.read_text().replace('body="hers"', 'body="new"'))
+    toy.makepyfile(test_body="def test_body(db): assert db.value('SELECT body FROM shop.notes WHERE id = 1') == 'new'")
+    toy.runpytest_inprocess("test_body.py").assert_outcomes(passed=1)
+    assert (builds, len(archives(folder))) == (["built"], 1)
 
 
-def test_the_same_world_has_the_same_key(pytestconfig: pytest.Config) -> None:
-    assert of(pytestconfig, some_world()) == of(pytestconfig, some_world())
-
-
-def more_people(world: World) -> None:
-    world.persona("bob", "member")
-
-
-def another_claim(world: World) -> None:
-    world.personas["alice"] = replace(world.personas["alice"], claims={"sub": "a2", "role": "member"})
-
-
-def another_value(world: World) -> None:
-    world.rows["shop.notes"]["alice's note"] = {"id": 1, "author": "a2"}
-
-
-def more_rows(world: World) -> None:
-    world.add("shop.notes", "bob's note", id=2)
-
-
-@pytest.mark.parametrize("change", [more_people, another_claim, another_value, more_rows])
-def test_another_world_has_another_key(pytestconfig: pytest.Config, change: Callable[[World], None]) -> None:
-    other = some_world()
-    change(other)
-    assert of(pytestconfig, other) != of(pytestconfig, some_world())
+@pytest.mark.usefixtures("folder")
+def test_rows_do_not_age(toy: pytest.Pytester, builds: list[str]) -> None:
+    """An invitation that is good for a second must be good in each run, and not in the first one only."""
+    step = toy.path / f"{STEPS}/1_1_notes.sql"
+    step.write_text(f"{step.read_text()}ALTER TABLE shop.notes ADD made_at timestamptz DEFAULT now();\n")
+    toy.makepyfile(
+        test_age="""
+        def test_age(db):
+            assert db.value("SELECT min(made_at) FROM shop.notes WHERE made_at > now() - interval '1 second'")
+        """
+    )
+    for wait in (0.0, 1.1):
+        time.sleep(wait)
+        toy.runpytest_inprocess("test_age.py").assert_outcomes(passed=1)
+    assert builds == ["built"]
 
 
 def test_another_rolecall_has_another_key(
     pytestconfig: pytest.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = of(pytestconfig, some_world())
+    before = of(pytestconfig)
     monkeypatch.setattr(kept, "__file__", str(tmp_path / "kept.py"))
     (tmp_path / "kept.py").write_text("# another one")
-    assert of(pytestconfig, some_world()) != before
+    assert of(pytestconfig) != before
 
 
 # ------------------------------------------------------------------ wrong, broken, or not to be had

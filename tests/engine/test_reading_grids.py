@@ -98,10 +98,10 @@ def world() -> World:
             id="both ways the same, written as if they were not",
         ),
         pytest.param(
-            [COMMANDS, ROW, "  alice  yes  yes  -/yes/!  yes  !"],
+            [COMMANDS, ROW, "  alice  yes  yes  -/yes/-  yes  !"],
             FIRST + 2,
-            VERDICTS + "'alice  yes  yes  -/yes/!  yes  !'.",
-            id="three ways",
+            VERDICTS + "'alice  yes  yes  -/yes/-  yes  !'.",
+            id="one word twice",
         ),
         pytest.param(
             [COMMANDS, ROW, "  yes  yes  yes  yes  !"],

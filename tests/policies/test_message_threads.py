@@ -37,9 +37,10 @@ test_grid = grid(
       anon                   !        !        !        !        !              !                 !              !
       service                yes      yes      yes      yes      yes            yes               yes            yes
 
-    # Gone for both: neither read nor changed nor brought back. Only the policy of inserts does not ask.
+    # Gone for both: neither read nor changed nor brought back. Only the policy of inserts does not ask; it is the
+    # SELECT policy that refuses a client who wants the new row in return.
     deleted by customer or staff
-      customer               -        yes      -        -        -              -                 -              -
+      customer               -        yes/!    -        -        -              -                 -              -
       staff, other_customer, other_staff, owner, other_owner,
       former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon -        !        -        -        -              -                 -              -
@@ -48,7 +49,7 @@ test_grid = grid(
 
     # is_deleted may be NULL (F43), which is as good as deleted.
     neither deleted nor not
-      customer               -        yes      -        -        -              -                 -              -
+      customer               -        yes/!    -        -        -              -                 -              -
       staff, other_customer, other_staff, owner, other_owner,
       former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon -        !        -        -        -              -                 -              -

@@ -1,0 +1,208 @@
+"""A check as a request: a connection and a transaction of its own, committed, in a database of its own.
+
+The probe tries thousands of statements in one session and undoes each. What it reports has to be what one client
+would see who signs in, sends one statement, and commits. This module is that client. Source for what a request
+does: PostgREST's documentation, "Transactions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+from psycopg.conninfo import make_conninfo
+
+from rolecall.database import Run
+from rolecall.probe import Check, Outcome
+from rolecall.session import custom_settings, settle
+
+AUTHENTICATOR = "authenticator"  # who logs in for everybody, as PostgREST does
+
+
+@dataclass(frozen=True)
+class Response:
+    """What came of a request: an SQLSTATE, or whether it reached its row."""
+
+    sqlstate: str | None
+    message: str | None
+    reached: bool
+
+    @property
+    def word(self) -> str:
+        return self.sqlstate or ("yes" if self.reached else "-")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A check whose outcome in the probe is not what a request would get."""
+
+    check: Check
+    outcome: Outcome
+    response: Response
+
+    def __str__(self) -> str:
+        check, blind = self.check, "  (blind)" if self.check.blind else ""
+        return (
+            f"{check.persona.name}: {check.statement}{blind}\n"
+            f"  the probe says  {self.outcome}\n"
+            f"  a request gets  {self.response.word} {self.response.message or ''}".rstrip()
+        )
+
+
+def word_of(outcome: Outcome) -> str:
+    """The outcome of a check in the words of :class:`Response`."""
+    return outcome.broken or outcome.sqlstate or ("yes" if outcome.affected or outcome.touched else "-")
+
+
+class Oracle:
+    """Sends checks as requests to clones of a run's template. One is used until something was committed in it."""
+
+    def __init__(self, run: Run, name: str) -> None:
+        self.run, self.name = run, name
+        self._clones = 0
+        self._stack = ExitStack()
+        self._before: tuple[str, ...] | None = None  # what the clone in use was prepared with
+        self._database = ""
+        self._superuser: Connection[Any] | None = None
+
+    def differences(self, tried: Iterable[tuple[Check, Outcome]]) -> list[Difference]:
+        """The checks whose outcome is not what the same statement comes to as a request."""
+        asked = [
+            (check, outcome, self.send(check, word_of(outcome))) for check, outcome in tried if not outcome.skipped
+        ]
+        return [
+            Difference(check, outcome, response)
+            for check, outcome, response in asked
+            if word_of(outcome) != response.word
+        ]
+
+    def send(self, check: Check, word: str) -> Response:
+        """Send one check as a request, and tell what came of it.
+
+        Without a WHERE it acts on every row: another may be the one that is refused, or may write to this one. So a
+        blind check that does not come to ``word`` is sent again where the table has this row only.
+        """
+        superuser = self._fresh(check.before)
+        response = self._send(superuser, check)
+        if check.blind and response.word != word:
+            superuser = self._fresh(check.before)
+            self._keep_only(superuser, check)
+            response = self._send(superuser, check)
+        return response
+
+    def close(self) -> None:
+        """Drop the clone in use."""
+        self._before = self._superuser = None
+        self._stack.close()
+
+    # -- databases
+
+    def _fresh(self, before: tuple[str, ...]) -> Connection[Any]:
+        """A superuser's connection to a clone in which nothing was committed but the preparation."""
+        if self._superuser is None or self._before != before:
+            self.close()
+            self._clones += 1
+            self._database = self._stack.enter_context(
+                self.run.clone(self.run.template, f"{self.name}_oracle_{self._clones}")
+            )
+            self._superuser = self._stack.enter_context(self.run.connect(self._database))
+            for statement in before:
+                if not _is_setting(statement):
+                    self._superuser.execute(statement.encode())
+            self._before = before
+        return self._superuser
+
+    def _spoil(self) -> None:
+        """Something was committed: the next request gets another clone."""
+        self._before = None
+
+    @cached_property
+    def _settings(self) -> list[str]:
+        with self.run.connect(self._database) as connection:
+            return custom_settings(connection)
+
+    # -- one request
+
+    def _send(self, superuser: Connection[Any], check: Check) -> Response:
+        if check.room:
+            self._remove(superuser, check, check.condition)
+        before = self._look(superuser, check)
+        sqlstate = message = None
+        counted = 0
+        with self._log_in(superuser) as connection:
+            settle(connection, self._settings)
+            try:
+                counted, wrote = _request(connection, check)
+                if wrote:
+                    self._spoil()
+            except psycopg.Error as error:
+                sqlstate, message = error.sqlstate, error.diag.message_primary
+        changed = self._look(superuser, check) != before
+        return Response(sqlstate, message, changed if check.blind else counted > 0 or changed)
+
+    def _log_in(self, superuser: Connection[Any]) -> Connection[Any]:
+        """A new connection as who logs in for everybody; where there is no such role, as the superuser."""
+        query = "SELECT FROM pg_roles WHERE rolname = %s AND rolcanlogin"
+        conninfo = make_conninfo(self.run.conninfo, dbname=self._database)
+        if superuser.execute(query, [AUTHENTICATOR]).fetchone() is not None:
+            conninfo = make_conninfo(conninfo, user=AUTHENTICATOR)
+        return psycopg.connect(conninfo, autocommit=True)
+
+    def _look(self, superuser: Connection[Any], check: Check) -> Any:
+        """Where the row lies and who wrote it; of a view, what it shows."""
+        state = "format('%s %s %s', tableoid, ctid, xmin)" if _is_table(superuser, check) else "rolecall_row::text"
+        query = f"SELECT {state} FROM {check.target} AS rolecall_row WHERE {check.condition}"
+        return superuser.execute(query.encode()).fetchall()
+
+    def _keep_only(self, superuser: Connection[Any], check: Check) -> None:
+        self._remove(superuser, check, f"({check.condition}) IS NOT TRUE")
+
+    def _remove(self, superuser: Connection[Any], check: Check, condition: str) -> None:
+        """Take rows away; a table's past triggers, rules and foreign keys that would keep them."""
+        self._spoil()
+        with superuser.transaction():
+            if _is_table(superuser, check):
+                superuser.execute("SET LOCAL session_replication_role = replica")
+            superuser.execute(f"DELETE FROM {check.target} WHERE {condition}".encode())
+
+
+def _is_table(superuser: Connection[Any], check: Check) -> bool:
+    query = "SELECT FROM pg_class WHERE oid = %s::regclass AND relkind IN ('r', 'p')"
+    return superuser.execute(query, [check.target]).fetchone() is not None
+
+
+def _request(connection: Connection[Any], check: Check) -> tuple[int, bool]:
+    """The rows that a request counts, and whether it wrote anything. Raises psycopg's error, COMMIT's too."""
+    with connection.transaction():
+        if check.method == "GET":
+            connection.execute("SET TRANSACTION READ ONLY")
+        for statement in check.before:
+            if _is_setting(statement):
+                connection.execute(statement.encode())
+        settings = check.persona.settings(check.method)
+        calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
+        connection.execute(f"SELECT {calls}".encode(), [text for setting in settings for text in setting])
+        cursor = connection.execute(check.statement.encode())
+        counted = cursor.rowcount
+        row = connection.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL").fetchone()
+    return counted, row == (True,)
+
+
+def _is_setting(statement: str) -> bool:
+    """Whether a preparation is a setting of the transaction, and not a change of the database."""
+    import postgast
+    from postgast.walk import unwrap_node
+
+    for raw in postgast.parse(statement).stmts:
+        node = unwrap_node(raw.stmt)
+        if node.DESCRIPTOR.name == "VariableSetStmt":
+            continue
+        calls = [target.res_target.val.func_call.funcname for target in getattr(node, "target_list", [])]
+        if not calls or any(not call or call[-1].string.sval != "set_config" for call in calls):
+            return False
+    return True

@@ -1,0 +1,92 @@
+"""Triggers that raise, assert, swallow, time out or write elsewhere."""
+
+from __future__ import annotations
+
+from awkward.shape import LOG, RAISES, Shape, trigger, usual
+
+FAILS = usual("yes  yes  yes  error")
+
+TRIGGERS = {
+    "raises an error of its own": Shape(trigger(RAISES.format("P0001"), "BEFORE DELETE"), FAILS),
+    "refuses": Shape(trigger(RAISES.format("42501"), "BEFORE DELETE"), usual("yes  yes  yes  !")),
+    "refuses in the words of the server, about another table": Shape(
+        trigger("RAISE insufficient_privilege USING MESSAGE = 'permission denied for table other';", "BEFORE DELETE"),
+        usual("yes  yes  yes  !"),
+    ),
+    "refuses in another language": Shape(
+        trigger("RAISE insufficient_privilege USING MESSAGE = 'keine Berechtigung für Tabelle x';", "BEFORE DELETE"),
+        usual("yes  yes  yes  !"),
+    ),
+    "refuses statements": Shape(
+        trigger(RAISES.format("42501"), "BEFORE DELETE", options="").replace("FOR EACH ROW", "FOR EACH STATEMENT"),
+        usual("yes  yes  yes  !", "-  !  -  !"),
+    ),
+    "asserts": Shape(trigger("ASSERT false, 'no'; RETURN OLD;", "BEFORE DELETE"), FAILS),
+    "is cancelled": Shape(trigger(RAISES.format("57014"), "BEFORE DELETE"), FAILS),
+    "times out": Shape(
+        trigger("SET LOCAL statement_timeout = 1; PERFORM pg_sleep(1); RETURN OLD;", "BEFORE DELETE"),
+        # A timeout that is set inside of a statement counts from the next one.
+        usual("yes  yes  yes  yes"),
+    ),
+    "raises what the probe raises": Shape(trigger(RAISES.format("RC000"), "BEFORE DELETE"), FAILS),
+    "swallows": Shape(trigger("RETURN NULL;", "BEFORE DELETE"), usual("yes  yes  yes  -")),
+    "swallows inserts": Shape(
+        trigger("IF shop.me() IS NULL THEN RETURN NEW; END IF; RETURN NULL;", "BEFORE INSERT"),
+        usual("yes  -  yes  yes", "-  -  -  -"),
+    ),
+    "swallows errors": Shape(
+        trigger(
+            "BEGIN INSERT INTO shop.nowhere VALUES (1); EXCEPTION WHEN OTHERS THEN NULL; END; RETURN OLD;",
+            "BEFORE DELETE",
+        )
+    ),
+    "undoes the change": Shape(trigger("RETURN OLD;", "BEFORE UPDATE")),
+    "writes to another row": Shape(
+        trigger(
+            "IF pg_trigger_depth() > 1 THEN RETURN NEW; END IF;"
+            " UPDATE shop.notes SET body = NEW.body WHERE id <> OLD.id; RETURN NULL;",
+            "BEFORE UPDATE",
+            "SECURITY DEFINER",
+        ),
+        usual("yes  yes  -  yes"),
+        more=(("shop.notes", {"id": 2, "author": "bob", "body": "his"}),),
+    ),
+    "writes where its caller may not": Shape(
+        LOG + trigger("INSERT INTO shop.log VALUES (OLD.id); RETURN OLD;", "BEFORE DELETE"), FAILS
+    ),
+    "writes what another table's policy refuses": Shape(
+        LOG
+        + "GRANT INSERT ON shop.log TO toy_member;"
+        + trigger("INSERT INTO shop.log VALUES (OLD.id); RETURN OLD;", "BEFORE DELETE"),
+        FAILS,
+    ),
+    "writes to a table of the same name in another schema": Shape(
+        'CREATE TABLE "it\'s ""mine""".notes (id int);'
+        + trigger('INSERT INTO "it\'s ""mine""".notes VALUES (OLD.id); RETURN OLD;', "BEFORE DELETE"),
+        FAILS,
+    ),
+    "asks at the end": Shape(
+        trigger(RAISES.format("P0001"), "AFTER DELETE").replace(
+            "CREATE TRIGGER acts AFTER DELETE ON shop.notes",
+            "CREATE CONSTRAINT TRIGGER acts AFTER DELETE ON shop.notes DEFERRABLE INITIALLY DEFERRED",
+        ),
+        FAILS,
+    ),
+    "refuses at the end": Shape(
+        trigger(RAISES.format("42501"), "AFTER DELETE").replace(
+            "CREATE TRIGGER acts AFTER DELETE ON shop.notes",
+            "CREATE CONSTRAINT TRIGGER acts AFTER DELETE ON shop.notes DEFERRABLE INITIALLY DEFERRED",
+        ),
+        usual("yes  yes  yes  !"),
+    ),
+    "acts as another role and stays so": Shape(
+        trigger("PERFORM set_config('role', 'toy_keeper', true); RETURN OLD;", "BEFORE DELETE")
+    ),
+    "changes the key": Shape(
+        trigger("NEW.id := 7; RETURN NEW;", "BEFORE UPDATE"),
+    ),
+    "moves the row on when it is deleted": Shape(
+        "CREATE TABLE shop.archive (id int, author text, body text);"
+        + trigger("INSERT INTO shop.archive SELECT OLD.*; RETURN OLD;", "BEFORE DELETE", "SECURITY DEFINER")
+    ),
+}

@@ -11,7 +11,8 @@ from importlib import import_module
 from rich.console import Console
 
 from reliability.page import write
-from reliability.results import Deadline, Result, show_broken
+from reliability.results import Deadline, Result
+from reliability.terminal import show, show_broken
 
 # Each gets its share of the time that is left when it begins, so what one does not use, the next ones do.
 SHARES = {"kills": 35, "foreign": 12, "inputs": 15, "attacks": 8, "oracle": 8, "orders": 22}
@@ -49,7 +50,7 @@ def _run(console: Console, name: str, waiting: list[str], whole: Deadline, seed:
         result: Result = import_module(f"reliability.{name}").run(
             Deadline(whole.left * share), seed, only, lambda what: status.update(f"{name}: {what}")
         )
-    result.show(console)
+    show(console, result)
     if not only:
         result.save()
     return result

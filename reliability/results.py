@@ -1,4 +1,4 @@
-"""What an experiment found: for each promise how often it was tried and held, kept as JSON and shown as a table."""
+"""What an experiment found: for each promise how often it was tried and held, kept as JSON."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from statistics import median
 from typing import Any
 
 import psutil
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
@@ -116,28 +113,6 @@ class Result:
         path = RESULTS / f"{self.name}.json"
         path.write_text(json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         return path
-
-    def show(self, console: Console) -> None:
-        """Print the promises, the counts and the times."""
-        table = Table("promise", "held", title=self.title, title_justify="left")
-        for each in self.promises.values():
-            colour = "red" if each.broken else "green" if each.tried else "yellow"
-            table.add_row(each.text, f"[{colour}]{each.figures}[/]")
-        console.print(table)
-        counts = [f"{what}: {number:,}" for what, number in self.counts.items()]
-        times = [
-            f"{what}: median {median(some):.1f} s, longest {max(some):.1f} s" for what, some in self.seconds.items()
-        ]
-        if told := [*counts, *times]:
-            console.print("  " + " · ".join(told), highlight=False, markup=False)
-
-
-def show_broken(console: Console, results: list[Result]) -> None:
-    """List what was not as promised, each with the command that tries it again."""
-    for result in results:
-        for each in result.broken:
-            console.print(f"[red]{escape(result.name)}[/]: {escape(each.what)}", highlight=False)
-            console.print(f"    again: {escape(each.again)}", highlight=False)
 
 
 def machine() -> dict[str, Any]:

@@ -119,6 +119,14 @@ bob's note
   bob,
   alice          yes     yes     -/yes   yes     yes"""
 
+SMALL_GRID = """\
+                 select  insert  update  delete
+alice's note
+  alice, bob     yes     yes     yes     yes
+
+bob's note
+  alice, bob     yes     yes     yes     yes"""
+
 grids = spoilt(st.just(GRID))
 assignments = spoilt(st.sampled_from(("body = 'changed'", "author = {bob}", "body = {alice}, author = {bob}")))
 tables = spoilt(st.sampled_from(("shop.notes", "notes", "a.b.c", '"shop"."notes"', "")))

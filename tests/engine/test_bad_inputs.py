@@ -105,9 +105,9 @@ def tries(record_property: Callable[[str, object], None]) -> Iterator[Tries]:
 @pytest.fixture
 def world() -> World:
     world = World()
-    for name in ("alice", "bob"):
+    for number, name in enumerate(("alice", "bob")):
         world.persona(name, "toy_member", subject=name)
-        world.add("shop.notes", f"{name}'s note", id=1, author=name)
+        world.add("shop.notes", f"{name}'s note", id=number, author=name)
     return world
 
 

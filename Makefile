@@ -4,6 +4,7 @@
 #   make test                       all tests, rolecall's own too
 #   make proof                      break the schema in every way known; a test has to notice each
 #   make oracle                     each cell also as a request, committed in a database of its own
+#   make torture                    kill it, feed it nonsense, attack it for 20 minutes; ARGS="--minutes 5" for less
 #   make bench                      measure it beside pgTAP, pytest-postgresql and the bare statements
 #   make test ARGS="--pg 16 -k anon"  … with options of pytest
 
@@ -13,7 +14,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 PYTEST := "$(BIN)/python" -m pytest -n 2
 
-.PHONY: help verify test proof oracle bench shuffle matrix lint format lock clean
+.PHONY: help verify test proof oracle torture bench shuffle matrix lint format lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +31,10 @@ proof: $(VENV)/suite
 
 oracle: $(VENV)/suite
 	@$(PYTEST) -q --oracle tests/policies tests/engine/test_awkward_schemas.py $(ARGS)
+
+# What docs/reliability.md promises, tried; ARGS="kills --minutes 3" for one experiment alone.
+torture: $(VENV)/dev
+	@"$(BIN)/python" -m reliability $(ARGS)
 
 # BENCH="checks start" runs these two alone.
 bench: $(VENV)/dev
@@ -60,7 +65,7 @@ lock: $(VENV)/dev
 LOCK := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 clean:
-	rm -rf .venv .rolecall .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .rolecall .hypothesis .mypy_cache .ruff_cache .pytest_cache
 
 # ------------------------------------------------------------------ the environment
 

@@ -49,9 +49,18 @@ class Defect:
         if not caught_by:
             raise RolecallError(f"{path}:1: name a test that notices: -- caught by: tests/…::test_…")
         script = root / instead_of[1].strip() if instead_of else None
-        if script and not script.is_file():
-            raise RolecallError(f"{path}: -- instead of: {script} is not there.")
+        if instead_of and script and not _is_file(script):
+            line = text.count("\n", 0, instead_of.start()) + 1
+            raise RolecallError(f"{path}:{line}: -- instead of: {script} is not there.")
         return cls(path, head[1], head[2].strip(), tuple(name.strip() for name in caught_by), script)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that the system cannot have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, links in a circle, a NUL
+        return False
 
 
 class DefectFile(pytest.File):

@@ -23,6 +23,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -184,6 +185,8 @@ def fill(text: str, world: World) -> str:
         return sql.SQL(text).format(**literals).as_string()
     except KeyError as error:
         raise GridError(f"{text!r}: the world knows no name {error}; it has: {_names(literals)}.") from None
+    except (ValueError, IndexError) as error:
+        raise GridError(f"{text!r}: {error}: write {{name}} for a value of the world, and {{{{ for a brace.") from None
 
 
 def verdict(outcomes: Iterable[Outcome]) -> str:
@@ -214,9 +217,9 @@ def grid(
     """
     caller = sys._getframe(1)  # inspect.stack() reads the source of every frame: 20 ms
     path, call, moves = Path(caller.f_code.co_filename), caller.f_lineno, dict(moves or {})
-    first = _line_of(text, str(path), call)
     reader = _Reader(path, call, (*COMMANDS, *moves))
-    for number, line in enumerate(textwrap.dedent(text).splitlines(), start=first):
+    lines = textwrap.dedent(text).split("\n")
+    for line, number in zip(lines, _numbers_of(text, str(path), call), strict=False):
         reader.read(line, number)
     reader.finish()
     return Grid(
@@ -301,12 +304,11 @@ def _is_verdict(word: str) -> bool:
     return all(part in VERDICTS for part in parts) and len(set(parts)) == len(parts)
 
 
-def _line_of(text: str, filename: str, call: int) -> int:
-    """The file's line on which the text begins: where it stands at or after the call."""
-    source = linecache.getlines(filename)
-    behind = "".join(source[call - 1 :])
+def _numbers_of(text: str, filename: str, call: int) -> Iterator[int]:
+    """The lines of the file on which those of the text stand; where it was put together, that of the call."""
+    behind = "".join(linecache.getlines(filename)[call - 1 :])
     found = behind.find(text)
-    return call + behind[:found].count("\n") if found >= 0 else call
+    return count(call + behind[:found].count("\n")) if found >= 0 else repeat(call)
 
 
 def _names(names: Iterable[str]) -> str:

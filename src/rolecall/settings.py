@@ -18,6 +18,8 @@ from rolecall import dsn
 from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
 
+LONGEST = 100  # characters of a value that an error repeats
+
 
 @dataclass(frozen=True)
 class Option:
@@ -165,7 +167,7 @@ def _given(config: pytest.Config, option: Option) -> tuple[str, str]:
     if option.name == "pg_dsn":
         text = Conninfo(text)
     if option.choices and text not in option.choices:
-        raise RolecallError(f"{where} is {text!r}: choose one of {', '.join(option.choices)}.")
+        raise RolecallError(f"{where} is {_short(text)}: choose one of {', '.join(option.choices)}.")
     return text, where
 
 
@@ -174,10 +176,22 @@ def _path(config: pytest.Config, given: tuple[str, str], exists: Callable[[Path]
     if not text:
         return None
     base = config.invocation_params.dir if where.startswith("--") else config.rootpath
-    path = (base / Path(text).expanduser()).resolve()
-    if not exists(path):
+    try:
+        path = (base / Path(text).expanduser()).resolve()
+        found = exists(path)
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, no such user's home, a NUL, too long
+        raise RolecallError(f"{where} names {_short(text)}, which cannot be a path here: {_reason(error)}.") from None
+    if not found:
         raise RolecallError(f"{where} names {path}, which is not there.")
     return path
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= LONGEST else text[:LONGEST] + "…")
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error).rstrip(".")
 
 
 def _may_come(path: Path) -> bool:
@@ -193,7 +207,7 @@ def _number(text: str, where: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise RolecallError(f"{where} is {text!r}: give a whole number.") from None
+        raise RolecallError(f"{where} is {_short(text)}: give a whole number.") from None
 
 
 def check_dsn(text: str, where: str) -> None:

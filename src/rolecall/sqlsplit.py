@@ -11,6 +11,8 @@ CLOSE = {
     "quoted string": "Close the quote: write ' at its end, and '' for a quote inside it.",
     "quoted identifier": 'Close the quote: write " at the end of the name.',
     "dollar-quoted string": "Close it with the same tag that opens it.",
+    "hexadecimal string literal": "Close the quote: write ' at its end.",
+    "bit string literal": "Close the quote: write ' at its end.",
     "/* comment": "Close the comment: write */, once for each /* in it.",
 }
 
@@ -87,14 +89,15 @@ def tokens_of(text: str) -> list[Token]:
     """The tokens of a text that can be scanned, without comments."""
     import postgast
 
-    names = postgast.pg_query_pb2.Token.Name
+    names = {number: name for name, number in postgast.pg_query_pb2.Token.items()}
     data = text.encode()
     # Offsets are of bytes: one of characters is that of the bytes without those that continue a character.
     later = [] if len(data) == len(text) else [at for at, byte in enumerate(data) if byte & 0xC0 == 0x80]
     found = []
     for token in postgast.scan(text).tokens:
         start, end = (at - bisect_right(later, at - 1) for at in (token.start, token.end))
-        found.append(Token(names(token.token), start, end, text[start:end]))
+        # A character of no token, say a control character, has its own number and no name.
+        found.append(Token(names.get(token.token, ""), start, end, text[start:end]))
     return [token for token in found if token.name not in COMMENTS]
 
 
@@ -109,8 +112,8 @@ def _scanned(text: str) -> tuple[str, Unscannable | None]:
         except postgast.PgQueryError as error:
             at = max(error.cursorpos - 1, 0)
             message = str(error)
-            advice = next((said for what, said in CLOSE.items() if message.startswith(f"unterminated {what}")), "")
-            message = re.sub(r" at or near \".*", "", message, flags=re.DOTALL) if advice else message
+            advice = next((text for what, text in CLOSE.items() if message.startswith(f"unterminated {what}")), "")
+            message = re.sub(r" at or near \".*", "", message, flags=re.DOTALL)  # the caret shows where
             first = first or Unscannable(at, message, advice)
             text = text[: min(at, len(text) - 1)]
         else:

@@ -90,6 +90,8 @@ def located(
     path: Path, text: str, offset: int, message: str, sqlstate: str | None, more: Iterable[str] = ()
 ) -> SqlError:
     """An error with its line of the file, a caret below the character at the offset, and further lines."""
+    message = re.sub(r'( at or near "[^\n"]*)\n.*', r'\1…"', message, flags=re.DOTALL)  # the rest is in the file
+    message = re.sub("[\u2028\u2029\x85]", " ", message)
     line = line_of(text, offset)
     starts = [found.end() for found in NEWLINE.finditer(text, 0, offset)]
     start = starts[-1] if starts else 0
@@ -109,7 +111,7 @@ def located(
 
 def _around(code: str, column: int) -> tuple[str, int]:
     """The part of a line around a column that is shown, and where the column is in it."""
-    code = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", " ", code)  # what would move the terminal's cursor
+    code = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]", " ", code)  # what would move the terminal's cursor
     if len(code) <= SHOWN:
         return code, column
     start = max(0, min(column - SHOWN // 2, len(code) - SHOWN))

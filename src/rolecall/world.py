@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import psycopg
 from psycopg import Connection, sql
 from psycopg.types.json import Jsonb
 
@@ -66,15 +67,25 @@ class World:
         return subjects | self._names
 
     def load(self, connection: Connection[Any]) -> None:
-        """Insert all rows, in order, as the connection's current role."""
-        for table, rows in self.rows.items():
-            for row in rows.values():
+        """Insert all rows, in order, as the connection's current role. Raises RolecallError naming a row that fails."""
+        for table, name, row in self:
+            try:
                 connection.execute(insert(table, row))
+            except (psycopg.Error, ValueError, TypeError) as error:  # refused, or of a type that SQL cannot have
+                raise RolecallError(f"the world cannot be loaded: {table} {name!r}: {_reason(error)}") from error
 
     def __iter__(self) -> Iterator[tuple[str, str, Row]]:
         for table, rows in self.rows.items():
             for name, row in rows.items():
                 yield table, name, row
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, without the statement, which may be long."""
+    if isinstance(error, psycopg.Error) and error.diag.message_primary:
+        detail = error.diag.message_detail
+        return error.diag.message_primary + (f"\nDETAIL: {detail}" if detail else "")
+    return " ".join(str(error).split())
 
 
 def insert(table: str, row: Row) -> sql.Composed:

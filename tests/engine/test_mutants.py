@@ -329,7 +329,7 @@ def test_a_declared_mutant_that_is_invalid_is_an_error(suite: pytest.Pytester) -
     [
         pytest.param(
             f"{READ} :: somebody said so\nshop.notes | rls-off | yesterday :: gone\n",
-            "{}/equivalents.txt: no such mutant any more, take it out:\nshop.notes | rls-off | yesterday\n",
+            "{}/equivalents.txt:2: no such mutant any more, take it out: shop.notes | rls-off | yesterday\n",
             id="gone",
         ),
         pytest.param(

@@ -289,7 +289,10 @@ def test_a_world_that_cannot_be_loaded_is_one_error(toy: pytest.Pytester) -> Non
     path.write_text(path.read_text().replace('body="his"', 'body="much too long"'))
     result = toy.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert result.stderr.lines[0] == (
-        'ERROR: the world cannot be loaded: new row for relation "notes" violates check constraint "short_body"'
-    )
+    assert result.stderr.lines == [
+        'ERROR: the world cannot be loaded: shop.notes "bob\'s note": '
+        'new row for relation "notes" violates check constraint "short_body"',
+        "DETAIL: Failing row contains (2, bob, much too long).",
+        "",
+    ]
     result.assert_outcomes()

@@ -156,7 +156,7 @@ def test_a_test_that_fails_anyway_proves_nothing(toy: pytest.Pytester) -> None:
         ),
         pytest.param(
             "-- F1: another script\n-- caught by: test_notes.py\n-- instead of: migrations/none.sql\n",
-            "{0}/defects/f1.sql: -- instead of: {0}/migrations/none.sql is not there.",
+            "{0}/defects/f1.sql:3: -- instead of: {0}/migrations/none.sql is not there.",
             id="no such script",
         ),
     ],

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rolecall import sqlfile
 from rolecall.errors import RolecallError
 
 BETWEEN = " :: "
+NAMED = 3  # of the lines that have to go, before "and n more"
 
 
 @dataclass(frozen=True)
@@ -17,14 +19,16 @@ class Equivalents:
 
     path: Path | None = None
     reasons: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)  # of each mutant, counted from 1
 
     @classmethod
     def read(cls, path: Path | None) -> Equivalents:
-        """Read the file. Raises RolecallError with file:line for a line without a reason, or twice."""
+        """Read the file. Raises RolecallError with file:line for a line without a reason, or twice, or not in UTF-8."""
         if path is None:
             return cls()
         reasons: dict[str, str] = {}
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        lines: dict[str, int] = {}
+        for number, line in enumerate(sqlfile.read(path).split("\n"), start=1):
             if not line.strip() or line.startswith("#"):
                 continue
             mutant, _, reason = (part.strip() for part in line.rpartition(BETWEEN))
@@ -34,13 +38,20 @@ class Equivalents:
                 )
             if mutant in reasons:
                 raise RolecallError(f"{path}:{number}: {mutant} is declared already.")
-            reasons[mutant] = reason
-        return cls(path, reasons)
+            reasons[mutant], lines[mutant] = reason, number
+        return cls(path, reasons, lines)
 
     def check(self, mutants: Iterable[str]) -> None:
         """Raise RolecallError for a declared mutant that there is not any more."""
-        if gone := sorted(self.reasons.keys() - set(mutants)):
-            raise RolecallError(f"{self.path}: no such mutant any more, take it out:\n" + "\n".join(gone))
+        there = set(mutants)
+        gone = [
+            f"{self.path}:{number}: no such mutant any more, take it out: {mutant}"
+            for mutant, number in self.lines.items()
+            if mutant not in there
+        ]
+        if gone:
+            more = [f"and {len(gone) - NAMED} more"] if len(gone) > NAMED else []
+            raise RolecallError("\n".join([*gone[:NAMED], *more]))
 
     def reason(self, mutant: str) -> str | None:
         """Why a mutant is equivalent; None if nobody said so."""

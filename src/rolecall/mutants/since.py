@@ -18,6 +18,7 @@ from rolecall.mutants import plpgsql
 # What a statement only reads or refers to is below one of these: its queries, calls and foreign keys.
 ELSEWHERE = ("SelectStmt", "SubLink", "FuncCall", "Constraint")
 BUCKETS = "storage.buckets"
+LONGEST = 200  # characters of the parser's message, which may quote the rest of the file
 
 
 def changed(folder: Path, revision: str) -> set[str]:
@@ -27,7 +28,7 @@ def changed(folder: Path, revision: str) -> set[str]:
     """
     paths = _changed_files(folder, revision)
     files = {f"{path.parent.name}/{path.name}" for path in paths}
-    return files | {name for path in paths for name in defined(sqlfile.read(path))}
+    return files | {name for path in paths for name in defined_in(path)}
 
 
 def _changed_files(folder: Path, revision: str) -> list[Path]:
@@ -44,6 +45,17 @@ def _changed_files(folder: Path, revision: str) -> list[Path]:
         names += done.stdout.split("\0")
     paths = [folder / name for name in names if name]
     return [path for path in paths if path.is_file()]
+
+
+def defined_in(path: Path) -> list[str]:
+    """What an SQL file is about, by :func:`defined`. Raises RolecallError with file:line if it is no SQL."""
+    text = sqlfile.read(path)
+    try:
+        return defined(text)
+    except postgast.PgQueryError as error:
+        line = text.count("\n", 0, max(error.cursorpos - 1, 0)) + 1
+        reason = " ".join(error.message.split())[:LONGEST]
+        raise RolecallError(f"{path}:{line}: --since cannot tell what this file is about: {reason}.") from None
 
 
 def defined(text: str) -> list[str]:

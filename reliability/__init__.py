@@ -1,0 +1,1 @@
+"""What the docs promise, tried for some twenty minutes: ``make torture``."""

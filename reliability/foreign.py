@@ -1,0 +1,173 @@
+"""Runs beside foreign databases: a person's server, full of names like ours, is the same after every run."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from psycopg import sql
+
+from reliability.place import Ended, Place, place
+from reliability.results import Deadline, Result
+from reliability.shared import Shared, clear, shared
+from reliability.stages import STAGES, Stage
+
+TITLE = "Runs beside foreign databases"
+LIMIT = 60.0  # seconds for a run
+
+DATABASES = (
+    *("rolecall", "rolecall_notes", "rolecall_20261124_backup", "rolecall_deadbeef_archive", "rolecall_0123abcd"),
+    *("rolecall_0123abcd_migrated", "rolecall_0123abcd_baseline", "rolecall_cafebabe_main", "rolecall_feedface_gw0"),
+    *("Rolecall_deadbeef_x", "rolecall deadbeef", "person's own", "toy_member"),
+)
+ROLES = (
+    *("toy_member", "toy_visitor", "rolecall", "rolecall_deadbeef", "rolecall_20261124_owner", "a person's role"),
+    *("rolecall_0123abcd_reader", "person_with_login"),
+)
+SETTINGS = (
+    "ALTER ROLE toy_member SET work_mem = '5MB'",
+    "ALTER ROLE toy_member CREATEDB CONNECTION LIMIT 7 VALID UNTIL '2030-01-01'",
+    "ALTER ROLE person_with_login LOGIN PASSWORD 'secret of a person'",
+    "ALTER ROLE rolecall_deadbeef IN DATABASE rolecall_deadbeef_archive SET search_path = archive",
+    "ALTER DATABASE rolecall_20261124_backup SET default_transaction_read_only = on",
+    "ALTER DATABASE rolecall_0123abcd_migrated WITH is_template true",
+    "ALTER DATABASE rolecall_feedface_gw0 WITH CONNECTION LIMIT 3",
+    "ALTER DATABASE rolecall_cafebabe_main OWNER TO rolecall_deadbeef",
+    'GRANT toy_visitor TO toy_member WITH ADMIN OPTION; GRANT rolecall_deadbeef TO "a person\'s role"',
+    "GRANT CONNECT ON DATABASE rolecall_notes TO toy_member; REVOKE ALL ON DATABASE rolecall FROM PUBLIC",
+    "COMMENT ON DATABASE rolecall_deadbeef_archive IS 'made by a person for rolecall: keep'",
+    'COMMENT ON DATABASE rolecall_0123abcd_migrated IS \'{"role": null, "added": [], "tables": [], "phases": []}\'',
+    "COMMENT ON ROLE toy_member IS 'mine'",
+    "COMMENT ON ROLE rolecall_deadbeef IS 'made for rolecall'",
+)
+ROWS = """
+CREATE SCHEMA shop;
+CREATE TABLE shop.notes (id int PRIMARY KEY, author text, body text);
+INSERT INTO shop.notes SELECT n, 'person', repeat('x', n) FROM generate_series(1, 50) AS n;
+GRANT SELECT ON shop.notes TO toy_member;
+GRANT USAGE ON SCHEMA shop TO toy_visitor;
+ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO toy_member;
+COMMENT ON TABLE shop.notes IS 'a person''s';
+SELECT lo_from_bytea(0, 'a large object');
+"""
+
+
+def furnish(server: Shared) -> None:
+    """Make the databases and roles of a person that are not there, with rows, comments, grants and settings."""
+    there = server.names()
+    with server.connect() as connection:
+        for name in ROLES:
+            if f"role {name}" not in there:
+                connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)))
+        for name in DATABASES:
+            if f"database {name}" not in there:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+                with server.connect(name) as other:
+                    other.execute(ROWS)
+        for setting in SETTINGS:
+            connection.execute(setting.encode())
+
+
+# ------------------------------------------------------------------ what a person does beside them
+
+
+def passes(here: Place, options: list[str]) -> Ended:
+    return here.run(*options, seconds=LIMIT)
+
+
+def fails(here: Place, options: list[str]) -> Ended:
+    (here.project / "test_wrong.py").write_text("def test_wrong(db):\n    assert db.value('SELECT 1') == 2\n")
+    return here.run(*options, seconds=LIMIT)
+
+
+def is_wrong_sql(here: Place, options: list[str]) -> Ended:
+    (here.project / "migrations/phase_1_notes/1_2_count_notes.sql").write_text("SELECT nothing;\n")
+    return here.run(*options, seconds=LIMIT)
+
+
+def two_at_once(here: Place, options: list[str]) -> Ended:
+    """The second one's output is not looked at."""
+    other = here.start(*options, output="other output")
+    ended = here.run(*options, seconds=LIMIT)
+    with suppress(subprocess.TimeoutExpired):
+        other.wait(LIMIT)
+    return ended
+
+
+def killed(sent: signal.Signals, stage: Stage) -> Callable[[Place, list[str]], Ended]:
+    """A run that gets a signal at a stage, and one after it, which sweeps."""
+
+    def scenario(here: Place, options: list[str]) -> Ended:
+        process = here.start(*options, *stage.prepare(here))
+        stage.wait(here)
+        os.kill(process.pid, sent)
+        here.end(process, LIMIT)
+        stage.release(here)
+        time.sleep(0.2)
+        return here.run(*options, seconds=LIMIT)
+
+    return scenario
+
+
+SCENARIOS: dict[str, Callable[[Place, list[str]], Ended]] = {
+    "passes": passes,
+    "fails": fails,
+    "is wrong SQL": is_wrong_sql,
+    "two at once": two_at_once,
+    **{
+        f"{sent.name} at {stage.name}, and one more": killed(sent, stage)
+        for stage, sent in itertools.product(
+            [stage for stage in STAGES if stage.name in ("migration", "mid-test", "own database")],
+            (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL),
+        )
+    },
+}
+
+
+def run(deadline: Deadline, seed: int, only: str = "", progress: Callable[[str], None] = lambda _: None) -> Result:
+    """Scenario after scenario in a random order, while there is time, or the one of this name."""
+    result = Result("foreign", TITLE, seed)
+    result.promise(
+        "foreign",
+        "On a server that others use, nothing that rolecall has not made itself is changed, dropped or added.",
+        f"A server with {len(DATABASES)} databases and {len(ROLES)} roles of a person, many named like rolecall's, "
+        "with rows, comments, grants and settings; runs that pass, fail, stop at an error, are killed, two at once. "
+        "A digest of everything (pg_dumpall's globals, pg_dump of each database) is the same before and after.",
+        "runs",
+    )
+    names = [f"{name}, -n {count}" for name in SCENARIOS for count in (0, 2)]
+    random.Random(seed).shuffle(names)  # noqa: S311 - has to come again
+    with place() as here, shared(here) as server:
+        here.given["ROLECALL_PG_DSN"] = server.dsn
+        for number, name in enumerate([only] if only else itertools.cycle(names)):
+            if number and deadline.left < 0:
+                break
+            progress(f"{name} ({len(result.broken)} broken)")
+            _one(here, server, name, result)
+    return result
+
+
+def _one(here: Place, server: Shared, name: str, result: Result) -> None:
+    here.lay_out()
+    furnish(server)
+    names, before = server.names(), server.fingerprint()
+    scenario, _, count = name.rpartition(", -n ")
+    ended = SCENARIOS[scenario](here, ["-q", "-n", count])
+    after = server.fingerprint()
+    result.tried("foreign")
+    result.count("databases compared", len(before))
+    changed = [what for what in before if after.get(what) != before[what]]
+    added = sorted(server.names() - names)
+    if changed or added:
+        told = "; ".join(
+            [*(f"changed or gone: {what}" for what in changed[:4]), *(f"added: {what}" for what in added[:4])]
+        )
+        again = f'python -m reliability foreign --seed {result.seed} --only "{name}"'
+        result.fail("foreign", f"{name}: {told} ({ended.last_line[:80]})", again)
+    clear(server, added)

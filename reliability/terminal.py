@@ -1,0 +1,32 @@
+"""What people see of the experiments in the terminal: a table each, and at the end what was not as promised."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from reliability.results import Result
+
+
+def show(console: Console, result: Result) -> None:
+    """Print the promises, the counts and the times."""
+    table = Table("promise", "held", title=result.title, title_justify="left")
+    for each in result.promises.values():
+        colour = "red" if each.broken else "green" if each.tried else "yellow"
+        table.add_row(each.text, f"[{colour}]{each.figures}[/]")
+    console.print(table)
+    counts = [f"{what}: {number:,}" for what, number in result.counts.items()]
+    times = [f"{what}: median {median(some):.1f} s, longest {max(some):.1f} s" for what, some in result.seconds.items()]
+    if told := [*counts, *times]:
+        console.print("  " + " · ".join(told), highlight=False, markup=False)
+
+
+def show_broken(console: Console, results: list[Result]) -> None:
+    """List what was not as promised, each with the command that tries it again."""
+    for result in results:
+        for each in result.broken:
+            console.print(f"[red]{escape(result.name)}[/]: {escape(each.what)}", highlight=False)
+            console.print(f"    again: {escape(each.again)}", highlight=False)

@@ -15,7 +15,8 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from rolecall.cluster import Cluster, home, reachable, sweep
+from rolecall.cluster import Cluster, reachable
+from rolecall.directories import home, sweep
 from rolecall.errors import RolecallError
 from rolecall.settings import Settings
 

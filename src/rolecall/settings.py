@@ -139,7 +139,7 @@ def read(config: pytest.Config) -> Settings:
         findings=_path(config, given["findings"], Path.is_dir),
         migration_roles=tuple(texts["migration_role"].split()),
         world_seed=_number(*given["world_seed"]),
-        kept=_path(config, given["kept"], _may_come) if texts["kept"] != "off" else None,
+        kept=_path(config, given["kept"], lambda _: True) if texts["kept"] != "off" else None,
         fresh=_is_on(texts["fresh"]),
         coverage=_is_on(texts["coverage"]),
         mutants=_is_on(texts["mutants"]),
@@ -173,11 +173,6 @@ def _path(config: pytest.Config, given: tuple[str, str], exists: Callable[[Path]
     if not exists(path):
         raise RolecallError(f"{where} names {path}, which is not there.")
     return path
-
-
-def _may_come(path: Path) -> bool:
-    """A folder that is there, or that can be made."""
-    return path.is_dir() or not path.exists()
 
 
 def _is_on(text: str) -> bool:

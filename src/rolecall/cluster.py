@@ -48,6 +48,7 @@ CONFIGURATION = {
     "max_wal_senders": "0",
     "autovacuum": "off",
     "jit": "off",
+    "log_checkpoints": "off",  # there is one for each clone, and the end of the log is shown where the server is gone
     "timezone": "UTC",
     "lc_messages": "C",
 }

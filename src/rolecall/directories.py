@@ -100,8 +100,10 @@ def open_log(directory: Path) -> int:
 def read_log(directory: Path, most: int = 1500) -> str:
     """The end of the log of a run's server; empty if there is none."""
     with suppress(OSError), os.fdopen(os.open(directory / LOG, os.O_RDONLY | NOT_FOLLOWED), "rb") as log:
-        log.seek(max(log.seek(0, os.SEEK_END) - most, 0))
-        return log.read(most).decode(errors="replace").strip()
+        start = max(log.seek(0, os.SEEK_END) - most, 0)
+        log.seek(start)
+        text = log.read(most).decode(errors="replace")
+        return (text.partition("\n")[2] if start else text).strip()  # no half line
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from rolecall import outage, signals, trial
 from rolecall.database import Run
+from rolecall.lasting import EndedError
 from rolecall.outage import Outage
 from rolecall.worker import Worker
 
@@ -40,6 +42,7 @@ class Ending:
         self._is_worker = hasattr(config, "workerinput")
         self._session: pytest.Session | None = None
         self._shown = False
+        self._look_again = False
         self._handles_signals = False
         self._workers: list[subprocess.Popen[bytes]] = []
 
@@ -71,7 +74,7 @@ class Ending:
         try:
             self.process.clean_up()
         except psycopg.Error as error:
-            if self.outage is None:
+            if self.outage is None and not self._is_worker:  # a worker's databases go with the run
                 said = " ".join(str(error).split())
                 sys.stderr.write(f"rolecall: not all could be cleaned up, the next run will: {said}\n")
 
@@ -124,12 +127,24 @@ class Ending:
         """Keep what a test raised, which its report does not tell, and look whether it ends the run."""
         report = yield
         if call.excinfo:
-            item.stash[trial.RAISED] = call.excinfo.value
+            item.stash[trial.RAISED] = call.excinfo.type
             if report.failed and not self.outage:
-                self.outage = self.look(call.excinfo.value)
-                if self.outage is None and self.process.worker and outage.is_lost(call.excinfo.value):
-                    report.sections.append(("rolecall", LOST))
+                self._look_into(item, call.excinfo.value, report)
         return report
+
+    def _look_into(self, item: pytest.Item, error: BaseException, report: pytest.TestReport) -> None:
+        lost_before = item.stash.get(trial.LOST, False)
+        if outage.is_lost(error):
+            item.stash[trial.LOST] = True
+        found = self.look(error)
+        if found and found.passes:
+            self._look_again = True
+        elif found:
+            self.outage = found
+        elif lost_before and report.when == "teardown" and isinstance(error, EndedError):
+            report.outcome, report.longrepr = "passed", None  # this test has said why
+        elif self.process.worker and self.process.worker.lost:
+            report.sections.append(("rolecall", LOST))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -158,5 +173,13 @@ class Ending:
 
     def pytest_runtest_logfinish(self) -> None:
         """After a test that has lost its connection, have another for the next."""
+        if self._look_again and self.process.run and self._session:
+            self._look_again = False
+            # What the test has opened may hang on its traceback, which is kept for a debugger.
+            for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+                sys.__dict__.pop(name, None)
+            gc.collect()
+            if found := outage.look(self.process.run, psycopg.OperationalError()):
+                self.outage, self._session.shouldfail = found, found.what
         if self.process.worker and not self.outage:
             self.process.worker.renew()

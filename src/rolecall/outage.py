@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ class Outage:
 
     what: str
     text: str
+    passes: bool = False  # the test that met it may have caused it, and end it
 
 
 def reason(error: BaseException) -> BaseException | None:
@@ -122,13 +122,10 @@ def _ping(run: Run) -> pq.Ping:
 
 
 def _unreachable(run: Run, failed: psycopg.OperationalError) -> Outage:
-    said = " ".join(str(failed).split())
+    said = str(failed).strip().splitlines()[0]
     if _ping(run) == pq.Ping.OK:
-        return _outage(
-            "the server takes no more connections",
-            f"The server takes no more connections: {said}",
-            "Close some, raise its max_connections, or run the tests in fewer processes (-n).",
-        )
+        what = "the server takes no more connections: close some, or run the tests in fewer processes (-n)"
+        return Outage(what, f"{what}\n{said}", passes=True)
     if not run.ours:
         return _outage(
             "the server is gone",
@@ -154,11 +151,11 @@ def _unreachable(run: Run, failed: psycopg.OperationalError) -> Outage:
 def _full(run: Run, error: psycopg.Error) -> Outage:
     place = f"in {_directory(run).parent}, or set TMPDIR to a folder that has it." if run.ours else "on that server."
     said = str(error).splitlines()[0]
-    return _outage("the server's disk is full", f"The server's disk is full: {said} (53100)", f"Make room {place}")
+    return _outage("the server's disk is full", f"The server's disk is full: {said} (53100).", f"Make room {place}")
 
 
 def _outage(what: str, *lines: str) -> Outage:
-    return Outage(what, os.linesep.join([*lines, "No other test was run."]))
+    return Outage(what, "\n".join([*lines, "No other test was run."]))
 
 
 def _directory(run: Run) -> Path:

@@ -16,12 +16,12 @@ import pytest
 from _pytest.runner import collect_one_node, runtestprotocol
 
 from rolecall.errors import RolecallError, SqlError
-from rolecall.outage import is_lost
 from rolecall.worker import Worker
 
 # What a test says when the schema is not as it should be: anything else is an error of the test.
 NOTICED = (AssertionError, pytest.fail.Exception, psycopg.Error, SqlError)
-RAISED = pytest.StashKey[BaseException]()
+RAISED = pytest.StashKey[type[BaseException]]()
+LOST = pytest.StashKey[bool]()  # whether it was that a connection was lost: a server that has gone proves nothing
 FOLDERS = pytest.StashKey[dict[Path, pytest.Directory]]()
 
 
@@ -103,11 +103,11 @@ def first_to_notice(
                 took(test, sum(report.duration for report in reports))
             for report in reports:
                 if report.failed:
-                    raised = test.stash.get(RAISED, BaseException())
+                    raised = test.stash.get(RAISED, BaseException)
                     # A fixture that applies a broken script is told so by the server, and by nothing else.
-                    by_script = report.when == "setup" and isinstance(raised, SqlError)
-                    noticed = by_script or (report.when == "call" and isinstance(raised, NOTICED))
-                    if not noticed or is_lost(raised):  # a server that has gone proves nothing
+                    by_script = report.when == "setup" and issubclass(raised, SqlError)
+                    noticed = by_script or (report.when == "call" and issubclass(raised, NOTICED))
+                    if not noticed or test.stash.get(LOST, False):
                         raise RolecallError(f"{test.nodeid} broke instead of failing:\n{report.longreprtext}")
                     return test
     finally:

@@ -70,7 +70,7 @@ class Ending:
             self._set_status(interrupted)
 
     def _clean_up(self) -> None:
-        self._end_workers(signal.SIGKILL)  # none of them is to make a database while all are dropped
+        self.end_workers(signal.SIGKILL)  # none of them is to make a database while all are dropped
         try:
             self.process.clean_up()
         except psycopg.Error as error:
@@ -87,7 +87,7 @@ class Ending:
         elif interrupted and self._session:
             self._session.exitstatus = pytest.ExitCode.INTERRUPTED
 
-    def _end_workers(self, how: signal.Signals) -> None:
+    def end_workers(self, how: signal.Signals) -> None:
         """Send a signal to xdist's workers that are still there; after SIGKILL, wait for them to be gone."""
         for worker in self._workers:
             if worker.poll() is None:
@@ -118,7 +118,7 @@ class Ending:
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """A signal that was sent to the first process alone is for the workers, too."""
         if isinstance(excinfo.value, signals.EndedBySignal):
-            self._end_workers(signal.SIGTERM)
+            self.end_workers(signal.SIGTERM)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(

@@ -15,6 +15,7 @@ from rolecall.cluster import PRIVATE
 from rolecall.database import Run
 from rolecall.directories import SERVER, read_log
 from rolecall.errors import UnavailableError
+from rolecall.lasting import EndedError
 
 TIMEOUT = 5  # seconds for a server to take a connection
 RECOVERY = 20.0  # seconds for a server to come back after a crash of one of its processes
@@ -76,7 +77,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        error = error.__cause__ or error.__context__
+        hidden = error.__suppress_context__ and not isinstance(error, EndedError)
+        error = error.__cause__ or (None if hidden else error.__context__)
 
 
 def _is_suspicious(error: BaseException) -> bool:

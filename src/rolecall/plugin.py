@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -146,6 +147,7 @@ class Plugin:
         try:
             self.built = self._supply.build()
         except (RolecallError, psycopg.Error) as error:
+            self.ending.end_workers(signal.SIGTERM)  # they would wait for tests, and xdist for them
             if why := self.ending.look(error, templates=False):
                 raise RolecallError(why.text) from None
             raise

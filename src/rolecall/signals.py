@@ -28,7 +28,6 @@ class EndedBySignal(KeyboardInterrupt):
 class _State:
     """What this process was sent, and whether it has to wait."""
 
-    process = os.getpid()
     holds = 0
     waiting: list[int] = []  # noqa: RUF012 - there is one state
     raised: list[int] = []  # noqa: RUF012
@@ -45,7 +44,7 @@ def install(*, once: bool = False) -> bool:
         return False
     default = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
     if default:
-        _State.process, _State.once = os.getpid(), once
+        _State.once = once
         _State.raised.clear()
     for number in default:
         signal.signal(number, _handle)
@@ -86,11 +85,11 @@ def held() -> Iterator[None]:
 
 
 def _handle(number: int, _: FrameType | None) -> None:
-    if os.getpid() != _State.process and number in ENDING:  # a child that a test has forked: it ends as it would
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-    elif _State.holds:
+    if _State.holds:
         _State.waiting.append(number)
     elif not (_State.once and _State.raised):
         _State.raised.append(number)
         raise EndedBySignal(number)
+
+
+os.register_at_fork(after_in_child=restore)  # a process that a test forks ends as it would

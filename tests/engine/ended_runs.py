@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +24,7 @@ import psutil
 PATIENCE = 60.0  # seconds for a stage to be reached
 MARK = "ROLECALL_TEST_RUN"  # in the environment of every process of a run
 
-# In the order in which a run comes to them. "worker" stages are reached by pytest-xdist's workers too.
+# In the order in which a run comes to them: "pack" where databases are kept, "initdb" with the programs of add_stages.
 STAGES = ("conftest", "configure", "start", "initdb", "build", "pack", "collect", "test", "teardown", "close")
 
 CONFTEST = '''
@@ -72,9 +74,11 @@ def pytest_sessionstart(session):
 '''
 
 STAGED = """
-import pytest
-from conftest_stages import stop_at
+import sys
 
+import pytest
+
+stop_at = sys.modules["conftest"].stop_at
 stop_at("collect")
 
 
@@ -117,15 +121,12 @@ class Ended:
         return self.processes + self.files
 
 
-def add_stages(project: Path, binaries: Path) -> Path:
-    """Have a project stop at stages; gives a directory of programs for ``--pg-bin`` whose initdb stops, too."""
+def add_stages(project: Path, programs: Path, binaries: Path) -> Path:
+    """Have a project stop at stages. Gives a directory for ``--pg-bin``, below ``programs``, whose initdb stops too."""
     conftest = project / "conftest.py"
     conftest.write_text(conftest.read_text(encoding="utf-8") + CONFTEST, encoding="utf-8")
-    (project / "test_staged.py").write_text(
-        STAGED.replace("from conftest_stages import stop_at", "import sys\nstop_at = sys.modules['conftest'].stop_at"),
-        encoding="utf-8",
-    )
-    programs = project / "programs" / "bin"
+    (project / "test_staged.py").write_text(STAGED, encoding="utf-8")
+    programs = programs / "bin"
     programs.mkdir(parents=True)
     for folder in ("lib", "share"):
         (programs.parent / folder).symlink_to(binaries.parent / folder)
@@ -144,12 +145,14 @@ def end_run(
     signals: Sequence[signal.Signals],
     *arguments: str,
     to: str = "first",
+    let_go: bool = True,
     environment: Mapping[str, str] | None = None,
 ) -> Ended:
     """Run pytest in a project until a stage, send signals, let it go on, and tell how it ended.
 
     The signals go ``to`` the "first" process, the whole "group" (as Ctrl-C in a terminal does), or the process that has
-    reached the stage ("stage": with ``-n``, a worker). ``temporary`` is the run's TMPDIR.
+    reached the stage ("stage": with ``-n``, a worker). ``temporary`` is the run's TMPDIR. Without ``let_go`` what
+    waits at the stage goes on waiting, as a test does that hangs.
     Raises TimeoutError if the stage is not reached, or the run does not end.
     """
     folder, name = temporary.parent / f"stage {secrets.token_hex(4)}", secrets.token_hex(8)
@@ -172,20 +175,24 @@ def end_run(
         for number in signals:
             _send(number, process, folder / "reached", to)
             time.sleep(0.05)  # two of one kind that come at once are one
-        (folder / "go").touch()
+        if let_go:
+            (folder / "go").touch()
         output, _ = process.communicate(timeout=PATIENCE)
         took = time.monotonic() - sent
         gone = time.monotonic() + 5
         while (still := processes_of(name)) and time.monotonic() < gone:
             time.sleep(0.02)
-        return Ended(process.returncode, output, took, still, sorted(map(str, temporary.iterdir())))
+        files = [str(path) for path in temporary.iterdir() if not path.name.startswith("pytest-of-")]
+        return Ended(process.returncode, output, took, still, sorted(files))
     except subprocess.TimeoutExpired as error:
         raise TimeoutError(f"the run did not end within {PATIENCE:.0f} s: {error.stdout!r}") from None
     finally:
         for found in psutil.process_iter():
             if _belongs(found, name):
-                found.kill()
+                with suppress(psutil.Error):
+                    found.kill()
         process.wait()
+        shutil.rmtree(folder)
 
 
 def processes_of(name: str) -> list[str]:

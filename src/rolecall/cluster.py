@@ -1,40 +1,41 @@
 """A throwaway cluster: made anew or taken from an archive, started, stopped, and never left behind.
 
-It has its data, socket and lock in one directory of its own under the temporary directory. Its server
-dies with the process that started it (Linux), and what a killed run left behind is swept by the next
-one, which can take the lock that the dead process held.
+It has its data and its socket in the run's directory, below :data:`rolecall.directories.SERVER`. It dies with the
+process that started it (Linux).
 """
 
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 
 from rolecall.connection import connect
+from rolecall.directories import (
+    NOT_FOLLOWED,
+    SERVER,
+    open_log,
+    open_to_all,
+    read_log,
+    remove_contents,
+    run_as,
+)
 from rolecall.errors import RolecallError
+from rolecall.signals import held
 
 SUPERUSER = "rolecall"
-PREFIX = "rolecall-"
-LONGEST_SOCKET = 100  # bytes; the kernel's limit on a socket's path is 108, 104 on macOS
-MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a directory of our own in it
-ROOM = 2**30  # bytes
 PATIENCE = 30.0  # seconds for a server to answer, or to go
 PUBLIC, PRIVATE = 5432, 5433  # ports, by which a socket's file is named
 
@@ -48,6 +49,7 @@ CONFIGURATION = {
     "max_wal_senders": "0",
     "autovacuum": "off",
     "jit": "off",
+    "log_checkpoints": "off",  # there is one for each clone, and the end of the log is shown where the server is gone
     "timezone": "UTC",
     "lc_messages": "C",
 }
@@ -58,13 +60,15 @@ INITDB = (
 
 
 class Cluster:
-    """One server and its data, in ``directory``, run as ``user`` (None: as who runs this)."""
+    """One server and its data, below a run's ``directory``, run as ``user`` (None: as who runs this)."""
 
     def __init__(self, binaries: Path, directory: Path, user: str | None) -> None:
         self.binaries, self.directory, self.user = binaries, directory, user
-        self.data, self.log = directory / "data", directory / "log"
+        self.home = directory / SERVER  # the user's: nothing in it is opened here
+        self.data = self.home / "data"
         self._process: subprocess.Popen[bytes] | None = None
         self._port = PUBLIC
+        self._has_data = False
 
     @property
     def conninfo(self) -> str:
@@ -77,7 +81,7 @@ class Cluster:
         return self._reached(PRIVATE)
 
     def _reached(self, port: int) -> str:
-        return make_conninfo(host=str(self.directory), port=port, user=SUPERUSER, dbname="postgres")
+        return make_conninfo(host=str(self.home), port=port, user=SUPERUSER, dbname="postgres")
 
     def start(self, archive: Path | None = None, *, port: int = PUBLIC) -> None:
         """Make the data if there is none, or take it from an archive, and start the server; :meth:`wait` for it.
@@ -86,71 +90,79 @@ class Cluster:
         """
         self._port = port
         steps = []
-        if not self.data.exists():
+        if not self._has_data:
             steps.append(["tar", "-x"] if archive else [self.binaries / "initdb", "-D", self.data, *INITDB])
+        self._has_data = True
         options = [f"--{name}={value}" for name, value in CONFIGURATION.items()]
-        options += [f"--unix_socket_directories={self.directory}", f"--port={port}"]
+        options += [f"--unix_socket_directories={self.home}", f"--port={port}"]
         steps.append(["exec", self.binaries / "postgres", "-D", self.data, *options])
         script = " && ".join(shlex.join(map(str, step)) for step in steps)
-        # Opened here: the server's user may not be allowed to enter where the archive lies.
-        with self.log.open("ab") as out, (archive or Path(os.devnull)).open("rb") as given:
+        # Opened here: the server's user may not be allowed to enter where the archive lies, or to write the log.
+        with (
+            os.fdopen(open_log(self.directory), "ab") as log,
+            os.fdopen(_open_archive(archive), "rb") as packed,
+            held(),
+        ):
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", script],
-                cwd=self.directory,
-                stdin=given,
-                stdout=out,
+                cwd=self.home,
+                stdin=packed,
+                stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for pytest, which then stops the server itself
                 preexec_fn=partial(_die_with_parent, os.getpid()),
-                **_run_as(self.user),
+                **run_as(self.user),
             )
 
     def wait(self) -> None:
         """Return once the server answers. Raises RolecallError with its log if it ends or stays silent."""
-        assert self._process
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 connect(self._reached(self._port)).close()
                 return
             except psycopg.OperationalError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    said = self.log.read_text(errors="replace").strip()[-1500:]
-                    raise RolecallError(f"the server did not start:\n{said}") from None
+                if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
+                    raise RolecallError(f"the server did not start:\n{read_log(self.directory)}") from None
                 time.sleep(0.005)
 
     def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
         """End the server: at once, since what it holds is thrown away; with SIGINT so that it may be kept."""
-        if self._process is None:
-            return
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, how)  # until it runs, the server is a shell and what makes its data
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        self._process = None
+        with held():
+            if self._process is None:
+                return
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, how)  # until it runs, the server is a shell and what makes its data
+            try:
+                self._process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+            self._process = None
 
     def pack(self, archive: Path) -> None:
         """Write its data into a new archive; the server must have been stopped with SIGINT."""
-        with archive.open("wb") as out:
-            subprocess.run(["tar", "-c", "-C", self.directory, self.data.name], stdout=out, check=True)  # noqa: S607
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOT_FOLLOWED
+        with os.fdopen(os.open(archive, flags, 0o600), "wb") as out:
+            command = ["tar", "-c", "-C", str(self.home), self.data.name]
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, check=True, **run_as(self.user))
 
     def clear(self) -> None:
         """Stop it, and throw its data away."""
         self.stop()
-        shutil.rmtree(self.data, ignore_errors=True)
+        remove_contents(self.home, self.user)
+        self._has_data = False
 
 
-def _run_as(user: str | None) -> dict[str, Any]:
-    return {"user": user, "group": _group(user), "extra_groups": []} if user else {}
-
-
-def _group(user: str) -> int:
-    import pwd
-
-    return pwd.getpwnam(user).pw_gid
+def _open_archive(archive: Path | None) -> int:
+    """A descriptor of an archive, or of an empty file in place of one that is none or cannot be read: of that, no
+    server starts."""
+    with suppress(OSError):
+        found = os.open(archive or os.devnull, os.O_RDONLY | NOT_FOLLOWED)
+        if archive is None or stat.S_ISREG(os.fstat(found).st_mode):
+            return found
+        os.close(found)
+    return os.open(os.devnull, os.O_RDONLY)
 
 
 def _die_with_parent(parent: int) -> None:
@@ -161,56 +173,23 @@ def _die_with_parent(parent: int) -> None:
             os._exit(1)
 
 
-@contextmanager
-def home() -> Iterator[tuple[Path, str | None]]:
-    """A directory for one server, locked while this process lives, and the user to run it as.
-
-    Postgres refuses to run as root: then, and only then, the user is ``nobody`` and owns the directory.
-    """
-    user = "nobody" if os.geteuid() == 0 else None
-    made = Path(tempfile.mkdtemp(prefix="." + PREFIX, dir=_temporary_directory()))
-    directory = made.with_name(made.name.removeprefix("."))
-    with (made / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if user:
-            shutil.chown(made, user)
-        made.rename(directory)  # only now can a sweep see it: one without a lock would look abandoned
-        try:
-            yield directory, user
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
-
-
-def _temporary_directory() -> str:
-    """Where a server's directory goes: into memory if there is room, else the usual place.
-
-    Making a database there takes a quarter of the time. ``TMPDIR``, if set, is what the user wants; a
-    path that is too long for a socket, or that root alone can enter, will not do.
-    """
-    if "TMPDIR" not in os.environ and _has_room(MEMORY):
-        return str(MEMORY)
-    usual = Path(tempfile.gettempdir())
-    deepest = usual / (PREFIX + "x" * 8) / ".s.PGSQL.5432"
-    if len(os.fsencode(deepest)) <= LONGEST_SOCKET and (os.geteuid() != 0 or _open_to_all(usual)):
-        return str(usual)
-    return "/tmp"  # noqa: S108 - mkdtemp makes a directory of our own in it
-
-
-def _has_room(directory: Path) -> bool:
-    """Whether files can be made here, a gigabyte of them; a container often has 64 MB."""
-    with suppress(OSError):
-        there = os.statvfs(directory)
-        return os.access(directory, os.W_OK) and there.f_bavail * there.f_frsize >= ROOM
-    return False
-
-
 def reachable(binaries: Path, directory: Path, user: str | None) -> Path:
     """The programs where ``user`` can run them: where they are, or in a copy.
 
     A checkout in root's home cannot be entered by the user that root runs Postgres as.
     """
-    if user is None or _open_to_all(binaries / "postgres"):
+    if user is None or open_to_all(binaries / "postgres"):
         return binaries
+    try:
+        return _copy(binaries, directory)
+    except OSError as error:  # shutil.Error is one
+        raise RolecallError(
+            f"{binaries} cannot be entered by the user {user}, and not be copied to {directory}: {error}\n"
+            "Install the programs where all users can run them, or set TMPDIR to a folder with more room."
+        ) from None
+
+
+def _copy(binaries: Path, directory: Path) -> Path:
     copy = directory / "postgres" / binaries.parent.name
     leave_out = shutil.ignore_patterns("include", "*.a", "doc", "man", "pkgconfig")
     shutil.copytree(binaries.parent, copy, symlinks=True, ignore=leave_out)
@@ -220,31 +199,3 @@ def reachable(binaries: Path, directory: Path, user: str | None) -> Path:
         if not path.is_symlink():
             path.chmod(path.stat().st_mode | 0o555)
     return copy / "bin"
-
-
-def _open_to_all(program: Path) -> bool:
-    program = program.resolve()
-    return all(path.stat().st_mode & 0o001 for path in (program, *program.parents))
-
-
-def sweep() -> None:
-    """Remove what killed runs of this user left: a directory whose lock can be taken has no owner."""
-    places = {Path(_temporary_directory()), Path(tempfile.gettempdir()), MEMORY}
-    for directory in (found for place in places for found in place.glob(PREFIX + "*")):
-        with suppress(OSError):
-            lock_file = directory / "lock"
-            if directory.is_symlink() or lock_file.stat().st_uid != os.geteuid():
-                continue
-            with lock_file.open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _kill_left_over(directory)
-                shutil.rmtree(directory, ignore_errors=True)
-
-
-def _kill_left_over(directory: Path) -> None:
-    """Stop the server that still runs in a dead run's directory (where the system did not)."""
-    with suppress(OSError, ValueError, IndexError, psutil.Error):
-        process = psutil.Process(int((directory / "data" / "postmaster.pid").read_text().splitlines()[0]))
-        if any(str(directory) in word for word in process.cmdline()):  # the number may be another process's by now
-            process.send_signal(signal.SIGQUIT)
-            process.wait(PATIENCE)

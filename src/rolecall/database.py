@@ -23,13 +23,13 @@ from pytest_postgresql.janitor import DatabaseJanitor
 from rolecall import catalog, cleanup, marks, migrations, sqlfile
 from rolecall.connection import Identity, OtherServerError, ServerConnection, connect, run_program
 from rolecall.dsn import Conninfo
-from rolecall.errors import RolecallError, SqlError
+from rolecall.errors import RolecallError, SqlError, UnavailableError
 from rolecall.server import Server, embedded
 from rolecall.session import Witness
 from rolecall.settings import Settings
 from rolecall.world import World
 
-PATIENCE = 120.0  # seconds a worker waits for the templates
+PATIENCE = 5.0  # seconds a worker waits for the templates: no test is handed to it before they stand
 
 
 class Janitor(DatabaseJanitor):
@@ -257,7 +257,7 @@ def description(run: Run) -> Built:
 
 
 def built(run: Run) -> Built:
-    """What stands in the templates, once both do and have the world. Raises RolecallError if they do not come."""
+    """What stands in the templates, once both do and have the world. Raises UnavailableError if they do not come."""
     deadline = time.monotonic() + PATIENCE
     query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s AND datistemplate"
     while time.monotonic() < deadline:
@@ -268,7 +268,7 @@ def built(run: Run) -> Built:
                     return Built.of(found[0])
                 time.sleep(0.02)
         time.sleep(0.02)
-    raise RolecallError(f"the databases were not built in {PATIENCE:.0f} s: look at what the first process said.")
+    raise UnavailableError(f"the databases were not there in {PATIENCE:.0f} s: look at what the first process said.")
 
 
 def migration_role(run: Run, candidates: tuple[str, ...]) -> str | None:

@@ -13,6 +13,10 @@ class MigrationError(RolecallError):
     """A migrations folder that is not laid out as it must be."""
 
 
+class UnavailableError(RolecallError):
+    """The databases of the run cannot be had: no test can run."""
+
+
 class SqlError(RolecallError):
     """A statement in an SQL file that the server refused; see :func:`rolecall.sqlfile.run`.
 

@@ -72,6 +72,11 @@ class Lasting:
         name = self._stack.enter_context(self.clone())
         return name, self._stack.enter_context(self.run.connect(name))
 
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is gone."""
+        return self._at is not None and self._at[1].closed
+
     def close(self) -> None:
         """Close the connection, and drop the database."""
         self._at = None

@@ -113,6 +113,9 @@ def _steps(folder: Path, phase: int) -> tuple[Step, ...]:
             raise MigrationError(
                 f"{path}: step {match['number']} lies in the folder of phase {phase}: move or rename it."
             )
+        if not path.is_file():
+            what = f"a link to {path.readlink()}, which is not there" if path.is_symlink() else "no file"
+            raise MigrationError(f"{path} is {what}: mend or remove it.")
         if number in steps:
             raise MigrationError(
                 f"two steps have the number {match['number']}: {steps[number].path.name} and {path.name}, "

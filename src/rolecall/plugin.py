@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import psycopg
 import pytest
 
-from rolecall import coverage, database, instrument, migrations, schema, server, settings, supply, trial
+from rolecall import (
+    coverage,
+    database,
+    instrument,
+    kept,
+    migrations,
+    schema,
+    server,
+    settings,
+    signals,
+    supply,
+    trial,
+)
 from rolecall.coverage import Exercised
 from rolecall.database import Run, Scratch
 from rolecall.defects import DefectFile
+from rolecall.ending import Ending
 from rolecall.errors import RolecallError
 from rolecall.grid import Cell, Grid
 from rolecall.report import summary
@@ -50,6 +66,7 @@ class Plugin:
         self._supply: supply.Supply | None = None
         self.built: database.Built | None = None
         self.tallies: list[coverage.Tally] = []  # of --coverage
+        self.ending = Ending(config, self)
 
     @property
     def world(self) -> World:
@@ -75,10 +92,14 @@ class Plugin:
         terminal = self.config.pluginmanager.getplugin("terminalreporter")
         if self.settings.pg_dsn and terminal and self.config.get_verbosity() < 0:  # with -q there is no header
             terminal.write_line(f"rolecall: {server.describe(self.settings)}")
-        self._supply = self._stack.enter_context(supply.supplied(self.settings, self.world))
+        if terminal and self.settings.kept and not self.settings.pg_dsn and (no := kept.objection(self.settings.kept)):
+            terminal.write_line(f"rolecall: {no}")
+        # A server that is ours is begun at once or not at all; another may let us wait, and nothing is made there yet.
+        with nullcontext() if self.settings.pg_dsn else signals.held():
+            self._supply = self._stack.enter_context(supply.supplied(self.settings, self.world))
         self.run = self._supply.run
 
-    def close(self) -> None:
+    def clean_up(self) -> None:
         """Leave nothing behind."""
         self._stack.close()
 
@@ -123,7 +144,13 @@ class Plugin:
         if self._supply is None:
             self.launch()
         assert self._supply
-        self.built = self._supply.build()
+        try:
+            self.built = self._supply.build()
+        except (RolecallError, psycopg.Error) as error:
+            self.ending.end_workers(signal.SIGTERM)  # they would wait for tests, and xdist for them
+            if why := self.ending.look(error, templates=False):
+                raise RolecallError(why.text) from None
+            raise
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -132,7 +159,7 @@ class Plugin:
             self.exercised.merge(self.worker.exercised.as_json())
         if self._told:
             self.config.workeroutput["rolecall"] = self.exercised.as_json()  # type: ignore[attr-defined]
-        elif self.run and self.built and self.settings.coverage:
+        elif self.run and self.built and self.settings.coverage and not self.ending.outage:
             self.tallies = self._count(self.run, self.built)
             if any(count.missing for count in self.tallies) and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -153,7 +180,7 @@ class Plugin:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what was exercised."""
-        if self.run and self.built and not self.settings.mutants:
+        if self.run and self.built and not self.settings.mutants and not self.ending.outage:
             summary.write(
                 terminalreporter,
                 self.run.server,
@@ -174,12 +201,6 @@ class Plugin:
             return None
         item.protocol(self.here, nextitem)
         return True
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        """Keep what a test raised, which its report does not tell."""
-        if call.excinfo:
-            item.stash[trial.RAISED] = call.excinfo.type
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """What a test did counts as exercised if it passed."""
@@ -268,13 +289,26 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(Hooks)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
+    """Ctrl-C while a conftest.py is imported ends what has not begun: there is no traceback to show."""
+    try:
+        return (yield)
+    except KeyboardInterrupt:
+        if not any(early_config.getini(f"rolecall_{name}") for name in ("platform", "baseline", "migrations")):
+            raise
+        sys.stderr.write("\n!!! KeyboardInterrupt !!!\n")
+        raise SystemExit(pytest.ExitCode.INTERRUPTED) from None
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Join in where the project has something to build."""
     with _plainly():
         plugin = Plugin(config)
     if plugin.settings.in_use:
         config.pluginmanager.register(plugin, "rolecall-run")
-        config.add_cleanup(plugin.close)
+        config.pluginmanager.register(plugin.ending, "rolecall-ending")
+        plugin.ending.begin()
     if plugin.settings.oracle:
         from rolecall.oracle.plugin import OraclePlugin
 

@@ -11,8 +11,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rolecall.cluster import Cluster, home, reachable, sweep
+from rolecall.cluster import Cluster, reachable
 from rolecall.connection import ConnectError, Identity, ServerConnection, connect
+from rolecall.directories import home, sweep
 from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
 from rolecall.settings import Settings

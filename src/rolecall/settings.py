@@ -143,7 +143,7 @@ def read(config: pytest.Config) -> Settings:
         findings=_path(config, given["findings"], Path.is_dir),
         migration_roles=tuple(texts["migration_role"].split()),
         world_seed=_number(*given["world_seed"]),
-        kept=_path(config, given["kept"], _may_come) if texts["kept"] != "off" else None,
+        kept=_path(config, given["kept"], lambda _: True) if texts["kept"] != "off" else None,
         fresh=_is_on(texts["fresh"]),
         coverage=_is_on(texts["coverage"]),
         mutants=_is_on(texts["mutants"]),
@@ -192,11 +192,6 @@ def _short(text: str) -> str:
 
 def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error).rstrip(".")
-
-
-def _may_come(path: Path) -> bool:
-    """A folder that is there, or that can be made."""
-    return path.is_dir() or not path.exists()
 
 
 def _is_on(text: str) -> bool:

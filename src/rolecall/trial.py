@@ -21,6 +21,7 @@ from rolecall.worker import Worker
 # What a test says when the schema is not as it should be: anything else is an error of the test.
 NOTICED = (AssertionError, pytest.fail.Exception, psycopg.Error, SqlError)
 RAISED = pytest.StashKey[type[BaseException]]()
+LOST = pytest.StashKey[bool]()  # whether it was that a connection was lost: a server that has gone proves nothing
 FOLDERS = pytest.StashKey[dict[Path, pytest.Directory]]()
 
 
@@ -105,7 +106,8 @@ def first_to_notice(
                     raised = test.stash.get(RAISED, BaseException)
                     # A fixture that applies a broken script is told so by the server, and by nothing else.
                     by_script = report.when == "setup" and issubclass(raised, SqlError)
-                    if not by_script and (report.when != "call" or not issubclass(raised, NOTICED)):
+                    noticed = by_script or (report.when == "call" and issubclass(raised, NOTICED))
+                    if not noticed or test.stash.get(LOST, False):
                         raise RolecallError(f"{test.nodeid} broke instead of failing:\n{report.longreprtext}")
                     return test
     finally:

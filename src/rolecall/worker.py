@@ -268,6 +268,24 @@ class Worker:
             self.exercised.add("used", grid.table, command, role)
             self.exercised.touched(grid.checks(cell, self.world)[0].statement, role)
 
+    @property
+    def lost(self) -> bool:
+        """Whether a connection of this process is gone."""
+        return self._lost or any(lasting.lost for lasting in self._lasting.values())
+
+    @property
+    def _lost(self) -> bool:
+        return "connection" in self.__dict__ and self.connection.closed
+
+    def renew(self) -> None:
+        """Let go of what has lost its connection: what asks for it next has another database."""
+        if self._lost:
+            self.__dict__.pop("connection")
+            self._stack.close()
+        for lasting in self._lasting.values():
+            if lasting.lost:
+                lasting.close()
+
     def close(self) -> None:
         """Close the connections; the databases go with the run."""
         for lasting in self._lasting.values():

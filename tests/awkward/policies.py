@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from awkward.shape import HERS, LOG, NOTES, OWN, Shape, usual
+from tests.awkward.shape import HERS, LOG, NOTES, OWN, Shape, usual
 
 
 def policed(using: str, before: str = "") -> str:

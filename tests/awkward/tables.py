@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from awkward.shape import HERS, NOTES, OWN, Shape, usual
+from tests.awkward.shape import HERS, NOTES, OWN, Shape, usual
 
 SOFT = """
 CREATE FUNCTION shop.soft() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$

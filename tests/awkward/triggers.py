@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from awkward.shape import LOG, RAISES, Shape, trigger, usual
+from tests.awkward.shape import LOG, RAISES, Shape, trigger, usual
 
 FAILS = usual("yes  yes  yes  error")
 

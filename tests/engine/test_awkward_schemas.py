@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from awkward import POLICIES, TABLES, TRIGGERS, Shape
 
 from rolecall import World, grid, settings
 from rolecall.grid import verdict
 from rolecall.oracle.requests import Difference, Oracle
 from rolecall.worker import Worker
+from tests.awkward import POLICIES, TABLES, TRIGGERS, Shape
 
 Project = Callable[[str, World], Worker]
 Compare = Callable[[Shape], tuple[dict[str, str], list[Difference]]]

@@ -20,7 +20,6 @@ from types import FrameType
 from typing import Any, cast
 
 import pytest
-from engine import strategies
 from hypothesis import HealthCheck, given, settings
 from psycopg.pq import TransactionStatus
 
@@ -33,6 +32,7 @@ from rolecall.mutants import since
 from rolecall.mutants.equivalents import Equivalents
 from rolecall.settings import OPTIONS
 from rolecall.worker import Worker
+from tests.engine import strategies
 
 EXAMPLES = int(os.environ.get("RELIABILITY_EXAMPLES", "0"))
 SHORT = 250

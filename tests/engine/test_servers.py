@@ -17,7 +17,7 @@ import psutil
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from rolecall import cluster, server, settings
+from rolecall import directories, server, settings
 from rolecall.server import embedded
 
 CELL = "test_notes.py::test_grid[bob's note-select-bob]"
@@ -207,9 +207,9 @@ def test_it_runs_as_somebody_who_may_do_nothing(toy: pytest.Pytester, temporary:
     """Where root runs the tests; everywhere else, everything here has run so already."""
     folder = temporary / "project"
     shutil.copytree(toy.path, folder)
-    user = "nobody" if ROOT and cluster._open_to_all(Path(sys.executable)) else None
+    user = "nobody" if ROOT and directories.open_to_all(Path(sys.executable)) else None
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(temporary)}
-    temporary.chmod(0o777)
+    temporary.chmod(0o1777)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", CELL],
         cwd=folder,

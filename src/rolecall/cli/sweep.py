@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
-from pathlib import Path
+from collections.abc import Iterable
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from rolecall import cleanup, cluster
+from rolecall import cleanup, directories
 from rolecall.cleanup import Leftover
 from rolecall.connection import ConnectError, connect
 from rolecall.dsn import Conninfo
@@ -59,33 +56,10 @@ def on_server(dsn: Conninfo, dry_run: bool) -> list[Leftover]:
 
 def on_machine(dry_run: bool) -> list[Leftover]:
     """The directories of throwaway servers of this user."""
-    before = list(directories())
-    if dry_run:
-        return [Leftover("directory", str(each), IN_USE if is_locked(each) else None) for each in before]
-    cluster.sweep()
-    return [Leftover("directory", str(each), IN_USE if each.exists() else None) for each in before]
-
-
-IN_USE = "a run that lives uses it"
-
-
-def directories() -> Iterator[Path]:
-    """Every directory of a throwaway server that this user started."""
-    places = {Path(cluster._temporary_directory()), Path(tempfile.gettempdir()), cluster.MEMORY}
-    for directory in sorted(found for place in places for found in place.glob(cluster.PREFIX + "*")):
-        with suppress(OSError):
-            if not directory.is_symlink() and (directory / "lock").stat().st_uid == os.geteuid():
-                yield directory
-
-
-def is_locked(directory: Path) -> bool:
-    """Whether the run that made a directory lives: it holds the lock."""
-    try:
-        with (directory / "lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    return False
+    found = list(directories.runs())
+    if not dry_run:
+        directories.sweep()
+    return [Leftover("directory", str(path), "a run that lives uses it" if lives else None) for path, lives in found]
 
 
 def print_report(found: Iterable[Leftover], dry_run: bool) -> None:

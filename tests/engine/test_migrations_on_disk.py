@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -55,6 +56,16 @@ def no_verify(folder: Path) -> str:
 def step_in_another_phase(folder: Path) -> str:
     add(folder / PHASE / "2_1_more.sql")
     return f"{folder / PHASE / '2_1_more.sql'}: step 2_1 lies in the folder of phase 1: move or rename it."
+
+
+def step_that_is_a_link_to_nothing(folder: Path) -> str:
+    (folder / PHASE / "1_3_more.sql").symlink_to("../gone.sql")
+    return f"{folder / PHASE / '1_3_more.sql'} is a link to ../gone.sql, which is not there: mend or remove it."
+
+
+def step_that_is_a_pipe(folder: Path) -> str:
+    os.mkfifo(folder / PHASE / "1_3_more.sql")
+    return f"{folder / PHASE / '1_3_more.sql'} is no file: mend or remove it."
 
 
 def step_without_a_number(folder: Path) -> str:

@@ -107,6 +107,8 @@ BROKEN = [
     no_rollback,
     no_verify,
     step_in_another_phase,
+    step_that_is_a_link_to_nothing,
+    step_that_is_a_pipe,
     step_without_a_number,
     step_with_a_suffix_in_capitals,
     file_beside_the_phases,

@@ -334,7 +334,12 @@ def pytest_pycollect_makeitem(collector: pytest.Module, name: str, obj: object) 
         obj.complete(plugin_of(collector.config).world)
     except RolecallError as error:
         raise collector.CollectError(str(error)) from None
-    return [CellItem.from_parent(collector, name=f"{name}[{cell.id}]", grid=obj, cell=cell) for cell in obj.cells]
+    # The id as text: pytest takes it apart as it does those that --lf has noted.
+    names = [(cell, f"{name}[{cell.id}]") for cell in obj.cells]
+    return [
+        CellItem.from_parent(collector, name=each, nodeid=f"{collector.nodeid}::{each}", grid=obj, cell=cell)
+        for cell, each in names
+    ]
 
 
 # ------------------------------------------------------------------ fixtures

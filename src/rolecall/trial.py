@@ -7,7 +7,7 @@ which something was broken: no process, database or server is started for it.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,7 +81,24 @@ def collect(parent: pytest.Item, path: Path) -> list[pytest.Item]:
         if folder not in known and folder != root:
             collect_one_node(pytest.Dir.from_parent(above, path=folder))
         above = known.get(folder, above)
-    return list(session.genitems(pytest.Module.from_parent(above, path=path)))
+    return list(_items_of(pytest.Module.from_parent(above, path=path)))
+
+
+def _items_of(node: pytest.Item | pytest.Collector) -> Iterator[pytest.Item]:
+    """The tests below a node. Not by way of pytest's hook, in which --lf leaves out those that did not fail lately.
+
+    Raises RolecallError where a module cannot be collected.
+    """
+    if isinstance(node, pytest.Item):
+        node.ihook.pytest_itemcollected(item=node)
+        yield node
+        return
+    try:
+        children = list(node.collect())
+    except pytest.Collector.CollectError as error:
+        raise RolecallError(f"{node.nodeid} cannot be collected: {error}") from None
+    for child in children:
+        yield from _items_of(child)
 
 
 def first_to_notice(

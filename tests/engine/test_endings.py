@@ -63,7 +63,6 @@ class Case(NamedTuple):
 TELLING = [
     Case("conftest", (INT,)),
     Case("configure", (TERM,)),
-    Case("start", (INT,)),
     Case("initdb", (TERM,)),
     Case("build", (HUP,)),
     Case("pack", (TERM,)),
@@ -74,7 +73,6 @@ TELLING = [
     Case("close", (TERM, TERM, HUP)),
     Case("build", (TERM,), "2"),
     Case("test", (TERM,), "2"),
-    Case("test", (INT, TERM, TERM), "2", "group"),
     Case("test", (TERM,), "2", "stage"),
     Case("build", (INT, TERM), dsn=True),
     Case("test", (TERM, TERM), "2", dsn=True),
@@ -151,7 +149,6 @@ def test_a_test_that_hangs_is_ended_at_once(
 
 
 ENDINGS = {
-    "-x": ("assert db.value('SELECT 1') == 2", ["-x"], 1),
     "--maxfail": ("assert db.value('SELECT 1') == 2", ["--maxfail=1"], 1),
     "pytest.exit": ("pytest.exit('enough', returncode=7)", [], 7),
     "KeyboardInterrupt": ("raise KeyboardInterrupt", [], 2),

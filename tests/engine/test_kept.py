@@ -262,7 +262,7 @@ def test_only_so_many_are_kept_and_none_that_is_half(toy: pytest.Pytester, folde
 
 def test_fresh_removes_all_and_builds(toy: pytest.Pytester, folder: Path, builds: list[str]) -> None:
     passes(toy)
-    (folder / "of another run.tar").touch()
+    (folder / f"{'0' * 16}.{'1' * 16}.tar").touch()
     passes(toy, "--fresh")
     assert len(builds) == 2
     assert len(archives(folder)) == 1
@@ -285,8 +285,102 @@ def test_on_somebody_elses_server_nothing_is_kept(
     assert not folder.exists()
 
 
-def test_a_file_in_its_place_is_an_error(toy: pytest.Pytester, folder: Path) -> None:
+# ------------------------------------------------------------------ prepared by others, or by accident
+
+
+def a_file(folder: Path) -> None:
     folder.touch()
+
+
+def a_pipe(folder: Path) -> None:
+    os.mkfifo(folder)
+
+
+def shared(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o775)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "why"),
+    [
+        (a_file, "it is no folder. *"),
+        (a_pipe, "it is no folder. *"),
+        (shared, "other users may write to it. *chmod go-w *"),
+    ],
+)
+def test_what_cannot_keep_is_not_used_and_said_in_a_line(
+    toy: pytest.Pytester, folder: Path, builds: list[str], prepare: Callable[[Path], None], why: str
+) -> None:
+    prepare(folder)
+    before = folder.lstat().st_mode
     result = toy.runpytest_inprocess(CELL)
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: ROLECALL_KEPT names {folder}, which is *"])
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines([f"rolecall: {folder} is not used: {why}"])
+    assert (builds, folder.lstat().st_mode) == (["built"], before)
+    assert not folder.is_dir() or list(folder.iterdir()) == []
+
+
+def another_users(archive: Path) -> None:
+    """Or, where this user may give nothing away, one that others may write to."""
+    if os.geteuid() == 0:
+        os.chown(archive, 65534, 65534)
+    else:
+        archive.chmod(0o666)
+
+
+def in_a_pipe(archive: Path) -> None:
+    archive.unlink()
+    os.mkfifo(archive)
+
+
+def in_a_folder(archive: Path) -> None:
+    archive.unlink()
+    archive.mkdir()
+
+
+def behind_a_link(archive: Path) -> None:
+    archive.symlink_to(archive.rename(archive.parent.parent / "moved.tar"))
+
+
+def behind_a_link_to_nothing(archive: Path) -> None:
+    archive.unlink()
+    archive.symlink_to("nothing")
+
+
+@pytest.mark.parametrize("change", [another_users, in_a_pipe, in_a_folder, behind_a_link, behind_a_link_to_nothing])
+def test_an_archive_that_is_no_file_of_ours_is_not_used(
+    toy: pytest.Pytester, folder: Path, builds: list[str], change: Callable[[Path], None]
+) -> None:
+    passes(toy)
+    change(archives(folder)[0])
+    passes(toy)
+    passes(toy, "--fresh")
+    assert len(builds) == 3
+
+
+def test_what_else_lies_in_the_folder_is_left_alone(toy: pytest.Pytester, folder: Path) -> None:
+    """It may be somebody's folder of backups."""
+    folder.mkdir()
+    theirs = {folder / name: name for name in (".gitignore", "backup.tar", *(f"{n}.tar" for n in range(9)), "x.part")}
+    for path, text in theirs.items():
+        path.write_text(text)
+        os.utime(path, (1, 1))
+    passes(toy)
+    passes(toy, "--fresh")
+    assert {path: path.read_text() for path in theirs} == theirs
+    assert len(archives(folder)) == 1 + 10
+
+
+def test_several_at_once_keep_no_more_than_one_would(toy: pytest.Pytester, folder: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "--fresh"]
+    runs = [subprocess.Popen(command, cwd=toy.path, stdout=subprocess.DEVNULL) for _ in range(3)]
+    assert [run.wait(120) for run in runs] == [0, 0, 0]
+    assert len(archives(folder)) == 1
+    assert Kept(folder, "").is_whole(archives(folder)[0])
+
+
+def test_the_archives_are_for_nobody_else(toy: pytest.Pytester, folder: Path) -> None:
+    """They hold the schema, and rows that may be somebody's."""
+    passes(toy)
+    assert (folder.stat().st_mode & 0o777, archives(folder)[0].stat().st_mode & 0o777) == (0o700, 0o600)

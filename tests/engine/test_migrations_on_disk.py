@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -57,6 +58,16 @@ def step_in_another_phase(folder: Path) -> str:
     return f"{folder / PHASE / '2_1_more.sql'}: step 2_1 lies in the folder of phase 1: move or rename it."
 
 
+def step_that_is_a_link_to_nothing(folder: Path) -> str:
+    (folder / PHASE / "1_3_more.sql").symlink_to("../gone.sql")
+    return f"{folder / PHASE / '1_3_more.sql'} is a link to ../gone.sql, which is not there: mend or remove it."
+
+
+def step_that_is_a_pipe(folder: Path) -> str:
+    os.mkfifo(folder / PHASE / "1_3_more.sql")
+    return f"{folder / PHASE / '1_3_more.sql'} is no file: mend or remove it."
+
+
 def step_without_a_number(folder: Path) -> str:
     add(folder / PHASE / "more.sql")
     return f"{folder / PHASE / 'more.sql'}: a step is named like 1_1_notes.sql."
@@ -96,6 +107,8 @@ BROKEN = [
     no_rollback,
     no_verify,
     step_in_another_phase,
+    step_that_is_a_link_to_nothing,
+    step_that_is_a_pipe,
     step_without_a_number,
     step_with_a_suffix_in_capitals,
     file_beside_the_phases,

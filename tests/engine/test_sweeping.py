@@ -18,7 +18,7 @@ import psutil
 import psycopg
 import pytest
 
-from rolecall import cli, cluster, database, marks, server, settings
+from rolecall import cli, database, directories, marks, server, settings
 from rolecall.marks import Mark
 from rolecall.server import Server
 
@@ -284,11 +284,11 @@ def test_without_a_server_it_removes_directories_of_dead_runs(
         Path(folder).chmod(0o755)
         monkeypatch.setenv("TMPDIR", folder)
         monkeypatch.setattr(tempfile, "tempdir", None)
-        monkeypatch.setattr(cluster, "MEMORY", Path(folder))
+        monkeypatch.setattr(directories, "MEMORY", Path(folder))
         toy.makepyfile(test_killed="import os, signal\ndef test_killed(db): os.kill(os.getpid(), signal.SIGKILL)")
         with server.running(asked) as living:
             assert toy.runpytest_subprocess("test_killed.py").ret == -signal.SIGKILL
-            mine = str(living.conninfo.params["host"])
+            mine = str(Path(living.conninfo.params["host"]).parent)
             (dead,) = {str(each) for each in Path(folder).glob("rolecall-*")} - {mine}
             Path(folder, "rolecall-backup").mkdir()
             Path(folder, "rolecall-link").symlink_to(mine)

@@ -7,7 +7,7 @@ CREATE OR REPLACE FUNCTION communication.mark_notifications_read(
   p_user_id uuid,
   p_notification_ids uuid[] DEFAULT NULL
 ) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_count integer;

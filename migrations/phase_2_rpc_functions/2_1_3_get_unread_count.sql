@@ -5,7 +5,7 @@ SET LOCAL lock_timeout = '5s';
 
 CREATE OR REPLACE FUNCTION communication.get_unread_count(p_user_id uuid)
 RETURNS bigint
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   -- IS NOT TRUE: where either id is NULL nobody is "oneself", and that is a refusal too.

@@ -15,7 +15,7 @@ CREATE OR REPLACE FUNCTION communication.get_notifications_page(
   read_at timestamptz,
   created_at timestamptz
 )
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   -- IS NOT TRUE: where either id is NULL nobody is "oneself", and that is a refusal too.

@@ -10,7 +10,7 @@ BEGIN
       (
         'communication.send_notification',
         'p_recipient_id uuid, p_message text, p_notification_type character varying, p_metadata jsonb DEFAULT NULL::jsonb',
-        'jsonb', 'plpgsql', 'volatile', 'f87c0b913dc9febdcccf110d463246f4',
+        'jsonb', 'plpgsql', 'volatile', 'e54f2aba7ba0ea31e3cd159f5ac5d8d8',
         'Writes a notification for the recipient and returns it as JSON.'
       ),
       (
@@ -77,7 +77,7 @@ BEGIN
         ('language', e.language, f.language),
         ('volatility', e.volatility, CASE f.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END),
         ('security', 'definer', CASE WHEN f.prosecdef THEN 'definer' ELSE 'invoker' END),
-        ('settings', 'search_path=""', array_to_string(f.proconfig, ', ')),
+        ('settings', 'search_path=pg_catalog, pg_temp', array_to_string(f.proconfig, ', ')),
         ('on a NULL argument', 'called', CASE WHEN f.proisstrict THEN 'not called' ELSE 'called' END),
         ('md5 of the body', e.body, md5(f.prosrc)),
         ('comment', e.comment, obj_description(f.oid, 'pg_proc')),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 import psycopg
@@ -201,3 +202,52 @@ def runs(session: Session, name: str, statement: str) -> str | None:
     except psycopg.Error as error:
         return error.sqlstate if f"function {name}(" in (error.diag.context or "") else None
     return "" if session.value(counted, [name]) != before else None
+
+
+@pytest.fixture(scope="module")
+def visible(database: Scratch, built: Built) -> Callable[[Session], set[str]]:
+    """A function that gives what a session's role reads: every value of eight characters or more in the rows that it
+    sees of the tables with row-level security, and of the views."""
+    names = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE rowsecurity ORDER BY 1"
+    tables = [name for (name,) in database.connection.execute(names.encode())]
+    assert set(built.tables) <= set(tables)
+    sources = tables + [item.full_name for item in built.of_kind("view")]
+
+    def visible(session: Session) -> set[str]:
+        readable = database.connection.execute(
+            """
+            SELECT t FROM unnest(%s::text[]) AS t
+            WHERE has_schema_privilege(%s, split_part(t, '.', 1), 'USAGE') AND has_table_privilege(%s, t, 'SELECT')
+            """,
+            [sources, *[session.value("SELECT current_user::text")] * 2],
+        )
+        query = "SELECT DISTINCT value FROM {} AS t, jsonb_each_text(to_jsonb(t)) WHERE length(value) >= 8"
+        return {value for (name,) in readable for (value,) in session.rows(query.format(name))}
+
+    return visible
+
+
+@pytest.fixture(scope="module")
+def hidden(database: Scratch, visit: Visit, visible: Callable[[Session], set[str]]) -> Callable[[str], set[str]]:
+    """A function that gives what a persona may not read: the values that stand in no row which it sees."""
+    everything = visible(Session(database.connection, {}))
+
+    @cache
+    def hidden(persona: str) -> set[str]:
+        with visit(persona) as session:
+            found = everything - visible(session)
+        assert found or persona == "service"
+        return found
+
+    return hidden
+
+
+@pytest.fixture(scope="module")
+def fingerprint(database: Scratch) -> Callable[[], dict[str, str]]:
+    """A function that gives a digest of the rows of every table."""
+    names = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname !~ '^(pg_|information_schema$)'"
+    tables = [name for (name,) in database.connection.execute(names.encode())]
+    query = " UNION ALL ".join(
+        f"SELECT '{table}', md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {table} AS t" for table in tables
+    )
+    return lambda: dict(database.connection.execute(query.encode()).fetchall())

@@ -1,4 +1,5 @@
 -- F21: four functions answer for whichever user the caller names
+-- caught by: tests/attacks/test_arguments.py::test_nobody_is_told_anothers_rows
 -- caught by: tests/functions/test_mark_notifications_read.py::test_the_customers_as[other_customer]
 -- caught by: tests/functions/test_get_unread_count.py::test_the_customers_count_as[other_customer]
 -- caught by: tests/functions/test_get_unread_count.py::test_nobody_is_not_oneself

@@ -50,7 +50,7 @@ AS $$
 DECLARE
   v_count integer;
 BEGIN
-  IF (auth.role() = 'service_role' OR p_user_id = auth.uid()) IS NOT TRUE THEN
+  IF (current_setting('role') = 'service_role' OR p_user_id = auth.uid()) IS NOT TRUE THEN
     RAISE EXCEPTION 'p_user_id must be your own id'
       USING ERRCODE = '42501';
   END IF;

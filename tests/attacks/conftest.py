@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 import psycopg
@@ -40,6 +42,7 @@ class Routine(NamedTuple):
     arguments: list[str]
     types: list[str]
     definer: bool
+    volatile: bool
     config: list[str]
     language: str
     definition: str
@@ -55,7 +58,7 @@ SELECT
   COALESCE(p.proargnames[1:p.pronargs], '{}'),
   ARRAY(SELECT format_type(t.oid, NULL) FROM unnest(p.proargtypes) WITH ORDINALITY AS a (oid, place)
         JOIN pg_type t ON t.oid = a.oid ORDER BY place),
-  p.prosecdef, COALESCE(p.proconfig, '{}'), l.lanname,
+  p.prosecdef, p.provolatile = 'v', COALESCE(p.proconfig, '{}'), l.lanname,
   pg_get_functiondef(p.oid),
   ARRAY(SELECT tn.nspname || '.' || c.relname FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
         JOIN pg_namespace tn ON tn.oid = c.relnamespace WHERE g.tgfoid = p.oid)
@@ -251,3 +254,50 @@ def fingerprint(database: Scratch) -> Callable[[], dict[str, str]]:
         f"SELECT '{table}', md5(string_agg(t::text, ',' ORDER BY t::text)) FROM {table} AS t" for table in tables
     )
     return lambda: dict(database.connection.execute(query.encode()).fetchall())
+
+
+class Template(NamedTuple):
+    """A row that a persona may insert, once the one that is there is taken out of the way."""
+
+    table: str
+    row: dict[str, Any]
+
+    def insert(self, changes: dict[str, Any], more: str = "") -> str:
+        """The statement that inserts it with some columns changed."""
+        row = quoted_json(self.row | changes)
+        return f"INSERT INTO {self.table} AS t SELECT * FROM jsonb_populate_record(NULL::{self.table}, {row}) {more}"
+
+
+def quoted_json(row: dict[str, Any]) -> str:
+    return literal(json.dumps(row))
+
+
+@pytest.fixture(scope="module")
+def templates(database: Scratch, built: Built, world: World) -> dict[str, list[Template]]:
+    """By persona: a row of each table that the persona may insert, taken from those that there are."""
+    connection, found = database.connection, dict[str, list[Template]]()
+    rows = {
+        table: [row for (row,) in connection.execute(f"SELECT to_jsonb(t) FROM {table} AS t".encode())]
+        for table in built.tables
+    }
+    for persona in world.personas:
+        session = Session(connection, world.personas)
+        for table in built.tables:
+            tried = (Template(table, row) for row in rows[table])
+            found.setdefault(persona, []).extend(
+                islice((each for each in tried if may_insert(session, persona, each)), 1)
+            )
+    return found
+
+
+def may_insert(session: Session, persona: str, template: Template) -> bool:
+    """Whether a persona may insert a row that the superuser takes out of the way."""
+    try:
+        with session.connection.transaction(force_rollback=True):
+            session.execute("SET LOCAL storage.allow_delete_query = 'true'")
+            session.execute(f"DELETE FROM {template.table} WHERE id::text = %s", [template.row["id"]])
+            with session.acting_as(persona):
+                session.execute(template.insert({}))
+    except psycopg.errors.InsufficientPrivilege:
+        return False
+    return True

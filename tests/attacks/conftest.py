@@ -171,21 +171,23 @@ def literal(value: str | None) -> str:
     return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
 
 
+MENTIONED = """
+WITH columns AS (
+  SELECT attname, EXISTS (SELECT FROM pg_trigger WHERE tgrelid = attrelid AND NOT tgisinternal
+                          AND pg_get_triggerdef(oid) ~ ('\\m' || attname || '\\M')) AS mentioned
+  FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
+)
+SELECT attname FROM columns WHERE mentioned OR NOT EXISTS (SELECT FROM columns WHERE mentioned)
+"""
+
+
 def firing(database: Scratch, routine: Routine) -> Iterator[str]:
-    """Statements that may fire the triggers of a function: each row deleted, and each value of a column put into
-    each other row, the columns first that the trigger speaks of."""
+    """Statements that may fire the triggers of a function: each row deleted, and each value of a column that a trigger
+    speaks of, or of any where it speaks of none, put into each other row."""
     for table in routine.tables:
         rows = [row for (row,) in database.connection.execute(f"SELECT ctid::text FROM {table}".encode())]
         yield from (f"DELETE FROM {table} WHERE ctid = '{row}'" for row in rows)
-        columns = database.connection.execute(
-            """
-            SELECT attname FROM pg_attribute
-            WHERE attrelid = %(table)s::regclass AND attnum > 0 AND NOT attisdropped
-            ORDER BY NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = %(table)s::regclass
-                                 AND strpos(pg_get_triggerdef(oid), attname) > 0)
-            """,
-            {"table": table},
-        ).fetchall()
+        columns = database.connection.execute(MENTIONED, [table]).fetchall()
         for (column,) in columns:
             values = database.connection.execute(f'SELECT DISTINCT "{column}"::text FROM {table}'.encode()).fetchall()
             for row in rows:

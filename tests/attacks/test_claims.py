@@ -94,7 +94,7 @@ def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
 def statements(database: Scratch, built: Built, routines: dict[str, Any], world: World, thorough: bool) -> list[str]:
     """What is tried with each token: every table and view read, each row of a table written anew, changed and deleted,
     and every function asked about two people."""
-    number = "ALL" if thorough else "2"
+    number = "ALL" if thorough else "1"
     found = [f"SELECT * FROM {item.full_name} AS t ORDER BY t::text" for item in built.of_kind("view")]
     for table in built.tables:
         found += [f"SELECT * FROM {table} AS t ORDER BY t::text", f"DELETE FROM {table}"]
@@ -178,6 +178,8 @@ def test_the_role_and_the_subject_decide_alone(
     me, other = (world.personas[name].claims["sub"] for name in ("customer", "other_customer"))
     differences = []
     for what, settings in forgeries(me, other, LONG if thorough else SHORT).items():
+        if not thorough and role != "authenticated" and "role" not in what and "never" not in what:
+            continue
         with session(dial, role, settings) as connection:
             sqlstate, answer = outcome(connection, "SELECT auth.uid()::text")
             subject = None if sqlstate or "None" in answer else answer[3:39]

@@ -141,8 +141,8 @@ def test_what_comes_in_makes_pages_repeat_and_never_skip(arena: Any, customer: s
             reader.begin()
             before = reader.run(ALL, [customer])[0][0]
             seen: list[str] = []
-            while page := [key for (key,) in reader.run(PAGE, [customer, len(seen)])]:
-                seen += page
+            for offset in range(0, 2 * len(before), 3):  # three a page, and one comes in meanwhile: it does end
+                seen += [key for (key,) in reader.run(PAGE, [customer, offset])]
                 notify(arena, customer, 1)
             reader.run("COMMIT")
         assert sorted(set(seen)) == sorted(before)
@@ -206,7 +206,7 @@ def test_both_delete_the_thread(arena: Any, thread: str) -> None:
 
 @pytest.mark.parametrize(("isolation", "sees"), [("READ COMMITTED", False), ("REPEATABLE READ", True)])
 def test_who_leaves_the_staff_in_mid_transaction(arena: Any, world: World, isolation: str, sees: bool) -> None:
-    """The next statement knows; a transaction with one snapshot goes on as it began, reading and writing (F103)."""
+    """The next statement knows; a transaction with one snapshot goes on as it began, reading and writing (F105)."""
     count = "SELECT count(*) FROM catalog.service_booking_rules"
     appointment, service = (world.names()[name] for name in ("same_salon_appointment", "salon_service"))
     insert = "INSERT INTO scheduling.appointment_services (appointment_id, service_id) VALUES "

@@ -20,7 +20,7 @@ Outcome = tuple[str, str]  # the SQLSTATE, "" if it worked; the rows, or what th
 
 CLAIMS, OLD = "request.jwt.claims", "request.jwt.claim"
 STRANGER = "ffffffff-0000-4000-8000-000000000000"
-SHORT, LONG = 2**14, 2**20  # characters of a long claim
+SHORT, LONG = 2**14, 2**17  # characters of a long claim
 ROLES = ("anon", "authenticated", "service_role")
 
 

@@ -110,15 +110,21 @@ def outcome(session: Session, statement: str, *, answer: bool = False) -> str:
         return str(error.sqlstate)
 
 
-def without(session: Session, table: str, row: dict[str, Any], statement: str) -> str:
-    """The same, with a row gone, and what keeps it from going: all that differs is that it does not exist."""
+def without(session: Session, key: Key, row: dict[str, Any], template: Any, statement: str) -> str:
+    """The same, with the hidden row gone, and what keeps it from going: all that differs is that it does not exist.
+    Where the template goes with it (ON DELETE CASCADE) more than that would differ, and the row stays."""
     assert session.persona
-    connection, key = session.connection, quoted(row["id"])
+    connection, table, quoted_id = session.connection, key.references or key.table, quoted(row["id"])
+    mine = f"SELECT count(*) FROM {template.table} WHERE id::text = {quoted(template.row['id'])}"
     with connection.transaction(force_rollback=True):
         connection.execute("SET LOCAL ROLE none; SET LOCAL storage.allow_delete_query = 'true'")
-        for child, column in connection.execute(HOLDING, [table]).fetchall():
-            connection.execute(f"DELETE FROM {child} WHERE {column}::text = {key}".encode())
-        connection.execute(f"DELETE FROM {table} WHERE id::text = {key}".encode())
+        before = connection.execute(mine.encode()).fetchone()
+        with connection.transaction():
+            for child, column in connection.execute(HOLDING, [table]).fetchall():
+                connection.execute(f"DELETE FROM {child} WHERE {column}::text = {quoted_id}".encode())
+            connection.execute(f"DELETE FROM {table} WHERE id::text = {quoted_id}".encode())
+            if connection.execute(mine.encode()).fetchone() != before:
+                raise psycopg.Rollback
         connection.execute(f"SET LOCAL ROLE {session.persona.role}".encode())
         return outcome(session, statement)
 
@@ -184,7 +190,7 @@ def tried(
         for way in there:
             came = {outcome(session, there[way]), outcome(session, not_there[way])}
             if REFUSED in came:  # of the two keys, a policy may let this persona write one and not the other
-                came = {outcome(session, there[way]), without(session, key.references or key.table, row, there[way])}
+                came = {outcome(session, there[way]), without(session, key, row, template, there[way])}
             if len(came) > 1:
                 yield f"{way} {key.table}: {key.name}", came
 

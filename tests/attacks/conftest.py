@@ -302,3 +302,13 @@ def may_insert(session: Session, persona: str, template: Template) -> bool:
     except psycopg.errors.InsufficientPrivilege:
         return False
     return True
+
+
+@pytest.fixture(scope="module")
+def times(database: Scratch, built: Built) -> dict[str, str]:
+    """Of every table that the migrations made or gave a policy, a column that holds a time."""
+    query = """
+        SELECT attname FROM pg_attribute
+        WHERE attrelid = %s::regclass AND atttypid = 'timestamptz'::regtype AND NOT attisdropped ORDER BY attnum LIMIT 1
+    """
+    return {table: database.connection.execute(query, [table]).fetchall()[0][0] for table in built.tables}

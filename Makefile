@@ -21,7 +21,7 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 verify: $(VENV)/suite
-	@$(PYTEST) -q tests/policies tests/constraints tests/functions tests/views tests/migrations $(ARGS)
+	@$(PYTEST) -q tests/policies tests/constraints tests/functions tests/views tests/migrations tests/attacks tests/races $(ARGS)
 
 test: $(VENV)/suite
 	@$(PYTEST) --coverage $(ARGS)

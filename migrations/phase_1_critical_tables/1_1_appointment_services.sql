@@ -127,7 +127,7 @@ CREATE POLICY "Anon cannot access appointment services" ON scheduling.appointmen
 -- The update policy knows the old row or the new one, never both: somebody on the staff of two salons
 -- would pass it twice. SECURITY DEFINER, so that both appointments are seen whoever asks.
 CREATE OR REPLACE FUNCTION scheduling.keep_appointment_service_in_its_salon() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   IF (SELECT a.salon_id FROM scheduling.appointments a WHERE a.id = NEW.appointment_id)

@@ -136,7 +136,7 @@ CREATE POLICY "Anon cannot access threads" ON communication.message_threads
 -- Makes the policy's name true: its DELETE marks the row. SECURITY DEFINER, since the marked row is one
 -- that the caller may neither write nor see. No row is deleted, so the command reports none.
 CREATE OR REPLACE FUNCTION communication.soft_delete_thread() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   UPDATE communication.message_threads
@@ -157,7 +157,7 @@ CREATE TRIGGER soft_delete_thread
 
 -- The update policy is content with one participant being the caller: the other could be exchanged.
 CREATE OR REPLACE FUNCTION communication.keep_thread_participants() RETURNS trigger
-LANGUAGE plpgsql SET search_path = ''
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
   RAISE EXCEPTION 'the participants of a thread cannot be changed'

@@ -135,10 +135,10 @@ CREATE OR REPLACE FUNCTION audit.log_action(
   p_new_values jsonb DEFAULT NULL,
   p_reason text DEFAULT NULL
 ) RETURNS uuid
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  v_log_id pg_catalog.uuid;  -- qualified: types are looked for in pg_temp first, even if search_path is empty
+  v_log_id pg_catalog.uuid;
 BEGIN
   IF auth.uid() IS NULL THEN
     RAISE EXCEPTION 'an audit entry needs an actor, and this session has no subject'

@@ -87,7 +87,7 @@ BEGIN
         'kind: function',
         'arguments: ',
         'result: trigger',
-        'attributes: plpgsql, volatile, security definer, search_path=""',
+        'attributes: plpgsql, volatile, security definer, search_path=pg_catalog, pg_temp',
         'md5 of the body: 25c488f8a17c6b8cf6dda7f5e5b21c84'
       ]),
 
@@ -159,7 +159,7 @@ BEGIN
         'kind: function',
         'arguments: ',
         'result: trigger',
-        'attributes: plpgsql, volatile, security definer, search_path=""',
+        'attributes: plpgsql, volatile, security definer, search_path=pg_catalog, pg_temp',
         'md5 of the body: 5e7ba9b7ac812a77725180b597a354db'
       ]),
 
@@ -167,7 +167,7 @@ BEGIN
         'kind: function',
         'arguments: ',
         'result: trigger',
-        'attributes: plpgsql, volatile, security invoker, search_path=""',
+        'attributes: plpgsql, volatile, security invoker, search_path=pg_catalog, pg_temp',
         'md5 of the body: 3aa6a6cd54c6cd0481d1c1f0bfc333fa'
       ]),
 
@@ -278,8 +278,8 @@ BEGIN
           || 'p_old_values jsonb DEFAULT NULL::jsonb, p_new_values jsonb DEFAULT NULL::jsonb, '
           || 'p_reason text DEFAULT NULL::text',
         'result: uuid',
-        'attributes: plpgsql, volatile, security definer, search_path=""',
-        'md5 of the body: 1688cc499213b1069c554bdfe68b94ce',
+        'attributes: plpgsql, volatile, security definer, search_path=pg_catalog, pg_temp',
+        'md5 of the body: 00a624b729ad9785c2efd55245a717d5',
         'grants to authenticated: EXECUTE',
         'grants to service_role: EXECUTE'
       ]),

@@ -9,10 +9,10 @@ CREATE OR REPLACE FUNCTION communication.send_notification(
   p_notification_type varchar,
   p_metadata jsonb DEFAULT NULL
 ) RETURNS jsonb
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-  v_notification pg_catalog.jsonb;  -- qualified: types are looked for in pg_temp first, even if search_path is empty
+  v_notification pg_catalog.jsonb;
 BEGIN
   IF p_recipient_id IS NULL THEN
     RAISE EXCEPTION 'recipient_id is required';

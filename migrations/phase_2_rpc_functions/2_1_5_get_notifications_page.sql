@@ -15,11 +15,12 @@ CREATE OR REPLACE FUNCTION communication.get_notifications_page(
   read_at timestamptz,
   created_at timestamptz
 )
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  -- IS NOT TRUE: where either id is NULL nobody is "oneself", and that is a refusal too.
-  IF (auth.role() = 'service_role' OR p_user_id = auth.uid()) IS NOT TRUE THEN
+  -- The service is who the session is, not who its token says. IS NOT TRUE: where either id is NULL nobody is
+  -- "oneself", and that is a refusal too.
+  IF (current_setting('role') = 'service_role' OR p_user_id = auth.uid()) IS NOT TRUE THEN
     RAISE EXCEPTION 'p_user_id must be your own id'
       USING ERRCODE = '42501';
   END IF;

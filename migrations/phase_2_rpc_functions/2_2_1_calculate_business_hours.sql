@@ -13,7 +13,7 @@ RETURNS TABLE (
   break_end time,
   total_working_minutes integer
 )
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT
     -- FM drops the padding. The cast keeps the session's time zone, which may lack that day, out of it.

@@ -5,7 +5,7 @@ SET LOCAL lock_timeout = '5s';
 
 CREATE OR REPLACE FUNCTION catalog.calculate_duration_minutes(p_service_ids uuid[])
 RETURNS integer
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
   -- EPOCH is the whole interval in seconds: a day is 24 hours, a month 30 days, a year 365.25 days.
   -- A negative duration counts as 0, so that a slip in one service cannot shorten the others.

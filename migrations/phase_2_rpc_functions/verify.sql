@@ -10,25 +10,25 @@ BEGIN
       (
         'communication.send_notification',
         'p_recipient_id uuid, p_message text, p_notification_type character varying, p_metadata jsonb DEFAULT NULL::jsonb',
-        'jsonb', 'plpgsql', 'volatile', 'f87c0b913dc9febdcccf110d463246f4',
+        'jsonb', 'plpgsql', 'volatile', 'e54f2aba7ba0ea31e3cd159f5ac5d8d8',
         'Writes a notification for the recipient and returns it as JSON.'
       ),
       (
         'communication.mark_notifications_read',
         'p_user_id uuid, p_notification_ids uuid[] DEFAULT NULL::uuid[]',
-        'integer', 'plpgsql', 'volatile', '6484c846b981c76a7161f4c396f0581a',
+        'integer', 'plpgsql', 'volatile', '9d825d18dc18c34f381010f4cec34dac',
         'Marks one''s unread notifications, all or those listed, as read and returns how many it changed.'
       ),
       (
         'communication.get_unread_count',
         'p_user_id uuid',
-        'bigint', 'plpgsql', 'stable', 'f2b4efee0948dc385e68c4bab06ca131',
+        'bigint', 'plpgsql', 'stable', '2672f26316e424ce30fe83b5da8f12a9',
         'How many of one''s notifications are unread.'
       ),
       (
         'communication.get_unread_counts',
         'p_user_id uuid',
-        'TABLE(notification_type character varying, unread_count bigint)', 'plpgsql', 'stable', 'ae2c735d77c75a0053b0efefa2c131a4',
+        'TABLE(notification_type character varying, unread_count bigint)', 'plpgsql', 'stable', '4186c4111af9ec5327dbe9a85d53605b',
         'How many of one''s notifications are unread, by type.'
       ),
       (
@@ -36,7 +36,7 @@ BEGIN
         'p_user_id uuid, p_limit integer DEFAULT 20, p_offset integer DEFAULT 0',
         'TABLE(id uuid, user_id uuid, message text, notification_type character varying, '
           || 'read_at timestamp with time zone, created_at timestamp with time zone)',
-        'plpgsql', 'stable', 'd893711b702e65407495a8eeba95403d',
+        'plpgsql', 'stable', '7acb206d66cb6ddc152e779928bf2574',
         'A page of one''s notifications, newest first.'
       ),
       (
@@ -77,7 +77,7 @@ BEGIN
         ('language', e.language, f.language),
         ('volatility', e.volatility, CASE f.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END),
         ('security', 'definer', CASE WHEN f.prosecdef THEN 'definer' ELSE 'invoker' END),
-        ('settings', 'search_path=""', array_to_string(f.proconfig, ', ')),
+        ('settings', 'search_path=pg_catalog, pg_temp', array_to_string(f.proconfig, ', ')),
         ('on a NULL argument', 'called', CASE WHEN f.proisstrict THEN 'not called' ELSE 'called' END),
         ('md5 of the body', e.body, md5(f.prosrc)),
         ('comment', e.comment, obj_description(f.oid, 'pg_proc')),

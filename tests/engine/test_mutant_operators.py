@@ -185,6 +185,19 @@ def test_a_body_that_the_catalog_keeps_as_a_tree_is_edited(toy_worker: Worker) -
     assert toy_worker.connection.execute("SELECT shop.few(1)").fetchall() == [(True,)]
 
 
+def test_a_search_path_is_lost_and_is_emptied_where_it_names_something(toy_worker: Worker) -> None:
+    named, empty = (
+        f"CREATE FUNCTION shop.{name}() RETURNS int LANGUAGE sql SET search_path = {path} RETURN 1"
+        for name, path in (("named", "pg_catalog, pg_temp"), ("empty", "''"))
+    )
+    mutants = made(toy_worker, f"{named}; {empty}", functions.Attributes())
+    assert [each for each in mutants if "search_path" in each] == [
+        "shop.empty | reset search_path",
+        "shop.named | reset search_path",
+        "shop.named | set search_path = ''",
+    ]
+
+
 BUCKETS = """
 RESET ROLE;
 CREATE SCHEMA storage;

@@ -1,4 +1,5 @@
 -- F21: four functions answer for whichever user the caller names
+-- caught by: tests/attacks/test_arguments.py::test_nobody_is_told_anothers_rows
 -- caught by: tests/functions/test_mark_notifications_read.py::test_the_customers_as[other_customer]
 -- caught by: tests/functions/test_get_unread_count.py::test_the_customers_count_as[other_customer]
 -- caught by: tests/functions/test_get_unread_count.py::test_nobody_is_not_oneself
@@ -8,7 +9,7 @@ CREATE OR REPLACE FUNCTION communication.mark_notifications_read(
   p_user_id uuid,
   p_notification_ids uuid[] DEFAULT NULL
 ) RETURNS integer
-LANGUAGE sql SECURITY DEFINER SET search_path = ''
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
   WITH marked AS (
     UPDATE communication.notifications n
@@ -22,7 +23,7 @@ AS $$
 $$;
 
 CREATE OR REPLACE FUNCTION communication.get_unread_count(p_user_id uuid) RETURNS bigint
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT count(*)
   FROM communication.notifications n
@@ -31,7 +32,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION communication.get_unread_counts(p_user_id uuid)
 RETURNS TABLE (notification_type varchar, unread_count bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT n.notification_type::varchar, count(*)
   FROM communication.notifications n
@@ -52,7 +53,7 @@ CREATE OR REPLACE FUNCTION communication.get_notifications_page(
   read_at timestamptz,
   created_at timestamptz
 )
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT n.id, n.user_id, n.message, n.notification_type::varchar, n.read_at, n.created_at
   FROM communication.notifications n

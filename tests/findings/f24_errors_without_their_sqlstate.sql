@@ -9,7 +9,7 @@ CREATE OR REPLACE FUNCTION communication.send_notification(
   p_notification_type varchar,
   p_metadata jsonb DEFAULT NULL
 ) RETURNS jsonb
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_sent record;
@@ -45,12 +45,12 @@ CREATE OR REPLACE FUNCTION communication.mark_notifications_read(
   p_user_id uuid,
   p_notification_ids uuid[] DEFAULT NULL
 ) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
   v_count integer;
 BEGIN
-  IF (auth.role() = 'service_role' OR p_user_id = auth.uid()) IS NOT TRUE THEN
+  IF (current_setting('role') = 'service_role' OR p_user_id = auth.uid()) IS NOT TRUE THEN
     RAISE EXCEPTION 'p_user_id must be your own id'
       USING ERRCODE = '42501';
   END IF;

@@ -10,7 +10,7 @@ RETURNS TABLE (
   break_end time,
   total_working_minutes integer
 )
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT
     to_char(p_date, 'Day')::varchar,

@@ -2,7 +2,7 @@
 -- caught by: tests/functions/test_calculate_duration_minutes.py::test_of_one_service[a day and two hours]
 -- caught by: tests/functions/test_calculate_duration_minutes.py::test_of_several_services[minutes and days]
 CREATE OR REPLACE FUNCTION catalog.calculate_duration_minutes(p_service_ids uuid[]) RETURNS integer
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
   SELECT COALESCE(
     sum(EXTRACT(HOUR FROM s.duration_range)::integer * 60 + EXTRACT(MINUTE FROM s.duration_range)::integer)::integer,

@@ -1,4 +1,5 @@
 -- F30: all seven views read as their owner, whom no policy stops
+-- caught by: tests/attacks/test_leaky_functions.py::test_no_row_that_one_may_not_see_reaches_it
 -- caught by: tests/views/test_every_view.py::test_it_reads_as_the_one_who_asks
 -- caught by: tests/views/test_audit_logs_view.py::test_shows_what_the_tables_show[customer]
 -- caught by: tests/views/test_customer_favorites_view.py::test_shows_what_the_table_shows[owner]

@@ -10,7 +10,7 @@ CREATE OR REPLACE FUNCTION audit.log_action(
   p_new_values jsonb DEFAULT NULL,
   p_reason text DEFAULT NULL
 ) RETURNS uuid
-LANGUAGE sql SECURITY DEFINER SET search_path = ''
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
   INSERT INTO audit.audit_logs (
     entity_type, entity_id, action, actor_id, old_values, new_values, reason, source_system

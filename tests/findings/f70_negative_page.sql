@@ -12,10 +12,10 @@ CREATE OR REPLACE FUNCTION communication.get_notifications_page(
   read_at timestamptz,
   created_at timestamptz
 )
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  IF (auth.role() = 'service_role' OR p_user_id = auth.uid()) IS NOT TRUE THEN
+  IF (current_setting('role') = 'service_role' OR p_user_id = auth.uid()) IS NOT TRUE THEN
     RAISE EXCEPTION 'p_user_id must be your own id'
       USING ERRCODE = '42501';
   END IF;

@@ -1,28 +1,16 @@
--- F72: send_notification names a type as short as can be, and is given a stranger's temporary one
--- caught by: tests/functions/test_every_function.py::test_a_temporary_type_changes_nothing
-CREATE OR REPLACE FUNCTION communication.send_notification(
-  p_recipient_id uuid,
-  p_message text,
-  p_notification_type varchar,
-  p_metadata jsonb DEFAULT NULL
-) RETURNS jsonb
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
-AS $$
-DECLARE
-  v_notification jsonb;
-BEGIN
-  INSERT INTO communication.notifications AS n (user_id, message, notification_type, metadata, created_at)
-  VALUES (p_recipient_id, p_message, p_notification_type, COALESCE(p_metadata, '{}'), now())
-  RETURNING jsonb_build_object(
-    'id', n.id,
-    'recipient_id', n.user_id,
-    'message', n.message,
-    'notification_type', n.notification_type,
-    'read_at', n.read_at,
-    'sent_at', n.created_at
-  )
-  INTO v_notification;
-
-  RETURN v_notification;
-END
-$$;
+-- F72: an empty search_path leaves temporary types to be found first, and a caller's domain runs as the owner
+-- caught by: tests/attacks/test_shadowing.py::test_nothing_of_the_callers_runs_as_the_owner
+-- caught by: tests/functions/test_every_function.py::test_a_temporary_type_changes_nothing[communication.get_unread_count]
+-- caught by: tests/functions/test_every_function.py::test_a_temporary_type_changes_nothing[audit.log_action]
+-- caught by: tests/policies/test_catalog.py::test_what_triggers_run_looks_in_pg_catalog_first_and_has_no_more_rights_than_it_needs
+ALTER FUNCTION audit.log_action(varchar, uuid, varchar, jsonb, jsonb, text) SET search_path = '';
+ALTER FUNCTION communication.send_notification(uuid, text, varchar, jsonb) SET search_path = '';
+ALTER FUNCTION communication.mark_notifications_read(uuid, uuid[]) SET search_path = '';
+ALTER FUNCTION communication.get_unread_count(uuid) SET search_path = '';
+ALTER FUNCTION communication.get_unread_counts(uuid) SET search_path = '';
+ALTER FUNCTION communication.get_notifications_page(uuid, integer, integer) SET search_path = '';
+ALTER FUNCTION scheduling.calculate_business_hours(uuid, date) SET search_path = '';
+ALTER FUNCTION catalog.calculate_duration_minutes(uuid[]) SET search_path = '';
+ALTER FUNCTION scheduling.keep_appointment_service_in_its_salon() SET search_path = '';
+ALTER FUNCTION communication.soft_delete_thread() SET search_path = '';
+ALTER FUNCTION communication.keep_thread_participants() SET search_path = '';

@@ -96,7 +96,7 @@ def test_nobody_holds_more_than_was_granted(db: Session, table: str) -> None:
     assert not db.rows("SELECT FROM pg_attribute WHERE attrelid = %s::regclass AND attacl IS NOT NULL", [table])
 
 
-def test_what_triggers_run_has_an_empty_search_path_and_no_more_rights_than_it_needs(db: Session) -> None:
+def test_what_triggers_run_looks_in_pg_catalog_first_and_has_no_more_rights_than_it_needs(db: Session) -> None:
     functions = db.rows(
         """
         SELECT tgname, tgrelid::regclass::text, proconfig, prosecdef
@@ -106,9 +106,9 @@ def test_what_triggers_run_has_an_empty_search_path_and_no_more_rights_than_it_n
         """,
         [list(POLICIES)],
     )
-    empty = ['search_path=""']
+    path = ["search_path=pg_catalog, pg_temp"]
     assert functions == [
-        ("keep_appointment_service_in_its_salon", "scheduling.appointment_services", empty, True),
-        ("keep_thread_participants", "communication.message_threads", empty, False),
-        ("soft_delete_thread", "communication.message_threads", empty, True),
+        ("keep_appointment_service_in_its_salon", "scheduling.appointment_services", path, True),
+        ("keep_thread_participants", "communication.message_threads", path, False),
+        ("soft_delete_thread", "communication.message_threads", path, True),
     ]

@@ -13,10 +13,12 @@ VOLATILITY = {"i": "IMMUTABLE", "s": "STABLE", "v": "VOLATILE"}
 
 
 class Attributes(Operator):
-    """Run as the caller instead of the owner, or the reverse; lose search_path; change volatility and strictness."""
+    """Run as the caller, not as the owner, or the reverse; lose or empty search_path; change volatility, strictness."""
 
     name = "function-attributes"
-    stands_for = "SECURITY DEFINER without search_path; STABLE on something that writes; a body pasted without its head"
+    stands_for = (
+        "SECURITY DEFINER without search_path, or before pg_temp; STABLE where it writes; a body without its head"
+    )
     catches = "a test of the function's attributes, or of what it does for somebody without privileges of one's own"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
@@ -31,6 +33,8 @@ class Attributes(Operator):
         yield "SECURITY INVOKER" if function.definer else "SECURITY DEFINER"
         if "SET search_path" in function.definition:
             yield "RESET search_path"
+            if "SET search_path TO ''" not in function.definition:
+                yield "SET search_path = ''"
         if not function.is_trigger:
             yield from (word for letter, word in VOLATILITY.items() if letter != function.volatility)
             yield "CALLED ON NULL INPUT" if function.strict else "STRICT"

@@ -1,0 +1,222 @@
+"""Every function, with arguments at the edges of their types and beyond, as everybody: an error that was meant, or an
+answer that shows nobody else's row; soon; and nothing half done."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import psycopg
+import pytest
+from psycopg import Connection
+
+from rolecall import Session, World
+
+Visit = Callable[[str], AbstractContextManager[Session]]
+
+NIL, LAST = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+TEXTS = [
+    *("NULL", "''", "' '", "'x'", r"'\u0000'", r"E'\x01\x7f'", "repeat('x', 1048576)", "repeat(' ', 1048576)"),
+    *("''' OR 1=1 --'", """'"; DROP SCHEMA audit CASCADE; --'""", "'%s %I %L % %%'", "'$$ $1 $body$ {0}'"),
+    *(
+        "'\N{RIGHT-TO-LEFT OVERRIDE}\N{ZERO WIDTH JOINER}\N{GRINNING FACE}'",
+        "repeat('e\N{COMBINING ACUTE ACCENT}', 99)",
+    ),
+    *("repeat('x', 50)", "repeat('x', 51)", "repeat('x', 100)", "repeat('x', 101)", "repeat('x', 256)"),
+]
+UUIDS = ["NULL", f"'{NIL}'", f"'{LAST}'", "<me>", "<other>", "<salon>", "<service>", "<theirs>"]
+EDGES = {
+    "text": TEXTS,
+    "character varying": TEXTS,
+    "uuid": UUIDS,
+    "uuid[]": [
+        *("NULL", "'{}'", "'{NULL}'", "'{NULL,NULL}'", "ARRAY[<me>, NULL]::uuid[]", "ARRAY[<service>]::uuid[]"),
+        *("ARRAY[<service>, <service>]::uuid[]", "ARRAY[[<me>, <other>], [<theirs>, NULL]]::uuid[]"),
+        "ARRAY[<theirs>]::uuid[]",
+        f"'[-2147483647:-2147483646]={{{NIL},{LAST}}}'",
+        f"'{'{' * 6}{NIL}{'}' * 6}'",  # six dimensions, the most there are
+        "array_fill(<service>::uuid, ARRAY[100000])",
+    ],
+    "integer": ["NULL", "0", "1", "-1", "2147483647", "-2147483648", "20"],
+    "bigint": ["NULL", "0", "-1", "9223372036854775807", "-9223372036854775808"],
+    "date": [
+        *(
+            "NULL",
+            "'infinity'",
+            "'-infinity'",
+            "'4714-11-24 BC'",
+            "'5874897-12-31'",
+            "'294276-12-31'",
+            "'294277-01-01'",
+        ),
+        *("'0001-01-01 BC'", "'2024-02-29'", "'epoch'", "'2025-01-06'", "'2025-03-30'"),
+    ],
+    "jsonb": [
+        *("NULL", "'null'", "'{}'", "'[]'", "'\"x\"'", "'0'", "'-1e131071'", "'[null]'"),
+        *("""'{"a": 1, "a": 2}'""", """'{"": "''; --", "\\ud83d\\ude00": "%s"}'""", '\'{"sub": "x"}\''),
+        "(repeat('[', 1000) || repeat(']', 1000))::jsonb",
+        """(repeat('{"a":', 1000) || '1' || repeat('}', 1000))::jsonb""",
+        "to_jsonb(repeat('x', 1048576))",
+        "to_jsonb(array_fill(0, ARRAY[100000]))",
+    ],
+    "boolean": ["NULL", "true", "false"],
+}
+
+# What a function may answer with besides a result, by SQLSTATE: 42501 is everybody's, for those who may not ask.
+# Each of them was seen; one that is not seen any more fails the test.
+MEANT = {
+    "audit.log_action": {
+        "22001": "a text is longer than its column",
+        "23502": "there is no type, id or action",
+        "23514": "the type or the action is blank",
+    },
+    "communication.send_notification": {
+        "P0001": "the plan's three messages for what is missing",
+        "23503": "there is no such recipient",
+    },
+    "communication.get_notifications_page": {"22023": "the limit or the offset is negative"},
+    "scheduling.calculate_business_hours": {"22008": "after the year 294276 a date has no timestamp"},
+}
+REFUSED = "42501"
+
+
+class Attempt(NamedTuple):
+    """What came of a call: its SQLSTATE ("" if it worked), and all that the caller was told."""
+
+    function: str
+    arguments: str
+    sqlstate: str
+    answer: str
+
+
+def argument_lists(routine: Any, names: dict[str, str], *, pairs: bool) -> Iterator[str]:
+    """Each argument at each edge of its type while the others are plain; each two of them, with ``pairs``."""
+    plain = [{"uuid": "<me>", "text": "'x'", "character varying": "'x'"}.get(kind, "NULL") for kind in routine.types]
+    if "date" in routine.types:
+        plain = [
+            "'2025-01-06'" if kind == "date" else "<salon>" if kind == "uuid" else "NULL" for kind in routine.types
+        ]
+    edges = [EDGES.get(kind, ["NULL"]) for kind in routine.types]
+    lists = {(*plain[:at], edge, *plain[at + 1 :]) for at, each in enumerate(edges) for edge in each}
+    if pairs:
+        for one, two in combinations(range(len(plain)), 2):
+            for first in edges[one]:
+                for second in edges[two]:
+                    both = {one: first, two: second}
+                    lists.add(tuple(both.get(at, usual) for at, usual in enumerate(plain)))
+    for each in sorted(lists):
+        text = ", ".join(f"{name} => {value}" for name, value in zip(routine.arguments, each, strict=True))
+        for name, value in names.items():
+            text = text.replace(f"<{name}>", value)
+        yield text
+
+
+@pytest.fixture(scope="module")
+def attempts(routines: dict[str, Any], world: World, visit: Visit, thorough: bool) -> dict[str, list[Attempt]]:
+    """What came of every call, by persona. What worked is undone, what failed is left as it is."""
+    few = ("customer", "staff", "no_subject", "anon", "service")
+    return {
+        persona: list(tried(routines, world, visit, persona, pairs=thorough and persona in few))
+        for persona in (world.personas if thorough else few)
+    }
+
+
+def tried(routines: dict[str, Any], world: World, visit: Visit, persona: str, *, pairs: bool) -> Iterator[Attempt]:
+    """Every call of a persona's."""
+    names = {
+        "me": world.personas[persona].claims.get("sub", NIL),
+        "other": world.personas["other_customer"].claims["sub"],
+        "salon": world.names()["salon"],
+        "service": world.names()["salon_service"],
+        "theirs": next(iter(world.rows["communication.notifications"].values()))["id"],
+    }
+    quoted = {name: f"'{value}'" for name, value in names.items()}
+    with visit(persona) as session:
+        for routine in routines.values():
+            if not routine.tables:
+                for arguments in argument_lists(routine, quoted, pairs=pairs):
+                    yield attempt(session, routine.name, arguments)
+        state = session.row(STATE)
+        assert state == (world.personas[persona].role, world.personas[persona].token, 0), state
+
+
+STATE = """
+SELECT current_user::text, current_setting('request.jwt.claims'),
+  (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())
+"""
+
+
+def attempt(session: Session, function: str, arguments: str) -> Attempt:
+    try:
+        with session.connection.transaction():
+            answer = str(session.rows(f"SELECT * FROM {function}({arguments})"))
+            raise psycopg.Rollback
+    except psycopg.Error as error:
+        told = [error.diag.message_primary, error.diag.message_detail, error.diag.message_hint, error.diag.context]
+        return Attempt(function, arguments, error.sqlstate or "none", "\n".join(each or "" for each in told))
+    return Attempt(function, arguments, "", answer)
+
+
+# ------------------------------------------------------------------ what must hold
+
+
+def test_each_error_is_one_that_is_meant(attempts: dict[str, list[Attempt]]) -> None:
+    """No internal error, and none that runs out of time or stack; and what is listed does come."""
+    came: dict[str, set[str]] = defaultdict(set)
+    for there in attempts.values():
+        for each in there:
+            came[each.function].add(each.sqlstate)
+    assert {name: states - {"", REFUSED} for name, states in came.items() if states - {"", REFUSED}} == {
+        name: set(states) for name, states in MEANT.items()
+    }
+
+
+def test_each_function_answers_somebody(attempts: dict[str, list[Attempt]], routines: dict[str, Any]) -> None:
+    answered = {each.function for there in attempts.values() for each in there if not each.sqlstate}
+    assert answered == {name for name, routine in routines.items() if not routine.tables}
+
+
+def test_who_may_not_ask_is_always_refused(attempts: dict[str, list[Attempt]]) -> None:
+    assert {each.sqlstate for each in attempts["anon"]} == {REFUSED}
+
+
+def test_nobody_is_told_anothers_rows(attempts: dict[str, list[Attempt]], hidden: Callable[[str], set[str]]) -> None:
+    """Neither in an answer nor in an error: no value that the persona reads nowhere and did not bring along."""
+    assert {
+        (persona, each.function, each.arguments[:200], value)
+        for persona, there in attempts.items()
+        for value in hidden(persona)
+        for each in there
+        if value in each.answer and value not in each.arguments
+    } == set()
+
+
+def test_an_error_leaves_nothing_half_done(
+    attempts: dict[str, list[Attempt]],
+    fingerprint: Callable[[], dict[str, str]],
+    dial: Callable[[], AbstractContextManager[Connection[Any]]],
+    world: World,
+) -> None:
+    """Each call that failed is made again and committed, in the order in which they came: no row is another one."""
+    before = fingerprint()
+    with dial() as connection:
+        for persona, there in attempts.items():
+            session = Session(connection, world.personas)
+            with connection.transaction(), session.acting_as(persona):
+                for each in there:
+                    if each.sqlstate and persona != "anon":
+                        assert attempt_for_good(session, each) == each.sqlstate, each
+    assert fingerprint() == before
+
+
+def attempt_for_good(session: Session, call: Attempt) -> str:
+    try:
+        with session.connection.transaction():
+            session.execute(f"SELECT * FROM {call.function}({call.arguments})")
+    except psycopg.Error as error:
+        return error.sqlstate or "none"
+    return ""

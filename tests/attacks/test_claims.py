@@ -1,0 +1,239 @@
+"""Tokens that nobody should have: the session's role and the subject decide, whatever else the claims say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import Connection
+
+from rolecall import Session, World
+from rolecall.database import Built, Scratch
+
+Visit = Callable[[str], AbstractContextManager[Session]]
+Dial = Callable[[], AbstractContextManager[Connection[Any]]]
+Outcome = tuple[str, str]  # the SQLSTATE, "" if it worked; the rows, or what the error says
+
+CLAIMS, OLD = "request.jwt.claims", "request.jwt.claim"
+STRANGER = "ffffffff-0000-4000-8000-000000000000"
+SHORT, LONG = 2**14, 2**17  # characters of a long claim
+ROLES = ("anon", "authenticated", "service_role")
+
+
+def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
+    """Settings that a session could have, by what is wrong with them."""
+    tokens = {
+        "nothing": "",
+        "no claim": "{}",
+        "JSON null": "null",
+        "a string": json.dumps(me),
+        "an array": json.dumps([{"sub": me}]),
+        "a number": "1",
+        "no JSON": "{sub: " + me,
+        "another key": json.dumps({"SUB": me, "subject": me, "user_id": me}),
+        "a key with an escape": '{"\\u0073ub": "' + me + '"}',
+        "two subjects": f'{{"sub": "{me}", "sub": "{other}"}}',
+        "a NUL": '{"sub": "' + me + '\\u0000"}',
+        "long": json.dumps({"sub": me, "more": "x" * size}),
+        "1000 levels": '{"sub": "' + me + '", "x": ' + "[" * 1000 + "]" * 1000 + "}",
+    }
+    subjects: dict[str, Any] = {
+        "null": None,
+        "empty": "",
+        "blank": " ",
+        "array": [me],
+        "object": {"sub": me},
+        "number": 1,
+        "boolean": True,
+        "huge": "a" * size,
+        "huge and right": me + " " * size,
+        "nil": "00000000-0000-0000-0000-000000000000",
+        "foreign": STRANGER,
+        "upper case": me.upper(),
+        "in braces": "{" + me + "}",
+        "with SQL": f"{me}' OR true --",
+        "all": "*",
+        "pattern": "%",
+        "two": f"{me},{other}",
+    }
+    roles: list[Any] = [
+        "service_role",
+        "postgres",
+        "supabase_admin",
+        "anon",
+        "authenticated",
+        "",
+        None,
+        ["service_role"],
+    ]
+    return {
+        "never set": {},
+        **{f"the token is {what}": {CLAIMS: token} for what, token in tokens.items()},
+        **{f"sub is {what}": {CLAIMS: json.dumps({"sub": sub})} for what, sub in subjects.items()},
+        **{f"role is {role}": {CLAIMS: json.dumps({"sub": me, "role": role})} for role in roles},
+        **{f"role is {role}, without sub": {CLAIMS: json.dumps({"role": role})} for role in roles},
+        "admin everywhere": {
+            CLAIMS: json.dumps(
+                {"sub": me, "app_metadata": {"role": "service_role"}, "is_admin": True, "aud": "service_role"}
+            )
+        },
+        "the old setting beside the new": {CLAIMS: json.dumps({"sub": me}), f"{OLD}.sub": other},
+        "the old setting, empty": {CLAIMS: json.dumps({"sub": me}), f"{OLD}.sub": ""},
+        "the old setting alone": {f"{OLD}.sub": me},
+        "the old setting is no id": {CLAIMS: json.dumps({"sub": me}), f"{OLD}.sub": "x"},
+        "the old role": {CLAIMS: json.dumps({"sub": me}), f"{OLD}.role": "service_role"},
+        "the old whole": {CLAIMS: json.dumps({"sub": me}), OLD: json.dumps({"sub": other, "role": "service_role"})},
+    }
+
+
+@pytest.fixture(scope="module")
+def statements(database: Scratch, built: Built, routines: dict[str, Any], world: World, thorough: bool) -> list[str]:
+    """What is tried with each token: every table and view read, each row of a table written anew, changed and deleted,
+    and every function asked about two people."""
+    number = "ALL" if thorough else "1"
+    found = [f"SELECT * FROM {item.full_name} AS t ORDER BY t::text" for item in built.of_kind("view")]
+    for table in built.tables:
+        found += [f"SELECT * FROM {table} AS t ORDER BY t::text", f"DELETE FROM {table}"]
+        found += [f"UPDATE {table} SET id = id", f"UPDATE {table} SET created_at = NULL"]
+        copies = f"SELECT to_jsonb(t) || jsonb_build_object('id', gen_random_uuid()) FROM {table} AS t LIMIT {number}"
+        rows = database.connection.execute(copies.encode())
+        found += [
+            f"INSERT INTO {table} SELECT * FROM jsonb_populate_record(NULL::{table}, {quoted(json.dumps(row))})"
+            for (row,) in rows
+        ]
+    for routine in routines.values():
+        if not routine.tables:
+            for person in ("customer", "other_customer"):
+                me = world.personas[person].claims["sub"]
+                found.append(f"SELECT * FROM {routine.name}({', '.join(argument(kind, me) for kind in routine.types)})")
+    return found
+
+
+def argument(kind: str, me: str) -> str:
+    plain = {"uuid": me, "uuid[]": f"{{{me}}}", "date": "2025-01-06", "jsonb": "{}", "integer": "5"}
+    return quoted(plain.get(kind, "x"))
+
+
+def quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+@contextmanager
+def session(dial: Dial, role: str, settings: Mapping[str, str]) -> Iterator[Connection[Any]]:
+    """A session of a role with these settings, all undone at the end."""
+    with dial() as connection, connection.transaction(force_rollback=True):
+        for name, value in (("role", role), *settings.items()):
+            connection.execute("SELECT set_config(%s, %s, true)", [name, value])
+        yield connection
+
+
+def outcomes(connection: Connection[Any], statements: list[str]) -> list[Outcome]:
+    """What comes of each statement, which is undone."""
+    return [outcome(connection, each) for each in statements]
+
+
+def outcome(connection: Connection[Any], statement: str) -> Outcome:
+    try:
+        cursor = connection.execute(f"SAVEPOINT before; {statement}; ROLLBACK TO before".encode())
+    except psycopg.Error as error:
+        connection.execute("ROLLBACK TO before")
+        return error.sqlstate or "none", error.diag.message_primary or ""
+    cursor.nextset()
+    return "", str(cursor.fetchall() if cursor.description else cursor.rowcount)
+
+
+@pytest.fixture(scope="module")
+def honest(dial: Dial, statements: list[str]) -> Callable[[str, str | None], list[Outcome]]:
+    """A function that gives what comes of the statements in a role's session with an honest token of a subject."""
+    known: dict[tuple[str, str | None], list[Outcome]] = {}
+
+    def honest(role: str, subject: str | None) -> list[Outcome]:
+        if (role, subject) not in known:
+            claims = {"sub": subject, "role": role} if subject else {"role": role}
+            with session(dial, role, {CLAIMS: json.dumps(claims)}) as connection:
+                known[role, subject] = outcomes(connection, statements)
+        return known[role, subject]
+
+    return honest
+
+
+# What differs from call to call, and is nobody's secret: an id or a time that was just made.
+MADE = ("communication.send_notification(", "audit.log_action(")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_role_and_the_subject_decide_alone(
+    dial: Dial,
+    statements: list[str],
+    honest: Callable[[str, str | None], list[Outcome]],
+    world: World,
+    role: str,
+    thorough: bool,
+) -> None:
+    """A forged token gets exactly what an honest one of its subject gets, or an error about the token."""
+    me, other = (world.personas[name].claims["sub"] for name in ("customer", "other_customer"))
+    differences = []
+    for what, settings in forgeries(me, other, LONG if thorough else SHORT).items():
+        if not thorough and role != "authenticated" and "role" not in what and "never" not in what:
+            continue
+        with session(dial, role, settings) as connection:
+            sqlstate, answer = outcome(connection, "SELECT auth.uid()::text")
+            subject = None if sqlstate or "None" in answer else answer[3:39]
+            for statement, got, expected in zip(
+                statements, outcomes(connection, statements), honest(role, subject), strict=True
+            ):
+                if sqlstate and got[0] in (sqlstate, "42501"):
+                    continue
+                if statement.startswith(tuple(f"SELECT * FROM {name}" for name in MADE)):
+                    got, expected = (got[0], ""), (expected[0], "")
+                if got != expected:
+                    differences.append((what, statement[:120], got, expected))
+    assert differences == []
+
+
+def test_a_token_that_is_none_is_an_error_and_no_open_door(dial: Dial, world: World, thorough: bool) -> None:
+    """Of the forgeries these are no tokens at all, and whoever asks for the subject says so."""
+    me, other = (world.personas[name].claims["sub"] for name in ("customer", "other_customer"))
+    errors: dict[str, str] = {}
+    for what, settings in forgeries(me, other, LONG if thorough else SHORT).items():
+        with session(dial, "authenticated", settings) as connection:
+            sqlstate, _ = outcome(connection, "SELECT auth.uid()")
+            errors |= {what: sqlstate} if sqlstate else {}
+    assert errors == {
+        **dict.fromkeys(["the token is no JSON", "the old setting is no id"], "22P02"),
+        "the token is a NUL": "22P05",
+        **{
+            f"sub is {what}": "22P02"
+            for what in (
+                *("empty", "blank", "array", "object", "number", "boolean", "huge", "huge and right"),
+                *("with SQL", "all", "pattern", "two"),
+            )
+        },
+    }
+
+
+def test_a_stranger_sees_what_everybody_sees(
+    dial: Dial, visit: Visit, visible: Callable[[Session], set[str]], world: World
+) -> None:
+    """A subject that is nobody's reads nothing that not everybody reads who is signed in."""
+    claims = json.dumps({"sub": STRANGER, "role": "authenticated"})
+    with session(dial, "authenticated", {CLAIMS: claims}) as connection:
+        seen = visible(Session(connection, {}))
+    assert seen
+    for persona in world.personas.values():
+        if persona.role == "authenticated" and "sub" in persona.claims:
+            with visit(persona.name) as somebody:
+                assert seen <= visible(somebody), persona.name
+
+
+def test_a_stranger_changes_nothing(statements: list[str], honest: Callable[[str, str | None], list[Outcome]]) -> None:
+    wrong = [
+        (statement, came)
+        for statement, came in zip(statements, honest("authenticated", STRANGER), strict=True)
+        if statement.startswith(("UPDATE", "DELETE", "INSERT")) and came not in (("", "0"), ("42501", came[1]))
+    ]
+    assert wrong == []

@@ -1,0 +1,302 @@
+"""Nobody changes, locks or hands on what is not theirs: tables, policies, views, functions, grants, roles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import psycopg
+import pytest
+
+from rolecall import Session, World
+from rolecall.database import Built, Scratch
+
+Visit = Callable[[str], AbstractContextManager[Session]]
+
+FEW = ("customer", "staff", "owner", "no_subject", "anon", "service")
+BROKEN = {"42601", "42883", "42703", "42P01", "XX000"}  # the attempt itself is no SQL, or finds no such thing
+
+# {t} a table, {s} its schema, {i} an index of it, {p} a policy, {v} a view, {f} a function.
+ON_TABLES = [
+    "ALTER TABLE {t} DISABLE ROW LEVEL SECURITY",
+    "ALTER TABLE {t} NO FORCE ROW LEVEL SECURITY",
+    "ALTER TABLE {t} DISABLE TRIGGER ALL",
+    "ALTER TABLE {t} OWNER TO CURRENT_USER",
+    "ALTER TABLE {t} ADD COLUMN more text",
+    "ALTER TABLE {t} ALTER id DROP DEFAULT",
+    "ALTER TABLE {t} RENAME TO taken",
+    "ALTER TABLE {t} SET SCHEMA public",
+    "ALTER TABLE {t} SET (autovacuum_enabled = off)",
+    "ALTER TABLE {t} REPLICA IDENTITY FULL",
+    "DROP TABLE {t} CASCADE",
+    "DROP INDEX {i}",
+    "ALTER INDEX {i} SET (fillfactor = 50)",
+    "CREATE INDEX mine ON {t} (id)",
+    "CREATE STATISTICS {s}.mine (ndistinct) ON id, {c} FROM {t}",
+    "CREATE POLICY mine ON {t} USING (true) WITH CHECK (true)",
+    "ALTER POLICY {p} ON {t} USING (true)",
+    "DROP POLICY {p} ON {t}",
+    "CREATE RULE mine AS ON SELECT TO {t} DO INSTEAD SELECT 1",
+    "CREATE RULE mine AS ON INSERT TO {t} DO ALSO NOTHING",
+    "CREATE TRIGGER mine BEFORE INSERT ON {t} FOR EACH ROW EXECUTE FUNCTION pg_temp.mine()",
+    "CREATE TRIGGER mine AFTER UPDATE ON {t} EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    "CREATE TEMPORARY TABLE child () INHERITS ({t})",
+    "CREATE TEMPORARY TABLE child (of uuid REFERENCES {t})",
+    "CREATE TABLE {s}.child (of uuid REFERENCES {t})",
+    "CREATE TABLE {s}.mine (id int)",
+    "CREATE FUNCTION {s}.mine() RETURNS int LANGUAGE sql RETURN 1",
+    "CREATE TYPE {s}.mine AS (id int)",
+    "CREATE DOMAIN {s}.mine AS text",
+    "ALTER SCHEMA {s} OWNER TO CURRENT_USER",
+    "DROP SCHEMA {s} CASCADE",
+    "GRANT ALL ON {t} TO anon, authenticated WITH GRANT OPTION",
+    "GRANT SELECT (id) ON {t} TO anon",
+    "GRANT ALL ON SCHEMA {s} TO PUBLIC",
+    "REVOKE ALL ON {t} FROM service_role CASCADE",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {o} IN SCHEMA {s} GRANT ALL ON TABLES TO PUBLIC",
+    "COMMENT ON TABLE {t} IS 'mine'",
+    "SECURITY LABEL ON TABLE {t} IS 'mine'",
+    "CREATE PUBLICATION mine FOR TABLE {t}",
+    "CLUSTER {t} USING {n}",
+    "REINDEX TABLE {t}",
+]
+ON_VIEWS = [
+    "ALTER VIEW {v} SET (security_invoker = false)",
+    "ALTER VIEW {v} OWNER TO CURRENT_USER",
+    "ALTER VIEW {v} RENAME TO taken",
+    "CREATE OR REPLACE VIEW {v} AS SELECT 1",
+    "DROP VIEW {v} CASCADE",
+    "GRANT ALL ON {v} TO PUBLIC",
+    "CREATE TRIGGER mine INSTEAD OF INSERT ON {v} FOR EACH ROW EXECUTE FUNCTION pg_temp.mine()",
+    "CREATE RULE mine AS ON INSERT TO {v} DO INSTEAD NOTHING",
+    "INSERT INTO {v} DEFAULT VALUES",
+    "DELETE FROM {v}",
+    "LOCK TABLE {v} IN SHARE MODE",
+]
+ON_FUNCTIONS = [
+    "ALTER FUNCTION {f} SECURITY INVOKER",
+    "ALTER FUNCTION {f} RESET ALL",
+    "ALTER FUNCTION {f} SET search_path = public",
+    "ALTER FUNCTION {f} OWNER TO CURRENT_USER",
+    "ALTER FUNCTION {f} RENAME TO taken",
+    "DROP FUNCTION {f} CASCADE",
+    "GRANT EXECUTE ON FUNCTION {f} TO PUBLIC",
+    "COMMENT ON FUNCTION {f} IS 'mine'",
+]
+# A digest of the catalog, but for what is in somebody's pg_temp.
+CATALOG = """
+WITH
+  schemas AS (SELECT oid, nspname, nspowner, nspacl FROM pg_namespace WHERE nspname !~ '^pg_(temp|toast)'),
+  relations AS (
+    SELECT oid, relname, relnamespace, relowner, relacl, reloptions, relrowsecurity, relforcerowsecurity, relhasrules,
+      relhastriggers, relhassubclass, relreplident
+    FROM pg_class WHERE relnamespace IN (SELECT oid FROM schemas)
+  ),
+  columns AS (
+    SELECT attrelid, attnum, attname, attacl, atthasdef, attnotnull
+    FROM pg_attribute WHERE attrelid >= 16384 AND attrelid IN (SELECT oid FROM relations)
+  ),
+  parts AS (
+    SELECT s::text AS part FROM schemas AS s
+    UNION ALL SELECT r::text FROM relations AS r
+    UNION ALL SELECT c::text FROM columns AS c
+    UNION ALL SELECT p::text FROM pg_policy AS p
+    UNION ALL SELECT t::text FROM pg_trigger AS t
+    UNION ALL SELECT r::text FROM pg_rewrite AS r WHERE r.oid >= 16384 AND ev_class IN (SELECT oid FROM relations)
+    UNION ALL SELECT p::text FROM pg_proc AS p WHERE p.oid >= 16384 AND pronamespace IN (SELECT oid FROM schemas)
+    UNION ALL SELECT d::text FROM pg_description AS d WHERE objoid >= 16384
+    UNION ALL SELECT d::text FROM pg_default_acl AS d
+    UNION ALL SELECT p::text FROM pg_publication AS p
+    UNION ALL SELECT o::text FROM pg_statistic_ext AS o
+  )
+SELECT md5(string_agg(part, ' ' ORDER BY part)) FROM parts
+"""
+
+
+@pytest.fixture(scope="module")
+def orders(database: Scratch, built: Built, times: dict[str, str]) -> dict[str, set[str]]:
+    """Every order that only an owner may give, by the object that it is about."""
+    names = Session(database.connection, {})
+    found: dict[str, set[str]] = {}
+    for table, column in times.items():
+        index = names.rows("SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = %s::regclass", [table])
+        policy = names.rows("SELECT quote_ident(polname) FROM pg_policy WHERE polrelid = %s::regclass", [table])
+        parts = {
+            "t": table,
+            "s": table.split(".")[0],
+            "o": built.role or "postgres",
+            "i": index[0][0],
+            "n": index[0][0].split(".")[1],
+            "p": policy[0][0],
+            "c": column,
+        }
+        found[table] = {text.format(**parts) for text in ON_TABLES}
+    for view in built.of_kind("view"):
+        found[view.full_name] = {text.format(v=view.full_name) for text in ON_VIEWS}
+    for function in built.of_kind("function", "trigger function"):
+        (signature,) = names.row("SELECT %s::regproc::regprocedure::text", [function.full_name])
+        found[signature] = {text.format(f=signature) for text in ON_FUNCTIONS}
+    return found
+
+
+# On its own tables the platform grants everything, TRIGGER and REFERENCES too (F102).
+ON_THE_PLATFORMS = ("CREATE TRIGGER mine ",)
+
+
+def test_nobody_changes_what_is_not_theirs(
+    visit: Visit, world: World, built: Built, orders: dict[str, set[str]], thorough: bool
+) -> None:
+    """An order is refused, or nothing comes of it (a GRANT by somebody who may not is a warning)."""
+    made = {item.full_name for item in built.added}
+    obeyed = set()
+    for persona in world.personas if thorough else FEW:
+        with visit(persona) as session:
+            session.execute(MINE)
+            before = session.value(CATALOG)
+            for target, there in orders.items():
+                for order in sorted(there):
+                    if ordered(session, order) and after(session, order) != before:
+                        obeyed.add((target, order))
+    assert {
+        (target, order)
+        for target, order in obeyed
+        if target.partition("(")[0] in made or not order.startswith(ON_THE_PLATFORMS)
+    } == set()
+
+
+MINE = "CREATE FUNCTION pg_temp.mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
+
+
+def ordered(session: Session, order: str) -> bool:
+    """Whether an order, which is undone, is no error."""
+    try:
+        with session.connection.transaction(force_rollback=True):
+            session.execute(order)
+    except psycopg.Error as error:
+        if error.sqlstate in BROKEN:
+            raise
+        return False
+    return True
+
+
+def after(session: Session, order: str) -> Any:
+    """The catalog's digest after an order."""
+    with session.connection.transaction(force_rollback=True):
+        session.execute(order)
+        return session.value(CATALOG)
+
+
+def test_the_digest_sees_what_the_owner_does(database: Scratch, orders: dict[str, set[str]]) -> None:
+    """Or the test above would prove nothing: as the superuser most of the orders change the catalog."""
+    session = Session(database.connection, {})
+    with session.connection.transaction(force_rollback=True):
+        session.execute(MINE)
+        before = session.value(CATALOG)
+        changed = {
+            order.split()[0]
+            for there in orders.values()
+            for order in there
+            if ordered(session, order) and after(session, order) != before
+        }
+    assert changed == {"ALTER", "COMMENT", "CREATE", "DROP", "GRANT", "REVOKE"}
+
+
+# PostgreSQL lets whoever may UPDATE or DELETE lock the whole table, and so hold everybody up while a transaction lasts
+# (F103). By PostgREST nobody can: it takes no LOCK.
+def test_who_may_not_write_locks_nothing(visit: Visit, built: Built, world: World, database: Scratch) -> None:
+    for name, persona in world.personas.items():
+        with visit(name) as session:
+            for table in built.tables:
+                writes = database.connection.execute(
+                    "SELECT has_table_privilege(%s, %s, 'UPDATE, DELETE, TRUNCATE')", [persona.role, table]
+                ).fetchone()
+                for mode in ("SHARE", "EXCLUSIVE", "ACCESS EXCLUSIVE"):
+                    locked = ordered(session, f"LOCK TABLE {table} IN {mode} MODE")
+                    assert locked is bool(writes and writes[0] and session_may_enter(session, table)), (
+                        name,
+                        table,
+                        mode,
+                    )
+
+
+def session_may_enter(session: Session, table: str) -> bool:
+    schema = table.split(".")[0]
+    return bool(session.value("SELECT has_schema_privilege(%s, 'USAGE')", [schema]))
+
+
+# ------------------------------------------------------------------ what is the server's
+
+SERVER = [
+    "ALTER SYSTEM SET work_mem = '1GB'",
+    "ALTER ROLE CURRENT_USER BYPASSRLS",
+    "ALTER ROLE authenticated SUPERUSER",
+    "ALTER ROLE supabase_storage_admin SET row_security = off",
+    "CREATE ROLE rolecall_stranger",
+    "GRANT service_role TO authenticated",
+    "GRANT pg_read_all_data TO anon",
+    "CREATE EXTENSION plpython3u",
+    "CREATE EXTENSION file_fdw",
+    "CREATE LANGUAGE plpython3u",
+    "CREATE SCHEMA mine",
+    "CREATE EVENT TRIGGER mine ON ddl_command_start EXECUTE FUNCTION pg_temp.mine()",
+    "CREATE FUNCTION pg_temp.c() RETURNS int LANGUAGE c AS 'libc', 'system'",
+    "CREATE SERVER mine FOREIGN DATA WRAPPER nobody",
+    "SET LOCAL session_replication_role = 'replica'",
+    "SET LOCAL log_statement = 'none'",
+    "SET LOCAL session_preload_libraries = 'x'",
+    "LOAD 'dblink'",
+    "COPY (SELECT 1) TO '/tmp/rolecall_copy'",
+    "COPY (SELECT 1) TO PROGRAM 'true'",
+    "COPY pg_temp.taken FROM '/etc/passwd'",
+    "COPY pg_temp.taken FROM PROGRAM 'id'",
+    "SELECT pg_read_file('PG_VERSION')",
+    "SELECT pg_ls_dir('.')",
+    "SELECT lo_import('/etc/passwd')",
+    "SELECT * FROM pg_authid",
+    "SELECT * FROM pg_statistic",
+    "SELECT pg_reload_conf()",
+    "SELECT pg_switch_wal()",
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usesysid = 10",
+    "SET SESSION AUTHORIZATION anon",
+    "SET SESSION AUTHORIZATION service_role",
+    "SET LOCAL ROLE pg_read_all_data",
+    "SET LOCAL ROLE supabase_storage_admin",
+]
+
+
+def test_what_is_the_servers_is_refused(visit: Visit, database: Scratch, built: Built, world: World) -> None:
+    """And nobody becomes the role that migrates, or the superuser."""
+    superuser = database.connection.info.user
+    more = [f"SET LOCAL ROLE {built.role}", f"SET LOCAL ROLE {superuser}", f"SET SESSION AUTHORIZATION {superuser}"]
+    if not database.run.ours:  # the session is a superuser's own, who may become anybody again
+        more = []
+    wrong = []
+    for persona in world.personas:
+        with visit(persona) as session:
+            session.execute(MINE)
+            session.execute("CREATE TEMPORARY TABLE taken (line text)")
+            statements = [each for each in SERVER + more if more or "SESSION AUTHORIZATION" not in each]
+            wrong += [(persona, each) for each in statements if outcome(session, each) in ("", *BROKEN)]
+    assert wrong == []
+
+
+def outcome(session: Session, statement: str) -> str:
+    """The SQLSTATE of a statement, which is undone; "" if it works."""
+    try:
+        with session.connection.transaction(force_rollback=True):
+            session.execute(statement)
+    except psycopg.Error as error:
+        return str(error.sqlstate)
+    return ""
+
+
+def test_whoever_resets_the_role_has_no_rights_left(
+    visit: Visit, built: Built, database: Scratch, world: World
+) -> None:
+    """The role that connects inherits nothing: to be one of the three it has to say so."""
+    for persona in world.personas:
+        with visit(persona) as session:
+            session.execute("RESET ROLE" if database.run.ours else "SET LOCAL ROLE authenticator")
+            for table in built.tables:
+                assert outcome(session, f"SELECT FROM {table}") == "42501"

@@ -1,0 +1,88 @@
+"""Two open the same thread, favourite, booking rule or file at once: one wins, the other gets the unique violation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from rolecall import World
+
+UNIQUE = "23505"
+
+# Two people, and what each of them inserts; "{…}" is the world's name for a value, its persona's id or a new one.
+RACES = {
+    "a thread, from both sides": (
+        ("other_customer", "other_staff"),
+        [
+            "INSERT INTO communication.message_threads (created_by_id, recipient_id) "
+            "VALUES ('{other_customer}', '{other_staff}')",
+            "INSERT INTO communication.message_threads (created_by_id, recipient_id) "
+            "VALUES ('{other_staff}', '{other_customer}')",
+        ],
+        "DELETE FROM communication.message_threads WHERE '{other_staff}' IN (created_by_id, recipient_id)",
+    ),
+    "a favourite, twice": (
+        ("staff_customer", "staff_customer"),
+        ["INSERT INTO engagement.customer_favorites (customer_id, salon_id) VALUES ('{staff_customer}', '{salon}')"]
+        * 2,
+        "DELETE FROM engagement.customer_favorites WHERE customer_id = '{staff_customer}'",
+    ),
+    "a booking rule, twice": (
+        ("owner", "owner"),
+        ["INSERT INTO catalog.service_booking_rules (service_id, salon_id) VALUES ('{other_salon_service}', '{salon}')"]
+        * 2,
+        "DELETE FROM catalog.service_booking_rules WHERE (service_id, salon_id) = ('{other_salon_service}', '{salon}')",
+    ),
+    "a file, twice": (
+        ("customer", "customer"),
+        ["INSERT INTO storage.objects (bucket_id, name) VALUES ('avatars', '{customer}/race.png')"] * 2,
+        "BEGIN; SET LOCAL storage.allow_delete_query = 'true'; "
+        "DELETE FROM storage.objects WHERE name = '{customer}/race.png'; COMMIT",
+    ),
+}
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+@pytest.mark.parametrize("race", RACES)
+def test_one_wins(
+    arena: Any, world: World, rounds: range, sqlstate: Callable[[Future[Any]], str], race: str, end: str
+) -> None:
+    """The second waits for the first, and gets the unique violation if that one commits; else it is the one."""
+    people, statements, undo = RACES[race]
+    one, other = (statement.format(**world.names()) for statement in statements)
+    for _ in rounds:
+        try:
+            with arena.racers(*people) as (first, second):
+                first.begin()
+                second.begin()
+                assert first.run(one) == 1
+                waiting = second.start(other)
+                arena.wait_until_blocked(second)
+                first.run(end)
+                came = sqlstate(waiting)
+                assert came == (UNIQUE if end == "COMMIT" else ""), came
+                second.run("ROLLBACK" if came else "COMMIT")
+        finally:
+            gone = arena.superuser.execute(undo.format(**world.names()).encode())
+            while gone.nextset():
+                pass
+
+
+def test_two_log_entries_do_not_wait_for_each_other(arena: Any, rounds: range) -> None:
+    """And both are there, each with its own actor."""
+    call = "SELECT audit.log_action('salon', '00000000-0000-4000-8000-000000000001', 'race')::text"
+    for _ in rounds:
+        with arena.racers("customer", "owner") as racers:
+            for racer in racers:
+                racer.begin()
+            ids = [racer.run(call)[0][0] for racer in racers]
+            for racer in reversed(racers):
+                racer.run("COMMIT")
+        query = (
+            "SELECT array_agg(actor_id::text ORDER BY actor_id::text) FROM audit.audit_logs WHERE id = ANY (%s::uuid[])"
+        )
+        assert arena.value(query, [ids]) == sorted(racer.persona.claims["sub"] for racer in racers)
+        arena.superuser.execute("DELETE FROM audit.audit_logs WHERE id = ANY (%s::uuid[])", [ids])

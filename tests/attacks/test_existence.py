@@ -117,7 +117,7 @@ def without(session: Session, key: Key, row: dict[str, Any], template: Any, stat
     connection, table, quoted_id = session.connection, key.references or key.table, quoted(row["id"])
     mine = f"SELECT count(*) FROM {template.table} WHERE id::text = {quoted(template.row['id'])}"
     with connection.transaction(force_rollback=True):
-        connection.execute("SET LOCAL ROLE none; SET LOCAL storage.allow_delete_query = 'true'")
+        connection.execute("SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL storage.allow_delete_query = 'true'")
         before = connection.execute(mine.encode()).fetchone()
         with connection.transaction():
             for child, column in connection.execute(HOLDING, [table]).fetchall():

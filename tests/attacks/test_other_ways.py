@@ -123,7 +123,7 @@ def effect(connection: Connection[Any], table: str, before: dict[str, str], stat
     try:
         with connection.transaction(force_rollback=True):
             returned = run(connection, statement.replace("<n>", str(next(NUMBERS))))
-            connection.execute("SET LOCAL ROLE none")
+            connection.execute("SET LOCAL SESSION AUTHORIZATION DEFAULT")
             after = snapshot(connection, table)
     except psycopg.Error as error:
         if error.sqlstate in BROKEN:
@@ -201,7 +201,7 @@ def test_the_other_ways_do_work_where_they_may(database: Scratch, world: World, 
 
 def snapshot_as_superuser(connection: Connection[Any], table: str) -> dict[str, str]:
     with connection.transaction(force_rollback=True):
-        connection.execute("SET LOCAL ROLE none")
+        connection.execute("SET LOCAL SESSION AUTHORIZATION DEFAULT")
         return snapshot(connection, table)
 
 

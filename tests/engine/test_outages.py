@@ -83,7 +83,7 @@ def test_an_outage_is_one_error_and_ends_the_run(
     toy.makepyfile(test_a=f"{HEAD}\ndef test_breaks(db, request):\n    {statement}\n\n{AFTER}\n")
     started = time.monotonic()
     result = toy.runpytest_subprocess("-n", processes, "test_a.py")
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     assert result.ret in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
     counts = result.parseoutcomes()
     assert counts.get("failed", 0) + counts.get("errors", 0) == 1
@@ -111,7 +111,7 @@ def test_a_server_that_goes_while_the_databases_are_built_is_one_error(
         platform.write("COPY (SELECT 1) TO PROGRAM 'kill -QUIT $(head -1 postmaster.pid)'; SELECT pg_sleep(60);\n")
     started = time.monotonic()
     result = toy.runpytest_subprocess("-n", processes)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert [line for line in result.stderr.lines if line.startswith("ERROR: ")] == [
         line for line in result.stderr.lines if line.startswith("ERROR: The server of this run is gone: ")

@@ -180,12 +180,7 @@ def remove(directory: Path, user: str | None) -> None:
 
 
 def remove_contents(folder: Path, user: str | None) -> None:
-    """Empty a folder that belongs to a user, as that user."""
-    if user is None:
-        with suppress(OSError):
-            for each in os.scandir(folder):
-                _remove_entry(each)
-        return
+    """Empty a folder as the user that it belongs to, also of folders that were closed to that user."""
     program = 'cd -- "$1" && { rm -rf -- * .[!.]* ..?* || { chmod -R u+rwX . && rm -rf -- * .[!.]* ..?*; }; }'
     with suppress(OSError, subprocess.SubprocessError):
         subprocess.run(
@@ -197,13 +192,6 @@ def remove_contents(folder: Path, user: str | None) -> None:
             check=False,
             **run_as(user),
         )
-
-
-def _remove_entry(entry: os.DirEntry[str]) -> None:
-    if entry.is_dir(follow_symlinks=False):
-        shutil.rmtree(entry.path, ignore_errors=True)
-    else:
-        Path(entry.path).unlink()
 
 
 # ------------------------------------------------------------------ swept

@@ -142,7 +142,7 @@ def test_a_test_that_hangs_is_ended_at_once(
     add_stages(toy.path, temporary.parent / "programs", embedded(18))
     ended = end_run(toy.path, temporary, "test", [TERM], f"-n{processes}", let_go=False)
     assert (ended.status, ended.left) == (128 + TERM, [])
-    assert ended.seconds < 4.5  # execnet waits for 5
+    assert ended.seconds < 30  # the test would wait for 60
 
 
 # ------------------------------------------------------------------ ended without a signal

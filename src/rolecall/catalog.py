@@ -29,7 +29,7 @@ class Object(NamedTuple):
 
 OBJECTS = """
 WITH relation AS (
-  SELECT c.oid, c.relkind, c.relrowsecurity, n.nspname AS schema, c.relname AS name,
+  SELECT c.oid, c.relkind, c.relrowsecurity, n.nspname::text AS schema, c.relname AS name,
          n.nspname || '.' || c.relname AS full_name
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p', 'v', 'm')

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import Connection
 
 from rolecall import admission, migrations
-from rolecall.catalog import Object
+from rolecall.catalog import Object, qualified
 from rolecall.database import Built
 from rolecall.grid import COMMANDS
 from rolecall.instrument import Body
@@ -240,13 +240,14 @@ WITH ruled AS (
          format('pg_catalog.pg_attribute WHERE attrelid = %%s AND attnum = %%s AND attnotnull', attrelid, attnum)
   FROM pg_catalog.pg_attribute WHERE attnotnull
 )
-SELECT relation::regclass::text, name,
+SELECT n.nspname || '.' || c.relname, name,
        format('EXISTS (SELECT FROM %%s) AND EXISTS (SELECT FROM %%s WHERE %%s AND (%%s))', there, relation::regclass,
               COALESCE('(' || predicate || ')', 'true'),
               COALESCE(string_agg(quote_ident(attname) || ' IS NOT NULL', joined_by), 'true'))
-FROM ruled LEFT JOIN pg_catalog.pg_attribute ON attrelid = relation AND attnum = ANY (keys)
+FROM ruled JOIN pg_catalog.pg_class c ON c.oid = relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_attribute ON attrelid = relation AND attnum = ANY (keys)
 WHERE relation = ANY (%s::regclass[])
-GROUP BY relation, name, predicate, there, joined_by
+GROUP BY relation, n.nspname, c.relname, name, predicate, there, joined_by
 """
 
 
@@ -258,7 +259,7 @@ class Values:
         wanted = {(item.owner, item.name) for item in _constraints(built)}
         with self._aside():
             tables = sorted({owner for owner, _ in wanted})
-            found = connection.execute(LET_THROUGH, [tables]).fetchall()
+            found = connection.execute(LET_THROUGH, [list(map(qualified, tables))]).fetchall()
         self.conditions = {(table, name): text for table, name, text in found if (table, name) in wanted}
 
     def look(self, exercised: Exercised) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -32,14 +32,15 @@ from rolecall.database import Run, Scratch
 from rolecall.defects import DefectFile
 from rolecall.ending import Ending
 from rolecall.errors import RolecallError
-from rolecall.grid import Cell, Grid
+from rolecall.grid import Grid
+from rolecall.item import CellItem, cell_of, plugin_of, suite_of
 from rolecall.report import summary
 from rolecall.session import Session
 from rolecall.worker import Worker
 from rolecall.world import World
 
 if TYPE_CHECKING:
-    from rolecall.mutants.suite import Suite
+    pass
 
 
 class Hooks:
@@ -212,54 +213,6 @@ class Plugin:
         if file_path.suffix == ".sql" and file_path.parent == self.settings.findings:
             return DefectFile.from_parent(parent, path=file_path)
         return None
-
-
-class CellItem(pytest.Item):
-    """A cell of a grid as a test."""
-
-    def __init__(self, *, grid: Grid, cell: Cell, **rest: Any) -> None:
-        super().__init__(**rest)
-        self.grid, self.cell = grid, cell
-
-    def runtest(self) -> None:
-        """Compare what came of the cell with what is written."""
-        if wrong := plugin_of(self.config).here.judge(self.grid, self.cell):
-            raise CellError(wrong)
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """The explanation, without a traceback that would only show rolecall."""
-        if isinstance(excinfo.value, CellError | RolecallError):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
-
-    def reportinfo(self) -> tuple[Any, int, str]:
-        """The line of the grid on which the cell is written."""
-        return self.path, self.cell.line - 1, self.name
-
-
-class CellError(AssertionError):
-    """A cell that is not as its grid says."""
-
-
-def plugin_of(config: pytest.Config) -> Plugin:
-    """This process's plugin. Raises RolecallError in a project that rolecall was not set up for."""
-    plugin = config.pluginmanager.getplugin("rolecall-run")
-    if plugin is None:
-        raise RolecallError("rolecall has nothing to build: set rolecall_baseline or rolecall_migrations.")
-    return cast(Plugin, plugin)
-
-
-def suite_of(items: list[pytest.Item]) -> Suite:
-    """What pytest collected, as the suite that mutants are tried against."""
-    from rolecall.mutants.suite import Suite
-
-    grids = dict.fromkeys(item.grid for item in items if isinstance(item, CellItem))
-    return Suite(list(grids), [item for item in items if isinstance(item, pytest.Function)])
-
-
-def cell_of(item: pytest.Item) -> tuple[Grid, Cell] | None:
-    """The cell that an item is of, and its grid; None for a test of another kind."""
-    return (item.grid, item.cell) if isinstance(item, CellItem) else None
 
 
 def _needs_database(item: pytest.Item) -> bool:

@@ -120,12 +120,18 @@ def test_a_place_where_others_could_exchange_it_is_not_used(
 def test_what_a_killed_run_left_is_swept(place: Path) -> None:
     left_over(place)
     hidden = left_over(place, ".rolecall-dead")
-    empty = place / ".rolecall-empty"
-    empty.mkdir()
-    for old in (hidden, empty):
-        os.utime(old, (1, 1))
+    os.utime(hidden, (1, 1))
     directories.sweep()
     assert list(place.iterdir()) == []
+
+
+def test_an_empty_directory_of_such_a_name_has_no_mark(place: Path) -> None:
+    """A run that is killed before it has made its lock leaves one, and so may a person."""
+    empty = place / ".rolecall-notes"
+    empty.mkdir()
+    os.utime(empty, (1, 1))
+    directories.sweep()
+    assert list(place.iterdir()) == [empty]
 
 
 def test_what_is_just_being_made_is_not_swept(place: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from rolecall.plugin import plugin_of
+from rolecall.item import plugin_of
 from rolecall.server import Server
 
 EVERYTHING = '''\

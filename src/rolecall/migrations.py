@@ -103,8 +103,6 @@ def _steps(folder: Path, phase: int) -> tuple[Step, ...]:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() != ".sql" or path.name in ("verify.sql", "rollback.sql"):
             continue
-        if not path.is_file():
-            raise MigrationError(f"{path} is no file that can be read: mend the link, or remove it.")
         match = STEP.fullmatch(path.name)
         if not match:
             raise MigrationError(f"{path}: a step is named like {phase}_1_notes.sql.")

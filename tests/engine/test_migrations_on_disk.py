@@ -167,14 +167,6 @@ def test_steps_and_phases_are_applied_by_number_and_not_by_spelling(toy: pytest.
     toy.runpytest_inprocess("test_order.py").assert_outcomes(passed=1)
 
 
-def test_a_step_that_is_no_file_is_one_error(toy: pytest.Pytester) -> None:
-    link = toy.path / PHASE / "1_3_more.sql"
-    link.symlink_to("nowhere.sql")
-    result = toy.runpytest_inprocess()
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert result.stderr.lines == [f"ERROR: {link} is no file that can be read: mend the link, or remove it.", ""]
-
-
 # ------------------------------------------------------------------ what a file leaves set
 
 LEAVES = """\

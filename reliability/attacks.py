@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 
 from reliability.junit import pytest
-from reliability.results import ROOT, Deadline, Result
+from reliability.results import Deadline, Result
 
 TITLE = "Attacks and races"
 LONG = {"RELIABILITY_LONG": "1"}  # for tests that have a short form and a long one
@@ -34,10 +34,6 @@ def run(deadline: Deadline, seed: int, only: str = "", progress: Callable[[str],
             break
         if folder == "attacks" and number >= 4:
             continue  # the same each time
-        if not (ROOT / "tests" / folder).is_dir():
-            if not any((ROOT / "tests" / each).is_dir() for each in ("attacks", "races")):
-                break
-            continue
         progress(f"tests/{folder}, grants {grants} ({len(result.broken)} broken)")
         arguments = ["-n", "2", f"--grants={grants}", f"tests/{folder}", *(["-k", only] if only else [])]
         report = pytest(arguments, max(deadline.left, 0) + 300, LONG)

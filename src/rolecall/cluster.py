@@ -52,6 +52,7 @@ CONFIGURATION = {
     "log_checkpoints": "off",  # there is one for each clone, and the end of the log is shown where the server is gone
     "timezone": "UTC",
     "lc_messages": "C",
+    "dynamic_shared_memory_type": "mmap",  # files of the data directory: others outlive a server that is killed
 }
 INITDB = (
     *("-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"),

@@ -166,6 +166,14 @@ def open_to_all(path: Path) -> bool:
 # ------------------------------------------------------------------ removed
 
 
+# Line 7 of postmaster.pid: the key and the id of the segment (PostgreSQL's manual, "Database File Layout").
+SEGMENT = """
+for file in "$1/data/postmaster.pid" "$1/postmaster.pid"; do
+  [ -f "$file" ] && id=$(head -c 1000 "$file" | sed -n '7s/.* //p') && [ -n "$id" ] && ipcrm -m "$id"
+done
+"""
+
+
 def remove(directory: Path, user: str | None) -> None:
     """Remove a run's directory: what the server's user may write by a process of that user."""
     remove_contents(directory / SERVER, user)
@@ -180,8 +188,11 @@ def remove(directory: Path, user: str | None) -> None:
 
 
 def remove_contents(folder: Path, user: str | None) -> None:
-    """Empty a folder as the user that it belongs to, also of folders that were closed to that user."""
-    program = 'cd -- "$1" && { rm -rf -- * .[!.]* ..?* || { chmod -R u+rwX . && rm -rf -- * .[!.]* ..?*; }; }'
+    """Empty a folder as the user that it belongs to, also of folders that were closed to that user.
+
+    A server that was killed has left a segment of shared memory, which its postmaster.pid names; that goes too.
+    """
+    program = SEGMENT + 'cd -- "$1" && { rm -rf -- * .[!.]* ..?* || { chmod -R u+rwX . && rm -rf -- * .[!.]* ..?*; }; }'
     with suppress(OSError, subprocess.SubprocessError):
         subprocess.run(
             ["/bin/sh", "-c", program, "sh", str(folder)],

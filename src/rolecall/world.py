@@ -72,7 +72,8 @@ class World:
             try:
                 connection.execute(insert(table, row))
             except (psycopg.Error, ValueError, TypeError) as error:  # refused, or of a type that SQL cannot have
-                raise RolecallError(f"the world cannot be loaded: {table} {name!r}: {_reason(error)}") from error
+                text = f"the world cannot be loaded: {_printable(table)} {name!r}: {_reason(error)}"
+                raise RolecallError(text) from error
 
     def __iter__(self) -> Iterator[tuple[str, str, Row]]:
         for table, rows in self.rows.items():
@@ -84,8 +85,13 @@ def _reason(error: Exception) -> str:
     """What an error says, without the statement, which may be long."""
     if isinstance(error, psycopg.Error) and error.diag.message_primary:
         detail = error.diag.message_detail
-        return error.diag.message_primary + (f"\nDETAIL: {detail}" if detail else "")
-    return " ".join(str(error).split())
+        return _printable(error.diag.message_primary) + (f"\nDETAIL: {_printable(detail)}" if detail else "")
+    return _printable(str(error))
+
+
+def _printable(text: str) -> str:
+    """A text in one line."""
+    return " ".join(text.split())
 
 
 def insert(table: str, row: Row) -> sql.Composed:

@@ -59,6 +59,20 @@ POLICIES = {
         ),
         usual("error  yes  yes  yes", "error  yes  yes  yes"),
     ),
+    "reads its own table": Shape(
+        policed("author = shop.me() AND EXISTS (SELECT FROM shop.notes AS n WHERE n.id = notes.id)"),
+        # Infinite recursion (42P17), which the server finds before it asks for a grant.
+        usual("error  error  error  error", "error  error  error  error", "error  error  error  error"),
+    ),
+    "reads what PostgREST sets": Shape(
+        policed(
+            "author = shop.me() AND current_setting('request.path', true) = '/' AND"
+            " (current_setting('transaction_read_only') = 'on') = (current_setting('request.method', true) = 'GET')"
+        )
+    ),
+    "asks whether a superuser is there": Shape(
+        policed("author = shop.me() AND current_setting('is_superuser') = 'off' AND current_user = 'toy_member'")
+    ),
     "asks who logged in": Shape(policed("author = shop.me() AND session_user = 'authenticator'")),
     "becomes a role that who logged in is no member of": Shape(
         policed(

@@ -99,6 +99,25 @@ TABLES = {
         " BEGIN INSERT INTO shop.bodies VALUES (NEW.id) ON CONFLICT DO NOTHING; RETURN NULL; END $$;"
         "CREATE TRIGGER zz_adds AFTER INSERT ON shop.notes FOR EACH ROW EXECUTE FUNCTION shop.adds();"
     ),
+    "a CHECK whose function refuses": Shape(
+        "CREATE FUNCTION shop.ok(body text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN"
+        " IF body = 'changed' THEN RAISE insufficient_privilege; END IF; RETURN true; END $$;"
+        "CREATE TABLE shop.notes (id int PRIMARY KEY, author text, body text CHECK (shop.ok(body)));"
+        + OWN.format(t="shop.notes"),
+        usual("yes  yes  !  yes"),
+    ),
+    "a view of a view with a CHECK OPTION": Shape(
+        NOTES + "CREATE VIEW shop.some WITH (security_invoker = true) AS SELECT * FROM shop.notes WHERE id > 0;"
+        "CREATE VIEW shop.fewer WITH (security_invoker = true) AS SELECT * FROM shop.some WHERE body <> 'changed'"
+        " WITH CASCADED CHECK OPTION; GRANT ALL ON shop.some, shop.fewer TO toy_member;",
+        usual("yes  yes  error  yes"),
+        table="shop.fewer",
+    ),
+    "a row that refers to itself": Shape(
+        "CREATE TABLE shop.notes (id int PRIMARY KEY, author text, body text,"
+        " parent int REFERENCES shop.notes DEFERRABLE INITIALLY DEFERRED);" + OWN.format(t="shop.notes"),
+        row=HERS | {"parent": 1},
+    ),
     "a sequence that its writer may not use": Shape(
         "CREATE TABLE shop.notes (number serial, author text UNIQUE, body text);" + OWN.format(t="shop.notes"),
         usual("yes  error  yes  yes", "-  error  -  -"),

@@ -82,6 +82,18 @@ TRIGGERS = {
     "acts as another role and stays so": Shape(
         trigger("PERFORM set_config('role', 'toy_keeper', true); RETURN OLD;", "BEFORE DELETE")
     ),
+    "looks at all rows of the statement": Shape(
+        trigger(
+            "IF EXISTS (SELECT FROM gone) THEN RAISE insufficient_privilege; END IF; RETURN NULL;",
+            "AFTER DELETE",
+        ).replace("FOR EACH ROW", "REFERENCING OLD TABLE AS gone FOR EACH STATEMENT"),
+        usual("yes  yes  yes  !"),
+    ),
+    "changes the claims": Shape(
+        # The new row is held against the policy of somebody else.
+        trigger("""PERFORM set_config('request.jwt.claims', '{"sub": "bob"}', true); RETURN NEW;""", "BEFORE UPDATE"),
+        usual("yes  yes  !  yes"),
+    ),
     "takes prepared statements away": Shape(trigger("EXECUTE 'DEALLOCATE ALL'; RETURN OLD;", "BEFORE DELETE")),
     "changes the key": Shape(
         trigger("NEW.id := 7; RETURN NEW;", "BEFORE UPDATE"),

@@ -192,6 +192,13 @@ def guarded(pytestconfig: pytest.Config) -> Iterator[Guarded]:
         yield Guarded(started)
 
 
+@pytest.fixture(scope="module")
+def theirs(pytestconfig: pytest.Config) -> Iterator[Server]:
+    """Somebody else's server, of the module's own."""
+    with server.running(replace(settings.read(pytestconfig), pg_dsn=None)) as started:
+        yield started
+
+
 @pytest.fixture
 def inventory() -> Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]:
     """A function that lists all that belongs to no single database: databases and roles, with what is said of them."""

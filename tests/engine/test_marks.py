@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -15,20 +14,13 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from rolecall import database, marks, server, settings
+from rolecall import database, marks, server
 from rolecall.marks import Mark
 from rolecall.server import Server
 
 CELL = "test_notes.py::test_grid[bob's note-select-bob]"
 Inventory = Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]
 Guarded = Any  # of conftest.py
-
-
-@pytest.fixture(scope="module")
-def theirs(pytestconfig: pytest.Config) -> Iterator[Server]:
-    """Somebody else's server."""
-    with server.running(replace(settings.read(pytestconfig), pg_dsn=None)) as started:
-        yield started
 
 
 @pytest.fixture

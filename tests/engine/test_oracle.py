@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 # No probe can know this: it runs the statement inside of another one.
@@ -48,3 +50,17 @@ def test_a_request_leaves_no_database(toy: pytest.Pytester) -> None:
         """
     )
     toy.runpytest_inprocess("--oracle", "test_notes.py", "test_left.py").assert_outcomes(passed=41)
+
+
+@pytest.mark.parametrize("user", ["toy_boss", "toy_poor"])
+def test_it_works_with_a_password_and_needs_a_superuser(
+    toy: pytest.Pytester, guarded: Any, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """Nobody else logs in on a server of others: there the superuser's session becomes who would have."""
+    monkeypatch.setenv("ROLECALL_PG_DSN", guarded.url(user))
+    result = toy.runpytest_inprocess("--oracle", "test_notes.py::test_grid[alice's note-select-alice]")
+    if user == "toy_boss":
+        result.assert_outcomes(passed=1)
+    else:
+        result.assert_outcomes(failed=1)
+        assert "--oracle needs a superuser" in guarded.shown(result)

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from rolecall import database, server, settings
+from rolecall import database
 from rolecall.server import Server
 
 CELL = "test_notes.py::test_grid[bob's note-select-bob]"
-
-
-@pytest.fixture(scope="module")
-def theirs(pytestconfig: pytest.Config) -> Iterator[Server]:
-    """Somebody else's server."""
-    with server.running(replace(settings.read(pytestconfig), pg_dsn=None)) as started:
-        yield started
+Connection = psycopg.Connection[Any]
+Inventory = Callable[[Connection], list[tuple[Any, ...]]]
 
 
 @pytest.fixture
@@ -32,37 +26,22 @@ def owner(theirs: Server, toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch)
         yield connection
 
 
-def inventory(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
-    """Everything that belongs to no single database: databases and roles, with what is said of them."""
-    return connection.execute(
-        """
-        SELECT 'database', datname, datistemplate, datallowconn, datdba::regrole::text, datacl::text,
-               shobj_description(oid, 'pg_database')
-        FROM pg_database
-        UNION ALL
-        SELECT 'role', rolname, rolsuper, rolcreatedb, rolbypassrls::text || rolcreaterole::text || rolinherit::text,
-               (SELECT string_agg(roleid::regrole::text, ',') FROM pg_auth_members WHERE member = r.oid),
-               shobj_description(oid, 'pg_authid')
-        FROM pg_roles r
-        ORDER BY 1, 2
-        """
-    ).fetchall()
-
-
-def test_all_is_as_it_was_before(toy: pytest.Pytester, owner: psycopg.Connection[Any]) -> None:
+def test_all_is_as_it_was_before(toy: pytest.Pytester, owner: Connection, inventory: Inventory) -> None:
     before = inventory(owner)
     result = toy.runpytest_inprocess()
     result.assert_outcomes(passed=41)
     assert inventory(owner) == before
 
 
-def test_all_is_as_it_was_before_several_processes(toy: pytest.Pytester, owner: psycopg.Connection[Any]) -> None:
+def test_all_is_as_it_was_before_several_processes(
+    toy: pytest.Pytester, owner: Connection, inventory: Inventory
+) -> None:
     before = inventory(owner)
     toy.runpytest_subprocess("-n", "2").assert_outcomes(passed=41)
     assert inventory(owner) == before
 
 
-def test_all_is_as_it_was_before_an_error(toy: pytest.Pytester, owner: psycopg.Connection[Any]) -> None:
+def test_all_is_as_it_was_before_an_error(toy: pytest.Pytester, owner: Connection, inventory: Inventory) -> None:
     """Roles and both templates are there already when this step fails."""
     before = inventory(owner)
     (toy.path / "migrations/phase_1_notes/1_2_count_notes.sql").write_text("SELECT nothing;\n")
@@ -70,7 +49,7 @@ def test_all_is_as_it_was_before_an_error(toy: pytest.Pytester, owner: psycopg.C
     assert inventory(owner) == before
 
 
-def test_what_others_have_is_not_touched(toy: pytest.Pytester, owner: psycopg.Connection[Any]) -> None:
+def test_what_others_have_is_not_touched(toy: pytest.Pytester, owner: Connection, inventory: Inventory) -> None:
     """Not a role of the same name, and not a database that is called nearly the same."""
     mine = {"ROLE": ["toy_member", "toy_other"], "DATABASE": ["rolecall", "rolecall_notes", "rolecall_0123abcd"]}
     owner.execute("CREATE ROLE toy_member NOLOGIN CREATEDB; COMMENT ON ROLE toy_member IS 'mine'")
@@ -90,7 +69,9 @@ def test_what_others_have_is_not_touched(toy: pytest.Pytester, owner: psycopg.Co
             owner.execute(f"DROP ROLE {name}".encode())
 
 
-def test_what_a_killed_run_left_is_swept_by_the_next(toy: pytest.Pytester, owner: psycopg.Connection[Any]) -> None:
+def test_what_a_killed_run_left_is_swept_by_the_next(
+    toy: pytest.Pytester, owner: Connection, inventory: Inventory
+) -> None:
     before = inventory(owner)
     toy.makepyfile(test_killed="import os, signal\ndef test_killed(db): os.kill(os.getpid(), signal.SIGKILL)")
     assert toy.runpytest_subprocess("test_killed.py").ret == -9
@@ -100,7 +81,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(toy: pytest.Pytester, owner
 
 
 def test_what_a_living_run_has_is_not_swept(
-    toy: pytest.Pytester, owner: psycopg.Connection[Any], theirs: Server
+    toy: pytest.Pytester, owner: Connection, theirs: Server, inventory: Inventory
 ) -> None:
     """Neither its databases nor its roles, of which some may not be granted anything yet."""
     before = inventory(owner)
@@ -119,7 +100,7 @@ def test_what_a_living_run_has_is_not_swept(
 
 
 def test_a_role_that_may_not_work_is_told_what_it_lacks(
-    toy: pytest.Pytester, owner: psycopg.Connection[Any], theirs: Server
+    toy: pytest.Pytester, owner: Connection, theirs: Server
 ) -> None:
     owner.execute('CREATE ROLE "toy poor" LOGIN BYPASSRLS')
     try:
@@ -137,7 +118,7 @@ def test_a_role_that_may_not_work_is_told_what_it_lacks(
 
 
 def test_a_role_that_was_given_what_it_lacked_is_enough(
-    toy: pytest.Pytester, owner: psycopg.Connection[Any], theirs: Server
+    toy: pytest.Pytester, owner: Connection, theirs: Server, inventory: Inventory
 ) -> None:
     """It need not be a superuser."""
     owner.execute('CREATE ROLE "toy rich" LOGIN; ALTER ROLE "toy rich" CREATEDB CREATEROLE BYPASSRLS')
@@ -150,7 +131,7 @@ def test_a_role_that_was_given_what_it_lacked_is_enough(
     result.assert_outcomes(passed=41)
 
 
-def test_a_migration_role_that_is_a_superuser_is_refused(toy: pytest.Pytester, owner: psycopg.Connection[Any]) -> None:
+def test_a_migration_role_that_is_a_superuser_is_refused(toy: pytest.Pytester, owner: Connection) -> None:
     owner.execute("CREATE ROLE toy_migrator SUPERUSER")
     try:
         result = toy.runpytest_inprocess(CELL)
@@ -164,9 +145,7 @@ def test_a_migration_role_that_is_a_superuser_is_refused(toy: pytest.Pytester, o
     ]
 
 
-def test_the_first_migration_role_that_is_no_superuser_is_taken(
-    toy: pytest.Pytester, owner: psycopg.Connection[Any]
-) -> None:
+def test_the_first_migration_role_that_is_no_superuser_is_taken(toy: pytest.Pytester, owner: Connection) -> None:
     path = toy.path / "pytest.ini"
     path.write_text(path.read_text().replace("= toy_migrator", "= toy_boss toy_migrator toy_member"))
     toy.makepyfile(test_role="def test_role(built): assert built.role == 'toy_migrator'")

@@ -32,13 +32,6 @@ ELSEWHERE = [
 Inventory = Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]
 
 
-@pytest.fixture(scope="module")
-def theirs(pytestconfig: pytest.Config) -> Iterator[Server]:
-    """Somebody else's server."""
-    with server.running(replace(settings.read(pytestconfig), pg_dsn=None)) as started:
-        yield started
-
-
 @pytest.fixture
 def owner(theirs: Server, toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection[Any]]:
     """Their connection to it, and the project set to use it."""

@@ -39,6 +39,8 @@ class OraclePlugin:
         """Raises DifferenceError where the probe and a request come to different things."""
         worker = self.worker()
         if self._oracle is None:
+            if worker.connection.info.parameter_status("is_superuser") != "on":
+                raise RolecallError("--oracle needs a superuser: it commits, and takes rows away past all triggers.")
             self._oracle = Oracle(worker.run, worker.name)
         tried = worker.tried(grid, cell)
         item.user_properties.append((COMPARED, len(tried)))

@@ -114,7 +114,7 @@ class Grid:
         return ((cell, check) for cell in self.cells for check in statements.of(cell))
 
     def _fail(self, line: int, text: str) -> NoReturn:
-        raise GridError(f"{self.path}:{line}: {text}")
+        _fail(self.path, line, text)
 
 
 class _Statements:
@@ -296,7 +296,12 @@ class _Reader:
             self.cells += [Cell(row, command, persona, word, number) for command, word in cells]
 
     def _fail(self, line: int, text: str) -> NoReturn:
-        raise GridError(f"{self.path}:{line}: {text}")
+        _fail(self.path, line, text)
+
+
+def _fail(path: Path, line: int, text: str) -> NoReturn:
+    """Raise a GridError of one line, whatever the names in it have."""
+    raise GridError(f"{path}:{line}: {' '.join(text.splitlines())}")
 
 
 def _is_verdict(word: str) -> bool:

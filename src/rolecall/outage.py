@@ -19,7 +19,7 @@ from rolecall.errors import UnavailableError
 from rolecall.lasting import EndedError
 
 TIMEOUT = 5  # seconds for a server to take a connection
-RECOVERY = 20.0  # seconds for a server to come back after a crash of one of its processes
+RECOVERY = 8.0  # seconds for a server to come back after a crash of one of its processes
 LAST_LINES = 8  # of the server's log
 
 # SQLSTATEs by which a server says that it ends, cannot go on, or has lost what it works on; None: it said nothing.

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from reliability.place import Place
 from rolecall import server
+from rolecall.cluster import reachable
+from rolecall.directories import server_user
 
 PATIENCE = 60.0  # seconds for a run to reach a stage
 
@@ -43,7 +45,8 @@ class Stage:
         if self.wraps:
             folder = place.path / "wrapped"
             folder.mkdir(exist_ok=True)
-            real = server.embedded(18)
+            copied = place.path / "postgres" / "pginstall18" / "bin"
+            real = copied if copied.is_dir() else reachable(server.embedded(18), place.path, server_user())
             for name in ("postgres", "initdb", "pg_dump"):
                 text = self.wraps.get(name, 'exec "{real}" "$@"')
                 program(folder / name, text.format(real=real / name, hold=SHELL_HOLD.format(**marks)))

@@ -21,6 +21,9 @@ from pathlib import Path
 
 import psutil
 
+from rolecall.cluster import reachable
+from rolecall.directories import server_user
+
 PATIENCE = 60.0  # seconds for a stage to be reached
 MARK = "ROLECALL_TEST_RUN"  # in the environment of every process of a run
 
@@ -126,6 +129,7 @@ def add_stages(project: Path, programs: Path, binaries: Path) -> Path:
     conftest = project / "conftest.py"
     conftest.write_text(conftest.read_text(encoding="utf-8") + CONFTEST, encoding="utf-8")
     (project / "test_staged.py").write_text(STAGED, encoding="utf-8")
+    binaries = reachable(binaries, programs, server_user())  # a virtual environment may lie where root alone can go
     programs = programs / "bin"
     programs.mkdir(parents=True)
     for folder in ("lib", "share"):

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -247,5 +247,6 @@ def test_a_server_that_outlived_its_run_is_stopped(place: Path) -> None:
     directories.sweep()
     reaper.join(10)
     assert server.poll() is not None
-    os.killpg(server.pid, 9)
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, 9)
     assert list(place.iterdir()) == []

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rolecall import database
+from rolecall.database import build
 from rolecall.worker import Change, Worker
 
 TOOK: list[float] = []
@@ -64,15 +64,15 @@ def made(worker: Worker, how: str) -> Iterator[str]:
             yield name
         return
     run = replace(worker.run, name=worker.run.name + "_anew")
-    database.build(run, worker.settings)
-    database.load(run, worker.world)
+    build.build(run, worker.settings)
+    build.load(run, worker.world)
     try:
         yield run.template
     finally:
         for name in (run.template, run.baseline):
-            with run.janitor("").cursor() as cursor:
+            with run.cursor() as cursor:
                 cursor.execute(f"ALTER DATABASE {name} WITH is_template false".encode())
-            run.janitor(name).drop()
+            run.drop(name)
 
 
 def pytest_runtest_logreport(report: Any) -> None:

@@ -21,8 +21,8 @@ from benchmarks.clock import time_pytest
 from benchmarks.enorae import Project
 from benchmarks.results import Result, seconds
 from benchmarks.scripts import VERDICT, Case, pgtap_script, psql_script, psql_verdicts, verdict_of
-from rolecall.probe import probe
-from rolecall.server import embedded
+from rolecall.grids.probe import probe
+from rolecall.server.choose import embedded
 
 TIMES = 5
 FILES = 20  # that pg_prove runs two at once

@@ -11,10 +11,13 @@ from typing import Any
 
 from psycopg import Connection
 
-from rolecall import Grid, World, database, server, settings
-from rolecall.database import Run
-from rolecall.grid import Cell
-from rolecall.probe import Check
+from rolecall import Grid, World, settings
+from rolecall.database import build
+from rolecall.database.cleanup import owned
+from rolecall.database.run import Run, run_on
+from rolecall.grids.grid import Cell
+from rolecall.grids.probe import Check
+from rolecall.server import choose
 from rolecall.settings import Settings
 from rolecall.worker import Worker
 
@@ -73,9 +76,9 @@ def project(pg_bin: Path | None = None) -> Iterator[Project]:
     """Enorae, built and cloned, for the block."""
     asked = configuration(pg_bin)
     world: World = runpy.run_path(str(ROOT / "conftest.py"))["pytest_rolecall_world"](1)
-    with server.running(asked) as started, database.keeping(run := database.run_on(started)):
-        database.build(run, asked)
-        database.load(run, world)
+    with choose.running(asked) as started, owned(run := run_on(started)):
+        build.build(run, asked)
+        build.load(run, world)
         worker = Worker(run, asked, world, "bench")
         try:
             yield Project(run, asked, world, worker, grids())

@@ -20,8 +20,15 @@ from benchmarks import enorae
 from benchmarks.clock import time_pytest
 from benchmarks.results import Ratio, Result
 from benchmarks.synthetic import CELLS, lay_out
-from rolecall import Grid, World, catalog, coverage, database, instrument, migrations, schema, server
-from rolecall.server import Server
+from rolecall import Grid, World
+from rolecall.catalog import definitions, objects
+from rolecall.coverage import plpgsql, recorder
+from rolecall.database import build
+from rolecall.database.cleanup import owned
+from rolecall.database.run import run_on
+from rolecall.server import choose
+from rolecall.server.choose import Server
+from rolecall.sql import migrations
 from rolecall.worker import Worker
 
 TABLES = (10, 100, 1000)
@@ -37,7 +44,7 @@ def run() -> Result:
     result = Result(
         "growth", "CPU time over size: tables with four policies each and one row, then cells of five tables"
     )
-    with server.running(enorae.configuration()) as started:
+    with choose.running(enorae.configuration()) as started:
         for tables in TABLES:
             _in_process(result, started, tables, 1, f"{tables:,} tables")
             _as_items(result, started, tables, 1, f"{tables:,} tables")
@@ -75,18 +82,18 @@ def _in_process(
         )
         world: World = runpy.run_path(str(folder / "conftest.py"))["pytest_rolecall_world"](1)
         grids = [_grid(folder / f"test_t{table}.py") for table in range(tables)]
-        run = database.run_on(started)
-        with database.keeping(run):
+        run = run_on(started)
+        with owned(run):
             with timed("build"):
-                built = database.build(run, asked)
-                database.load(run, world)
+                built = build.build(run, asked)
+                build.load(run, world)
             with timed("clone"), run.clone(run.template, "copy"):
                 pass
             worker = Worker(run, asked, world, "bench")
             assert worker.connection
             with timed("introspect"):
-                catalog.added([], catalog.objects(worker.connection))
-                there = schema.read(worker.connection, built, world, migrations.read(folder / "migrations"))
+                objects.added([], objects.objects(worker.connection))
+                there = definitions.read(worker.connection, built, world, migrations.read(folder / "migrations"))
             with timed("complete"):
                 for grid in grids:
                     grid.complete(world)
@@ -94,10 +101,10 @@ def _in_process(
                 wrong = [cell.id for grid in grids for cell in grid.cells if worker.judge(grid, cell)]
             assert not wrong, wrong[:3]
             with timed("report"):
-                bodies = instrument.read(worker.connection, instrument.called(worker.connection, built))
+                bodies = plpgsql.read(worker.connection, plpgsql.called(worker.connection, built))
                 phases = migrations.read(folder / "migrations")
-                coverage.tally(built, worker.exercised, list(world.personas))
-                coverage.complete(built, there, bodies, phases, worker.exercised, list(world.personas))
+                recorder.tally(built, worker.exercised, list(world.personas))
+                recorder.complete(built, there, bodies, phases, worker.exercised, list(world.personas))
                 StringIO().write(str(worker.exercised.as_json()))
             result.facts[f"memory of the server's process, {size}, MB"] = _megabytes(_backend(worker.connection))
             worker.close()

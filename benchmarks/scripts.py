@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from psycopg import sql
 
-from rolecall.probe import Check
+from rolecall.grids.probe import Check
 
 # The row was there before the transaction, and is so no more.
 CHANGED = "SELECT NOT EXISTS ({} AND pg_xact_status(xmin::text::xid8) IS DISTINCT FROM 'in progress')"

@@ -18,7 +18,7 @@ from psycopg.conninfo import make_conninfo
 from benchmarks import enorae
 from benchmarks.clock import Timed, time_pytest
 from benchmarks.results import Result
-from rolecall import cluster, server
+from rolecall.server import choose, cluster
 
 TIMES = 2
 NUMBERS = (1, 2, 4)
@@ -116,7 +116,7 @@ def by_tcp() -> Iterator[str]:
     port = free_port()
     with (
         patch.dict(cluster.CONFIGURATION, listen_addresses="127.0.0.1"),
-        server.chosen(enorae.configuration()) as chosen,
+        choose.chosen(enorae.configuration()) as chosen,
     ):
         assert chosen.cluster
         chosen.cluster.start(port=port)

@@ -18,7 +18,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from reliability.place import Place
-from rolecall import cluster, server
+from rolecall.server import choose, cluster
 
 SUPERUSER = "person"
 PATIENCE = 30.0
@@ -33,7 +33,7 @@ class Shared:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.user = "nobody" if os.geteuid() == 0 else None
-        self.binaries = cluster.reachable(server.embedded(18), folder, self.user)
+        self.binaries = cluster.reachable(choose.embedded(18), folder, self.user)
         self.dsn = make_conninfo(host=str(folder), user=SUPERUSER, dbname="postgres")
         self._own = make_conninfo(self.dsn, passfile=str(folder / "none"))  # whatever this machine's user has
         self._process: subprocess.Popen[bytes] | None = None

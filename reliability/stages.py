@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reliability.place import Place
-from rolecall import server
-from rolecall.cluster import reachable
-from rolecall.directories import server_user
+from rolecall.server import choose
+from rolecall.server.cluster import reachable
+from rolecall.server.directories import server_user
 
 PATIENCE = 60.0  # seconds for a run to reach a stage
 
@@ -46,7 +46,7 @@ class Stage:
             folder = place.path / "wrapped"
             folder.mkdir(exist_ok=True)
             copied = place.path / "postgres" / "pginstall18" / "bin"
-            real = copied if copied.is_dir() else reachable(server.embedded(18), place.path, server_user())
+            real = copied if copied.is_dir() else reachable(choose.embedded(18), place.path, server_user())
             for name in ("postgres", "initdb", "pg_dump"):
                 text = self.wraps.get(name, 'exec "{real}" "$@"')
                 program(folder / name, text.format(real=real / name, hold=SHELL_HOLD.format(**marks)))

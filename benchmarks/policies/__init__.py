@@ -8,7 +8,8 @@ from benchmarks.policies.measure import TIMEOUT, Form, alone, compare
 from benchmarks.policies.queries import Query, everyday
 from benchmarks.policies.scale import HERE, grown
 from benchmarks.results import RESULTS, Result
-from rolecall import Session, World, sqlfile
+from rolecall import Session, World
+from rolecall.sql import files
 
 ROWS = "BENCHMARK_ROWS"  # environment variable: rows a table, for trying out
 PLANS = RESULTS / "policies-plans.txt"
@@ -44,7 +45,7 @@ def as_planned(session: Session, world: World, queries: list[Query], result: Res
     """Signed in, with the plan's policies in place of those that ship; gives the server's plans."""
     plans, hopeless = [], []
     with session.connection.transaction(force_rollback=True):
-        sqlfile.run(session.connection, HERE / "plan.sql")
+        files.run(session.connection, HERE / "plan.sql")
         for query in queries:
             form = alone(session, query, world)
             planned = note(result, query, "the plan's", form)

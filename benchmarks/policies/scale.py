@@ -12,7 +12,11 @@ from uuid import UUID
 from psycopg import Connection
 
 from benchmarks.enorae import configuration
-from rolecall import Session, World, database, server, sqlfile
+from rolecall import Session, World
+from rolecall.database import build
+from rolecall.database.run import run_on
+from rolecall.server import choose
+from rolecall.sql import files
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -54,10 +58,10 @@ def people(rows: int) -> World:
 def grown(rows: int) -> Iterator[tuple[Session, World, str]]:
     """A session of the superuser's on a database with so many rows a table, in a transaction; and the server's name."""
     world = people(rows)
-    with server.running(configuration()) as started:
-        run = database.run_on(started)
-        database.build(run, configuration())
-        database.load(run, world)
+    with choose.running(configuration()) as started:
+        run = run_on(started)
+        build.build(run, configuration())
+        build.load(run, world)
         with run.clone(run.template, "grown") as name, run.connect(name) as connection:
             fill(connection, rows)
             connection.execute(f"SET statement_timeout = '{PATIENCE}'")
@@ -74,7 +78,7 @@ def fill(connection: Connection[Any], rows: int) -> None:
     indexes = connection.execute(INDEXES.encode()).fetchall()
     for drop, _ in indexes:
         connection.execute(drop.encode())
-    sqlfile.run(connection, HERE / "world.sql")
+    files.run(connection, HERE / "world.sql")
     for _, create in indexes:
         connection.execute(create.encode())
     connection.execute("VACUUM ANALYZE")

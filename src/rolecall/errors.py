@@ -18,7 +18,7 @@ class UnavailableError(RolecallError):
 
 
 class SqlError(RolecallError):
-    """A statement in an SQL file that the server refused; see :func:`rolecall.sqlfile.run`.
+    """A statement in an SQL file that the server refused; see :func:`rolecall.sql.files.run`.
 
     ``sqlstate`` is the server's code, ``path`` and ``line`` say where the statement stands.
     """

@@ -14,30 +14,26 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from rolecall import (
-    coverage,
-    database,
-    instrument,
-    kept,
-    migrations,
-    schema,
-    server,
-    settings,
-    signals,
-    supply,
-    trial,
-)
-from rolecall.coverage import Exercised
-from rolecall.database import Run, Scratch
-from rolecall.defects import DefectFile
-from rolecall.ending import Ending
+from rolecall import settings
+from rolecall.access.session import Session
+from rolecall.access.world import World
+from rolecall.catalog import definitions
+from rolecall.coverage import plpgsql, recorder
+from rolecall.coverage.recorder import Exercised
+from rolecall.database import cache, provision
+from rolecall.database.manifest import Manifest
+from rolecall.database.run import Run
+from rolecall.database.scratch import Scratch
+from rolecall.defects import trial
+from rolecall.defects.files import DefectFile
 from rolecall.errors import RolecallError
-from rolecall.grid import Grid
-from rolecall.item import CellItem, cell_of, plugin_of, suite_of
-from rolecall.report import summary
-from rolecall.session import Session
+from rolecall.grids.grid import Grid
+from rolecall.grids.item import CellItem, cell_of, plugin_of, suite_of
+from rolecall.process.ending import Ending
+from rolecall.report import terminal
+from rolecall.server import choose, signals
+from rolecall.sql import migrations
 from rolecall.worker import Worker
-from rolecall.world import World
 
 if TYPE_CHECKING:
     pass
@@ -64,9 +60,9 @@ class Plugin:
         self._told = getattr(config, "workerinput", {}).get("rolecall")  # by xdist's controller
         self._worlds: dict[int, World] = {}
         self.run = Run.of(self._told, self.settings) if self._told else None
-        self._supply: supply.Supply | None = None
-        self.built: database.Built | None = None
-        self.tallies: list[coverage.Tally] = []  # of --coverage
+        self._supply: provision.Supply | None = None
+        self.built: Manifest | None = None
+        self.tallies: list[recorder.Tally] = []  # of --coverage
         self.ending = Ending(config, self)
 
     @property
@@ -92,12 +88,12 @@ class Plugin:
         """Have the server started, or find it; the databases are not there yet."""
         terminal = self.config.pluginmanager.getplugin("terminalreporter")
         if self.settings.pg_dsn and terminal and self.config.get_verbosity() < 0:  # with -q there is no header
-            terminal.write_line(f"rolecall: {server.describe(self.settings)}")
-        if terminal and self.settings.kept and not self.settings.pg_dsn and (no := kept.objection(self.settings.kept)):
+            terminal.write_line(f"rolecall: {choose.describe(self.settings)}")
+        if terminal and self.settings.kept and not self.settings.pg_dsn and (no := cache.objection(self.settings.kept)):
             terminal.write_line(f"rolecall: {no}")
         # A server that is ours is begun at once or not at all; another may let us wait, and nothing is made there yet.
         with nullcontext() if self.settings.pg_dsn else signals.held():
-            self._supply = self._stack.enter_context(supply.supplied(self.settings, self.world))
+            self._supply = self._stack.enter_context(provision.supplied(self.settings, self.world))
         self.run = self._supply.run
 
     def clean_up(self) -> None:
@@ -165,28 +161,28 @@ class Plugin:
             if any(count.missing for count in self.tallies) and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _count(self, run: Run, built: database.Built) -> list[coverage.Tally]:
+    def _count(self, run: Run, built: Manifest) -> list[recorder.Tally]:
         """Everything that the catalog of the template holds, and what of it was left out."""
         folder = self.settings.migrations
         phases = migrations.read(folder) if folder else ()
         with run.connect(run.template) as connection:
-            there = schema.read(connection, built, self.world, phases)
-            bodies = instrument.read(connection, instrument.called(connection, built))
-        return coverage.complete(built, there, bodies, phases, self.exercised, list(self.world.personas))
+            there = definitions.read(connection, built, self.world, phases)
+            bodies = plpgsql.read(connection, plpgsql.called(connection, built))
+        return recorder.complete(built, there, bodies, phases, self.exercised, list(self.world.personas))
 
     def pytest_report_header(self) -> str:
         """Say which server will be used before it is."""
-        told = f"rolecall: {server.describe(self.settings)}; grants: {self.settings.grants}"
+        told = f"rolecall: {choose.describe(self.settings)}; grants: {self.settings.grants}"
         return f"{told}; seed {self.settings.world_seed}"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what was exercised."""
         if self.run and self.built and not self.settings.mutants and not self.ending.outage:
-            summary.write(
+            terminal.write(
                 terminalreporter,
                 self.run.server,
                 self.settings,
-                self.tallies or coverage.tally(self.built, self.exercised, list(self.world.personas)),
+                self.tallies or recorder.tally(self.built, self.exercised, list(self.world.personas)),
                 time.monotonic() - self.started,
                 self.built.notes,
             )
@@ -312,7 +308,7 @@ def world(pytestconfig: pytest.Config) -> World:
 
 
 @pytest.fixture(scope="session")
-def built(pytestconfig: pytest.Config) -> database.Built:
+def built(pytestconfig: pytest.Config) -> Manifest:
     """What the migrations added to the catalog."""
     return plugin_of(pytestconfig).here.built
 

@@ -14,18 +14,23 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from rolecall import admission, catalog, database, instrument, migrations
-from rolecall.connection import ServerConnection
-from rolecall.coverage import Exercised, Values
-from rolecall.database import Built, Run, Scratch
-from rolecall.explain import explain
-from rolecall.grid import Cell, Grid, verdict
-from rolecall.lasting import EndedError, Lasting, undone
-from rolecall.probe import AT_ONCE, Check, Checks, Outcome, prepare, probe
-from rolecall.refusal import with_refusers
-from rolecall.session import Session, custom_settings, settle
+from rolecall.access.session import Session, custom_settings, settle
+from rolecall.access.world import World
+from rolecall.catalog import objects
+from rolecall.coverage import plpgsql, policies
+from rolecall.coverage.recorder import Exercised, Values
+from rolecall.database import manifest
+from rolecall.database.manifest import Manifest
+from rolecall.database.rolled_back import EndedError, Lasting, undone
+from rolecall.database.run import Run
+from rolecall.database.scratch import Scratch
+from rolecall.grids.explain import explain
+from rolecall.grids.grid import Cell, Grid, verdict
+from rolecall.grids.probe import AT_ONCE, Check, Checks, Outcome, prepare, probe
+from rolecall.grids.refusal import with_refusers
+from rolecall.server.connection import ServerConnection
 from rolecall.settings import Settings
-from rolecall.world import World
+from rolecall.sql import migrations
 
 Tried = list[tuple[Check, Outcome]]
 Change = Callable[[Connection[Any]], None]
@@ -64,15 +69,15 @@ class Worker:
         self._scratches = 0
         self._lasting: dict[bool, Lasting] = {}
         self._change: Change | None = None
-        self._bodies: list[instrument.Body] = []
-        self._proved: dict[Grid, dict[Cell, admission.Facts]] = {}
+        self._bodies: list[plpgsql.Body] = []
+        self._proved: dict[Grid, dict[Cell, policies.Facts]] = {}
         self._expecting: dict[Grid, Expecting] = {}
         self._wrong: dict[Grid, dict[Cell, Tried]] = {}
 
     @cached_property
-    def built(self) -> Built:
+    def built(self) -> Manifest:
         """What stands in the templates; waits for them."""
-        built = database.built(self.run)
+        built = manifest.wait_for(self.run)
         self.exercised.watch_for(built.of_kind("function", "view"))
         return built
 
@@ -98,16 +103,16 @@ class Worker:
 
     def _watch(self, connection: Connection[Any]) -> None:
         """Have the functions of this process's clone report what they do, and look at what the world holds."""
-        self._bodies = instrument.read(connection, instrument.called(connection, self.built))
+        self._bodies = plpgsql.read(connection, plpgsql.called(connection, self.built))
         for body in self._bodies:
             connection.execute(body.instrumented.encode())
         connection.add_notice_handler(self._reported)
         self.exercised.look = Values(connection, self.built).look
-        self.exercised.by_column = catalog.granted_by_column(connection)
+        self.exercised.by_column = objects.granted_by_column(connection)
         self.exercised.look(self.exercised)
 
     def _reported(self, notice: psycopg.errors.Diagnostic) -> None:
-        if fact := instrument.reported(notice.message_primary):
+        if fact := plpgsql.reported(notice.message_primary):
             self.exercised.add(*fact)
 
     @contextmanager
@@ -260,7 +265,7 @@ class Worker:
     def _count(self, grid: Grid, cell: Cell, command: str) -> None:
         """Note what a cell proves that is as written: of policies and of grants."""
         if grid not in self._proved:
-            self._proved[grid] = admission.facts(self.connection, grid, self.world)
+            self._proved[grid] = policies.facts(self.connection, grid, self.world)
         for fact in self._proved[grid][cell]:
             self.exercised.add(*fact)
         if "yes" in cell.expected.split("/"):

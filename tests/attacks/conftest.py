@@ -19,7 +19,9 @@ from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 
 from rolecall import Session, World
-from rolecall.database import Built, Run, Scratch
+from rolecall.database.manifest import Manifest
+from rolecall.database.run import Run
+from rolecall.database.scratch import Scratch
 
 TIMEOUT = "SET statement_timeout = '5s'; SET lock_timeout = '2s'"
 
@@ -133,7 +135,7 @@ def connect(run: Run, name: str) -> Iterator[Connection[Any]]:
 
 
 @pytest.fixture(scope="module")
-def routines(database: Scratch, built: Built) -> dict[str, Routine]:
+def routines(database: Scratch, built: Manifest) -> dict[str, Routine]:
     """Every function that the migrations made, by its qualified name."""
     made = {item.full_name for item in built.of_kind("function", "trigger function")}
     found = {row[0]: Routine(*row) for row in database.connection.execute(ROUTINES.encode())}
@@ -210,7 +212,7 @@ def runs(session: Session, name: str, statement: str) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def visible(database: Scratch, built: Built) -> Callable[[Session], set[str]]:
+def visible(database: Scratch, built: Manifest) -> Callable[[Session], set[str]]:
     """A function that gives what a session's role reads: every value of eight characters or more in the rows that it
     sees of the tables with row-level security. A view must show nothing else."""
     names = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE rowsecurity ORDER BY 1"
@@ -275,7 +277,7 @@ def quoted_json(row: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def templates(database: Scratch, built: Built, world: World) -> dict[str, list[Template]]:
+def templates(database: Scratch, built: Manifest, world: World) -> dict[str, list[Template]]:
     """By persona: a row of each table that the persona may insert, taken from those that there are."""
     connection, found = database.connection, dict[str, list[Template]]()
     rows = {
@@ -306,7 +308,7 @@ def may_insert(session: Session, persona: str, template: Template) -> bool:
 
 
 @pytest.fixture(scope="module")
-def times(database: Scratch, built: Built) -> dict[str, str]:
+def times(database: Scratch, built: Manifest) -> dict[str, str]:
     """Of every table that the migrations made or gave a policy, a column that holds a time."""
     query = """
         SELECT attname FROM pg_attribute

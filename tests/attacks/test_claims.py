@@ -12,7 +12,8 @@ import pytest
 from psycopg import Connection
 
 from rolecall import Session, World
-from rolecall.database import Built, Scratch
+from rolecall.database.manifest import Manifest
+from rolecall.database.scratch import Scratch
 
 Visit = Callable[[str], AbstractContextManager[Session]]
 Dial = Callable[[], AbstractContextManager[Connection[Any]]]
@@ -91,7 +92,7 @@ def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def statements(database: Scratch, built: Built, routines: dict[str, Any], world: World, thorough: bool) -> list[str]:
+def statements(database: Scratch, built: Manifest, routines: dict[str, Any], world: World, thorough: bool) -> list[str]:
     """What is tried with each token: every table and view read, each row of a table written anew, changed and deleted,
     and every function asked about two people."""
     number = "ALL" if thorough else "1"

@@ -15,7 +15,8 @@ import psycopg
 import pytest
 
 from rolecall import Session, World
-from rolecall.database import Built, Scratch
+from rolecall.database.manifest import Manifest
+from rolecall.database.scratch import Scratch
 
 Visit = Callable[[str], AbstractContextManager[Session]]
 
@@ -74,7 +75,7 @@ class Key(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def keys(database: Scratch, built: Built) -> list[Key]:
+def keys(database: Scratch, built: Manifest) -> list[Key]:
     """Every unique and foreign key of the tables that the migrations made, or gave a policy."""
     found = database.connection.execute(KEYS, {"tables": built.tables})
     return [Key(*row) for row in found]

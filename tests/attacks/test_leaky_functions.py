@@ -14,7 +14,8 @@ import psycopg
 import pytest
 
 from rolecall import Session, World
-from rolecall.database import Built, Scratch
+from rolecall.database.manifest import Manifest
+from rolecall.database.scratch import Scratch
 
 Visit = Callable[[str], AbstractContextManager[Session]]
 
@@ -101,14 +102,14 @@ BROKEN = {"42601", "42883", "42703", "42P01", "XX000"}  # the attempt itself is 
 
 
 @pytest.fixture(scope="module")
-def targets(database: Scratch, built: Built) -> dict[str, list[str]]:
+def targets(database: Scratch, built: Manifest) -> dict[str, list[str]]:
     """Every view that the migrations made, and every table that they made or gave a policy, with its columns."""
     names = built.tables + [item.full_name for item in built.of_kind("view")]
     query = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
     return {name: [column for (column,) in database.connection.execute(query, [name])] for name in names}
 
 
-def statements(built: Built, targets: dict[str, list[str]]) -> Iterator[str]:
+def statements(built: Manifest, targets: dict[str, list[str]]) -> Iterator[str]:
     """Every way to have a function of one's own see the rows of a table or view."""
     for target, columns in targets.items():
         for text in READS:
@@ -120,7 +121,7 @@ def statements(built: Built, targets: dict[str, list[str]]) -> Iterator[str]:
 
 
 def test_no_row_that_one_may_not_see_reaches_it(
-    built: Built,
+    built: Manifest,
     world: World,
     visit: Visit,
     targets: dict[str, list[str]],

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from rolecall import Session, World
-from rolecall.database import Built, Scratch
+from rolecall.database.manifest import Manifest
+from rolecall.database.scratch import Scratch
 
 Visit = Callable[[str], AbstractContextManager[Session]]
 
@@ -115,7 +116,7 @@ SELECT md5(string_agg(part, ' ' ORDER BY part)) FROM parts
 
 
 @pytest.fixture(scope="module")
-def orders(database: Scratch, built: Built, times: dict[str, str]) -> dict[str, set[str]]:
+def orders(database: Scratch, built: Manifest, times: dict[str, str]) -> dict[str, set[str]]:
     """Every order that only an owner may give, by the object that it is about."""
     names = Session(database.connection, {})
     found: dict[str, set[str]] = {}
@@ -145,7 +146,7 @@ ON_THE_PLATFORMS = ("CREATE TRIGGER mine ",)
 
 
 def test_nobody_changes_what_is_not_theirs(
-    visit: Visit, world: World, built: Built, orders: dict[str, set[str]], thorough: bool
+    visit: Visit, world: World, built: Manifest, orders: dict[str, set[str]], thorough: bool
 ) -> None:
     """An order is refused, or nothing comes of it (a GRANT by somebody who may not is a warning)."""
     made = {item.full_name for item in built.added}
@@ -204,7 +205,7 @@ def test_the_digest_sees_what_the_owner_does(database: Scratch, orders: dict[str
 
 # PostgreSQL lets whoever may UPDATE or DELETE lock the whole table, and so hold everybody up while a transaction lasts
 # (F103). By PostgREST nobody can: it takes no LOCK.
-def test_who_may_not_write_locks_nothing(visit: Visit, built: Built, world: World, database: Scratch) -> None:
+def test_who_may_not_write_locks_nothing(visit: Visit, built: Manifest, world: World, database: Scratch) -> None:
     for name, persona in world.personas.items():
         with visit(name) as session:
             for table in built.tables:
@@ -265,7 +266,7 @@ SERVER = [
 ]
 
 
-def test_what_is_the_servers_is_refused(visit: Visit, database: Scratch, built: Built, world: World) -> None:
+def test_what_is_the_servers_is_refused(visit: Visit, database: Scratch, built: Manifest, world: World) -> None:
     """And nobody becomes the role that migrates, or the superuser."""
     superuser = database.connection.info.user
     more = [f"SET LOCAL ROLE {built.role}", f"SET LOCAL ROLE {superuser}", f"SET SESSION AUTHORIZATION {superuser}"]
@@ -292,7 +293,7 @@ def outcome(session: Session, statement: str) -> str:
 
 
 def test_whoever_resets_the_role_has_no_rights_left(
-    visit: Visit, built: Built, database: Scratch, world: World
+    visit: Visit, built: Manifest, database: Scratch, world: World
 ) -> None:
     """The role that connects inherits nothing: to be one of the three it has to say so."""
     for persona in world.personas:

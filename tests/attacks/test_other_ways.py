@@ -13,7 +13,8 @@ import pytest
 from psycopg import Connection
 
 from rolecall import Session, World
-from rolecall.database import Built, Scratch
+from rolecall.database.manifest import Manifest
+from rolecall.database.scratch import Scratch
 
 Visit = Callable[[str], AbstractContextManager[Session]]
 Dial = Callable[[], AbstractContextManager[Connection[Any]]]
@@ -158,7 +159,7 @@ def snapshot(connection: Connection[Any], table: str) -> dict[str, str]:
 
 
 def test_rows_are_read_changed_and_deleted_in_no_other_way(
-    database: Scratch, built: Built, world: World, times: dict[str, str], thorough: bool
+    database: Scratch, built: Manifest, world: World, times: dict[str, str], thorough: bool
 ) -> None:
     connection, wrong = database.connection, set()
     before = {table: snapshot(connection, table) for table in times}
@@ -205,7 +206,7 @@ def snapshot_as_superuser(connection: Connection[Any], table: str) -> dict[str, 
         return snapshot(connection, table)
 
 
-def test_rows_are_added_in_no_other_way(database: Scratch, built: Built, world: World, thorough: bool) -> None:
+def test_rows_are_added_in_no_other_way(database: Scratch, built: Manifest, world: World, thorough: bool) -> None:
     """Each row that there is, as if it were new: who may not insert it may not by another command."""
     connection, wrong, worked = database.connection, [], set()
     for table in built.tables:
@@ -240,7 +241,7 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def test_copy_puts_no_row_past_the_policies(visit: Visit, built: Built, world: World) -> None:
+def test_copy_puts_no_row_past_the_policies(visit: Visit, built: Manifest, world: World) -> None:
     """COPY FROM knows no policies, and so is refused to whom they apply."""
     came: dict[str, set[str]] = {}
     for name, persona in world.personas.items():
@@ -264,7 +265,7 @@ def copied(connection: Connection[Any], table: str) -> str:
 
 
 @pytest.mark.parametrize("first", ["service", "customer", "owner"])
-def test_what_one_prepared_another_does_not_run(dial: Dial, built: Built, world: World, first: str) -> None:
+def test_what_one_prepared_another_does_not_run(dial: Dial, built: Manifest, world: World, first: str) -> None:
     """A plan that was made for one role, or with one token, is made again for the next."""
     with dial() as connection:
         connection.execute("SET plan_cache_mode = force_generic_plan")
@@ -286,7 +287,7 @@ def ids(connection: Connection[Any], statement: str) -> list[str] | str:
         return str(error.sqlstate)
 
 
-def test_a_cursor_that_outlives_its_transaction_holds_ones_own_rows(dial: Dial, built: Built, world: World) -> None:
+def test_a_cursor_that_outlives_its_transaction_holds_ones_own_rows(dial: Dial, built: Manifest, world: World) -> None:
     """Its rows are gathered at COMMIT, and are there for whoever comes next: they are those of whoever declared it."""
     for persona in FEW:
         for table in built.tables:
@@ -300,7 +301,7 @@ def test_a_cursor_that_outlives_its_transaction_holds_ones_own_rows(dial: Dial, 
                 assert plain in (REFUSED, ids(connection, "FETCH ALL FROM c")), (persona, table)
 
 
-def test_row_security_is_not_switched_off(visit: Visit, built: Built, world: World) -> None:
+def test_row_security_is_not_switched_off(visit: Visit, built: Manifest, world: World) -> None:
     """To whom the policies apply, PostgreSQL then refuses the query."""
     for name, persona in world.personas.items():
         with visit(name) as session:
@@ -310,7 +311,7 @@ def test_row_security_is_not_switched_off(visit: Visit, built: Built, world: Wor
                 assert refused is (persona.role != "service_role"), (name, table)
 
 
-def test_the_statistics_show_nobodys_values(visit: Visit, built: Built, world: World, database: Scratch) -> None:
+def test_the_statistics_show_nobodys_values(visit: Visit, built: Manifest, world: World, database: Scratch) -> None:
     """pg_stats has the most common values of a column, for those whom no policy stops."""
     query = """
         SELECT count(*) FROM pg_stats

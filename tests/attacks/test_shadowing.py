@@ -17,7 +17,7 @@ import pytest
 from psycopg import Connection
 
 from rolecall import Session, World
-from rolecall.database import Scratch
+from rolecall.database.scratch import Scratch
 
 STRING, IDENTIFIER = (postgast.pg_query_pb2.Token.Value(name) for name in ("SCONST", "IDENT"))
 

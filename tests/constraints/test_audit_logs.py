@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL
 
 from rolecall import Session, World
-from rolecall.world import insert
+from rolecall.access.world import insert
 
 TABLE = "audit.audit_logs"
 Valid = Callable[..., dict[str, Any]]

@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
 from rolecall import Row, Session, World
-from rolecall.world import insert
+from rolecall.access.world import insert
 
 TABLE = "engagement.customer_favorites"
 Valid = Callable[..., dict[str, Any]]

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
 from rolecall import Row, Session, World
-from rolecall.world import insert
+from rolecall.access.world import insert
 
 TABLE = "communication.message_threads"
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
 from rolecall import Row, Session, World
-from rolecall.world import insert
+from rolecall.access.world import insert
 
 TABLE = "catalog.service_booking_rules"
 Valid = Callable[..., dict[str, Any]]

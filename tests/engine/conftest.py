@@ -15,8 +15,12 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from rolecall import World, database, server, settings
-from rolecall.server import Server
+from rolecall import World, settings
+from rolecall.database import build
+from rolecall.database.cleanup import owned
+from rolecall.database.run import run_on
+from rolecall.server import choose
+from rolecall.server.choose import Server
 from rolecall.worker import Worker
 
 FILES = {
@@ -147,7 +151,7 @@ def lay_out(folder: Path) -> None:
 @pytest.fixture(scope="session")
 def toy_server(pytestconfig: pytest.Config) -> Iterator[Server]:
     """A server that all share, of the version that the outer run is asked for."""
-    with server.running(replace(settings.read(pytestconfig), pg_dsn=None)) as started:
+    with choose.running(replace(settings.read(pytestconfig), pg_dsn=None)) as started:
         yield started
 
 
@@ -179,7 +183,7 @@ class Guarded:
 @pytest.fixture(scope="session")
 def guarded(pytestconfig: pytest.Config) -> Iterator[Guarded]:
     """A server with passwords, of the version that the outer run is asked for."""
-    with server.running(replace(settings.read(pytestconfig), pg_dsn=None)) as started:
+    with choose.running(replace(settings.read(pytestconfig), pg_dsn=None)) as started:
         assert started.cluster
         with psycopg.connect(started.conninfo, autocommit=True) as connection:
             for name, rights in (("toy_boss", "SUPERUSER"), ("toy_poor", "CREATEDB CREATEROLE BYPASSRLS")):
@@ -195,7 +199,7 @@ def guarded(pytestconfig: pytest.Config) -> Iterator[Guarded]:
 @pytest.fixture(scope="module")
 def theirs(pytestconfig: pytest.Config) -> Iterator[Server]:
     """Somebody else's server, of the module's own."""
-    with server.running(replace(settings.read(pytestconfig), pg_dsn=None)) as started:
+    with choose.running(replace(settings.read(pytestconfig), pg_dsn=None)) as started:
         yield started
 
 
@@ -236,10 +240,10 @@ def toy_built(
     lay_out(folder)
     asked = settings_of(pytestconfig, folder)
     world: World = runpy.run_path(str(folder / "conftest.py"))["pytest_rolecall_world"](1)
-    run = database.run_on(toy_server)
-    with database.keeping(run):
-        database.build(run, asked)
-        database.load(run, world)
+    run = run_on(toy_server)
+    with owned(run):
+        build.build(run, asked)
+        build.load(run, world)
         worker = Worker(run, asked, world, "toy")
         yield worker
         worker.close()
@@ -277,18 +281,18 @@ def project(
     platform.write_text(platform.read_text() + AUTHENTICATOR)
     asked = settings_of(pytestconfig, tmp_path)
 
-    def build(sql: str, world: World) -> Worker:
+    def make(sql: str, world: World) -> Worker:
         write_phase(tmp_path, sql)
-        run = database.run_on(toy_server)
-        stack.enter_context(database.keeping(run))
-        database.build(run, asked)
-        database.load(run, world)
+        run = run_on(toy_server)
+        stack.enter_context(owned(run))
+        build.build(run, asked)
+        build.load(run, world)
         worker = Worker(run, asked, world, "main")
         stack.callback(worker.close)
         return worker
 
     with ExitStack() as stack:
-        yield build
+        yield make
 
 
 def write_phase(folder: Path, sql: str) -> None:

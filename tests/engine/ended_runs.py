@@ -21,8 +21,8 @@ from pathlib import Path
 
 import psutil
 
-from rolecall.cluster import reachable
-from rolecall.directories import server_user
+from rolecall.server.cluster import reachable
+from rolecall.server.directories import server_user
 
 PATIENCE = 60.0  # seconds for a stage to be reached
 MARK = "ROLECALL_TEST_RUN"  # in the environment of every process of a run
@@ -54,9 +54,10 @@ stop_at("conftest")
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
-    from rolecall import cluster, sqlfile
+    from rolecall.server import cluster
+    from rolecall.sql import files
 
-    def run(*given, original=sqlfile.run, **named):
+    def run(*given, original=files.run, **named):
         stop_at("build")
         return original(*given, **named)
 
@@ -64,7 +65,7 @@ def pytest_configure(config):
         stop_at("pack")
         return original(*given)
 
-    sqlfile.run, cluster.Cluster.pack = run, pack
+    files.run, cluster.Cluster.pack = run, pack
     stop_at("configure")
 
 

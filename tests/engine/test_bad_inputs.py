@@ -23,14 +23,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from psycopg.pq import TransactionStatus
 
-from rolecall import Grid, World, migrations, sqlfile
+from rolecall import Grid, World
 from rolecall import settings as rolecall_settings
-from rolecall.defects import Defect
+from rolecall.defects.files import Defect
 from rolecall.errors import RolecallError
-from rolecall.grid import fill, grid
+from rolecall.grids.grid import fill, grid
 from rolecall.mutants import since
 from rolecall.mutants.equivalents import Equivalents
 from rolecall.settings import OPTIONS
+from rolecall.sql import files, migrations
 from rolecall.worker import Worker
 from tests.engine import strategies
 
@@ -221,7 +222,7 @@ def test_an_sql_file_runs_to_its_end_or_is_refused(
         path.write_bytes(data + end)
         with toy_built.run.connect(database) as connection:
             with tries.one() as refusal:
-                sqlfile.run(connection, path, role="toy_migrator")
+                files.run(connection, path, role="toy_migrator")
             for told in refusal:
                 place(path, told)
             assert connection.info.transaction_status == TransactionStatus.IDLE

@@ -16,8 +16,14 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from rolecall import cluster, database, server, settings
-from rolecall.connection import (
+from rolecall import settings
+from rolecall.database import build
+from rolecall.database.cleanup import owned
+from rolecall.database.run import run_on
+from rolecall.dsn import Conninfo
+from rolecall.server import choose, cluster
+from rolecall.server.choose import Server
+from rolecall.server.connection import (
     RESTRICTED,
     SETTINGS,
     ConnectError,
@@ -26,8 +32,6 @@ from rolecall.connection import (
     connect,
     without_libpq_variables,
 )
-from rolecall.dsn import Conninfo
-from rolecall.server import Server
 
 Inventory = Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]
 
@@ -72,7 +76,7 @@ def asked(pytestconfig: pytest.Config) -> settings.Settings:
 @pytest.fixture
 def theirs(asked: settings.Settings) -> Iterator[Server]:
     """Somebody else's server, which a test may hurt."""
-    with server.running(asked) as started:
+    with choose.running(asked) as started:
         yield started
 
 
@@ -138,7 +142,7 @@ def strangers(
     # Of its own on Linux, where all of 127.0.0.0/8 is this machine: others may listen on 127.0.0.1.
     address = f"127.77.{random.randrange(256)}.{random.randrange(1, 255)}" if sys.platform == "linux" else "127.0.0.1"  # noqa: S311
     monkeypatch.setitem(cluster.CONFIGURATION, "listen_addresses", address)
-    with server.running(asked) as started:
+    with choose.running(asked) as started:
         monkeypatch.setitem(cluster.CONFIGURATION, "listen_addresses", "")
         assert started.cluster
         with (started.cluster.data / "pg_hba.conf").open("a") as file:
@@ -186,8 +190,8 @@ def test_another_server_is_an_error_before_anything_is_changed(
     theirs: Server, toy_server: Server, inventory: Inventory
 ) -> None:
     """For every connection that a run opens."""
-    mine = server.existing(theirs.conninfo)
-    run = replace(database.run_on(mine), conninfo=toy_server.conninfo)
+    mine = choose.existing(theirs.conninfo)
+    run = replace(run_on(mine), conninfo=toy_server.conninfo)
     with psycopg.connect(toy_server.conninfo) as connection:
         before = inventory(connection)
         with pytest.raises(OtherServerError) as caught:
@@ -195,10 +199,10 @@ def test_another_server_is_an_error_before_anything_is_changed(
         with pytest.raises(OtherServerError):
             run.connect("postgres")
         with pytest.raises(OtherServerError):
-            run.janitor("rolecall_x").init()
+            run.create("rolecall_x")
         with pytest.raises(OtherServerError):
-            run.janitor("postgres").drop()
-        with pytest.raises(OtherServerError), database.keeping(run):
+            run.drop("postgres")
+        with pytest.raises(OtherServerError), owned(run):
             pass
         assert inventory(connection) == before
     assert str(caught.value).splitlines() == [
@@ -209,7 +213,7 @@ def test_another_server_is_an_error_before_anything_is_changed(
 
 
 def test_a_throwaway_server_is_known_by_its_directory(theirs: Server, toy_server: Server) -> None:
-    run = database.run_on(theirs)
+    run = run_on(theirs)
     run.maintain().close()
     with pytest.raises(OtherServerError):
         replace(run, conninfo=toy_server.conninfo).maintain()
@@ -219,7 +223,7 @@ def test_a_throwaway_server_is_known_by_its_directory(theirs: Server, toy_server
 
 def test_a_server_that_was_started_anew_is_another_one(theirs: Server) -> None:
     assert theirs.cluster
-    run = database.run_on(server.existing(theirs.conninfo))
+    run = run_on(choose.existing(theirs.conninfo))
     run.maintain().close()
     theirs.cluster.stop(signal.SIGINT)
     theirs.cluster.start()
@@ -339,10 +343,10 @@ def test_what_the_project_sets_for_its_database_counts(toy: pytest.Pytester, the
             END $$;
             """
         )
-    run = database.run_on(server.existing(theirs.conninfo))
+    run = run_on(choose.existing(theirs.conninfo))
     wanted = replace(settings.read(toy.parseconfig()), pg_dsn=run.conninfo)
-    with database.keeping(run):
-        database.build(run, wanted)
+    with owned(run):
+        build.build(run, wanted)
         with run.connect(run.baseline) as connection:
             shown = [
                 connection.execute(f"SHOW {name}".encode()).fetchone()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from rolecall import admission, columns, instrument
-from rolecall.mutants import plpgsql
-from rolecall.schema import Function
+from rolecall.catalog.definitions import Function
+from rolecall.coverage import columns, plpgsql, policies
+from rolecall.mutants.rewrites.plpgsql import parts
 from rolecall.worker import Worker
 
 MORE = """\
@@ -373,11 +373,11 @@ NOT_REACHED = [
 
 def test_every_statement_and_branch_reports_itself(toy_worker: Worker) -> None:
     definition = f"CREATE FUNCTION pg_temp.f(a int) RETURNS int LANGUAGE plpgsql AS $${SOURCE}$$"
-    body = instrument.body("pg_temp.f('100%')", definition, SOURCE)
+    body = plpgsql.body("pg_temp.f('100%')", definition, SOURCE)
     reached: set[tuple[str, ...]] = set()
 
     def note(diagnostic: psycopg.errors.Diagnostic) -> None:
-        reached.add(instrument.reported(diagnostic.message_primary) or ())
+        reached.add(plpgsql.reported(diagnostic.message_primary) or ())
 
     connection = toy_worker.connection
     connection.execute("CREATE TEMPORARY TABLE one AS SELECT 1 AS n")
@@ -400,10 +400,10 @@ def test_every_statement_and_branch_reports_itself(toy_worker: Worker) -> None:
 def test_no_line_that_the_parser_knows_is_left_out() -> None:
     definition = f"CREATE FUNCTION f(a int) RETURNS int LANGUAGE plpgsql AS $${SOURCE}$$"
     function = Function("f", "f(int)", "plpgsql", definition, SOURCE, False, "v", False, False)
-    lines = {part.line for part in plpgsql.parts(function) if part.kind.startswith("PLpgSQL_stmt")}
+    lines = {part.line for part in parts(function) if part.kind.startswith("PLpgSQL_stmt")}
     # What begins with a label is named with its line; the outermost block, in line 5, is the function itself.
     lines -= {5}
-    assert lines - {point.line for point in instrument.body("f", definition, SOURCE).points} == {11, 19}
+    assert lines - {point.line for point in plpgsql.body("f", definition, SOURCE).points} == {11, 19}
 
 
 @pytest.mark.parametrize(
@@ -419,4 +419,4 @@ def test_no_line_that_the_parser_knows_is_left_out() -> None:
     ],
 )
 def test_what_cannot_be_is_not_asked_for(using: str, check: str | None, command: str, can: set[str]) -> None:
-    assert admission.outcomes(using, check, command) == can
+    assert policies.outcomes(using, check, command) == can

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from rolecall import directories
-from rolecall.directories import LOCK, MAGIC, SERVER
-from rolecall.server import Server
+from rolecall.server import directories
+from rolecall.server.choose import Server
+from rolecall.server.directories import LOCK, MAGIC, SERVER
 
 ROOT = os.geteuid() == 0
 

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
-from rolecall import signals
-from rolecall.server import Server, embedded
+from rolecall.server import signals
+from rolecall.server.choose import Server, embedded
 from tests.engine.ended_runs import STAGES, Ended, add_stages, end_run
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,9 +15,11 @@ from typing import Any
 
 import pytest
 
-from rolecall import database, kept, server, settings
-from rolecall.cluster import Cluster
-from rolecall.kept import Kept
+from rolecall import settings
+from rolecall.database import build, cache
+from rolecall.database.cache import Kept
+from rolecall.server import choose
+from rolecall.server.cluster import Cluster
 
 CELL = "test_notes.py::test_grid[bob's note-select-bob]"
 
@@ -33,14 +36,14 @@ def folder(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """How often the inner runs have built the databases."""
-    built, original = list[str](), database.build
+    calls, original = list[str](), build.build
 
-    def build(*given: Any) -> Any:
-        built.append("built")
-        return original(*given)
+    def counted(*arguments: Any) -> Any:
+        calls.append("built")
+        return original(*arguments)
 
-    monkeypatch.setattr(database, "build", build)
-    return built
+    monkeypatch.setattr(build, "build", counted)
+    return calls
 
 
 def archives(folder: Path) -> list[Path]:
@@ -120,7 +123,7 @@ def test_nor_what_was_built_otherwise(
 
 def of(pytestconfig: pytest.Config) -> str:
     asked = settings.read(pytestconfig)
-    return kept.key(asked, server.binaries_of(replace(asked, pg_bin=None)))
+    return cache.key(asked, choose.binaries_of(replace(asked, pg_bin=None)))
 
 
 def test_another_world_is_loaded_without_a_build(toy: pytest.Pytester, folder: Path, builds: list[str]) -> None:
@@ -148,13 +151,23 @@ def test_rows_do_not_age(toy: pytest.Pytester, builds: list[str]) -> None:
     assert builds == ["built"]
 
 
-def test_another_rolecall_has_another_key(
+def test_every_room_of_rolecall_is_part_of_the_key(
     pytestconfig: pytest.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = of(pytestconfig)
-    monkeypatch.setattr(kept, "__file__", str(tmp_path / "kept.py"))
-    (tmp_path / "kept.py").write_text("# another one")
-    assert of(pytestconfig) != before
+    """A change of any module, in any folder of the package, builds the templates again."""
+    copied = tmp_path / "rolecall"
+    shutil.copytree(cache.PACKAGE, copied)
+    monkeypatch.setattr(cache, "PACKAGE", copied)
+    rooms = sorted({path.parent for suffix in ("*.py", "*.sql") for path in copied.rglob(suffix)})
+    assert {"rolecall", "sql", "grids", "operators"} <= {room.name for room in rooms}
+    keys = {of(pytestconfig)}
+    for room in rooms:
+        with next(iter(sorted(room.glob("*.py")))).open("a") as module:
+            module.write("# edited\n")
+        keys.add(of(pytestconfig))
+    (copied / "grids" / "probe.sql").open("a").write("-- edited\n")
+    keys.add(of(pytestconfig))
+    assert len(keys) == 1 + len(rooms) + 1
 
 
 # ------------------------------------------------------------------ wrong, broken, or not to be had
@@ -244,13 +257,13 @@ def test_a_disk_that_is_full_keeps_nothing(toy: pytest.Pytester, folder: Path, m
 
 def test_only_so_many_are_kept_and_none_that_is_half(toy: pytest.Pytester, folder: Path) -> None:
     folder.mkdir()
-    for age in range(1, kept.MOST + 3):
+    for age in range(1, cache.MOST + 3):
         for name in (f"{age:016}.{age:016}.tar", f"{age:016}.{age}.part"):
             (folder / name).touch()
             os.utime(folder / name, (age, age))
     passes(toy)
-    assert len(archives(folder)) == kept.MOST
-    assert [path.name[:16] for path in archives(folder)[: kept.MOST - 1]] == [
+    assert len(archives(folder)) == cache.MOST
+    assert [path.name[:16] for path in archives(folder)[: cache.MOST - 1]] == [
         "4".zfill(16),
         "5".zfill(16),
         "6".zfill(16),
@@ -277,7 +290,7 @@ def test_off_keeps_nothing(
 
 
 def test_on_somebody_elses_server_nothing_is_kept(
-    toy: pytest.Pytester, toy_server: server.Server, folder: Path
+    toy: pytest.Pytester, toy_server: choose.Server, folder: Path
 ) -> None:
     passes(toy, f"--pg-dsn={toy_server.conninfo}")
     assert not folder.exists()

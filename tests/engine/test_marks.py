@@ -14,9 +14,12 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from rolecall import database, marks, server
-from rolecall.marks import Mark
-from rolecall.server import Server
+from rolecall.database import marks
+from rolecall.database.cleanup import owned
+from rolecall.database.marks import Mark
+from rolecall.database.run import run_on
+from rolecall.server import choose
+from rolecall.server.choose import Server
 
 CELL = "test_notes.py::test_grid[bob's note-select-bob]"
 Inventory = Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]
@@ -160,10 +163,11 @@ def test_a_run_marks_each_database_in_the_statement_that_makes_it(
     owner: psycopg.Connection[Any], theirs: Server
 ) -> None:
     """Its oid follows from the token; where that oid is taken, the next one is."""
-    run = database.run_on(server.existing(theirs.conninfo))
+    run = run_on(choose.existing(theirs.conninfo))
     first, second, *_ = marks.database_oids(run.token, run.baseline)
     owner.execute(f"CREATE DATABASE person OID {first}".encode())
-    with database.keeping(run), run.janitor(run.baseline):
+    with owned(run):
+        run.create(run.baseline)
         found = owner.execute("SELECT oid FROM pg_database WHERE datname = %s", [run.baseline]).fetchone()
         assert found == (second,)
     assert {name for kind, name in names(owner) if kind == "DATABASE"} >= {"person"}
@@ -266,9 +270,9 @@ def test_a_comment_that_says_something_else_is_no_mark(text: str | None) -> None
 def test_a_role_that_a_person_makes_at_the_same_moment_is_not_marked(
     owner: psycopg.Connection[Any], theirs: Server
 ) -> None:
-    run = database.run_on(server.existing(theirs.conninfo))
-    with database.keeping(run):
-        run.janitor(run.baseline).init()
+    run = run_on(choose.existing(theirs.conninfo))
+    with owned(run):
+        run.create(run.baseline)
         with run.connect(run.baseline) as connection, run.marking(connection):
             connection.execute("CREATE ROLE toy_ours")
             owner.execute("CREATE ROLE person")
@@ -390,8 +394,9 @@ def test_what_others_own_is_left_and_said(
 
 def test_the_owner_of_the_databases_is_who_connects(owner: psycopg.Connection[Any], theirs: Server) -> None:
     owner.execute("CREATE ROLE toy_boss SUPERUSER LOGIN")
-    run = database.run_on(server.existing(theirs.conninfo.to(user="toy_boss")))
-    with database.keeping(run), run.janitor(run.baseline):
+    run = run_on(choose.existing(theirs.conninfo.to(user="toy_boss")))
+    with owned(run):
+        run.create(run.baseline)
         found = owner.execute("SELECT datdba::regrole::text FROM pg_database WHERE datname = %s", [run.baseline])
         assert found.fetchone() == ("toy_boss",)
     assert make_conninfo(run.conninfo) == run.conninfo.reveal()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rolecall.mutants import expressions, plpgsql, queries, trees
-from rolecall.mutants.trees import Rewrite
-from rolecall.schema import Function
+from rolecall.catalog.definitions import Function
+from rolecall.mutants.rewrites import expressions, plpgsql, queries
+from rolecall.sql import tree
+from rolecall.sql.tree import Rewrite
 
 COLUMNS = {"a": "integer", "b": "integer", "c": "text", "d": "integer"}
 TYPES = {"": COLUMNS, "t": COLUMNS, "u": {"a": "text", "c": "text"}}
@@ -249,7 +250,7 @@ TYPES = {"": COLUMNS, "t": COLUMNS, "u": {"a": "text", "c": "text"}}
     ],
 )
 def test_edits_of_an_expression(rewrite: Rewrite, text: str, edits: list[tuple[str, str]]) -> None:
-    assert [tuple(edit) for edit in trees.edit_expression(text, [rewrite])] == edits
+    assert [tuple(edit) for edit in tree.edit_expression(text, [rewrite])] == edits
 
 
 @pytest.mark.parametrize(
@@ -406,7 +407,7 @@ def test_edits_of_an_expression(rewrite: Rewrite, text: str, edits: list[tuple[s
     ],
 )
 def test_edits_of_a_statement(rewrite: Rewrite, text: str, edits: list[tuple[str, str]]) -> None:
-    assert [tuple(edit) for edit in trees.edit(text, [rewrite])] == edits
+    assert [tuple(edit) for edit in tree.edit(text, [rewrite])] == edits
 
 
 @pytest.mark.parametrize(
@@ -422,7 +423,7 @@ def test_edits_of_a_statement(rewrite: Rewrite, text: str, edits: list[tuple[str
     ],
 )
 def test_whether_a_predicate_can_be_null(text: str, expected: bool) -> None:
-    assert trees.may_be_null(text) is expected
+    assert tree.may_be_null(text) is expected
 
 
 def body(source: str, *, is_trigger: bool = False) -> Function:
@@ -521,4 +522,4 @@ def test_elsif_is_a_condition_too() -> None:
 
 def test_the_tables_that_an_expression_reads() -> None:
     text = "a IN (SELECT x.b FROM s.t x JOIN s.u ON u.c = x.c)"
-    assert trees.aliases(text) == {"x": "s.t", "u": "s.u"}
+    assert tree.aliases(text) == {"x": "s.t", "u": "s.u"}

@@ -8,20 +8,20 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from rolecall import catalog, schema
-from rolecall.mutants import constraints, functions, grants, policies, storage
-from rolecall.mutants.model import Mutant, Operator
+from rolecall.catalog import definitions, objects
+from rolecall.mutants.operators import buckets, constraints, functions, grants, policies
+from rolecall.mutants.operators.operator import Mutant, Operator
 from rolecall.worker import Worker
 
 
 def made(worker: Worker, sql: str, operator: Operator) -> dict[str, Mutant]:
     """The mutants of what a further migration makes, by their ids without the operator's name."""
-    before = catalog.objects(worker.connection)
+    before = objects.objects(worker.connection)
     run(worker, sql)
     built = replace(
-        worker.built, added=[*worker.built.added, *catalog.added(before, catalog.objects(worker.connection))]
+        worker.built, added=[*worker.built.added, *objects.added(before, objects.objects(worker.connection))]
     )
-    read = schema.read(worker.connection, built, worker.world, ())
+    read = definitions.read(worker.connection, built, worker.world, ())
     return {each.id.replace(f" | {operator.name}", ""): each for each in operator.mutants(read)}
 
 
@@ -201,13 +201,13 @@ def test_a_search_path_is_lost_and_is_emptied_where_it_names_something(toy_worke
 BUCKETS = """
 RESET ROLE;
 CREATE SCHEMA storage;
-CREATE TABLE storage.buckets (id text, public boolean, name text, file_size_limit bigint, allowed_mime_types text[]);
-INSERT INTO storage.buckets VALUES ('open', true, 'open', NULL, NULL), ('it''s', false, 'x', 9, '{image/png,a/b}');
+CREATE TABLE buckets.buckets (id text, public boolean, name text, file_size_limit bigint, allowed_mime_types text[]);
+INSERT INTO buckets.buckets VALUES ('open', true, 'open', NULL, NULL), ('it''s', false, 'x', 9, '{image/png,a/b}');
 """
 
 
 def test_a_buckets_settings_are_changed_where_it_has_them(toy_worker: Worker) -> None:
-    assert list(made(toy_worker, BUCKETS, storage.EditBucket())) == [
+    assert list(made(toy_worker, BUCKETS, buckets.EditBucket())) == [
         "bucket it's | public = NOT public",
         "bucket it's | file_size_limit = file_size_limit + 1",
         "bucket it's | file_size_limit = file_size_limit - 1",

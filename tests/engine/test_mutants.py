@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from rolecall.item import plugin_of
-from rolecall.server import Server
+from rolecall.grids.item import plugin_of
+from rolecall.server.choose import Server
 
 EVERYTHING = '''\
 """What a suite asks of this schema on top of its grid, but for a few things."""

@@ -13,8 +13,9 @@ import psycopg
 import pytest
 from psycopg import pq
 
-from rolecall import directories, outage
-from rolecall.outage import is_lost, reason
+from rolecall.process import outage
+from rolecall.process.outage import is_lost, reason
+from rolecall.server import directories
 from rolecall.worker import Worker
 
 HEAD = """\

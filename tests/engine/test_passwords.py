@@ -17,10 +17,13 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from rolecall import database, server, settings
-from rolecall.connection import ConnectError, connect
+from rolecall import settings
+from rolecall.database.run import Run, run_on
+from rolecall.database.scratch import Scratch
 from rolecall.dsn import Conninfo, problem
 from rolecall.errors import RolecallError
+from rolecall.server import choose
+from rolecall.server.connection import ConnectError, connect
 
 if TYPE_CHECKING:
     Guarded = Any  # of conftest.py
@@ -55,18 +58,18 @@ def test_unknown_database(db, run):
     run.connect("nowhere")
 
 
-def test_the_janitor(db, run):
-    with run.janitor("x").cursor("nowhere") as cursor:
+def test_a_cursor(db, run):
+    with run.cursor("nowhere") as cursor:
         pass
 
 
 def test_a_failure_beside_it(db, run, worker_input):
-    janitor, conninfo, settings = run.janitor("x"), run.conninfo, run.as_json()
-    assert run == janitor, f"{run} {run!r} {conninfo} {conninfo!r} {vars(janitor)} {settings}"
+    conninfo, settings = run.conninfo, run.as_json()
+    assert run == conninfo, f"{run} {run!r} {conninfo} {conninfo!r} {settings}"
 
 
 def test_a_statement_that_fails(db, scratch, run):
-    with run.janitor("x").cursor() as cursor:
+    with run.cursor() as cursor:
         cursor.execute("SELECT nothing")
 
 
@@ -186,19 +189,19 @@ def test_pg_dump_has_it_in_its_environment_alone(
     program.chmod(0o755)
     monkeypatch.setenv("PGSSLMODE", "nonsense")
     monkeypatch.setenv("ROLECALL_PG_DSN", guarded.url())
-    run = database.Run(Conninfo(guarded.url()), "rolecall_x", "", str(toy.path), ours=False)
-    scratch = database.Scratch(run, "postgres", None, {}, None, None)  # type: ignore[arg-type]
+    run = Run(Conninfo(guarded.url()), "rolecall_x", "", str(toy.path), ours=False)
+    scratch = Scratch(run, "postgres", None, {}, None, None)  # type: ignore[arg-type]
     arguments, *environment = scratch.dump().splitlines()
     assert [half for half in HALVES if half in arguments] == []
     assert [line for line in environment if line.startswith(("PG", "ROLECALL"))] == [f"PGPASSWORD={guarded.password}"]
-    real = database.Scratch(replace(run, bin=None), "postgres", None, {}, None, None)  # type: ignore[arg-type]
+    real = Scratch(replace(run, bin=None), "postgres", None, {}, None, None)  # type: ignore[arg-type]
     assert "PostgreSQL database dump complete" in real.dump()
 
 
 def test_pg_dump_is_not_run_with_a_secret_that_would_be_seen(guarded: Guarded) -> None:
-    run = database.Run(Conninfo(guarded.url() + f"&sslpassword={ONE}"), "rolecall_x", "", None, ours=False)
+    run = Run(Conninfo(guarded.url() + f"&sslpassword={ONE}"), "rolecall_x", "", None, ours=False)
     with pytest.raises(RolecallError) as caught:
-        database.Scratch(run, "postgres", None, {}, None, None).dump()  # type: ignore[arg-type]
+        Scratch(run, "postgres", None, {}, None, None).dump()  # type: ignore[arg-type]
     assert str(caught.value).startswith("the DSN has sslpassword, which pg_dump could only be given where everybody")
 
 
@@ -330,11 +333,11 @@ def test_a_worker_is_told_where_the_server_is_and_knows_the_password_itself(
     pytestconfig: pytest.Config, guarded: Guarded
 ) -> None:
     asked = replace(settings.read(pytestconfig), pg_dsn=Conninfo(guarded.url()), pg_bin=None)
-    run = database.run_on(server.existing(Conninfo(guarded.url())))
+    run = run_on(choose.existing(Conninfo(guarded.url())))
     told = json.dumps(run.as_json())
     assert [half for half in HALVES if half in told] == []
-    assert database.Run.of(json.loads(told), asked).conninfo.params["password"] == guarded.password
-    with database.Run.of(json.loads(told), asked).maintain() as connection:
+    assert Run.of(json.loads(told), asked).conninfo.params["password"] == guarded.password
+    with Run.of(json.loads(told), asked).maintain() as connection:
         assert connection.execute("SELECT current_user").fetchone() == ("toy_boss",)
 
 

@@ -11,8 +11,8 @@ import pytest
 from psycopg import Connection
 
 from rolecall import Grid, Session, World, grid
-from rolecall.probe import Check, Outcome, probe
-from rolecall.refusal import make_room
+from rolecall.grids.probe import Check, Outcome, probe
+from rolecall.grids.refusal import make_room
 from rolecall.worker import Worker
 
 FOLDER = Path(__file__).parent.parent / "policies"

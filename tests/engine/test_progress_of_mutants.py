@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rolecall.mutants.progress import Progress, line
-from rolecall.mutants.suite import names_of
+from rolecall.mutants.selection import names_of
 
 
 class Terminal:

@@ -9,8 +9,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from rolecall import database
-from rolecall.server import Server
+from rolecall.database.cleanup import owned
+from rolecall.database.run import run_on
+from rolecall.server.choose import Server
 
 CELL = "test_notes.py::test_grid[bob's note-select-bob]"
 Connection = psycopg.Connection[Any]
@@ -85,9 +86,9 @@ def test_what_a_living_run_has_is_not_swept(
 ) -> None:
     """Neither its databases nor its roles, of which some may not be granted anything yet."""
     before = inventory(owner)
-    living = database.run_on(theirs)
-    with database.keeping(living):
-        living.janitor(living.baseline).init()
+    living = run_on(theirs)
+    with owned(living):
+        living.create(living.baseline)
         with living.connect(living.baseline) as connection, living.marking(connection):
             connection.execute("CREATE ROLE toy_visitor NOLOGIN")
         living_needs = {row[:2] for row in inventory(owner)}

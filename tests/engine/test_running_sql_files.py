@@ -11,8 +11,8 @@ import pytest
 from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 
-from rolecall import sqlfile
 from rolecall.errors import SqlError
+from rolecall.sql import files
 from rolecall.worker import Worker
 
 ROLE = "toy_migrator"
@@ -56,7 +56,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def run(connection: Connection[Any], text: str | bytes, *, role: str | None = ROLE, name: str = "x.sql") -> None:
     path = Path(name)
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    sqlfile.run(connection, path, role=role)
+    files.run(connection, path, role=role)
 
 
 def refused(connection: Connection[Any], text: str | bytes, *, role: str | None = ROLE) -> SqlError:

@@ -17,8 +17,9 @@ import psutil
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from rolecall import directories, server, settings
-from rolecall.server import embedded
+from rolecall import settings
+from rolecall.server import choose, directories
+from rolecall.server.choose import embedded
 
 CELL = "test_notes.py::test_grid[bob's note-select-bob]"
 ROOT = os.geteuid() == 0
@@ -189,7 +190,7 @@ def test_a_temporary_directory_that_will_not_do_is_not_used(
         folder.mkdir(exist_ok=True)
         monkeypatch.setattr(tempfile, "tempdir", str(folder))
         asked = replace(settings.read(pytestconfig), pg_dsn=None)
-        with server.running(asked) as started:
+        with choose.running(asked) as started:
             directory = Path(str(conninfo_to_dict(started.conninfo)["host"]))
             assert directory.is_dir()
         assert not directory.exists()

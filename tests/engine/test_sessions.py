@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from rolecall import RolecallError, Session, World
-from rolecall.coverage import Exercised
+from rolecall.coverage.recorder import Exercised
 from rolecall.worker import Worker
 
 REQUEST = ("role", "request.jwt.claims", "request.method", "request.path", "request.headers")

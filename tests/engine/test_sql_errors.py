@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
-from rolecall import sqlfile
 from rolecall.errors import SqlError
+from rolecall.sql import files
 from rolecall.worker import Worker
 
 TEN_LINES = "\n" * 9
@@ -30,7 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def refused(connection: Connection[Any], path: Path, text: str | bytes, role: str | None = None) -> SqlError:
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(SqlError) as caught:
-        sqlfile.run(connection, path, role=role)
+        files.run(connection, path, role=role)
     return caught.value
 
 
@@ -188,7 +188,7 @@ def test_a_file_outside_is_named_by_its_whole_path(connection: Connection[Any], 
 )
 def test_a_file_without_errors_runs(connection: Connection[Any], here: Path, text: str) -> None:
     (here / "x.sql").write_text(text, encoding="utf-8")
-    sqlfile.run(connection, here / "x.sql")
+    files.run(connection, here / "x.sql")
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_words_that_end_a_transaction_elsewhere_are_no_harm(connection: Connecti
     (here / "x.sql").write_text(
         "SELECT 'COMMIT;';\n-- COMMIT;\nDO $$ BEGIN NULL; END $$;\nSELECT CASE WHEN true THEN 1 END;"
     )
-    sqlfile.run(connection, here / "x.sql")
+    files.run(connection, here / "x.sql")
 
 
 def test_a_file_that_is_not_utf_8_is_told(connection: Connection[Any], here: Path) -> None:
@@ -226,7 +226,7 @@ def test_what_pg_dump_writes_for_psql_alone_is_left_out(connection: Connection[A
     """Blanked, not cut: an error behind it keeps its line and column."""
     dump = "\\restrict kVx3\n\nSELECT 1;\n\\unrestrict kVx3\n"
     (here / "x.sql").write_text(dump)
-    sqlfile.run(connection, here / "x.sql")
+    files.run(connection, here / "x.sql")
     assert str(refused(connection, here / "x.sql", dump + "SELEC")).startswith("x.sql:5:1: syntax error")
 
 
@@ -239,7 +239,7 @@ def test_nothing_of_a_file_that_fails_is_kept(connection: Connection[Any], here:
 def test_a_file_runs_as_the_role_that_is_named(connection: Connection[Any], here: Path) -> None:
     (here / "x.sql").write_text("CREATE TABLE shop.whose (id int)")
     connection.execute("GRANT CREATE ON SCHEMA shop TO toy_migrator")
-    sqlfile.run(connection, here / "x.sql", role="toy_migrator")
+    files.run(connection, here / "x.sql", role="toy_migrator")
     query = "SELECT relowner::regrole::text, current_user = session_user FROM pg_class WHERE relname = 'whose'"
     assert connection.execute(query).fetchone() == ("toy_migrator", True)
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
-from rolecall import sqlfile
 from rolecall.errors import SqlError
-from rolecall.script import parse
+from rolecall.sql import files
+from rolecall.sql.script import parse
 from rolecall.worker import Worker
 
 
@@ -27,7 +27,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def run(connection: Connection[Any], text: str | bytes) -> None:
     path = Path("x.sql")
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    sqlfile.run(connection, path)
+    files.run(connection, path)
 
 
 def refused(connection: Connection[Any], text: str | bytes) -> list[str]:
@@ -64,7 +64,7 @@ def test_a_file_that_cannot_be_read_is_one_error(connection: Connection[Any]) ->
     Path("link.sql").symlink_to("nowhere")
     for name, reason in (("folder.sql", "Is a directory"), ("link.sql", "No such file"), ("none.sql", "No such file")):
         with pytest.raises(SqlError, match=f"^{name}:1: cannot be read: {reason}"):
-            sqlfile.run(connection, Path(name))
+            files.run(connection, Path(name))
 
 
 # ------------------------------------------------------------------ what cannot be scanned
@@ -247,7 +247,7 @@ def test_a_session_that_is_ended_is_one_error(toy_built: Worker) -> None:
     with toy_built.run.connect(toy_built.run.baseline) as connection:
         Path("x.sql").write_text("SELECT 1;\nSELECT pg_terminate_backend(pg_backend_pid());")
         with pytest.raises(SqlError, match=r"^x\.sql:2:1: terminating connection"):
-            sqlfile.run(connection, Path("x.sql"))
+            files.run(connection, Path("x.sql"))
 
 
 # ------------------------------------------------------------------ splitting

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-SELDOM = ("postgast", "google.protobuf", "rolecall.mutants", "rolecall.columns")
+SELDOM = ("postgast", "google.protobuf", "rolecall.mutants", "rolecall.coverage.columns")
 
 
 def test_the_parser_and_the_mutants_are_not_imported_before_they_are_asked_for() -> None:

@@ -18,9 +18,13 @@ import psutil
 import psycopg
 import pytest
 
-from rolecall import cli, database, directories, marks, server, settings
-from rolecall.marks import Mark
-from rolecall.server import Server
+from rolecall import cli, settings
+from rolecall.database import marks
+from rolecall.database.cleanup import owned
+from rolecall.database.marks import Mark
+from rolecall.database.run import run_on
+from rolecall.server import choose, directories
+from rolecall.server.choose import Server
 
 CELL = "test_notes.py::test_grid[bob's note-select-bob]"
 SWEEP = [sys.executable, "-m", "rolecall", "sweep"]
@@ -157,8 +161,8 @@ def test_roles_stay_while_another_run_may_be_about_to_use_them(
 ) -> None:
     """The last one that ends takes them along."""
     before = inventory(owner)
-    other = database.run_on(server.existing(theirs.conninfo))
-    with database.keeping(other):
+    other = run_on(choose.existing(theirs.conninfo))
+    with owned(other):
         toy.runpytest_subprocess(CELL).assert_outcomes(passed=1)
         assert {row[1] for row in inventory(owner) if row[1].startswith("toy_")} == {
             "toy_keeper",
@@ -213,11 +217,11 @@ def test_a_run_of_another_machine_that_is_dead_is_swept(
     owner: psycopg.Connection[Any], theirs: Server, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = inventory(owner)
-    run = database.run_on(server.existing(theirs.conninfo))
+    run = run_on(choose.existing(theirs.conninfo))
     monkeypatch.setattr(marks, "machine", lambda: "another")
     with run.maintain() as connection:
         marks.make_run(connection, run.name, run.token, connection.identity.system)
-    run.janitor(run.baseline).init()
+    run.create(run.baseline)
     monkeypatch.undo()
     done = subprocess.run([*SWEEP, f"--pg-dsn={theirs.conninfo}"], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [f"removed database {run.baseline}", f"removed role {run.name}"]
@@ -279,7 +283,7 @@ def test_without_a_server_it_removes_directories_of_dead_runs(
         monkeypatch.setattr(tempfile, "tempdir", None)
         monkeypatch.setattr(directories, "MEMORY", Path(folder))
         toy.makepyfile(test_killed="import os, signal\ndef test_killed(db): os.kill(os.getpid(), signal.SIGKILL)")
-        with server.running(asked) as living:
+        with choose.running(asked) as living:
             assert toy.runpytest_subprocess("test_killed.py").ret == -signal.SIGKILL
             mine = str(Path(living.conninfo.params["host"]).parent)
             (dead,) = {str(each) for each in Path(folder).glob("rolecall-*")} - {mine}

@@ -8,10 +8,10 @@ import pytest
 from psycopg import Connection
 
 from rolecall import Grid, World, grid
-from rolecall.grid import verdict
-from rolecall.probe import Check, Outcome, prepare, probe
-from rolecall.refusal import with_refusers
-from rolecall.session import custom_settings, settle
+from rolecall.access.session import custom_settings, settle
+from rolecall.grids.grid import verdict
+from rolecall.grids.probe import Check, Outcome, prepare, probe
+from rolecall.grids.refusal import with_refusers
 from rolecall.worker import Worker
 
 NOTES = """

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from rolecall import Session, World
-from rolecall.database import Built
+from rolecall.database.manifest import Manifest
 
 
 class Function(NamedTuple):
@@ -118,7 +118,7 @@ def attribute(db: Session, name: str, expression: str) -> Any:
 # ------------------------------------------------------------------ what there is
 
 
-def test_there_are_these_eight_and_no_other(built: Built) -> None:
+def test_there_are_these_eight_and_no_other(built: Manifest) -> None:
     assert sorted(item.full_name for item in built.of_kind("function")) == sorted(FUNCTIONS)
 
 
@@ -145,7 +145,7 @@ def test_runs_as_its_owner_and_looks_for_names_in_pg_catalog_first(db: Session, 
 
 
 @every_function
-def test_is_owned_by_the_role_that_migrates(db: Session, built: Built, name: str) -> None:
+def test_is_owned_by_the_role_that_migrates(db: Session, built: Manifest, name: str) -> None:
     """What runs as a superuser would pass by everything."""
     owner, is_superuser = db.row(
         "SELECT r.rolname, r.rolsuper FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner WHERE p.oid = %s::regproc",
@@ -208,7 +208,7 @@ def test_refuses(db: Session, world: World, name: str, role: str) -> None:
         call(db, world, name)
 
 
-def test_no_client_may_run_a_function_that_a_trigger_runs(db: Session, built: Built) -> None:
+def test_no_client_may_run_a_function_that_a_trigger_runs(db: Session, built: Manifest) -> None:
     """They need no grant: a trigger does not ask for one."""
     functions = sorted(item.full_name for item in built.of_kind("trigger function"))
     assert "communication.soft_delete_thread" in functions

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rolecall.database import Scratch
+from rolecall.database.scratch import Scratch
 
 
 @pytest.fixture

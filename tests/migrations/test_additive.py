@@ -12,10 +12,11 @@ import pytest
 from psycopg import Connection, sql
 
 from rolecall import World
-from rolecall.database import Built, Scratch
-from rolecall.migrations import read
+from rolecall.access.world import insert
+from rolecall.database.manifest import Manifest
+from rolecall.database.scratch import Scratch
 from rolecall.settings import read as read_settings
-from rolecall.world import insert
+from rolecall.sql.migrations import read
 
 pb = postgast.pg_query_pb2
 
@@ -79,7 +80,7 @@ def test_of_what_was_there_only_the_schemas_grants_have_changed(bare: Scratch, m
     assert {line for line in changed if not GRANT_USAGE.fullmatch(line)} == set()
 
 
-def test_of_the_tables_that_were_there_only_storage_objects_gets_something(bare: Scratch, built: Built) -> None:
+def test_of_the_tables_that_were_there_only_storage_objects_gets_something(bare: Scratch, built: Manifest) -> None:
     there = set(tables(bare.connection))
     given = {(item.owner, item.kind) for item in built.added if item.owner in there}
     assert given == {("storage.objects", "policy")}

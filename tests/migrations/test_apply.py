@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
-from rolecall.database import Built, Scratch
+from rolecall.database.manifest import Manifest
+from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
-from rolecall.sqlfile import statements
+from rolecall.sql.files import statements
 
 PHASES = (1, 2, 3, 4)
 DIVISION_BY_ZERO = "SELECT 1 / 0;\n"
@@ -23,7 +24,7 @@ def dumped(module_scratch: Callable[..., Scratch]) -> str:
     return module_scratch(migrated=True).dump()
 
 
-def test_the_migrations_make_what_the_plan_counts(built: Built) -> None:
+def test_the_migrations_make_what_the_plan_counts(built: Manifest) -> None:
     made = Counter(item.kind for item in built.added)
     details = Counter(item.detail for item in built.of_kind("constraint"))
     on_storage = [item.name for item in built.of_kind("policy") if item.owner == "storage.objects"]

@@ -10,11 +10,12 @@ import pytest
 from psycopg import sql
 
 from rolecall import Session
-from rolecall.database import Built, Scratch
+from rolecall.database.manifest import Manifest
+from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
 from rolecall.settings import Settings
 from rolecall.settings import read as read_settings
-from rolecall.sqlfile import run
+from rolecall.sql.files import run
 
 API_ROLES = ["anon", "authenticated", "service_role"]
 SCHEMAS = ["audit", "catalog", "communication", "engagement", "identity", "organization", "scheduling"]
@@ -281,7 +282,7 @@ def test_the_roles_of_the_api_are_as_on_supabase(db: Session) -> None:
         assert db.value("SELECT pg_has_role('authenticator', %s, 'MEMBER')", [role]) is True, role
 
 
-def test_the_migrations_run_as_no_superuser_who_owns_the_schemas(db: Session, built: Built) -> None:
+def test_the_migrations_run_as_no_superuser_who_owns_the_schemas(db: Session, built: Manifest) -> None:
     assert db.value("SELECT rolsuper FROM pg_roles WHERE rolname = %s", [built.role]) is False
     schemas = "SELECT nspname FROM pg_namespace WHERE nspowner = %s::regrole AND nspname = ANY (%s) ORDER BY 1"
     assert [name for (name,) in db.rows(schemas, [built.role, SCHEMAS])] == SCHEMAS

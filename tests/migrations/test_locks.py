@@ -14,10 +14,10 @@ import postgast
 import pytest
 from psycopg import Connection
 
-from rolecall.database import Scratch
+from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
-from rolecall.migrations import Phase, Step, read
 from rolecall.settings import read as read_settings
+from rolecall.sql.migrations import Phase, Step, read
 
 # Modes that let everybody read and write on.
 MILD = {"AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock"}

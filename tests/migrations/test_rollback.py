@@ -9,12 +9,12 @@ import pytest
 from psycopg import Connection, sql
 
 from rolecall import World
-from rolecall.catalog import Object, objects
-from rolecall.database import Scratch
+from rolecall.access.world import insert
+from rolecall.catalog.objects import Object, objects
+from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
-from rolecall.migrations import read
 from rolecall.settings import read as read_settings
-from rolecall.world import insert
+from rolecall.sql.migrations import read
 
 PHASES = (1, 2, 3, 4)
 DISCARD = "SET LOCAL enorae.discard_data = 'on'"

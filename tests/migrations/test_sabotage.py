@@ -10,9 +10,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from rolecall.database import Built, Scratch
-from rolecall.migrations import read
+from rolecall.database.manifest import Manifest
+from rolecall.database.scratch import Scratch
 from rolecall.settings import read as read_settings
+from rolecall.sql.migrations import read
 
 ast = postgast.pg_query_pb2
 Node = Any  # a node of its tree: the stubs that would tell which do not parse
@@ -347,7 +348,7 @@ def test_without_sabotage_there_is_no_complaint(migrated: Scratch, number: int) 
     assert complaint(migrated, number, "SELECT") == ""
 
 
-def test_nothing_that_the_migrations_made_is_spared(built: Built, pytestconfig: pytest.Config) -> None:
+def test_nothing_that_the_migrations_made_is_spared(built: Manifest, pytestconfig: pytest.Config) -> None:
     made = {(each.kind, each.owner, each.name) for each in built.added}
     broken = {(each.kind, each.owner, each.name) for _, each in every_sabotage(pytestconfig)}
     assert made - broken == set()

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from rolecall.database import Scratch
+from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
 
 # Per table: its step, and five ways to differ. Each is what is done to the table, then the first column

@@ -10,7 +10,7 @@ import re
 import pytest
 from psycopg import sql
 
-from rolecall.database import Scratch
+from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
 
 PHASES = (1, 2, 3, 4)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from rolecall import Grid, Session
-from rolecall.database import Built
+from rolecall.database.manifest import Manifest
 
 
-def test_every_table_has_a_grid(built: Built, grids: list[Grid]) -> None:
+def test_every_table_has_a_grid(built: Manifest, grids: list[Grid]) -> None:
     assert len(built.tables) == 6
     assert sorted(grid.table for grid in grids) == built.tables
 

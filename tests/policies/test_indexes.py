@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from rolecall import Session, World
-from rolecall.database import Built
-from rolecall.grid import fill
+from rolecall.database.manifest import Manifest
+from rolecall.grids.grid import fill
 
 LATEST = "true ORDER BY created_at DESC LIMIT 10"
 
@@ -123,7 +123,7 @@ def nodes(plan: Any) -> Iterator[dict[str, Any]]:
         yield from nodes(node.get("Plans", []))
 
 
-def test_every_index_has_a_query(built: Built) -> None:
+def test_every_index_has_a_query(built: Manifest) -> None:
     there = {(item.owner, item.name) for item in built.of_kind("index", "unique")}
     assert {(table, index) for table, queries in QUERIES.items() for index in queries} == there
 

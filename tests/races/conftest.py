@@ -18,7 +18,7 @@ import pytest
 from psycopg import Connection
 
 from rolecall import World
-from rolecall.database import Scratch
+from rolecall.database.scratch import Scratch
 
 BOUNDS = "SET statement_timeout = '20s'; SET lock_timeout = '15s'; SET idle_in_transaction_session_timeout = '30s'"
 PATIENCE = 25.0  # seconds

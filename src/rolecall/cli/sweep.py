@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from rolecall import cleanup, directories
-from rolecall.cleanup import Leftover
-from rolecall.connection import ConnectError, connect
+from rolecall.database import cleanup
+from rolecall.database.cleanup import Leftover
 from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
+from rolecall.server import directories
+from rolecall.server.connection import ConnectError, connect
 from rolecall.settings import check_dsn
 
 if TYPE_CHECKING:

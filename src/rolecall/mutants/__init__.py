@@ -1,7 +1,7 @@
 """Mutants: the schema broken in every way that rolecall knows, one way at a time."""
 
-from rolecall.mutants import constraints, functions, grants, policies, scripts, storage, views
-from rolecall.mutants.model import Mutant, Operator
+from rolecall.mutants.operators import buckets, constraints, functions, grants, policies, scripts, views
+from rolecall.mutants.operators.operator import Mutant, Operator
 
 __all__ = ["OPERATORS", "Mutant", "Operator"]
 
@@ -38,6 +38,6 @@ OPERATORS: tuple[Operator, ...] = (
     views.SwapColumns(),
     views.DisableTrigger(),
     views.EditTrigger(),
-    storage.EditBucket(),
+    buckets.EditBucket(),
     scripts.DropStatement(),
 )

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rolecall import sqlfile
 from rolecall.errors import RolecallError
+from rolecall.sql import files
 
 BETWEEN = " :: "
 NAMED = 3  # of the lines that have to go, before "and n more"
@@ -28,7 +28,7 @@ class Equivalents:
             return cls()
         reasons: dict[str, str] = {}
         lines: dict[str, int] = {}
-        for number, line in enumerate(sqlfile.read(path).split("\n"), start=1):
+        for number, line in enumerate(files.read(path).split("\n"), start=1):
             if not line.strip() or line.startswith("#"):
                 continue
             mutant, _, reason = (part.strip() for part in line.rpartition(BETWEEN))

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from rolecall.defects import DefectItem
+from rolecall.catalog.definitions import Schema, read
+from rolecall.defects.files import DefectItem
 from rolecall.errors import RolecallError
 from rolecall.mutants import OPERATORS, runner
 from rolecall.mutants.equivalents import Equivalents
-from rolecall.mutants.model import Mutant, Operator
+from rolecall.mutants.operators.operator import Mutant, Operator
 from rolecall.mutants.progress import Progress
+from rolecall.mutants.selection import Suite
 from rolecall.mutants.since import changed
-from rolecall.mutants.suite import Suite
-from rolecall.schema import Schema, read
 from rolecall.settings import Settings
 from rolecall.worker import Worker
 

@@ -14,11 +14,11 @@ import psycopg
 import pytest
 from psycopg import Connection, sql
 
+from rolecall.defects.trial import NotNoticedError, TrialItem
 from rolecall.errors import RolecallError
 from rolecall.mutants.equivalents import Equivalents
-from rolecall.mutants.model import Mutant, Operator
-from rolecall.mutants.suite import Concern, Suite
-from rolecall.trial import NotNoticedError, TrialItem
+from rolecall.mutants.operators.operator import Mutant, Operator
+from rolecall.mutants.selection import Concern, Suite
 from rolecall.worker import Worker
 
 # User properties, which travel from a worker to the terminal: an outcome, and the test that brought it about.

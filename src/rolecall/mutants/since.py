@@ -11,9 +11,9 @@ import postgast
 from google.protobuf.message import Message
 from postgast.walk import unwrap_node, walk
 
-from rolecall import sqlfile
 from rolecall.errors import RolecallError
-from rolecall.mutants import plpgsql
+from rolecall.mutants.rewrites import plpgsql
+from rolecall.sql import files
 
 # What a statement only reads or refers to is below one of these: its queries, calls and foreign keys.
 ELSEWHERE = ("SelectStmt", "SubLink", "FuncCall", "Constraint")
@@ -49,7 +49,7 @@ def _changed_files(folder: Path, revision: str) -> list[Path]:
 
 def defined_in(path: Path) -> list[str]:
     """What an SQL file is about, by :func:`defined`. Raises RolecallError with file:line if it is no SQL."""
-    text = sqlfile.read(path)
+    text = files.read(path)
     try:
         return defined(text)
     except postgast.PgQueryError as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 import pytest
 
 from rolecall.errors import RolecallError
-from rolecall.grid import Cell, Grid
+from rolecall.grids.grid import Cell, Grid
 from rolecall.oracle.requests import Oracle
 from rolecall.worker import Worker
 

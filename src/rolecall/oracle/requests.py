@@ -16,10 +16,10 @@ from typing import Any
 import psycopg
 from psycopg import Connection, sql
 
-from rolecall.connection import connect
-from rolecall.database import Run
-from rolecall.probe import Check, Outcome
-from rolecall.session import custom_settings, login_for, settle
+from rolecall.access.session import custom_settings, login_for, settle
+from rolecall.database.run import Run
+from rolecall.grids.probe import Check, Outcome
+from rolecall.server.connection import connect
 
 
 @dataclass(frozen=True)

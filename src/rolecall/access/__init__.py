@@ -1,0 +1,1 @@
+"""Personas, their sessions, and the world of example rows."""

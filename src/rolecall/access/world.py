@@ -1,0 +1,108 @@
+"""The world: personas and named example rows, described once and loaded into every template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import psycopg
+from psycopg import Connection, sql
+from psycopg.types.json import Jsonb
+
+from rolecall.access.session import Persona
+from rolecall.errors import RolecallError
+
+Row = Mapping[str, Any]
+
+
+class World:
+    """Who there is and what they have. Rows keep the order in which they were added.
+
+    A row has a name that says whose it is ("alice's note"); grids use it as a heading, so a
+    row that no grid mentions is found.
+    """
+
+    def __init__(self) -> None:
+        self.personas: dict[str, Persona] = {}
+        self.rows: dict[str, dict[str, Row]] = {}
+        self._names: dict[str, Any] = {}
+
+    def persona(self, name: str, role: str, *, subject: str | None = None, setup: str = "", **claims: Any) -> Persona:
+        """Add a persona: a database role and the claims of its token.
+
+        ``subject`` becomes the claim ``sub``; ``setup`` is SQL that a superuser runs before the persona
+        acts on ``{table}`` (and ``{schema}``), undone afterwards. Raises RolecallError for a name twice.
+        """
+        if name in self.personas:
+            raise RolecallError(f"the world has two personas named {name!r}.")
+        if subject is not None:
+            claims = {"sub": subject, **claims}
+        self.personas[name] = Persona(name, role, {**claims, "role": role}, setup)
+        return self.personas[name]
+
+    def add(self, table: str, name: str, /, **columns: Any) -> Row:
+        """Add a row to ``table`` ("schema.name") under a name of its own; returns its columns."""
+        rows = self.rows.setdefault(table, {})
+        if name in rows:
+            raise RolecallError(f"the world has two rows named {name!r} in {table}.")
+        rows[name] = columns
+        return columns
+
+    def row(self, table: str, name: str) -> Row:
+        """The columns of a named row. Raises RolecallError, with the names there are, if there is none."""
+        try:
+            return self.rows[table][name]
+        except KeyError:
+            there = ", ".join(map(repr, self.rows.get(table, {}))) or "none"
+            raise RolecallError(f"the world has no row {name!r} in {table}; it has: {there}.") from None
+
+    def call(self, name: str, value: Any) -> Any:
+        """Let ``{name}`` stand for a value in the grids; returns the value."""
+        self._names[name] = value
+        return value
+
+    def names(self) -> dict[str, Any]:
+        """What ``{…}`` may stand for in a grid: every persona's subject, and what was given a name."""
+        subjects = {p.name: p.claims["sub"] for p in self.personas.values() if "sub" in p.claims}
+        return subjects | self._names
+
+    def load(self, connection: Connection[Any]) -> None:
+        """Insert all rows, in order, as the connection's current role. Raises RolecallError naming a row that fails."""
+        for table, name, row in self:
+            try:
+                connection.execute(insert(table, row))
+            except (psycopg.Error, ValueError, TypeError) as error:  # refused, or of a type that SQL cannot have
+                text = f"the world cannot be loaded: {_printable(table)} {name!r}: {_reason(error)}"
+                raise RolecallError(text) from error
+
+    def __iter__(self) -> Iterator[tuple[str, str, Row]]:
+        for table, rows in self.rows.items():
+            for name, row in rows.items():
+                yield table, name, row
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, without the statement, which may be long."""
+    if isinstance(error, psycopg.Error) and error.diag.message_primary:
+        detail = error.diag.message_detail
+        return _printable(error.diag.message_primary) + (f"\nDETAIL: {_printable(detail)}" if detail else "")
+    return _printable(str(error))
+
+
+def _printable(text: str) -> str:
+    """A text in one line."""
+    return " ".join(text.split())
+
+
+def insert(table: str, row: Row) -> sql.Composed:
+    """``INSERT INTO table (…) VALUES (…)`` with the row's values as literals."""
+    return sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+        sql.Identifier(*table.split(".")),
+        sql.SQL(", ").join(map(sql.Identifier, row)),
+        sql.SQL(", ").join(literal(value) for value in row.values()),
+    )
+
+
+def literal(value: Any) -> sql.Literal:
+    """A value as an SQL literal; a dict goes in as jsonb."""
+    return sql.Literal(Jsonb(value) if isinstance(value, dict) else value)

@@ -1,0 +1,1 @@
+"""What the server's catalog holds: objects and their definitions."""

@@ -1,0 +1,256 @@
+"""What there is to break: everything that the migrations made, read from the catalog in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from psycopg import Connection
+
+from rolecall.access.world import World
+from rolecall.catalog.objects import Policy, identifier, policies_named
+from rolecall.database.manifest import Manifest
+from rolecall.sql.migrations import Phase
+
+
+class Column(NamedTuple):
+    """A column; ``type`` as in CREATE TABLE, ``default`` None where there is none."""
+
+    table: str
+    name: str
+    type: str
+    not_null: bool
+    default: str | None
+
+
+class Constraint(NamedTuple):
+    """A CHECK, foreign key or primary key; ``kind`` is pg_constraint's letter."""
+
+    table: str
+    name: str
+    kind: str
+    definition: str
+
+
+class Index(NamedTuple):
+    """An index that belongs to no constraint, or to a UNIQUE."""
+
+    table: str
+    name: str
+    unique: bool
+    definition: str
+    of_constraint: bool
+    key: list[str]  # the columns of the table's primary key
+
+
+class Function(NamedTuple):
+    """A function; ``signature`` is what DROP FUNCTION takes, ``definition`` a whole CREATE OR REPLACE."""
+
+    full_name: str
+    signature: str
+    language: str
+    definition: str
+    source: str
+    definer: bool
+    volatility: str
+    strict: bool
+    is_trigger: bool
+
+
+class View(NamedTuple):
+    """A view and its query."""
+
+    full_name: str
+    query: str
+    columns: list[tuple[str, str]]
+    options: list[str]  # as WITH (…) takes them
+
+
+class Trigger(NamedTuple):
+    """A trigger; ``function`` is the qualified name of what it calls."""
+
+    table: str
+    name: str
+    definition: str
+    function: str
+
+
+class Grant(NamedTuple):
+    """A privilege that somebody other than the owner holds; ``on`` is what GRANT … ON takes.
+
+    ``columns`` are those that it is held on, where it is not held on the whole table.
+    """
+
+    on: str
+    object: str
+    role: str
+    privilege: str
+    columns: list[str]
+
+    @property
+    def what(self) -> str:
+        """The privilege and its columns, for people."""
+        return f"{self.privilege} ({', '.join(self.columns)})" if self.columns else self.privilege
+
+    @property
+    def sql(self) -> str:
+        """The same as GRANT takes it."""
+        return f"{self.privilege} ({', '.join(map(identifier, self.columns))})" if self.columns else self.privilege
+
+    @property
+    def name(self) -> str:
+        """What it is held on, without a function's arguments."""
+        return self.object.split("(")[0]
+
+
+class Bucket(NamedTuple):
+    """A storage bucket; ``limit`` in bytes, and ``types`` of MIME, are None where there is none."""
+
+    id: str
+    limit: int | None
+    types: list[str] | None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Everything that can be broken."""
+
+    columns: list[Column] = field(default_factory=list)
+    policies: list[Policy] = field(default_factory=list)
+    constraints: list[Constraint] = field(default_factory=list)
+    indexes: list[Index] = field(default_factory=list)
+    functions: list[Function] = field(default_factory=list)
+    views: list[View] = field(default_factory=list)
+    triggers: list[Trigger] = field(default_factory=list)
+    grants: list[Grant] = field(default_factory=list)
+    buckets: list[Bucket] = field(default_factory=list)
+    scripts: list[Path] = field(default_factory=list)
+    roles: list[str] = field(default_factory=list)  # that somebody signs in as, a policy names, or holds something
+    types: dict[str, dict[str, str]] = field(default_factory=dict)  # of each column of each table and view there is
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables that the migrations made."""
+        return list(dict.fromkeys(column.table for column in self.columns))
+
+
+COLUMNS = """
+SELECT n.nspname || '.' || c.relname, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid)
+FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace
+LEFT JOIN pg_attrdef d ON d.adrelid = attrelid AND d.adnum = attnum
+WHERE attrelid = ANY (%(tables)s::regclass[]) AND attnum > 0 AND NOT attisdropped ORDER BY 1, attnum
+"""
+TYPES = """
+SELECT n.nspname || '.' || c.relname, jsonb_object_agg(attname, format_type(atttypid, NULL) ORDER BY attnum)
+FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace
+WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND attnum > 0 AND NOT attisdropped
+  AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+GROUP BY 1
+"""
+CONSTRAINTS = """
+SELECT conrelid::regclass::text, conname, contype, pg_get_constraintdef(oid)
+FROM pg_constraint
+WHERE (conrelid, conname) IN (SELECT * FROM unnest(%(constrained)s::regclass[], %(constraints)s::text[]))
+  AND contype IN ('c', 'f', 'p', 'u') ORDER BY 1, 2
+"""
+INDEXES = """
+SELECT indrelid::regclass::text, c.relname, indisunique, pg_get_indexdef(indexrelid), o.oid IS NOT NULL,
+       array(SELECT attname::text FROM pg_index p JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
+             WHERE p.indrelid = i.indrelid AND indisprimary ORDER BY attnum)
+FROM pg_index i JOIN pg_class c ON c.oid = indexrelid
+LEFT JOIN pg_constraint o ON conindid = indexrelid AND conrelid = indrelid
+WHERE (indrelid, c.relname) IN (SELECT * FROM unnest(%(indexed)s::regclass[], %(indexes)s::text[]))
+  AND COALESCE(contype, 'u') = 'u' ORDER BY 1, 2
+"""
+FUNCTIONS = """
+SELECT n.nspname || '.' || proname, p.oid::regprocedure::text, lanname, pg_get_functiondef(p.oid), prosrc,
+       prosecdef, provolatile, proisstrict, prorettype = 'trigger'::regtype
+FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace JOIN pg_language l ON l.oid = prolang
+WHERE n.nspname || '.' || proname = ANY (%(functions)s) ORDER BY 1, 2
+"""
+VIEWS = """
+SELECT n.nspname || '.' || c.relname, rtrim(pg_get_viewdef(c.oid), ';'),
+       (SELECT jsonb_agg(jsonb_build_array(attname, format_type(atttypid, atttypmod)) ORDER BY attnum)
+        FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0),
+       COALESCE(reloptions, '{}')
+FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+WHERE c.oid = ANY (%(views)s::regclass[]) ORDER BY 1
+"""
+TRIGGERS = """
+SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid), tgfoid::regproc::text
+FROM pg_trigger
+WHERE (tgrelid, tgname) IN (SELECT * FROM unnest(%(triggered)s::regclass[], %(triggers)s::text[])) ORDER BY 1, 2
+"""
+# What was never granted or revoked has no entry, and means what acldefault() tells: EXECUTE for PUBLIC.
+# A function that returns a trigger is called by nobody.
+GRANTS = """
+SELECT kind || ' ' || object, object, COALESCE(r.rolname, 'public'), privilege_type,
+       COALESCE(array_agg(attname::text ORDER BY attnum) FILTER (WHERE attname IS NOT NULL), '{}')
+FROM (
+  SELECT 'TABLE' AS kind, oid::regclass::text AS object, NULL AS attname, NULL AS attnum,
+         COALESCE(relacl, acldefault('r', relowner)) AS acl, relowner AS owner
+  FROM pg_class WHERE oid = ANY (%(tables)s::regclass[] || %(views)s::regclass[])
+  UNION ALL
+  SELECT 'TABLE', attrelid::regclass::text, attname, attnum, attacl, relowner
+  FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+  WHERE attrelid = ANY (%(tables)s::regclass[] || %(views)s::regclass[]) AND attacl IS NOT NULL
+  UNION ALL
+  SELECT 'FUNCTION', p.oid::regprocedure::text, NULL, NULL, COALESCE(proacl, acldefault('f', proowner)), proowner
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
+  WHERE n.nspname || '.' || proname = ANY (%(functions)s) AND prorettype <> 'trigger'::regtype
+) AS held CROSS JOIN aclexplode(acl) AS a LEFT JOIN pg_roles r ON r.oid = a.grantee
+WHERE a.grantee <> owner GROUP BY 1, 2, 3, 4, attname IS NULL ORDER BY 1, 3, 4
+"""
+BUCKETS = """
+SELECT id, file_size_limit, allowed_mime_types FROM storage.buckets WHERE id <> ALL (%(others)s) ORDER BY 1
+"""
+
+
+def read(connection: Connection[Any], built: Manifest, world: World, phases: Iterable[Phase]) -> Schema:
+    """Read what the migrations made; ``connection`` is to a migrated database with the world in it."""
+    constraints, triggers = built.of_kind("constraint"), built.of_kind("trigger")
+    indexes = built.of_kind("index", "unique", "constraint")  # that of a UNIQUE has its name
+    given = {
+        "tables": [item.full_name for item in built.of_kind("table")],
+        "views": [item.full_name for item in built.of_kind("view")],
+        "functions": [item.full_name for item in built.of_kind("function", "trigger function")],
+        "constrained": [item.owner for item in constraints],
+        "constraints": [item.name for item in constraints],
+        "indexed": [item.owner for item in indexes],
+        "indexes": [item.name for item in indexes],
+        "triggered": [item.owner for item in triggers],
+        "triggers": [item.name for item in triggers],
+        "others": [row["id"] for row in world.rows.get("storage.buckets", {}).values()],
+    }
+
+    def rows(query: str) -> list[tuple[Any, ...]]:
+        return connection.execute(query.encode(), given).fetchall()
+
+    with connection.transaction():
+        # So that every object is written with its schema.
+        connection.execute("SELECT set_config('search_path', '', true)")
+        (has_buckets,) = rows("SELECT to_regclass('storage.buckets') IS NOT NULL")[0]
+        policies = policies_named(connection, [(item.owner, item.name) for item in built.of_kind("policy")])
+        grants = [Grant(*row) for row in rows(GRANTS)]
+        return Schema(
+            columns=[Column(*row) for row in rows(COLUMNS)],
+            policies=policies,
+            constraints=[Constraint(*row) for row in rows(CONSTRAINTS)],
+            indexes=[Index(*row) for row in rows(INDEXES)],
+            functions=[Function(*row) for row in rows(FUNCTIONS)],
+            views=[View(*row) for row in rows(VIEWS)],
+            triggers=[Trigger(*row) for row in rows(TRIGGERS)],
+            grants=grants,
+            scripts=[path for phase in phases for path in sorted(phase.files)],
+            buckets=[Bucket(*row) for row in rows(BUCKETS)] if has_buckets else [],
+            roles=_roles(world, policies, grants),
+            types=dict(rows(TYPES)),
+        )
+
+
+def _roles(world: World, policies: Iterable[Policy], grants: Iterable[Grant]) -> list[str]:
+    named = [grant.role for grant in grants] + [role for policy in policies for role in policy.roles]
+    signed_in = [persona.role for persona in world.personas.values()]
+    return [role for role in dict.fromkeys(signed_in + named) if role != "public"]

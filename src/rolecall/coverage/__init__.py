@@ -1,0 +1,1 @@
+"""What the tests covered, counted from the catalog."""

@@ -1,0 +1,101 @@
+"""The two templates: the baseline, and the baseline with the migrations; built once a run, cloned by each worker."""
+
+from __future__ import annotations
+
+import re
+from contextlib import nullcontext
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from rolecall.access.world import World
+from rolecall.catalog import objects
+from rolecall.database.manifest import Manifest
+from rolecall.database.run import Run
+from rolecall.errors import RolecallError, SqlError
+from rolecall.server.connection import ServerConnection
+from rolecall.settings import Settings
+from rolecall.sql import files, migrations
+
+
+def build(run: Run, settings: Settings) -> Manifest:
+    """Make the two databases that become templates: the baseline, and with the migrations on top of it.
+
+    Raises RolecallError or SqlError for the first thing that fails, before any test has run.
+    """
+    role = migration_role(run, settings.migration_roles)
+    phases = migrations.read(settings.migrations) if settings.migrations else ()
+    run.create(run.baseline)
+    with run.connect(run.baseline) as connection:
+        _lay_baseline(run, connection, settings, role)
+        before = objects.objects(connection)
+    run.create(run.template, run.baseline)
+    with run.connect(run.template) as connection:
+        for step in (step for phase in phases for step in phase.steps):
+            run_file(run, connection, step.path, role)
+        after = objects.objects(connection)
+    new = objects.added(before, after)
+    tables = {item.owner for item in new if item.kind == "policy"}
+    tables |= {item.full_name for item in new if item.kind == "table"}
+    notes = [note for phase in phases for note in phase.session_notes()]
+    manifest = Manifest(role, new, sorted(tables), [phase.rollback.parent.name for phase in phases], notes)
+    run.comment_on(run.template, **manifest.as_comment())
+    return manifest
+
+
+def load(run: Run, world: World) -> None:
+    """Put the world into the migrated database, and let the workers know that it is a template from now on.
+
+    Each run does so: rows with ``DEFAULT now()`` would age in a database that is kept.
+    Raises RolecallError where a row cannot be loaded.
+    """
+    with run.connect(run.template) as connection:
+        try:
+            with connection.transaction():
+                world.load(connection)
+        except psycopg.Error as error:
+            raise RolecallError(f"the world cannot be loaded: {error}") from error
+        connection.execute("ANALYZE")
+    with run.cursor() as cursor:
+        cursor.execute(sql.SQL("ALTER DATABASE {} WITH is_template true").format(sql.Identifier(run.template)))
+
+
+# A file without any of these words makes no role.
+ABOUT_ROLES = re.compile(r"\b(role|user|group)\b", re.IGNORECASE)
+
+
+def run_file(run: Run, connection: ServerConnection, path: Path, role: str | None = None) -> None:
+    """Run an SQL file; the roles that it makes are marked in the same transaction. Raises SqlError."""
+    about_roles = ABOUT_ROLES.search(files.read(path))
+    with run.marking(connection) if about_roles else nullcontext():
+        files.run(connection, path, role=role)
+
+
+def _lay_baseline(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> None:
+    for name, value in (("rolecall.grants", settings.grants), ("rolecall.migration_role", role or "")):
+        connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+    if settings.platform:
+        run_file(run, connection, settings.platform)
+    if settings.baseline:
+        run_file(run, connection, settings.baseline, role)
+    if settings.requires:
+        try:
+            run_file(run, connection, settings.requires, role)
+        except SqlError as error:
+            message = error.__cause__.diag.message_primary if isinstance(error.__cause__, psycopg.Error) else error
+            raise RolecallError(f"{settings.baseline} is not a baseline for these migrations: {message}") from None
+
+
+def migration_role(run: Run, candidates: tuple[str, ...]) -> str | None:
+    """The first candidate that is no superuser on this server; it need not exist yet."""
+    with run.cursor() as cursor:
+        found = cursor.execute("SELECT rolname FROM pg_roles WHERE rolsuper AND rolname = ANY (%s)", [list(candidates)])
+        superusers = {name for (name,) in found}
+    able = [name for name in candidates if name not in superusers]
+    if candidates and not able:
+        raise RolecallError(
+            f"every role of rolecall_migration_role ({', '.join(candidates)}) is a superuser here, and what "
+            "a superuser may do proves nothing for the role that migrates in production. Add a name to it."
+        )
+    return able[0] if able else None

@@ -1,0 +1,156 @@
+"""A run's server and the names of its databases; how one of them is created and dropped.
+
+All are named ``rolecall_<run>_…`` and carry the run's mark; nothing else on the server is touched.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from rolecall.database import marks
+from rolecall.dsn import Conninfo
+from rolecall.errors import RolecallError
+from rolecall.server.choose import Server
+from rolecall.server.connection import Identity, OtherServerError, ServerConnection, connect
+from rolecall.settings import Settings
+
+END_SESSIONS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The server of this run and the names of its databases: all that a worker has to be told.
+
+    ``token`` marks what it makes on a server that others use; empty on one that is thrown away.
+    """
+
+    conninfo: Conninfo
+    name: str
+    server: str
+    bin: str | None
+    ours: bool  # started by rolecall, and used by nobody else
+    token: str = ""
+    identity: Identity = field(default_factory=Identity)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "conninfo", Conninfo(self.conninfo))
+
+    @property
+    def baseline(self) -> str:
+        return self.name + "_baseline"
+
+    @property
+    def template(self) -> str:
+        return self.name + "_migrated"
+
+    def connect(self, database: str) -> ServerConnection:
+        """A connection to one of the run's databases as the superuser, outside of a transaction."""
+        return self._connect(database, own=True)
+
+    def maintain(self, database: str | None = None) -> ServerConnection:
+        """A connection to the database that the DSN names, or to another."""
+        return self._connect(database or self.conninfo.params.get("dbname"), own=False)
+
+    def _connect(self, database: str | None, *, own: bool) -> ServerConnection:
+        return connect(self.conninfo, own=own, identity=self.identity, application_name=self.name, dbname=database)
+
+    @contextmanager
+    def cursor(self, database: str | None = None) -> Iterator[psycopg.Cursor[Any]]:
+        """A cursor of the database that the DSN names (or another), outside of a transaction."""
+        with closing(self.maintain(database)) as connection, connection.cursor() as cursor:
+            yield cursor
+
+    @contextmanager
+    def clone(self, template: str, suffix: str) -> Iterator[str]:
+        """A database made from a template for the block; gives its name."""
+        name = f"{self.name}_{suffix}"
+        self.create(name, template)
+        try:
+            yield name
+        finally:
+            # If this fails, the end of the run tries again, and reports what it could not drop.
+            with suppress(psycopg.OperationalError, OtherServerError):
+                self.drop(name)
+
+    def create(self, database: str, template: str | None = None) -> None:
+        """Create a database. It has its mark from the same statement on: see :mod:`rolecall.database.marks`.
+
+        Sessions on the template are ended: PostgreSQL copies none that is in use.
+        """
+        with self.cursor() as cursor:
+            if template:
+                cursor.execute(END_SESSIONS, [template])
+            if not self.token:
+                cursor.execute(self._create_database(database, template))
+                return
+            for oid in marks.database_oids(self.token, database):
+                with suppress(psycopg.errors.InvalidParameterValue):  # the oid is taken
+                    cursor.execute(self._create_database(database, template, oid))
+                    self.comment_on(database)
+                    return
+        raise RolecallError(f"the database {database} could not be created: all its oids are taken.")
+
+    def _create_database(self, database: str, template: str | None, oid: int | None = None) -> sql.Composed:
+        query = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database))
+        if template:
+            query += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+        if oid:
+            query += sql.SQL(" OID {}").format(sql.Literal(oid))
+        # File by file it takes half the time, but for two checkpoints of the whole server: they cost nothing
+        # where nothing has to reach a disk, and much on a server that others use.
+        return query + sql.SQL(" STRATEGY file_copy") if self.ours else query
+
+    def comment_on(self, database: str, **more: Any) -> None:
+        """Mark a database by its comment, which also holds ``more``."""
+        text = sql.Literal(marks.database_comment(self.token, **more))
+        with self.cursor() as cursor:
+            cursor.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(database), text))
+
+    def drop(self, database: str) -> None:
+        """Drop a database, if it exists, and end all sessions on it."""
+        name = sql.Identifier(database)
+        with self.cursor() as cursor:
+            if not cursor.execute("SELECT FROM pg_database WHERE datname = %s", [database]).fetchone():
+                return
+            cursor.execute(sql.SQL("ALTER DATABASE {} WITH allow_connections false is_template false").format(name))
+            cursor.execute(END_SESSIONS, [database])
+            cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(name))
+
+    def marking(self, connection: ServerConnection) -> AbstractContextManager[None]:
+        """A transaction in which the roles that the block makes are marked; none where marks are not needed."""
+        if not self.token:
+            return nullcontext()
+        return marks.marking(connection, lambda: closing(self.maintain()), self.token, connection.identity.system)
+
+    def as_json(self) -> dict[str, Any]:
+        """For another process, which has the settings too: the password is not in it."""
+        return {**asdict(self), "conninfo": self.conninfo.bare}
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any], settings: Settings) -> Run:
+        """The run that :meth:`as_json` describes; the password is the one of this process's settings."""
+        secrets = settings.pg_dsn.secrets if settings.pg_dsn else {}
+        conninfo = Conninfo(data["conninfo"]).to(**secrets)
+        return cls(**{**data, "conninfo": conninfo, "identity": Identity(**data["identity"])})
+
+
+def run_on(server: Server) -> Run:
+    """Names for the databases of one run on a server."""
+    return Run(
+        Conninfo(server.conninfo),
+        f"rolecall_{secrets.token_hex(4)}",
+        str(server),
+        str(server.bin or "") or None,
+        ours=server.cluster is not None,
+        token=secrets.token_hex(16),
+        identity=server.identity,
+    )

@@ -1,0 +1,122 @@
+"""Defects: SQL files that each put a mistake back and name the tests that catch it.
+
+::
+
+    -- F10: the policies that keep anon out are permissive, and let everybody in
+    -- caught by: tests/policies/test_notes.py::test_grid
+    -- instead of: migrations/phase_1_notes/rollback.sql    (only for a defect of a script)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rolecall.defects.trial import NotNoticedError, TrialItem, collect, first_to_notice
+from rolecall.errors import RolecallError
+from rolecall.sql import files
+from rolecall.worker import Worker
+
+
+@dataclass(frozen=True)
+class Defect:
+    """An SQL file that breaks something on purpose, run as the migration role.
+
+    ``caught_by`` are ids of tests, or their beginnings; ``instead_of`` is the script that the file
+    stands in for, if it is not SQL for the migrated database.
+    """
+
+    path: Path
+    name: str
+    title: str
+    caught_by: tuple[str, ...]
+    instead_of: Path | None
+
+    @classmethod
+    def read(cls, path: Path, root: Path) -> Defect:
+        """Read the comments at the head of a file. Raises RolecallError if one is missing or wrong."""
+        text = files.read(path)
+        head = re.match(r"-- (F\d+\w*): (.+)", text)
+        caught_by = re.findall(r"^-- caught by: (.+)$", text, re.MULTILINE)
+        instead_of = re.search(r"^-- instead of: (.+)$", text, re.MULTILINE)
+        if not head:
+            raise RolecallError(f"{path}:1: begin with the finding's number and what is broken: -- F10: …")
+        if not caught_by:
+            raise RolecallError(f"{path}:1: name a test that notices: -- caught by: tests/…::test_…")
+        script = root / instead_of[1].strip() if instead_of else None
+        if instead_of and script and not _is_file(script):
+            line = text.count("\n", 0, instead_of.start()) + 1
+            raise RolecallError(f"{path}:{line}: -- instead of: {script} is not there.")
+        return cls(path, head[1], head[2].strip(), tuple(name.strip() for name in caught_by), script)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that the system cannot have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, links in a circle, a NUL
+        return False
+
+
+class DefectFile(pytest.File):
+    """A file of ``rolecall_findings``."""
+
+    def collect(self) -> Iterator[DefectItem]:
+        """One test: that the defect is noticed."""
+        try:
+            defect = Defect.read(self.path, self.config.rootpath)
+        except RolecallError as error:
+            raise self.CollectError(str(error)) from None
+        yield DefectItem.from_parent(self, name=defect.name, defect=defect)
+
+
+class DefectItem(TrialItem):
+    """Passes if each of the tests that a defect names fails with it, and passes without it."""
+
+    def __init__(self, *, defect: Defect, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.defect = defect
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """The file, and what is broken in it."""
+        return self.path, 0, f"{self.defect.name}: {self.defect.title}"
+
+    def try_out(self, worker: Worker, nextitem: pytest.Item | None) -> None:
+        """Put the defect back and run the tests that it names, one line after the other."""
+        defect = self.defect
+        for name in defect.caught_by:
+            tests = self.tests(name)
+            with self.put_back(worker):
+                noticed = first_to_notice(tests, nextitem)
+            if noticed is None:
+                said = f"{defect.name} went unnoticed by {name} ({len(tests)} tests): {defect.title}"
+                raise NotNoticedError(f"{said}\n  put back by {self.path}")
+            if first_to_notice([noticed], nextitem):
+                raise NotNoticedError(f"{noticed.nodeid} fails without {defect.name} too: it proves nothing.")
+
+    def put_back(self, worker: Worker) -> Any:
+        """The defect, for a block: in the database, or in place of a script."""
+        if self.defect.instead_of:
+            if not any(self.defect.instead_of in phase.files for phase in worker.phases.values()):
+                raise RolecallError(f"{self.path}: -- instead of: {self.defect.instead_of} is no script of any phase.")
+            return worker.trial(scripts={self.defect.instead_of: self.defect.path})
+        return worker.trial(lambda connection: files.run(connection, self.defect.path, role=worker.built.role))
+
+    def tests(self, name: str) -> list[pytest.Item]:
+        """The tests whose id is ``name`` or begins with it. Raises RolecallError if there are none."""
+        path = self.config.rootpath / name.split("::")[0]
+        if not path.is_file():
+            raise RolecallError(f"{self.path}: -- caught by: {name}: there is no file {path}.")
+        found = [
+            item
+            for item in collect(self, path)
+            if item.nodeid == name or item.nodeid.startswith((name + "[", name + "::"))
+        ]
+        if not found:
+            raise RolecallError(f"{self.path}: -- caught by: {name}: no test has an id that begins so.")
+        return found

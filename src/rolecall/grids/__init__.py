@@ -1,0 +1,1 @@
+"""Access grids: reading, probing, explaining."""

@@ -1,0 +1,358 @@
+-- The probe: many statements, each as its own persona and each undone, in one round trip.
+--
+-- It lives in pg_temp, so that nothing stays in the database. probe.py says what goes in and out.
+--
+-- Checks that need the same preparation are one part: it runs once for all of them. Each check runs in a
+-- subtransaction, which is undone by an exception: what a check reports is in variables, which survive it.
+
+-- Forget prepared statements of the probe's: those of one row, or all, also what a cancelled call left. One that a
+-- statement under test took away (DEALLOCATE ALL) is not missed.
+CREATE FUNCTION pg_temp.rolecall_deallocate(pattern text) RETURNS void
+LANGUAGE plpgsql AS $function$
+DECLARE
+  statement text;
+  target refcursor := 'rolecall_target';
+BEGIN
+  FOR statement IN SELECT s.name FROM pg_prepared_statements AS s WHERE s.name ~ pattern LOOP
+    EXECUTE 'DEALLOCATE ' || statement;
+  END LOOP;
+  IF EXISTS (SELECT FROM pg_cursors AS c WHERE c.name = 'rolecall_target') THEN
+    CLOSE target;
+  END IF;
+END
+$function$;
+
+-- Whether one plan may serve two personas of one role. It may not where an IMMUTABLE function reads the
+-- session, a table or another function: the plan keeps its result for the persona who came first.
+CREATE FUNCTION pg_temp.rolecall_may_share_plans() RETURNS boolean
+LANGUAGE sql AS $function$
+  SELECT NOT EXISTS (
+    SELECT FROM pg_proc AS f JOIN pg_language AS l ON l.oid = f.prolang
+    WHERE f.provolatile = 'i' AND f.oid >= 16384 AND f.prokind = 'f' AND l.lanname NOT IN ('c', 'internal')
+      AND (f.prosqlbody IS NOT NULL
+           OR f.prosrc ~* '\m(current_setting|set_config|current_user|session_user|current_role|user|from)\M'
+           OR EXISTS (SELECT FROM pg_proc AS o
+                      WHERE o.oid >= 16384 AND o.oid <> f.oid AND strpos(f.prosrc, o.proname) > 0))
+  )
+$function$;
+
+-- Whether a row can only be taken out of the way with triggers and rules switched off: some would keep it, and a
+-- foreign key would refuse.
+CREATE FUNCTION pg_temp.rolecall_must_bypass_triggers(relation regclass) RETURNS boolean
+LANGUAGE sql AS $function$
+  SELECT has_parameter_privilege('session_replication_role', 'SET') AND c.relkind IN ('r', 'p')
+    AND (c.relkind = 'p' OR c.relhassubclass
+         OR EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgtype & 8 = 8)
+         OR EXISTS (SELECT FROM pg_rewrite AS r WHERE r.ev_class = c.oid AND r.ev_type = '4'))
+  FROM pg_class AS c WHERE c.oid = relation
+$function$;
+
+-- What a persona may do with the columns that it was granted one by one, where the whole table was refused:
+-- read the row, or write to it what stands there already. `names` is NULL where no column was granted by itself.
+CREATE FUNCTION pg_temp.rolecall_try_columns(
+  target text, condition text, method text, settings text[], bypass boolean, OUT names text[], OUT hits bigint
+)
+LANGUAGE plpgsql AS $function$
+DECLARE
+  acting_role text := settings[1][2];
+  privilege text := CASE method WHEN 'GET' THEN 'SELECT' ELSE 'UPDATE' END;
+  setting text[];
+  done text;
+  list text;
+  one text;
+  statement text;
+  visible bigint[] := '{}';
+  tries text[];
+  finished boolean;
+BEGIN
+  IF has_table_privilege(acting_role, target::regclass, privilege)
+     OR NOT has_any_column_privilege(acting_role, target::regclass, privilege)
+     OR NOT (SELECT has_schema_privilege(acting_role, c.relnamespace, 'USAGE')
+             FROM pg_class AS c WHERE c.oid = target::regclass) THEN
+    RETURN;
+  END IF;
+  names := ARRAY(
+    SELECT quote_ident(a.attname) FROM pg_attribute AS a
+    WHERE a.attrelid = target::regclass AND a.attnum > 0 AND NOT a.attisdropped
+      AND has_column_privilege(acting_role, a.attrelid, a.attnum, privilege)
+      AND (method = 'GET' OR a.attgenerated = '' AND a.attidentity <> 'a')
+    ORDER BY a.attnum
+  );
+  list := array_to_string(names, ', ');
+  IF method = 'GET' THEN
+    -- With the key if it may be read. Else it is told by what the table shows with the row and without it.
+    tries := ARRAY[
+      format('SELECT count(*) FROM (SELECT %s FROM %s WHERE %s) AS readable', list, target, condition),
+      format('SELECT count(*) FROM (SELECT %s FROM %s) AS readable', list, target),
+      format('SELECT count(*) FROM (SELECT %s FROM %s) AS readable', list, target)
+    ];
+  ELSE
+    list := '';
+    FOREACH one IN ARRAY names LOOP
+      EXECUTE format('SELECT quote_nullable(%s::text) FROM %s WHERE %s', one, target, condition) INTO statement;
+      list := list || CASE list WHEN '' THEN '' ELSE ', ' END || one || ' = ' || statement;
+    END LOOP;
+    tries := ARRAY[format('UPDATE %s SET %s WHERE CURRENT OF rolecall_target', target, list)];
+  END IF;
+  FOR number IN 1..cardinality(tries) LOOP
+    finished := false;
+    BEGIN
+      IF number = 3 THEN
+        IF bypass THEN
+          done := set_config('session_replication_role', 'replica', true);
+        END IF;
+        EXECUTE format('DELETE FROM %s WHERE %s', target, condition);
+        IF bypass THEN
+          done := set_config('session_replication_role', 'origin', true);
+        END IF;
+      END IF;
+      FOREACH setting SLICE 1 IN ARRAY settings LOOP
+        done := set_config(setting[1], setting[2], true);
+      END LOOP;
+      IF method = 'GET' THEN
+        EXECUTE tries[number] INTO hits;
+      ELSE
+        EXECUTE tries[number];
+        GET DIAGNOSTICS hits = ROW_COUNT;
+      END IF;
+      finished := true;
+      RAISE EXCEPTION USING ERRCODE = 'RC000';
+    EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
+      IF NOT finished THEN
+        hits := NULL;
+      END IF;
+    END;
+    EXIT WHEN number = 1 AND hits IS NOT NULL OR number = 2 AND hits IS NULL;
+    visible := visible || hits;
+  END LOOP;
+  IF cardinality(visible) = 3 THEN
+    hits := visible[2] - visible[3];
+  END IF;
+END
+$function$;
+
+-- Who logs in for a persona of this role, as PostgREST does: NULL where there is no such role, or it may not.
+CREATE FUNCTION pg_temp.rolecall_login(acting_role text) RETURNS text
+LANGUAGE sql AS $function$
+  SELECT l.rolname::text
+  FROM pg_roles AS l, pg_roles AS r, pg_roles AS s
+  WHERE l.rolname = 'authenticator' AND r.rolname = acting_role AND s.rolname = session_user AND s.rolsuper
+    AND pg_has_role(l.oid, r.oid, 'MEMBER')
+$function$;
+
+CREATE FUNCTION pg_temp.rolecall_probe(parts jsonb)
+RETURNS TABLE (
+  affected bigint, touched boolean, refusal text, message text, broken text, skipped boolean, columns text[],
+  column_rows bigint
+)
+LANGUAGE plpgsql AS $function$
+DECLARE
+  part record;
+  item record;
+  command text;
+  setting text[];
+  done text;
+  failed text;
+  acting boolean;
+  finished boolean;
+  stop boolean := false;
+  target refcursor := 'rolecall_target';
+  looked_at text;  -- the row that the checks are about: table and condition
+  aimed boolean;  -- whether the cursor stands on it
+  plain boolean;  -- whether it is a row of a table, which has a place of its own
+  bypass boolean;
+  room boolean;
+  place record;
+  rows_before bigint;
+  rows_after bigint;
+  state_before text;
+  state_after text;
+  planned boolean[];
+  logins jsonb := '{}';
+  login text;
+  superuser text := session_user;
+  share boolean := pg_temp.rolecall_may_share_plans();
+  -- Locks that the test itself holds stay: which of them a check took cannot be told then.
+  unlock boolean := NOT EXISTS (SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid());
+BEGIN
+  PERFORM pg_temp.rolecall_deallocate('^rolecall_');
+  FOR part IN SELECT * FROM jsonb_to_recordset(parts) AS (before text[], checks jsonb) LOOP
+    finished := false;
+    BEGIN
+      failed := NULL;
+      looked_at := NULL;
+      aimed := false;
+      room := false;
+      BEGIN
+        IF cardinality(part.before) > 0 THEN
+          FOREACH command IN ARRAY part.before LOOP
+            EXECUTE command;
+          END LOOP;
+          -- What this deferred is not the persona's. Constraints that begin deferred are so again afterwards.
+          SET CONSTRAINTS ALL IMMEDIATE;
+          SELECT string_agg(format('%I.%I', n.nspname, c.conname), ', ') INTO command
+          FROM pg_constraint AS c JOIN pg_namespace AS n ON n.oid = c.connamespace WHERE c.condeferred;
+          IF command IS NOT NULL THEN
+            EXECUTE format('SET CONSTRAINTS %s DEFERRED', command);
+          END IF;
+        END IF;
+      EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
+        failed := SQLSTATE || ' ' || SQLERRM;
+      END;
+      FOR item IN
+        SELECT * FROM jsonb_to_recordset(part.checks) AS (
+          settings text[], method text, statement text, target text, condition text, blind boolean,
+          representation boolean, columns boolean, plan int, expected text
+        )
+      LOOP
+        affected := 0; touched := false; refusal := NULL; message := NULL; broken := failed; skipped := false;
+        columns := NULL; column_rows := NULL;
+        acting := false; finished := false;
+        IF looked_at <> item.target || ' ' || item.condition THEN
+          looked_at := NULL;
+          aimed := false;
+          room := false;
+        END IF;
+        IF broken IS NULL AND looked_at IS NULL THEN
+          BEGIN
+            PERFORM pg_temp.rolecall_deallocate('^rolecall_(look|room)$');
+            SELECT c.relkind IN ('r', 'p') INTO STRICT plain FROM pg_class AS c WHERE c.oid = item.target::regclass;
+            bypass := pg_temp.rolecall_must_bypass_triggers(item.target::regclass);
+            -- Where a row lies tells whether it was written; a view's rows lie nowhere, and are compared.
+            EXECUTE format(
+              'PREPARE rolecall_look AS SELECT count(*), min(found.state) FROM (SELECT %s AS state FROM %s AS rolecall_row WHERE %s) AS found',
+              CASE WHEN plain THEN 'tableoid || '' '' || ctid::text' ELSE 'md5(rolecall_row::text)' END,
+              item.target, item.condition);
+            EXECUTE 'EXECUTE rolecall_look' INTO rows_before, state_before;
+            looked_at := item.target || ' ' || item.condition;
+          EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
+            broken := SQLSTATE || ' ' || SQLERRM;
+          END;
+        END IF;
+        IF broken IS NULL AND rows_before <> 1 THEN
+          broken := CASE rows_before WHEN 0 THEN 'no row of ' ELSE rows_before || ' rows of ' END
+            || item.target || CASE rows_before WHEN 0 THEN ' has ' ELSE ' have ' END || item.condition;
+        END IF;
+        skipped := item.blind AND NOT plain AND broken IS NULL;
+        IF NOT logins ? item.settings[1][2] THEN
+          logins := logins || jsonb_build_object(item.settings[1][2], pg_temp.rolecall_login(item.settings[1][2]));
+        END IF;
+        login := logins ->> item.settings[1][2];
+        IF item.blind AND plain AND NOT aimed AND broken IS NULL THEN
+          -- Opened by the superuser: WHERE CURRENT OF reaches exactly this row and reads no column, so that the
+          -- SELECT policy cannot hide it. It stays on the row while one check after the other acts on it.
+          BEGIN
+            OPEN target FOR EXECUTE format('SELECT FROM %s WHERE %s FOR UPDATE', item.target, item.condition);
+            FETCH target INTO place;
+            aimed := true;
+          EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
+            broken := SQLSTATE || ' ' || SQLERRM;
+          END;
+        END IF;
+        BEGIN
+          IF skipped OR broken IS NOT NULL THEN
+            finished := true;
+            RAISE EXCEPTION USING ERRCODE = 'RC000';
+          END IF;
+          IF item.method = 'POST' THEN
+            -- The row makes room for itself: a copy would break its own unique indexes.
+            IF bypass THEN
+              done := set_config('session_replication_role', 'replica', true);
+              EXECUTE format('DELETE FROM %s WHERE %s', item.target, item.condition);
+              GET DIAGNOSTICS rows_after = ROW_COUNT;
+              done := set_config('session_replication_role', 'origin', true);
+            ELSE
+              IF NOT room THEN
+                EXECUTE format('PREPARE rolecall_room AS DELETE FROM %s WHERE %s RETURNING true', item.target, item.condition);
+                room := true;
+              END IF;
+              EXECUTE 'EXECUTE rolecall_room';
+              GET DIAGNOSTICS rows_after = ROW_COUNT;
+            END IF;
+            IF rows_after <> 1 THEN
+              EXECUTE 'EXECUTE rolecall_look' INTO rows_after, state_after;
+              IF rows_after > 0 THEN
+                RAISE EXCEPTION 'the row cannot be taken out of the way, to be inserted again: % %', item.target, item.condition;
+              END IF;
+            END IF;
+          END IF;
+          IF item.method = 'GET' THEN
+            done := set_config('transaction_read_only', 'on', true);
+          END IF;
+          IF login IS NOT NULL THEN
+            done := set_config('session_authorization', login, true);
+          END IF;
+          FOREACH setting SLICE 1 IN ARRAY item.settings LOOP
+            done := set_config(setting[1], setting[2], true);
+          END LOOP;
+          acting := true;
+          command := item.statement || CASE WHEN item.blind THEN ' WHERE CURRENT OF rolecall_target' ELSE '' END;
+          IF share AND item.plan IS NOT NULL AND planned[item.plan] IS NULL THEN
+            BEGIN
+              -- Of an EXECUTE, PL/pgSQL counts only the rows that come back. A constant reads no column.
+              EXECUTE 'PREPARE rolecall_' || item.plan || ' AS ' || command
+                || CASE WHEN item.method = 'GET' OR item.representation THEN '' ELSE ' RETURNING true' END;
+              planned[item.plan] := true;
+            EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
+              planned[item.plan] := false;  -- it runs as it is, and reports itself what is wrong
+            END;
+          END IF;
+          EXECUTE CASE WHEN share AND planned[item.plan] THEN 'EXECUTE rolecall_' || item.plan ELSE command END;
+          GET DIAGNOSTICS affected = ROW_COUNT;
+          IF item.method <> 'GET' THEN
+            SET CONSTRAINTS ALL IMMEDIATE;  -- nothing is committed here, which is when they would be checked
+          END IF;
+          acting := false;
+          IF affected = 0 AND item.method <> 'GET' THEN
+            IF login IS NOT NULL THEN
+              done := set_config('session_authorization', superuser, true);
+            END IF;
+            done := set_config('role', 'none', true);
+            EXECUTE 'EXECUTE rolecall_look' INTO rows_after, state_after;
+            touched := CASE item.method WHEN 'POST' THEN rows_after > 0
+                                        ELSE (rows_after, state_after) IS DISTINCT FROM (rows_before, state_before) END;
+          END IF;
+          finished := true;
+          RAISE EXCEPTION USING ERRCODE = 'RC000';
+        EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
+          IF finished THEN
+            NULL;
+          ELSIF acting THEN
+            affected := 0; refusal := SQLSTATE; message := SQLERRM;
+            share := share AND refusal <> '26000';  -- the statement before took the prepared ones away
+          ELSE
+            affected := 0; broken := SQLSTATE || ' ' || SQLERRM;
+            looked_at := NULL; aimed := false; room := false;
+          END IF;
+        END;
+        IF refusal = '42501' AND item.columns THEN
+          SELECT t.names, t.hits INTO columns, column_rows
+          FROM pg_temp.rolecall_try_columns(item.target, item.condition, item.method, item.settings, bypass) AS t;
+        END IF;
+        IF unlock THEN
+          PERFORM pg_advisory_unlock_all();
+        END IF;
+        IF NOT share THEN
+          DISCARD PLANS;
+        END IF;
+        RETURN NEXT;
+        stop := NOT skipped AND coalesce(item.expected <> CASE
+          WHEN broken IS NOT NULL THEN 'error'
+          WHEN refusal IS NULL THEN CASE WHEN affected > 0 OR touched THEN 'yes' ELSE '-' END
+          WHEN refusal = '42501' THEN '!' || CASE WHEN column_rows > 0 THEN '/yes' WHEN column_rows = 0 THEN '/-' ELSE '' END
+          ELSE 'error'
+        END, false);
+        EXIT WHEN stop;
+      END LOOP;
+      finished := true;
+      RAISE EXCEPTION USING ERRCODE = 'RC000';
+    EXCEPTION WHEN SQLSTATE 'RC000' THEN
+      IF NOT finished THEN
+        RAISE;
+      END IF;
+    END;
+    EXIT WHEN stop;
+  END LOOP;
+  PERFORM pg_temp.rolecall_deallocate('^rolecall_');
+END
+$function$;

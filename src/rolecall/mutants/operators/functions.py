@@ -1,0 +1,78 @@
+"""Operators that break functions: their attributes, and single parts of their bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rolecall.catalog.definitions import Function, Schema
+from rolecall.mutants.operators.operator import Mutant, Operator
+from rolecall.mutants.rewrites import plpgsql, queries
+from rolecall.sql import tree
+
+VOLATILITY = {"i": "IMMUTABLE", "s": "STABLE", "v": "VOLATILE"}
+
+
+class Attributes(Operator):
+    """Run as the caller, not as the owner, or the reverse; lose or empty search_path; change volatility, strictness."""
+
+    name = "function-attributes"
+    stands_for = (
+        "SECURITY DEFINER without search_path, or before pg_temp; STABLE where it writes; a body without its head"
+    )
+    catches = "a test of the function's attributes, or of what it does for somebody without privileges of one's own"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each attribute of each function."""
+        for function in schema.functions:
+            for attribute in self.others(function):
+                sql = f"ALTER FUNCTION {function.signature} {attribute}"
+                yield _mutant(self, schema, function, attribute.lower(), sql)
+
+    def others(self, function: Function) -> Iterator[str]:
+        """What ALTER FUNCTION could say."""
+        yield "SECURITY INVOKER" if function.definer else "SECURITY DEFINER"
+        if "SET search_path" in function.definition:
+            yield "RESET search_path"
+            if "SET search_path TO ''" not in function.definition:
+                yield "SET search_path = ''"
+        if not function.is_trigger:
+            yield from (word for letter, word in VOLATILITY.items() if letter != function.volatility)
+            yield "CALLED ON NULL INPUT" if function.strict else "STRICT"
+
+
+class EditBody(Operator):
+    """Change one part of a body: a condition, a comparison, a constant, a WHERE, an order, a limit."""
+
+    name = "function-edit"
+    stands_for = "a check forgotten or turned round, a bound off by one, a WHERE that lost a part"
+    catches = "a call whose result or error only this part decides"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each change of each body."""
+        for function in schema.functions:
+            for what, sql in _edits(function):
+                yield _mutant(self, schema, function, what, sql)
+
+
+def _edits(function: Function) -> Iterator[tuple[str, str]]:
+    """Every single change of a function's body, as the statement that makes the function so."""
+    if function.language == "plpgsql":
+        for what, source in plpgsql.edits(function):
+            yield what, function.definition.replace(function.source, source)
+    elif function.language == "sql" and function.source:
+        for what, text in tree.edit(function.source, queries.QUERY):
+            yield what, function.definition.replace(function.source, f"\n{text}\n")
+    elif function.language == "sql":  # RETURN …, or BEGIN ATOMIC: no text that the catalog keeps
+        yield from tree.edit(function.definition, queries.QUERY, within=_body)
+
+
+def _body(tree: Any) -> Any:
+    return tree.stmts[0].stmt.create_function_stmt.sql_body
+
+
+def _mutant(operator: Operator, schema: Schema, function: Function, what: str, sql: str) -> Mutant:
+    """A trigger's function is the concern of its table's tests."""
+    tables = [trigger.table for trigger in schema.triggers if trigger.function == function.full_name]
+    concerns = tables[0] if tables else function.full_name
+    return operator.mutant(function.full_name, concerns, what, function.definition, sql)

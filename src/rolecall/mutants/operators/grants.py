@@ -1,0 +1,122 @@
+"""Operators that break privileges: who may touch a table, a view or a function at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rolecall.catalog.definitions import Schema
+from rolecall.catalog.objects import grantee
+from rolecall.mutants.operators.operator import Mutant, Operator
+
+CATCHES = "a cell or a test in which this role uses, or is refused, just this privilege"
+PRIVILEGES = {
+    "TABLE": ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"),
+    "VIEW": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "FUNCTION": ("EXECUTE",),
+}
+
+
+def targets(schema: Schema) -> Iterator[tuple[str, str, str]]:
+    """Everything that can be granted: its kind, what GRANT … ON takes, and its name."""
+    for table in schema.tables:
+        yield "TABLE", f"TABLE {table}", table
+    for view in schema.views:
+        yield "VIEW", f"TABLE {view.full_name}", view.full_name
+    for function in schema.functions:
+        if not function.is_trigger:
+            yield "FUNCTION", f"FUNCTION {function.signature}", function.full_name
+
+
+class AddGrant(Operator):
+    """Grant a role, or everybody, a privilege that it has not."""
+
+    name = "grant-add"
+    stands_for = (
+        "GRANT ALL to make an error go away; default privileges that were not revoked; EXECUTE left with PUBLIC"
+    )
+    catches = CATCHES
+    by_grid = True
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each object, role and privilege that there is not."""
+        held = {(grant.on, grant.role, grant.privilege) for grant in schema.grants if not grant.columns}
+        for kind, on, full_name in targets(schema):
+            for role in (*schema.roles, "public"):
+                for privilege in PRIVILEGES[kind]:
+                    if not {(on, role, privilege), (on, "public", privilege)} & held:
+                        sql = f"GRANT {privilege} ON {on} TO {grantee(role)}"
+                        yield self.mutant(full_name, full_name, f"{privilege} for {role}", "", sql)
+
+
+class DropGrant(Operator):
+    """Take a privilege away."""
+
+    name = "grant-drop"
+    stands_for = "a grant forgotten, which only shows where nothing is granted by default"
+    catches = CATCHES
+    by_grid = True
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each grant."""
+        for grant in schema.grants:
+            before = f"GRANT {grant.sql} ON {grant.on} TO {grantee(grant.role)}"
+            sql = f"REVOKE {grant.sql} ON {grant.on} FROM {grantee(grant.role)}"
+            yield self.mutant(grant.name, grant.name, f"no {grant.what} for {grant.role}", before, sql)
+
+
+class WidenGrant(Operator):
+    """Grant on the whole table what is granted on some of its columns, or on one column fewer."""
+
+    name = "grant-columns"
+    stands_for = "GRANT UPDATE for the sake of one column, and the role and the balance can be written too"
+    catches = "a test in which this role uses the columns it has, and is refused each of the others"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each grant on columns, and one for each of several columns."""
+        for grant in schema.grants:
+            to, role = f"ON {grant.on} TO {grantee(grant.role)}", grant.role
+            if grant.columns:
+                what = f"{grant.privilege} on all columns for {role}"
+                before, sql = f"GRANT {grant.sql} {to}", f"GRANT {grant.privilege} {to}"
+                yield self.mutant(grant.name, grant.name, what, before, sql)
+            for column in grant.columns if len(grant.columns) > 1 else ():
+                less = grant._replace(columns=[column])
+                before, sql = f"GRANT {less.sql} {to}", f"REVOKE {less.sql} ON {grant.on} FROM {grantee(role)}"
+                yield self.mutant(grant.name, grant.name, f"no {less.what} for {role}", before, sql)
+
+
+class GrantOption(Operator):
+    """Let a role pass its privilege on."""
+
+    name = "grant-option"
+    stands_for = "WITH GRANT OPTION copied along: whoever has it hands it to anon"
+    catches = "a test that compares the grants with what they should be, grant option and all"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each grant to a role; PUBLIC cannot have the option."""
+        for grant in schema.grants:
+            if grant.role != "public":
+                before = f"GRANT {grant.sql} ON {grant.on} TO {grantee(grant.role)}"
+                what = f"{grant.what} for {grant.role} with grant option"
+                yield self.mutant(grant.name, grant.name, what, before, before + " WITH GRANT OPTION")
+
+
+class DropUsage(Operator):
+    """Take USAGE on a schema away from a role that has something in it."""
+
+    name = "usage-drop"
+    stands_for = "permission denied for schema: grants on tables in a schema that nobody may enter"
+    catches = "any cell or test in which the role touches something of the schema"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each schema and role; noticed by the tests of the first object in it."""
+        seen: set[tuple[str, str]] = set()
+        for grant in schema.grants:
+            namespace = grant.object.split(".")[0]
+            if (namespace, grant.role) not in seen and grant.role != "public":
+                seen.add((namespace, grant.role))
+                before, sql = (
+                    f"{word} USAGE ON SCHEMA {namespace} {way} {grantee(grant.role)}"
+                    for word, way in (("GRANT", "TO"), ("REVOKE", "FROM"))
+                )
+                yield self.mutant(f"schema {namespace}", grant.name, f"no USAGE for {grant.role}", before, sql)

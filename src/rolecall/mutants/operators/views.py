@@ -1,0 +1,101 @@
+"""Operators that break views and triggers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rolecall.catalog.definitions import Schema, View
+from rolecall.catalog.objects import identifier
+from rolecall.mutants.operators.operator import Mutant, Operator
+from rolecall.mutants.rewrites import expressions, queries
+from rolecall.sql import tree
+
+
+class InvokerOff(Operator):
+    """Let a view run as its owner."""
+
+    name = "view-invoker"
+    stands_for = "security_invoker forgotten: the view reads as its owner, past every policy"
+    catches = "a persona who must not see a row of the tables under the view"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each view."""
+        for view in schema.views:
+            sql = f"ALTER VIEW {view.full_name} SET (security_invoker = false)"
+            yield self.mutant(view.full_name, view.full_name, "runs as its owner", "security_invoker = true", sql)
+
+
+class EditView(Operator):
+    """Change one thing of a view's query: a WHERE, a join, a default, a window, an order, a constant."""
+
+    name = "view-edit"
+    stands_for = "LEFT JOIN for JOIN, a filter or a partition forgotten, a default the wrong way round"
+    catches = "a value in the view that only this part decides"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each change of each view."""
+        for view in schema.views:
+            for what, text in tree.edit(view.query, queries.QUERY):
+                yield self.mutant(view.full_name, view.full_name, what, view.query, _create(view, text))
+
+
+class SwapColumns(Operator):
+    """Give a view's column the value of another one of its type."""
+
+    name = "view-columns"
+    stands_for = "two columns of one type mixed up: created_at and updated_at, the one id and the other"
+    catches = "a row whose columns all have different values"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each pair of columns of one type."""
+        for view in schema.views:
+            for one, (column, kind) in enumerate(view.columns):
+                for other, other_kind in view.columns[one + 1 :]:
+                    if kind == other_kind:
+                        names = {column: other, other: column}
+                        columns = ", ".join(
+                            f"shown.{identifier(names.get(each, each))} AS {identifier(each)}"
+                            for each, _ in view.columns
+                        )
+                        text = f"SELECT {columns} FROM ({view.query}) AS shown"
+                        what = f"{column} and {other} swapped"
+                        yield self.mutant(view.full_name, view.full_name, what, view.query, _create(view, text))
+
+
+class DisableTrigger(Operator):
+    """Disable a trigger."""
+
+    name = "trigger-off"
+    stands_for = "DISABLE TRIGGER for an import, and never enabled again"
+    catches = "a test of what the trigger is there for"
+    by_grid = True
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each trigger."""
+        for trigger in schema.triggers:
+            sql = f"ALTER TABLE {trigger.table} DISABLE TRIGGER {identifier(trigger.name)}"
+            yield self.mutant(f"{trigger.table} {trigger.name}", trigger.table, "disabled", trigger.definition, sql)
+
+
+class EditTrigger(Operator):
+    """Change a trigger's event, its time, or a part of its condition."""
+
+    name = "trigger-edit"
+    stands_for = "a trigger that fires too often, too seldom, or too late to help"
+    catches = "a case in which it fires, and one in which it must not"
+    by_grid = True
+    REWRITES = (*expressions.PREDICATE, queries.drop_condition, queries.change_event)
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each event, time, and change of the condition."""
+        for trigger in schema.triggers:
+            drop = f"DROP TRIGGER {identifier(trigger.name)} ON {trigger.table}"
+            for what, text in tree.edit(trigger.definition, self.REWRITES):
+                sql = f"{drop}; {text}"
+                yield self.mutant(f"{trigger.table} {trigger.name}", trigger.table, what, trigger.definition, sql)
+
+
+def _create(view: View, query: str) -> str:
+    # Replaced, not dropped: grants and dependents stay. A change of a column's type is refused, and so invalid.
+    options = f" WITH ({', '.join(view.options)})" if view.options else ""
+    return f"CREATE OR REPLACE VIEW {view.full_name}{options} AS {query}"

@@ -1,0 +1,1 @@
+"""Rewrites of SQL that operators share."""

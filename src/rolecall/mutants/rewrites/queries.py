@@ -1,0 +1,177 @@
+"""What can be wrong with a query or a trigger: a rewrite for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from postgast import pg_query_pb2 as pb
+
+from rolecall.mutants.rewrites import expressions
+from rolecall.sql.tree import Change, Rewrite, become, expression, is_a, shown
+
+
+def drop_where(node: Any) -> Iterator[tuple[str, Change]]:
+    """A whole WHERE or HAVING left out."""
+    if node.DESCRIPTOR.name in ("SelectStmt", "UpdateStmt", "DeleteStmt") and node.HasField("where_clause"):
+        yield f"without WHERE {shown(node.where_clause)}", lambda node: node.ClearField("where_clause")
+    if node.DESCRIPTOR.name == "SelectStmt" and node.HasField("having_clause"):
+        yield f"without HAVING {shown(node.having_clause)}", lambda node: node.ClearField("having_clause")
+
+
+def drop_arm(node: Any) -> Iterator[tuple[str, Change]]:
+    """Each arm of a UNION left out."""
+    if node.DESCRIPTOR.name == "SelectStmt" and node.op == pb.SETOP_UNION:
+        for kept, left_out in (("larg", "second"), ("rarg", "first")):
+
+            def change(node: Any, kept: str = kept) -> None:
+                become(node, getattr(node, kept))
+
+            yield f"the UNION without its {left_out} arm", change
+
+
+OTHER_JOIN = {
+    pb.JOIN_INNER: pb.JOIN_LEFT,
+    pb.JOIN_LEFT: pb.JOIN_INNER,
+    pb.JOIN_RIGHT: pb.JOIN_INNER,
+    pb.JOIN_FULL: pb.JOIN_LEFT,
+}
+JOIN = {pb.JOIN_INNER: "JOIN", pb.JOIN_LEFT: "LEFT JOIN", pb.JOIN_RIGHT: "RIGHT JOIN", pb.JOIN_FULL: "FULL JOIN"}
+
+
+def change_join(node: Any) -> Iterator[tuple[str, Change]]:
+    """LEFT JOIN for JOIN, and the other way round; each column of a USING left out."""
+    if node.DESCRIPTOR.name != "JoinExpr" or not (node.HasField("quals") or node.using_clause):
+        return
+    other = OTHER_JOIN[node.jointype]
+
+    def change(node: Any) -> None:
+        node.jointype = other
+
+    yield f"{JOIN[node.jointype]} becomes {JOIN[other]}", change
+    if len(node.using_clause) > 1:
+        for place, column in enumerate(node.using_clause):
+
+            def drop(node: Any, place: int = place) -> None:
+                del node.using_clause[place]
+
+            yield f"USING without {column.string.sval}", drop
+
+
+def drop_on(node: Any) -> Iterator[tuple[str, Change]]:
+    """A join without its condition: every row with every row."""
+    if node.DESCRIPTOR.name == "JoinExpr" and node.HasField("quals"):
+        yield f"JOIN without ON {shown(node.quals)}", lambda node: become(node.quals, expression("true"))
+
+
+def change_order(node: Any) -> Iterator[tuple[str, Change]]:
+    """Each direction of an ORDER BY turned round, and each key left out."""
+    if node.DESCRIPTOR.name == "SortBy":
+        was_descending = node.sortby_dir == pb.SORTBY_DESC
+
+        def change(node: Any) -> None:
+            node.sortby_dir = pb.SORTBY_ASC if was_descending else pb.SORTBY_DESC
+
+        yield f"ORDER BY {shown(node.node)} is turned round", change
+    if node.DESCRIPTOR.name == "SelectStmt":
+        for place, key in enumerate(node.sort_clause):
+
+            def drop(node: Any, place: int = place) -> None:
+                del node.sort_clause[place]
+
+            yield f"without ORDER BY {shown(key.sort_by.node)}", drop
+
+
+def change_nulls(node: Any) -> Iterator[tuple[str, Change]]:
+    """NULLS FIRST and NULLS LAST left out."""
+    if node.DESCRIPTOR.name == "SortBy" and node.sortby_nulls in (pb.SORTBY_NULLS_FIRST, pb.SORTBY_NULLS_LAST):
+        which = "FIRST" if node.sortby_nulls == pb.SORTBY_NULLS_FIRST else "LAST"
+
+        def change(node: Any) -> None:
+            node.sortby_nulls = pb.SORTBY_NULLS_DEFAULT
+
+        yield f"ORDER BY {shown(node.node)} without NULLS {which}", change
+
+
+def change_limit(node: Any) -> Iterator[tuple[str, Change]]:
+    """LIMIT and OFFSET left out, and one more; where it is a number, :func:`expressions.change_constant` does that."""
+    if node.DESCRIPTOR.name != "SelectStmt":
+        return
+    for clause, word in (("limit_count", "LIMIT"), ("limit_offset", "OFFSET")):
+        if node.HasField(clause):
+
+            def drop(node: Any, clause: str = clause) -> None:
+                node.ClearField(clause)
+
+            yield f"without {word}", drop
+            if not is_a(getattr(node, clause), "a_const"):
+
+                def more(node: Any, clause: str = clause) -> None:
+                    become(getattr(node, clause), expression(f"({shown(getattr(node, clause))}) + 1"))
+
+                yield f"{word} one more", more
+
+
+def drop_distinct(node: Any) -> Iterator[tuple[str, Change]]:
+    """DISTINCT left out, of a query and of an aggregate; ALL of a UNION added, and left out."""
+    if node.DESCRIPTOR.name == "SelectStmt" and node.distinct_clause:
+        yield "without DISTINCT", lambda node: node.ClearField("distinct_clause")
+    if node.DESCRIPTOR.name == "FuncCall" and node.agg_distinct:
+        yield f"{node.funcname[-1].string.sval} without DISTINCT", lambda node: node.ClearField("agg_distinct")
+    if node.DESCRIPTOR.name == "SelectStmt" and node.op == pb.SETOP_UNION:
+
+        def change(node: Any) -> None:
+            node.all = not node.all
+
+        yield ("UNION ALL becomes UNION" if node.all else "UNION becomes UNION ALL"), change
+
+
+def drop_partition(node: Any) -> Iterator[tuple[str, Change]]:
+    """A window's PARTITION BY left out."""
+    if node.DESCRIPTOR.name == "WindowDef" and node.partition_clause:
+        yield "without PARTITION BY", lambda node: node.ClearField("partition_clause")
+
+
+def drop_filter(node: Any) -> Iterator[tuple[str, Change]]:
+    """An aggregate's FILTER left out."""
+    if node.DESCRIPTOR.name == "FuncCall" and node.HasField("agg_filter"):
+        yield f"without FILTER {shown(node.agg_filter)}", lambda node: node.ClearField("agg_filter")
+
+
+# ------------------------------------------------------------------ triggers
+
+EVENTS = {4: "INSERT", 8: "DELETE", 16: "UPDATE"}  # the bits of pg_trigger's tgtype
+BEFORE, AFTER = 2, 0
+
+
+def change_event(node: Any) -> Iterator[tuple[str, Change]]:
+    """A trigger for another event, or AFTER instead of BEFORE."""
+    if node.DESCRIPTOR.name != "CreateTrigStmt":
+        return
+    for event, word in EVENTS.items():
+        if event != node.events:
+
+            def change(node: Any, event: int = event) -> None:
+                node.events = event
+                node.ClearField("columns")
+
+            yield f"on {word}", change
+    if node.timing == BEFORE:
+
+        def later(node: Any) -> None:
+            node.timing = AFTER
+
+        yield "AFTER instead of BEFORE", later
+
+
+def drop_condition(node: Any) -> Iterator[tuple[str, Change]]:
+    """A trigger without its WHEN."""
+    if node.DESCRIPTOR.name == "CreateTrigStmt" and node.HasField("when_clause"):
+        yield "without WHEN", lambda node: node.ClearField("when_clause")
+
+
+QUERY: tuple[Rewrite, ...] = (
+    *expressions.PREDICATE,
+    *(drop_where, drop_arm, change_join, drop_on, change_order, change_nulls, change_limit),
+    *(drop_distinct, drop_partition, drop_filter, expressions.drop_default),
+)

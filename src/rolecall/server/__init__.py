@@ -1,0 +1,1 @@
+"""Where Postgres comes from: a running server, or a throwaway one."""

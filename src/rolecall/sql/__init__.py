@@ -1,0 +1,1 @@
+"""SQL text on disk: files, migrations, statements, and PostgreSQL's parse tree."""

@@ -1,0 +1,125 @@
+"""Phases and steps on disk: found, checked, applied, verified, rolled back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+from rolecall.errors import MigrationError
+from rolecall.sql import files
+
+STEP = re.compile(r"(?P<number>\d+(?:_\d+)+)_(?P<name>[a-z]\w*)\.sql")
+PHASE = re.compile(r"phase_(?P<number>\d+)_(?P<name>[a-z]\w*)")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One migration file, numbered within its phase: ``1_2_notes.sql``."""
+
+    number: tuple[int, ...]
+    name: str
+    path: Path
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.number)) + " " + self.name
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A folder of steps with the scripts that check the result and take it away again."""
+
+    number: int
+    name: str
+    steps: tuple[Step, ...]
+    verify: Path
+    rollback: Path
+
+    @property
+    def files(self) -> set[Path]:
+        """Its steps and both of its scripts."""
+        return {self.verify, self.rollback, *(step.path for step in self.steps)}
+
+    def with_scripts(self, others: Mapping[Path, Path]) -> Phase:
+        """The same phase with some of its files exchanged for others."""
+        steps = tuple(replace(step, path=others.get(step.path, step.path)) for step in self.steps)
+        verify, rollback = (others.get(script, script) for script in (self.verify, self.rollback))
+        return replace(self, steps=steps, verify=verify, rollback=rollback)
+
+    def session_notes(self) -> list[str]:
+        """A line for each statement that changes the session for later scripts: where it is, and what to do."""
+        paths = [*(step.path for step in self.steps), self.rollback, self.verify]
+        return [line for path in paths for line in files.session_notes(path)]
+
+
+def read(folder: Path) -> tuple[Phase, ...]:
+    """The phases of a migrations folder, in order.
+
+    Raises MigrationError for a file that has no place in the order: two steps or phases with one
+    number, a step in another phase's folder, a phase without verify.sql or rollback.sql, a stray file.
+    """
+    phases = sorted(_phases(folder), key=lambda phase: phase.number)
+    if not phases:
+        raise MigrationError(f"{folder} holds no phase: make a folder phase_1_…, with its steps in it.")
+    for one, two in pairwise(phases):
+        if one.number == two.number:
+            raise MigrationError(
+                f"two phases have the number {one.number}: {one.rollback.parent.name} and "
+                f"{two.rollback.parent.name}. Their order is not told: renumber one."
+            )
+    return tuple(phases)
+
+
+def _phases(folder: Path) -> Iterator[Phase]:
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() == ".sql" and path.is_file():
+            raise MigrationError(f"{path} lies in no phase: move it into a folder phase_1_….")
+        if not path.is_dir() or path.name.startswith((".", "_")):
+            continue
+        match = PHASE.fullmatch(path.name)
+        if not match:
+            raise MigrationError(f"{path}: a phase's folder is named like phase_1_notes.")
+        number = int(match["number"])
+        yield Phase(
+            number,
+            match["name"],
+            _steps(path, number),
+            _script(path, "verify.sql", "says whether the phase stands as it should"),
+            _script(path, "rollback.sql", "takes the phase away again"),
+        )
+
+
+def _script(folder: Path, name: str, purpose: str) -> Path:
+    path = folder / name
+    if not path.is_file():
+        raise MigrationError(f"{folder} has no {name}: write the script that {purpose}.")
+    return path
+
+
+def _steps(folder: Path, phase: int) -> tuple[Step, ...]:
+    steps: dict[tuple[int, ...], Step] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() != ".sql" or path.name in ("verify.sql", "rollback.sql"):
+            continue
+        match = STEP.fullmatch(path.name)
+        if not match:
+            raise MigrationError(f"{path}: a step is named like {phase}_1_notes.sql.")
+        number = tuple(map(int, match["number"].split("_")))
+        if number[0] != phase:
+            raise MigrationError(
+                f"{path}: step {match['number']} lies in the folder of phase {phase}: move or rename it."
+            )
+        if not path.is_file():
+            what = f"a link to {path.readlink()}, which is not there" if path.is_symlink() else "no file"
+            raise MigrationError(f"{path} is {what}: mend or remove it.")
+        if number in steps:
+            raise MigrationError(
+                f"two steps have the number {match['number']}: {steps[number].path.name} and {path.name}, "
+                f"in {folder}. Their order is not told: renumber one."
+            )
+        steps[number] = Step(number, match["name"], path)
+    if not steps:
+        raise MigrationError(f"{folder} holds no step: write {phase}_1_….sql.")
+    return tuple(steps[number] for number in sorted(steps))

@@ -6,7 +6,7 @@
 #   make oracle                     each cell also as a request, committed in a database of its own
 #   make torture                    kill it, feed it nonsense, attack it for 20 minutes; ARGS="--minutes 5" for less
 #   make bench                      measure it beside pgTAP, pytest-postgresql and the bare statements
-#   make test ARGS="--pg 16 -k anon"  … with options of pytest
+#   make test ARGS="--rolecall-pg 16 -k anon"  … with options of pytest
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -24,13 +24,13 @@ verify: $(VENV)/suite
 	@$(PYTEST) -q tests/policies tests/constraints tests/functions tests/views tests/migrations tests/attacks tests/races $(ARGS)
 
 test: $(VENV)/suite
-	@$(PYTEST) --coverage $(ARGS)
+	@$(PYTEST) --rolecall-coverage $(ARGS)
 
 proof: $(VENV)/suite
-	@$(PYTEST) -q --mutants tests/policies tests/constraints tests/functions tests/views tests/migrations tests/findings $(ARGS)
+	@$(PYTEST) -q --rolecall-mutants tests/policies tests/constraints tests/functions tests/views tests/migrations tests/defects $(ARGS)
 
 oracle: $(VENV)/suite
-	@$(PYTEST) -q --oracle tests/policies tests/engine/test_awkward_schemas.py $(ARGS)
+	@$(PYTEST) -q --rolecall-oracle tests/policies tests/rolecall/test_awkward_schemas.py $(ARGS)
 
 # What docs/reliability.md promises, tried; ARGS="kills --minutes 3" for one experiment alone.
 torture: $(VENV)/dev
@@ -47,7 +47,7 @@ shuffle: $(VENV)/dev
 # Both versions under both regimes of default grants.
 matrix: $(VENV)/suite
 	@for pg in 16 18; do for grants in strict permissive; do \
-	  $(PYTEST) -q --pg $$pg --grants $$grants $(ARGS) || exit 1; done; done
+	  $(PYTEST) -q --rolecall-pg $$pg --rolecall-default-privileges $$grants $(ARGS) || exit 1; done; done
 
 lint: $(VENV)/dev
 	"$(BIN)/ruff" format --check .

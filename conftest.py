@@ -1,6 +1,6 @@
 """Enorae's people and what they have: the personas, and two salons (and a small third) to act on.
 
-Names, texts and times come from Faker; relations do not. ``--world-seed`` makes other ones.
+Names, texts and times come from Faker; relations do not. ``--rolecall-world-seed`` makes other ones.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Enorae:
             description=self.fake.catch_phrase(),
             image_url=self.fake.image_url(),
         )
-        self.world.call(name, key)
+        self.world.alias(name, key)
         self.add(
             HOURS,
             f"{name} on Mondays",
@@ -148,7 +148,7 @@ class Enorae:
             duration_range=timedelta(minutes=45),
             is_active=True,
         )
-        return str(self.world.call(f"{salon}_service", key))
+        return str(self.world.alias(f"{salon}_service", key))
 
     def appointments(self) -> None:
         booked = {
@@ -169,8 +169,8 @@ class Enorae:
             )
             for name, (customer, salon) in booked.items()
         }
-        self.world.call("same_salon_appointment", self.appointment["customer at the salon again"])
-        self.world.call("other_salon_appointment", self.appointment["customer at the other salon"])
+        self.world.alias("same_salon_appointment", self.appointment["customer at the salon again"])
+        self.world.alias("other_salon_appointment", self.appointment["customer at the other salon"])
         for name, deleted in (("staff's pause", False), ("staff's cancelled pause", True)):
             self.add(
                 BLOCKED,
@@ -305,5 +305,5 @@ class Enorae:
             ("customer's file in another bucket", "documents", f"{mine}/{self.fake.unique.file_name(extension='pdf')}"),
         ):
             self.add(OBJECTS, name, bucket_id=bucket, name=path, metadata={"mimetype": "image/png"})
-        self.world.call("customer_folder", f"{mine}/moved.png")
-        self.world.call("other_customer_folder", f"{other}/moved.png")
+        self.world.alias("customer_folder", f"{mine}/moved.png")
+        self.world.alias("other_customer_folder", f"{other}/moved.png")

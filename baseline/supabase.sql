@@ -1,15 +1,15 @@
 -- The platform's stand-in: what a Supabase project holds before the application's first table.
--- Run once in a fresh database by a superuser. Reads two settings: rolecall.grants, rolecall.migration_role.
+-- Run once in a fresh database by a superuser. Reads two settings: rolecall.default_privileges, rolecall.migration_role.
 
 -- Settings -------------------------------------------------------------------
 
 -- An unset setting and an empty one mean the same, as everywhere below.
 DO $$
 DECLARE
-  grants text := COALESCE(NULLIF(current_setting('rolecall.grants', true), ''), 'strict');
+  regime text := COALESCE(NULLIF(current_setting('rolecall.default_privileges', true), ''), 'revoked');
 BEGIN
-  IF grants NOT IN ('strict', 'permissive') THEN
-    RAISE EXCEPTION 'rolecall.grants is "%", but must be strict or permissive', grants
+  IF regime NOT IN ('revoked', 'granted') THEN
+    RAISE EXCEPTION 'rolecall.default_privileges is "%", but must be revoked or granted', regime
       USING ERRCODE = '22023';
   END IF;
 END
@@ -189,7 +189,7 @@ CREATE TRIGGER protect_objects_delete
 
 DO $$
 DECLARE
-  grants text := COALESCE(NULLIF(current_setting('rolecall.grants', true), ''), 'strict');
+  regime text := COALESCE(NULLIF(current_setting('rolecall.default_privileges', true), ''), 'revoked');
   migration_role text := COALESCE(NULLIF(current_setting('rolecall.migration_role', true), ''), 'postgres');
   api_roles text := 'anon, authenticated, service_role';
   kind text;
@@ -198,7 +198,7 @@ BEGIN
   EXECUTE format('GRANT CREATE ON SCHEMA public TO %I', migration_role);
   EXECUTE format('GRANT ALL ON storage.buckets, storage.objects TO %s, %I', api_roles, migration_role);
 
-  IF grants = 'permissive' THEN
+  IF regime = 'granted' THEN
     FOREACH kind IN ARRAY ARRAY['TABLES', 'SEQUENCES', 'FUNCTIONS'] LOOP
       EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT ALL ON %s TO %s', migration_role, kind, api_roles);
     END LOOP;

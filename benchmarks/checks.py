@@ -111,7 +111,7 @@ class Comparison:
     def probing(self) -> None:
         """Every grid, from its cells to their verdicts."""
         for grid in self.project.grids:
-            _same([], self.project.worker.mismatches(grid))
+            _same([], self.project.worker.outcomes.try_grid(grid))
 
     def probed(self, cases: Sequence[Case]) -> None:
         """Some of the checks."""

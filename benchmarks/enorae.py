@@ -48,26 +48,12 @@ class Project:
 def configuration(pg_bin: Path | None = None) -> Settings:
     """The settings of ``pyproject.toml``, as pytest would read them."""
     return settings.Settings(
-        pg=18,
         pg_bin=pg_bin,
-        pg_dsn=None,
-        kept=None,
-        fresh=False,
-        grants="strict",
         platform=ROOT / "baseline/supabase.sql",
         baseline=ROOT / "baseline/enorae.sql",
         requires=ROOT / "baseline/requires.sql",
         migrations=ROOT / "migrations",
-        findings=None,
-        migration_roles=("postgres", "enorae_migrations"),
-        world_seed=1,
-        coverage=False,
-        mutants=False,
-        oracle=False,
-        mutants_of="",
-        operator="",
-        since="",
-        equivalents=None,
+        migration_role=("postgres", "enorae_migrations"),
     )
 
 

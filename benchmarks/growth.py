@@ -22,7 +22,8 @@ from benchmarks.results import Ratio, Result
 from benchmarks.synthetic import CELLS, lay_out
 from rolecall import Grid, World
 from rolecall.catalog import definitions, objects
-from rolecall.coverage import plpgsql, recorder
+from rolecall.coverage import plpgsql
+from rolecall.coverage.count import count_all, count_tried
 from rolecall.database import build
 from rolecall.database.cleanup import owned
 from rolecall.database.run import run_on
@@ -78,14 +79,14 @@ def _in_process(
             baseline=None,
             requires=None,
             migrations=folder / "migrations",
-            migration_roles=(),
+            migration_role=(),
         )
         world: World = runpy.run_path(str(folder / "conftest.py"))["pytest_rolecall_world"](1)
         grids = [_grid(folder / f"test_t{table}.py") for table in range(tables)]
         run = run_on(started)
         with owned(run):
             with timed("build"):
-                built = build.build(run, asked)
+                manifest = build.build(run, asked)
                 build.load(run, world)
             with timed("clone"), run.clone(run.template, "copy"):
                 pass
@@ -93,19 +94,19 @@ def _in_process(
             assert worker.connection
             with timed("introspect"):
                 objects.added([], objects.objects(worker.connection))
-                there = definitions.read(worker.connection, built, world, migrations.read(folder / "migrations"))
+                there = definitions.read(worker.connection, manifest, world, migrations.read(folder / "migrations"))
             with timed("complete"):
                 for grid in grids:
-                    grid.complete(world)
+                    grid.validate(world)
             with timed("probe"):
-                wrong = [cell.id for grid in grids for cell in grid.cells if worker.judge(grid, cell)]
+                wrong = [cell.id for grid in grids for cell in grid.cells if worker.check(grid, cell)]
             assert not wrong, wrong[:3]
             with timed("report"):
-                bodies = plpgsql.read(worker.connection, plpgsql.called(worker.connection, built))
+                bodies = plpgsql.read(worker.connection, plpgsql.called(worker.connection, manifest))
                 phases = migrations.read(folder / "migrations")
-                recorder.tally(built, worker.exercised, list(world.personas))
-                recorder.complete(built, there, bodies, phases, worker.exercised, list(world.personas))
-                StringIO().write(str(worker.exercised.as_json()))
+                count_tried(manifest, worker.recorder, list(world.personas))
+                count_all(manifest, there, bodies, phases, worker.recorder, list(world.personas))
+                StringIO().write(str(worker.recorder.as_json()))
             result.facts[f"memory of the server's process, {size}, MB"] = _megabytes(_backend(worker.connection))
             worker.close()
     for step, took in times.items():

@@ -37,8 +37,8 @@ def took(how: str) -> list[float]:
         path = Path(folder) / "took.json"
         options = [
             "-q",
-            "--mutants",
-            f"--mutants-of={OBJECT}",
+            "--rolecall-mutants",
+            f"--rolecall-mutants-of={OBJECT}",
             "-p",
             "benchmarks.anew",
             f"--anew={how}",

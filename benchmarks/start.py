@@ -44,8 +44,8 @@ def run() -> Result:
         ways: dict[str, tuple[Path, list[str], dict[str, str]]] = {
             ALONE: (empty, ["test_nothing.py"], {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}),
             LOADED: (empty, ["test_nothing.py", *LEFT_OUT], {}),
-            COLD: (ROOT, [CELL, "--kept=off"], {}),
-            KEPT: (ROOT, [CELL, f"--kept={kept}"], {}),
+            COLD: (ROOT, [CELL, "--rolecall-cache-dir=off"], {}),
+            KEPT: (ROOT, [CELL, f"--rolecall-cache-dir={kept}"], {}),
         }
         for number in range(ROUNDS + 1):
             for way, (folder, options, given) in ways.items():

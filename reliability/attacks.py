@@ -28,14 +28,20 @@ def run(deadline: Deadline, seed: int, only: str = "", progress: Callable[[str],
         "races",
     )
     for number, (grants, folder) in enumerate(
-        itertools.cycle(itertools.product(("strict", "permissive"), ("attacks", "races")))
+        itertools.cycle(itertools.product(("revoked", "granted"), ("attacks", "races")))
     ):
         if number >= 4 and (only or deadline.left < 30):
             break
         if folder == "attacks" and number >= 4:
             continue  # the same each time
         progress(f"tests/{folder}, grants {grants} ({len(result.broken)} broken)")
-        arguments = ["-n", "2", f"--grants={grants}", f"tests/{folder}", *(["-k", only] if only else [])]
+        arguments = [
+            "-n",
+            "2",
+            f"--rolecall-default-privileges={grants}",
+            f"tests/{folder}",
+            *(["-k", only] if only else []),
+        ]
         report = pytest(arguments, max(deadline.left, 0) + 300, LONG)
         result.tried(folder, report.number("rolecall attacks") or report.number("rolecall races") or report.tests)
         again = f"RELIABILITY_LONG=1 python -m pytest {' '.join(arguments)}"

@@ -1,4 +1,4 @@
-"""Bad inputs: tests/engine/test_bad_inputs.py in its long form, round after round, each with a seed of its own."""
+"""Bad inputs: tests/rolecall/test_bad_inputs.py in its long form, round after round, each with a seed of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from reliability.junit import pytest
 from reliability.results import Deadline, Result
 
 TITLE = "Bad inputs"
-TESTS = "tests/engine/test_bad_inputs.py"
+TESTS = "tests/rolecall/test_bad_inputs.py"
 A_SECOND = 9  # examples of each kind that two cores try in a second, at least
 MOST = 3000  # examples of each kind in one round
 

@@ -8,7 +8,7 @@ from reliability.junit import pytest
 from reliability.results import Deadline, Result
 
 TITLE = "The probe beside real requests"
-TESTS = ("tests/policies", "tests/engine/test_awkward_schemas.py", "tests/engine/test_oracle.py")
+TESTS = ("tests/policies", "tests/rolecall/test_awkward_schemas.py", "tests/rolecall/test_oracle.py")
 REQUESTS = "rolecall oracle"  # the property that rolecall.oracle gives each cell
 
 
@@ -21,8 +21,8 @@ def run(deadline: Deadline, seed: int, only: str = "", progress: Callable[[str],
         "Each cell is also run by a connection of its own, as authenticator, committed, in a database of its own.",
         "cells",
     )
-    progress("pytest --oracle")
-    arguments = ["-n", "2", "--oracle", *TESTS, *(["-k", only] if only else [])]
+    progress("pytest --rolecall-oracle")
+    arguments = ["-n", "2", "--rolecall-oracle", *TESTS, *(["-k", only] if only else [])]
     report = pytest(arguments, max(deadline.left, 0) + 300)
     result.tried("oracle", len(report.properties.get(REQUESTS, [])))
     result.count("requests", report.number(REQUESTS))

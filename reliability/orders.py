@@ -26,12 +26,17 @@ def run(deadline: Deadline, seed: int, only: str = "", progress: Callable[[str],
     chance = random.Random(seed)  # noqa: S311 - has to come again
     failed: dict[str, list[tuple[Failure, str]]] = {}
     longest, runs = FIRST, 0
-    for pg, grants in itertools.cycle(itertools.product(("18", "16"), ("strict", "permissive"))):
+    for pg, grants in itertools.cycle(itertools.product(("18", "16"), ("revoked", "granted"))):
         if runs and (deadline.left < longest or (only and runs == 4)):
             break
         order, world = chance.randrange(10**6), chance.randrange(10**6)
         arguments = ["-n", "2", "-p", "randomly"]
-        arguments += [f"--randomly-seed={order}", f"--world-seed={world}", f"--pg={pg}", f"--grants={grants}"]
+        arguments += [
+            f"--randomly-seed={order}",
+            f"--rolecall-world-seed={world}",
+            f"--rolecall-pg={pg}",
+            f"--rolecall-default-privileges={grants}",
+        ]
         arguments += [*SUITE, *(["-k", only] if only else [])]
         progress(f"run {runs + 1}: order {order}, world {world}, {pg}, {grants} ({len(result.broken)} broken)")
         report = pytest(arguments, max(deadline.left, 0) + 300)

@@ -21,7 +21,7 @@ import rolecall
 from reliability.results import ROOT
 
 # The project that rolecall's own tests are tried on.
-lay_out: Callable[[Path], None] = runpy.run_path(str(ROOT / "tests/engine/conftest.py"))["lay_out"]
+lay_out: Callable[[Path], None] = runpy.run_path(str(ROOT / "tests/rolecall/conftest.py"))["lay_out"]
 MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a directory of our own in it
 GRACE = 6.0  # seconds for processes to go after their run has ended
 SOURCE = Path(rolecall.__file__).parent.parent  # the rolecall that this process has imported

@@ -25,8 +25,8 @@ class Stage:
     name: str
     files: dict[str, str] = field(default_factory=dict)
     programs: dict[str, str] = field(default_factory=dict)
-    wraps: dict[str, str] = field(default_factory=dict)  # programs of --pg-bin
-    keeps: bool = False  # with --kept
+    wraps: dict[str, str] = field(default_factory=dict)  # programs of --rolecall-pg-bin
+    keeps: bool = False  # with --rolecall-cache-dir
     run_before: bool = False  # what was kept by a run before
     embedded_only: bool = False
 
@@ -41,7 +41,7 @@ class Stage:
             append(place.project / name, text)
         for name, text in self.programs.items():
             program(place.bin / name, text.format(hold=SHELL_HOLD.format(**marks)))
-        options = [f"--kept={place.path / 'kept'}"] if self.keeps else []
+        options = [f"--rolecall-cache-dir={place.path / 'kept'}"] if self.keeps else []
         if self.wraps:
             folder = place.path / "wrapped"
             folder.mkdir(exist_ok=True)
@@ -50,7 +50,7 @@ class Stage:
             for name in ("postgres", "initdb", "pg_dump"):
                 text = self.wraps.get(name, 'exec "{real}" "$@"')
                 program(folder / name, text.format(real=real / name, hold=SHELL_HOLD.format(**marks)))
-            options += [f"--pg-bin={folder}"]
+            options += [f"--rolecall-pg-bin={folder}"]
         return options
 
     def wait(self, place: Place) -> int | None:

@@ -50,7 +50,7 @@ def people(rows: int) -> World:
     world = World()
     for name, subject in subjects.items():
         world.persona(name, "authenticated", subject=str(subject))
-    world.call("salon", str(key("salon", middling)))
+    world.alias("salon", str(key("salon", middling)))
     return world
 
 

@@ -1,8 +1,38 @@
 """rolecall: a pytest plugin that signs in to Postgres as each of your users and tries."""
 
-from rolecall.access.session import Persona, Session
-from rolecall.access.world import Row, World
-from rolecall.errors import RolecallError
-from rolecall.grids.grid import Grid, grid
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if os.name != "posix":
+    raise ImportError("rolecall runs on Linux and macOS, not on this system: use WSL on Windows.")
+
+if TYPE_CHECKING:
+    from rolecall.access.persona import Persona
+    from rolecall.access.session import Session
+    from rolecall.access.world import Row, World
+    from rolecall.errors import RolecallError
+    from rolecall.grids.grid import Grid, grid
 
 __all__ = ["Grid", "Persona", "RolecallError", "Row", "Session", "World", "grid"]
+
+# Imported at the first use: pytest imports this package in every project of the environment.
+_MODULES = {
+    "Grid": "rolecall.grids.grid",
+    "Persona": "rolecall.access.persona",
+    "RolecallError": "rolecall.errors",
+    "Row": "rolecall.access.world",
+    "Session": "rolecall.access.session",
+    "World": "rolecall.access.world",
+    "grid": "rolecall.grids.grid",
+}
+
+
+def __getattr__(name: str) -> object:
+    try:
+        module = _MODULES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    return getattr(import_module(module), name)

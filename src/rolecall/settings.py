@@ -1,189 +1,142 @@
-"""Every option once: command line, environment and ini file, read into one frozen dataclass.
+"""Every option, declared once: its name, type, default and help; read into one frozen dataclass.
 
-The command line wins over the environment (``ROLECALL_PG_DSN`` for ``--pg-dsn``), and that over the
-ini file (``rolecall_pg_dsn``).
+The command line (``--rolecall-pg-dsn``) wins over the environment (``ROLECALL_PG_DSN``), and the environment over
+pytest's configuration (``rolecall_pg_dsn``).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from rolecall import dsn
-from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
 
+if TYPE_CHECKING:
+    from rolecall.dsn import Conninfo
+
 LONGEST = 100  # characters of a value that an error repeats
+SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+class Source(NamedTuple):
+    """A value as the user wrote it, and where: ``--rolecall-pg``, ``ROLECALL_PG`` or ``rolecall_pg``.
+
+    ``base`` is the folder that a relative path is relative to.
+    """
+
+    value: Any
+    name: str
+    base: Path
+
+    @property
+    def text(self) -> str:
+        """The value as text."""
+        return self.value.strip() if isinstance(self.value, str) else str(self.value)
 
 
 @dataclass(frozen=True)
 class Option:
-    """One setting: its name, what it is for, and how its text becomes a value."""
+    """How one setting is declared to pytest, and how its value is read."""
 
-    name: str
     help: str
-    default: str = ""
+    read: Callable[[Source], Any]
+    default: Any = None
+    ini_type: Any = "string"
     metavar: str = "VALUE"
-    choices: tuple[str, ...] = ()
-    flag: bool = True  # also an option of the command line, not of the ini file and environment alone
-    switch: bool = False  # on or off: takes no value on the command line
-
-    @property
-    def ini(self) -> str:
-        return "rolecall_" + self.name
-
-    @property
-    def variable(self) -> str:
-        return "ROLECALL_" + self.name.upper()
-
-    @property
-    def argument(self) -> str:
-        return "--" + self.name.replace("_", "-")
+    cli: bool = True  # False: only in the configuration and the environment
+    switch: bool = False  # on or off; takes no value on the command line
+    secret: bool = False  # may hold a password
 
 
-OPTIONS = (
-    Option("pg", "embedded PostgreSQL to start: 16 or 18", "18", "VERSION", ("16", "18")),
-    Option("pg_bin", "start the PostgreSQL (15 or newer) whose initdb and postgres lie in DIR", "", "DIR"),
-    Option("pg_dsn", "use a running server; databases are made there and dropped, nothing else is touched", "", "URL"),
-    Option(
-        "grants",
-        "default privileges under which the migrations run",
-        "strict",
-        "REGIME",
-        ("strict", "permissive"),
-    ),
-    Option("kept", "folder that keeps the built databases for the next run; off: none does", ".rolecall", "DIR"),
-    Option("fresh", "remove what was kept, and build the databases anew", switch=True),
-    Option("baseline", "SQL of what stood there before the migrations, e.g. your own schema dump", "", "FILE"),
-    Option("world_seed", "seed of the example data", "1", "N"),
-    Option("platform", "SQL of the platform under the baseline, run by the superuser", flag=False),
-    Option("requires", "SQL that fails unless the baseline has what the migrations need", flag=False),
-    Option("migrations", "folder with a folder for each phase", flag=False),
-    Option("coverage", "name everything that the migrations made and no test exercised, and fail", switch=True),
-    Option("mutants", "break the schema in every way known, and demand that a collected test notices", switch=True),
-    Option("oracle", "also send every cell as a request, committed in a database of its own, and compare", switch=True),
-    Option("mutants_of", "only mutants of objects whose name has this in it", "", "OBJECT"),
-    Option("operator", "only mutants of this operator", "", "NAME"),
-    Option("since", "only mutants of what the SQL files define that changed since a git revision", "", "REV"),
-    Option("equivalents", "file with mutants that cannot be told from the original, and why", flag=False),
-    Option("findings", "folder with SQL files that each put a defect back, for the tests to notice", flag=False),
-    Option("migration_role", "role that runs the migrations: the first that is no superuser", flag=False),
-)
+# ------------------------------------------------------------------ values
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the user asked for. Paths are absolute; ``None`` means not given."""
-
-    pg: int
-    pg_bin: Path | None
-    pg_dsn: Conninfo | None
-    grants: str
-    platform: Path | None
-    baseline: Path | None
-    requires: Path | None
-    migrations: Path | None
-    findings: Path | None
-    migration_roles: tuple[str, ...]
-    world_seed: int
-    kept: Path | None
-    fresh: bool
-    coverage: bool
-    mutants: bool
-    oracle: bool
-    mutants_of: str
-    operator: str
-    since: str
-    equivalents: Path | None
-
-    @property
-    def in_use(self) -> bool:
-        """Whether this project has anything for rolecall to build."""
-        return any((self.platform, self.baseline, self.migrations))
+def _text(source: Source) -> str:
+    return source.text
 
 
-def add_options(parser: pytest.Parser) -> None:
-    """Declare every option to pytest: ``--name`` and ini ``rolecall_name``."""
-    group = parser.getgroup("rolecall", "rolecall: access tests against a throwaway Postgres")
-    for option in OPTIONS:
-        told = f"{option.help} (default: {option.default})" if option.default else option.help
-        parser.addini(option.ini, told, default=None)
-        if option.flag:
-            takes: dict[str, Any] = {"action": "store_true"} if option.switch else {"metavar": option.metavar}
-            group.addoption(option.argument, dest=option.ini, default=None, help=told, **takes)
-
-
-def read(config: pytest.Config) -> Settings:
-    """Read the settings of this run.
-
-    Raises RolecallError for a value that is not one of the choices, for a file that is not there, and
-    for options that exclude each other.
-    """
-    given = {option.name: _given(config, option) for option in OPTIONS}
-    texts = {name: text for name, (text, _) in given.items()}
-    if texts["pg_bin"] and texts["pg_dsn"]:
-        raise RolecallError("--pg-bin starts a server and --pg-dsn uses a running one: give one of the two.")
-    if _is_on(texts["coverage"]) and _is_on(texts["mutants"]):
-        raise RolecallError("--coverage looks at the schema as it is and --mutants breaks it: give one of the two.")
-    check_dsn(*given["pg_dsn"])
-    return Settings(
-        pg=int(texts["pg"]),
-        pg_bin=_path(config, given["pg_bin"], Path.is_dir),
-        pg_dsn=Conninfo(texts["pg_dsn"]) if texts["pg_dsn"] else None,
-        grants=texts["grants"],
-        platform=_path(config, given["platform"], Path.is_file),
-        baseline=_path(config, given["baseline"], Path.is_file),
-        requires=_path(config, given["requires"], Path.is_file),
-        migrations=_path(config, given["migrations"], Path.is_dir),
-        findings=_path(config, given["findings"], Path.is_dir),
-        migration_roles=tuple(texts["migration_role"].split()),
-        world_seed=_number(*given["world_seed"]),
-        kept=_path(config, given["kept"], lambda _: True) if texts["kept"] != "off" else None,
-        fresh=_is_on(texts["fresh"]),
-        coverage=_is_on(texts["coverage"]),
-        mutants=_is_on(texts["mutants"]),
-        oracle=_is_on(texts["oracle"]),
-        mutants_of=texts["mutants_of"],
-        operator=texts["operator"],
-        since=texts["since"],
-        equivalents=_path(config, given["equivalents"], Path.is_file),
-    )
-
-
-def _given(config: pytest.Config, option: Option) -> tuple[str, str]:
-    """The text of an option, and how it was given: ``--pg``, ``ROLECALL_PG`` or ``rolecall_pg``."""
-    text: Any = config.getoption(option.ini, default=None) if option.flag else None
-    where = option.argument
-    if text is None and option.variable in os.environ:
-        text, where = os.environ[option.variable], option.variable
-    if text is None:
-        text, where = config.getini(option.ini), option.ini
-    text = option.default if text is None else str(text).strip()
-    if option.name == "pg_dsn":
-        text = Conninfo(text)
-    if option.choices and text not in option.choices:
-        raise RolecallError(f"{where} is {_short(text)}: choose one of {', '.join(option.choices)}.")
-    return text, where
-
-
-def _path(config: pytest.Config, given: tuple[str, str], exists: Callable[[Path], bool]) -> Path | None:
-    text, where = given
-    if not text:
-        return None
-    base = config.invocation_params.dir if where.startswith("--") else config.rootpath
+def _number(source: Source) -> int:
     try:
-        path = (base / Path(text).expanduser()).resolve()
-        found = exists(path)
-    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, no such user's home, a NUL, too long
-        raise RolecallError(f"{where} names {_short(text)}, which cannot be a path here: {_reason(error)}.") from None
-    if not found:
-        raise RolecallError(f"{where} names {path}, which is not there.")
-    return path
+        return int(source.text)
+    except ValueError:
+        raise RolecallError(f"{source.name} is {_short(source.text)}: give a whole number.") from None
+
+
+def _switch(source: Source) -> bool:
+    try:
+        return SWITCH[source.text.lower() or "off"]
+    except KeyError:
+        raise RolecallError(f"{source.name} is {_short(source.text)}: give on or off.") from None
+
+
+def _one_of(*choices: str, as_type: Callable[[str], Any] = str) -> Callable[[Source], Any]:
+    def read(source: Source) -> Any:
+        if source.text not in choices:
+            raise RolecallError(f"{source.name} is {_short(source.text)}: choose one of {', '.join(choices)}.")
+        return as_type(source.text)
+
+    return read
+
+
+def _path(exists: Callable[[Path], bool]) -> Callable[[Source], Path | None]:
+    def read(source: Source) -> Path | None:
+        if not source.text:
+            return None
+        try:
+            path = (source.base / Path(source.text).expanduser()).resolve()
+            found = exists(path)
+        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, an unknown user's home, a NUL, too long
+            text = f"{source.name} names {_short(source.text)}, which cannot be a path here: {_reason(error)}."
+            raise RolecallError(text) from None
+        if not found:
+            raise RolecallError(f"{source.name} names {path}, which does not exist.")
+        return path
+
+    return read
+
+
+def _cache_dir(source: Source) -> Path | None:
+    return None if source.text == "off" else _path(lambda _: True)(source)
+
+
+def _words(source: Source) -> tuple[str, ...]:
+    return tuple(source.value) if isinstance(source.value, list) else tuple(shlex.split(str(source.value or "")))
+
+
+def _reasons(source: Source) -> dict[str, str]:
+    lines = source.value if isinstance(source.value, list) else str(source.value or "").splitlines()
+    reasons: dict[str, str] = {}
+    for line in filter(None, map(str.strip, lines)):
+        table, colon, reason = (part.strip() for part in line.partition(":"))
+        if not colon or not reason or not re.fullmatch(r"[^.\s]+\.[^.\s]+", table):
+            raise RolecallError(f"{source.name} has the line {_short(line)}: write schema.table: the reason.")
+        reasons[table] = reason
+    return reasons
+
+
+def _dsn(source: Source) -> Conninfo | None:
+    from rolecall.dsn import Conninfo  # psycopg, which a project without rolecall does not import
+
+    dsn = Conninfo(source.text)
+    check_dsn(dsn, source.name)
+    return dsn or None
+
+
+def check_dsn(text: str, name: str) -> None:
+    """Raises RolecallError for a connection string that cannot be used; its text repeats no part of the string."""
+    from rolecall import dsn
+
+    problem = dsn.problem(text) if text else None
+    if problem:
+        advice = "Give a URL (postgresql://…) or a connection string (host=… dbname=…)."
+        raise RolecallError(f"{name} cannot be read: {problem}.\n{advice}")
 
 
 def _short(text: str) -> str:
@@ -194,20 +147,173 @@ def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error).rstrip(".")
 
 
-def _is_on(text: str) -> bool:
-    return text.lower() in ("1", "true", "yes", "on")
+# ------------------------------------------------------------------ the options
 
 
-def _number(text: str, where: str) -> int:
+def _option(help: str, read: Callable[[Source], Any], **rest: Any) -> Any:  # noqa: A002 - as in argparse
+    option = Option(help, read, **rest)
+    initial = None if read is _cache_dir else option.default
+    return field(default_factory=lambda: initial, metadata={"option": option})
+
+
+def _file(help: str, *, cli: bool = False) -> Any:  # noqa: A002
+    return _option(help, _path(Path.is_file), metavar="FILE", cli=cli)
+
+
+def _folder(help: str) -> Any:  # noqa: A002
+    return _option(help, _path(Path.is_dir), metavar="DIR", cli=False)
+
+
+def _flag(help: str) -> Any:  # noqa: A002
+    return _option(help, _switch, default=False, ini_type="bool", switch=True)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a run. Paths are absolute; ``None`` means not set, or for ``cache_dir`` no cache."""
+
+    pg: int = _option(
+        "version of the embedded PostgreSQL: 16 or 18",
+        _one_of("16", "18", as_type=int),
+        default=18,
+        ini_type="int",
+        metavar="VERSION",
+    )
+    pg_bin: Path | None = _option(
+        "start the PostgreSQL (15 or newer) whose initdb and postgres are in DIR", _path(Path.is_dir), metavar="DIR"
+    )
+    pg_dsn: Conninfo | None = _option(
+        "use a running server: rolecall creates and drops its own databases there and touches nothing else",
+        _dsn,
+        metavar="URL",
+        secret=True,
+    )
+    default_privileges: str = _option(
+        "default privileges under which the migrations run: revoked, or granted as on older Supabase projects",
+        _one_of("revoked", "granted"),
+        default="revoked",
+        metavar="REGIME",
+    )
+    platform: Path | None = _file("SQL of the platform below the baseline, run by the superuser")
+    baseline: Path | None = _file("SQL of the schema before the migrations, e.g. a schema dump", cli=True)
+    requires: Path | None = _file("SQL that fails if the baseline lacks something that the migrations need")
+    migrations: Path | None = _folder("folder with one folder for each phase of migrations")
+    migration_role: tuple[str, ...] = _option(
+        "role that runs the migrations: the first of these that is no superuser",
+        _words,
+        default=(),
+        ini_type="args",
+        metavar="ROLES",
+        cli=False,
+    )
+    world_seed: int = _option("seed of the example data", _number, default=1, ini_type="int", metavar="N")
+    tables_without_grid: Mapping[str, str] = _option(
+        "tables with row-level security that need no grid, one a line: schema.table: the reason",
+        _reasons,
+        default={},
+        ini_type="linelist",
+        cli=False,
+    )
+    cache_dir: Path | None = _option(
+        "folder of the template cache, which saves the build in the next run; off: no cache",
+        _cache_dir,
+        default=".rolecall",
+        metavar="DIR",
+    )
+    cache_clear: bool = _flag("empty the template cache first, and build the databases again")
+    coverage: bool = _flag("name everything that the migrations made and no test covers; fail if there is any")
+    mutants: bool = _flag("run mutation testing on the schema; fail if a mutant survives")
+    mutants_of: str = _option("only mutants of objects whose name contains NAME", _text, default="", metavar="NAME")
+    mutants_operator: str = _option("only mutants of this operator", _text, default="", metavar="NAME")
+    mutants_since: str = _option(
+        "only mutants of what the SQL files that changed since a git revision define", _text, default="", metavar="REV"
+    )
+    equivalents: Path | None = _file("file of equivalent mutants, one a line, with the reason")
+    defects: Path | None = _folder("folder of SQL files that each put a defect back; a test must fail with each")
+    oracle: bool = _flag("also send every cell as a committed request in a database of its own, and compare")
+
+    @property
+    def in_use(self) -> bool:
+        """Whether this project has anything for rolecall to build."""
+        return any((self.platform, self.baseline, self.migrations))
+
+
+class Names(NamedTuple):
+    """The three spellings of one option."""
+
+    argument: str
+    variable: str
+    ini: str
+
+    @classmethod
+    def of(cls, name: str) -> Names:
+        """The spellings of the option that a field of Settings declares."""
+        return cls(f"--rolecall-{name.replace('_', '-')}", f"ROLECALL_{name.upper()}", f"rolecall_{name}")
+
+
+def options() -> dict[str, Option]:
+    """Every option by the name of its field in :class:`Settings`, in order."""
+    return {each.name: _declared(each) for each in fields(Settings)}
+
+
+def _declared(each: Field[Any]) -> Option:
+    option: Option = each.metadata["option"]
+    return option
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare every option to pytest, on the command line and in its configuration."""
+    group = parser.getgroup("rolecall", "rolecall: access tests against a throwaway Postgres")
+    for name, option in options().items():
+        names = Names.of(name)
+        text = f"{option.help} (default: {option.default})" if option.default else option.help
+        parser.addini(names.ini, text, type=option.ini_type, default=None)
+        if option.cli:
+            takes: dict[str, Any] = {"action": "store_true"} if option.switch else {"metavar": option.metavar}
+            group.addoption(names.argument, dest=names.ini, default=None, help=text, **takes)
+
+
+def read(config: pytest.Config) -> Settings:
+    """Read the settings of this run.
+
+    Raises RolecallError for a value of the wrong type, a value that is not one of the choices, a path that does not
+    exist, and options that exclude each other.
+    """
+    declared = options()
+    found = {name: _source(config, name, option) for name, option in declared.items()}
+    if _is_set(found["pg_bin"]) and _is_set(found["pg_dsn"]):
+        raise RolecallError("--rolecall-pg-bin and --rolecall-pg-dsn exclude each other: give one of the two.")
+    settings = Settings(**{name: option.read(found[name]) for name, option in declared.items()})
+    if settings.coverage and settings.mutants:
+        raise RolecallError("--rolecall-coverage and --rolecall-mutants exclude each other: give one of the two.")
+    return settings
+
+
+def _is_set(source: Source) -> bool:
+    return bool(source.text)
+
+
+def _source(config: pytest.Config, name: str, option: Option) -> Source:
+    """The value of an option and where it was set; the default where it was not."""
+    names = Names.of(name)
+    value = config.getoption(names.ini, default=None) if option.cli else None
+    if value is not None:
+        return Source(_masked(option, value), names.argument, config.invocation_params.dir)
+    if names.variable in os.environ:
+        return Source(_masked(option, os.environ[names.variable]), names.variable, config.rootpath)
     try:
-        return int(text)
-    except ValueError:
-        raise RolecallError(f"{where} is {_short(text)}: give a whole number.") from None
+        value = config.getini(names.ini)
+    except (TypeError, ValueError) as error:  # of a type that the option does not have
+        raise RolecallError(f"{names.ini} cannot be read from the configuration: {error}.") from None
+    if value is None:
+        value = option.default or ""
+    return Source(_masked(option, value), names.ini, config.rootpath)
 
 
-def check_dsn(text: str, where: str) -> None:
-    """Raises RolecallError for a connection string that cannot be used; its text repeats no part of the string."""
-    problem = dsn.problem(text) if text else None
-    if problem:
-        advice = "Give a URL (postgresql://…) or a connection string (host=… dbname=…)."
-        raise RolecallError(f"{where} cannot be read: {problem}.\n{advice}")
+def _masked(option: Option, value: Any) -> Any:
+    """The value; a connection string in a form that hides its password wherever it is shown."""
+    if not option.secret or not value:
+        return value
+    from rolecall.dsn import Conninfo
+
+    return Conninfo(value)

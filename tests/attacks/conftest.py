@@ -19,7 +19,7 @@ from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 
 from rolecall import Session, World
-from rolecall.database.manifest import Manifest
+from rolecall.catalog.manifest import Manifest
 from rolecall.database.run import Run
 from rolecall.database.scratch import Scratch
 
@@ -135,9 +135,9 @@ def connect(run: Run, name: str) -> Iterator[Connection[Any]]:
 
 
 @pytest.fixture(scope="module")
-def routines(database: Scratch, built: Manifest) -> dict[str, Routine]:
+def routines(database: Scratch, manifest: Manifest) -> dict[str, Routine]:
     """Every function that the migrations made, by its qualified name."""
-    made = {item.full_name for item in built.of_kind("function", "trigger function")}
+    made = {item.full_name for item in manifest.of_kind("function", "trigger function")}
     found = {row[0]: Routine(*row) for row in database.connection.execute(ROUTINES.encode())}
     return {name: routine for name, routine in found.items() if name in made}
 
@@ -212,12 +212,12 @@ def runs(session: Session, name: str, statement: str) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def visible(database: Scratch, built: Manifest) -> Callable[[Session], set[str]]:
+def visible(database: Scratch, manifest: Manifest) -> Callable[[Session], set[str]]:
     """A function that gives what a session's role reads: every value of eight characters or more in the rows that it
     sees of the tables with row-level security. A view must show nothing else."""
     names = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE rowsecurity ORDER BY 1"
     tables = [name for (name,) in database.connection.execute(names.encode())]
-    assert set(built.tables) <= set(tables)
+    assert set(manifest.tables) <= set(tables)
 
     def visible(session: Session) -> set[str]:
         readable = database.connection.execute(
@@ -277,16 +277,16 @@ def quoted_json(row: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def templates(database: Scratch, built: Manifest, world: World) -> dict[str, list[Template]]:
+def templates(database: Scratch, manifest: Manifest, world: World) -> dict[str, list[Template]]:
     """By persona: a row of each table that the persona may insert, taken from those that there are."""
     connection, found = database.connection, dict[str, list[Template]]()
     rows = {
         table: [row for (row,) in connection.execute(f"SELECT to_jsonb(t) FROM {table} AS t".encode())]
-        for table in built.tables
+        for table in manifest.tables
     }
     for persona in world.personas:
         session = Session(connection, world.personas)
-        for table in built.tables:
+        for table in manifest.tables:
             tried = (Template(table, row) for row in rows[table])
             found.setdefault(persona, []).extend(
                 islice((each for each in tried if may_insert(session, persona, each)), 1)
@@ -308,10 +308,10 @@ def may_insert(session: Session, persona: str, template: Template) -> bool:
 
 
 @pytest.fixture(scope="module")
-def times(database: Scratch, built: Manifest) -> dict[str, str]:
+def times(database: Scratch, manifest: Manifest) -> dict[str, str]:
     """Of every table that the migrations made or gave a policy, a column that holds a time."""
     query = """
         SELECT attname FROM pg_attribute
         WHERE attrelid = %s::regclass AND atttypid = 'timestamptz'::regtype AND NOT attisdropped ORDER BY attnum LIMIT 1
     """
-    return {table: database.connection.execute(query, [table]).fetchall()[0][0] for table in built.tables}
+    return {table: database.connection.execute(query, [table]).fetchall()[0][0] for table in manifest.tables}

@@ -12,7 +12,7 @@ import pytest
 from psycopg import Connection
 
 from rolecall import Session, World
-from rolecall.database.manifest import Manifest
+from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
 
 Visit = Callable[[str], AbstractContextManager[Session]]
@@ -92,12 +92,14 @@ def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def statements(database: Scratch, built: Manifest, routines: dict[str, Any], world: World, thorough: bool) -> list[str]:
+def statements(
+    database: Scratch, manifest: Manifest, routines: dict[str, Any], world: World, thorough: bool
+) -> list[str]:
     """What is tried with each token: every table and view read, each row of a table written anew, changed and deleted,
     and every function asked about two people."""
     number = "ALL" if thorough else "1"
-    found = [f"SELECT * FROM {item.full_name} AS t ORDER BY t::text" for item in built.of_kind("view")]
-    for table in built.tables:
+    found = [f"SELECT * FROM {item.full_name} AS t ORDER BY t::text" for item in manifest.of_kind("view")]
+    for table in manifest.tables:
         found += [f"SELECT * FROM {table} AS t ORDER BY t::text", f"DELETE FROM {table}"]
         found += [f"UPDATE {table} SET id = id", f"UPDATE {table} SET created_at = NULL"]
         copies = f"SELECT to_jsonb(t) || jsonb_build_object('id', gen_random_uuid()) FROM {table} AS t LIMIT {number}"

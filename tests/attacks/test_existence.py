@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from rolecall import Session, World
-from rolecall.database.manifest import Manifest
+from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
 
 Visit = Callable[[str], AbstractContextManager[Session]]
@@ -75,9 +75,9 @@ class Key(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def keys(database: Scratch, built: Manifest) -> list[Key]:
+def keys(database: Scratch, manifest: Manifest) -> list[Key]:
     """Every unique and foreign key of the tables that the migrations made, or gave a policy."""
-    found = database.connection.execute(KEYS, {"tables": built.tables})
+    found = database.connection.execute(KEYS, {"tables": manifest.tables})
     return [Key(*row) for row in found]
 
 

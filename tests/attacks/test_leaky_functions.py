@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from rolecall import Session, World
-from rolecall.database.manifest import Manifest
+from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
 
 Visit = Callable[[str], AbstractContextManager[Session]]
@@ -102,33 +102,33 @@ BROKEN = {"42601", "42883", "42703", "42P01", "XX000"}  # the attempt itself is 
 
 
 @pytest.fixture(scope="module")
-def targets(database: Scratch, built: Manifest) -> dict[str, list[str]]:
+def targets(database: Scratch, manifest: Manifest) -> dict[str, list[str]]:
     """Every view that the migrations made, and every table that they made or gave a policy, with its columns."""
-    names = built.tables + [item.full_name for item in built.of_kind("view")]
+    names = manifest.tables + [item.full_name for item in manifest.of_kind("view")]
     query = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
     return {name: [column for (column,) in database.connection.execute(query, [name])] for name in names}
 
 
-def statements(built: Manifest, targets: dict[str, list[str]]) -> Iterator[str]:
+def statements(manifest: Manifest, targets: dict[str, list[str]]) -> Iterator[str]:
     """Every way to have a function of one's own see the rows of a table or view."""
     for target, columns in targets.items():
         for text in READS:
-            if "TABLESAMPLE" not in text or target in built.tables:
+            if "TABLESAMPLE" not in text or target in manifest.tables:
                 yield text.format(t=target)
         yield from (f'SELECT FROM {target} WHERE pg_temp.peek("{column}"::text)' for column in columns)
-        if target in built.tables:
+        if target in manifest.tables:
             yield from (text.format(t=target) for text in WRITES)
 
 
 def test_no_row_that_one_may_not_see_reaches_it(
-    built: Manifest,
+    manifest: Manifest,
     world: World,
     visit: Visit,
     targets: dict[str, list[str]],
     hidden: Callable[[str], set[str]],
     thorough: bool,
 ) -> None:
-    every = list(statements(built, targets))
+    every = list(statements(manifest, targets))
     leaked = set()
     for persona in world.personas if thorough else FEW:
         secrets = hidden(persona)

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from rolecall import Session, World
-from rolecall.database.manifest import Manifest
+from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
 
 Visit = Callable[[str], AbstractContextManager[Session]]
@@ -116,7 +116,7 @@ SELECT md5(string_agg(part, ' ' ORDER BY part)) FROM parts
 
 
 @pytest.fixture(scope="module")
-def orders(database: Scratch, built: Manifest, times: dict[str, str]) -> dict[str, set[str]]:
+def orders(database: Scratch, manifest: Manifest, times: dict[str, str]) -> dict[str, set[str]]:
     """Every order that only an owner may give, by the object that it is about."""
     names = Session(database.connection, {})
     found: dict[str, set[str]] = {}
@@ -126,16 +126,16 @@ def orders(database: Scratch, built: Manifest, times: dict[str, str]) -> dict[st
         parts = {
             "t": table,
             "s": table.split(".")[0],
-            "o": built.role or "postgres",
+            "o": manifest.role or "postgres",
             "i": index[0][0],
             "n": index[0][0].split(".")[1],
             "p": policy[0][0],
             "c": column,
         }
         found[table] = {text.format(**parts) for text in ON_TABLES}
-    for view in built.of_kind("view"):
+    for view in manifest.of_kind("view"):
         found[view.full_name] = {text.format(v=view.full_name) for text in ON_VIEWS}
-    for function in built.of_kind("function", "trigger function"):
+    for function in manifest.of_kind("function", "trigger function"):
         (signature,) = names.row("SELECT %s::regproc::regprocedure::text", [function.full_name])
         found[signature] = {text.format(f=signature) for text in ON_FUNCTIONS}
     return found
@@ -146,10 +146,10 @@ ON_THE_PLATFORMS = ("CREATE TRIGGER mine ",)
 
 
 def test_nobody_changes_what_is_not_theirs(
-    visit: Visit, world: World, built: Manifest, orders: dict[str, set[str]], thorough: bool
+    visit: Visit, world: World, manifest: Manifest, orders: dict[str, set[str]], thorough: bool
 ) -> None:
     """An order is refused, or nothing comes of it (a GRANT by somebody who may not is a warning)."""
-    made = {item.full_name for item in built.added}
+    made = {item.full_name for item in manifest.added}
     obeyed = set()
     for persona in world.personas if thorough else FEW:
         with visit(persona) as session:
@@ -205,10 +205,10 @@ def test_the_digest_sees_what_the_owner_does(database: Scratch, orders: dict[str
 
 # PostgreSQL lets whoever may UPDATE or DELETE lock the whole table, and so hold everybody up while a transaction lasts
 # (F103). By PostgREST nobody can: it takes no LOCK.
-def test_who_may_not_write_locks_nothing(visit: Visit, built: Manifest, world: World, database: Scratch) -> None:
+def test_who_may_not_write_locks_nothing(visit: Visit, manifest: Manifest, world: World, database: Scratch) -> None:
     for name, persona in world.personas.items():
         with visit(name) as session:
-            for table in built.tables:
+            for table in manifest.tables:
                 writes = database.connection.execute(
                     "SELECT has_table_privilege(%s, %s, 'UPDATE, DELETE, TRUNCATE')", [persona.role, table]
                 ).fetchone()
@@ -266,10 +266,10 @@ SERVER = [
 ]
 
 
-def test_what_is_the_servers_is_refused(visit: Visit, database: Scratch, built: Manifest, world: World) -> None:
+def test_what_is_the_servers_is_refused(visit: Visit, database: Scratch, manifest: Manifest, world: World) -> None:
     """And nobody becomes the role that migrates, or the superuser."""
     superuser = database.connection.info.user
-    more = [f"SET LOCAL ROLE {built.role}", f"SET LOCAL ROLE {superuser}", f"SET SESSION AUTHORIZATION {superuser}"]
+    more = [f"SET LOCAL ROLE {manifest.role}", f"SET LOCAL ROLE {superuser}", f"SET SESSION AUTHORIZATION {superuser}"]
     if not database.run.ours:  # the session is a superuser's own, who may become anybody again
         more = []
     wrong = []
@@ -293,11 +293,11 @@ def outcome(session: Session, statement: str) -> str:
 
 
 def test_whoever_resets_the_role_has_no_rights_left(
-    visit: Visit, built: Manifest, database: Scratch, world: World
+    visit: Visit, manifest: Manifest, database: Scratch, world: World
 ) -> None:
     """The role that connects inherits nothing: to be one of the three it has to say so."""
     for persona in world.personas:
         with visit(persona) as session:
             session.execute("RESET ROLE" if database.run.ours else "SET LOCAL ROLE authenticator")
-            for table in built.tables:
+            for table in manifest.tables:
                 assert outcome(session, f"SELECT FROM {table}") == "42501"

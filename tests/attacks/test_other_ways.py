@@ -13,7 +13,7 @@ import pytest
 from psycopg import Connection
 
 from rolecall import Session, World
-from rolecall.database.manifest import Manifest
+from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
 
 Visit = Callable[[str], AbstractContextManager[Session]]
@@ -159,7 +159,7 @@ def snapshot(connection: Connection[Any], table: str) -> dict[str, str]:
 
 
 def test_rows_are_read_changed_and_deleted_in_no_other_way(
-    database: Scratch, built: Manifest, world: World, times: dict[str, str], thorough: bool
+    database: Scratch, manifest: Manifest, world: World, times: dict[str, str], thorough: bool
 ) -> None:
     connection, wrong = database.connection, set()
     before = {table: snapshot(connection, table) for table in times}
@@ -177,7 +177,7 @@ def test_rows_are_read_changed_and_deleted_in_no_other_way(
                     if not (came.returned & before[table].keys() <= may[0] and came.changed <= changes) or came.added:
                         wrong.add((table, text))
     # The platform grants everything on its own tables, TRUNCATE too, which no policy stops (F102).
-    made = {item.full_name for item in built.of_kind("table")}
+    made = {item.full_name for item in manifest.of_kind("table")}
     assert {(table, text) for table, text in wrong if table in made or "TRUNCATE" not in text} == set()
     assert {table for table, _ in wrong} == truncatable(database, set(times) - made)
 
@@ -206,10 +206,10 @@ def snapshot_as_superuser(connection: Connection[Any], table: str) -> dict[str, 
         return snapshot(connection, table)
 
 
-def test_rows_are_added_in_no_other_way(database: Scratch, built: Manifest, world: World, thorough: bool) -> None:
+def test_rows_are_added_in_no_other_way(database: Scratch, manifest: Manifest, world: World, thorough: bool) -> None:
     """Each row that there is, as if it were new: who may not insert it may not by another command."""
     connection, wrong, worked = database.connection, [], set()
-    for table in built.tables:
+    for table in manifest.tables:
         rows = connection.execute(f"SELECT id::text, row_to_json(t)::text FROM {table} AS t".encode()).fetchall()
         for key, row in rows if thorough else rows[:2]:
             source = f"jsonb_populate_record(NULL::{table}, {quoted(row)})"
@@ -241,12 +241,12 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def test_copy_puts_no_row_past_the_policies(visit: Visit, built: Manifest, world: World) -> None:
+def test_copy_puts_no_row_past_the_policies(visit: Visit, manifest: Manifest, world: World) -> None:
     """COPY FROM knows no policies, and so is refused to whom they apply."""
     came: dict[str, set[str]] = {}
     for name, persona in world.personas.items():
         with visit(name) as session:
-            for table in built.tables:
+            for table in manifest.tables:
                 came.setdefault(persona.role, set()).add(copied(session.connection, table))
     assert came["anon"] | came["authenticated"] == {"42501", "0A000"}
     assert came["service_role"] == {"worked"}
@@ -265,12 +265,12 @@ def copied(connection: Connection[Any], table: str) -> str:
 
 
 @pytest.mark.parametrize("first", ["service", "customer", "owner"])
-def test_what_one_prepared_another_does_not_run(dial: Dial, built: Manifest, world: World, first: str) -> None:
+def test_what_one_prepared_another_does_not_run(dial: Dial, manifest: Manifest, world: World, first: str) -> None:
     """A plan that was made for one role, or with one token, is made again for the next."""
     with dial() as connection:
         connection.execute("SET plan_cache_mode = force_generic_plan")
         session = Session(connection, world.personas)
-        for number, table in enumerate(built.tables):
+        for number, table in enumerate(manifest.tables):
             with connection.transaction(), session.acting_as(first):
                 connection.execute(f"PREPARE read_{number} AS SELECT id::text FROM {table}".encode())
                 connection.execute(f"EXECUTE read_{number}".encode())
@@ -287,10 +287,12 @@ def ids(connection: Connection[Any], statement: str) -> list[str] | str:
         return str(error.sqlstate)
 
 
-def test_a_cursor_that_outlives_its_transaction_holds_ones_own_rows(dial: Dial, built: Manifest, world: World) -> None:
+def test_a_cursor_that_outlives_its_transaction_holds_ones_own_rows(
+    dial: Dial, manifest: Manifest, world: World
+) -> None:
     """Its rows are gathered at COMMIT, and are there for whoever comes next: they are those of whoever declared it."""
     for persona in FEW:
-        for table in built.tables:
+        for table in manifest.tables:
             with dial() as connection:
                 with connection.transaction():  # signed in until it ends, as a request is
                     for setting in world.personas[persona].settings("POST"):
@@ -301,24 +303,24 @@ def test_a_cursor_that_outlives_its_transaction_holds_ones_own_rows(dial: Dial, 
                 assert plain in (REFUSED, ids(connection, "FETCH ALL FROM c")), (persona, table)
 
 
-def test_row_security_is_not_switched_off(visit: Visit, built: Manifest, world: World) -> None:
+def test_row_security_is_not_switched_off(visit: Visit, manifest: Manifest, world: World) -> None:
     """To whom the policies apply, PostgreSQL then refuses the query."""
     for name, persona in world.personas.items():
         with visit(name) as session:
             session.execute("SET LOCAL row_security = off")
-            for table in built.tables:
+            for table in manifest.tables:
                 refused = ids(session.connection, f"SELECT id::text FROM {table}") == REFUSED
                 assert refused is (persona.role != "service_role"), (name, table)
 
 
-def test_the_statistics_show_nobodys_values(visit: Visit, built: Manifest, world: World, database: Scratch) -> None:
+def test_the_statistics_show_nobodys_values(visit: Visit, manifest: Manifest, world: World, database: Scratch) -> None:
     """pg_stats has the most common values of a column, for those whom no policy stops."""
     query = """
         SELECT count(*) FROM pg_stats
         WHERE schemaname || '.' || tablename = ANY (%s) AND num_nonnulls(most_common_vals, histogram_bounds) > 0
     """
-    assert Session(database.connection, {}).value(query, [built.tables]) > 0
+    assert Session(database.connection, {}).value(query, [manifest.tables]) > 0
     for name, persona in world.personas.items():
         if persona.role != "service_role":
             with visit(name) as session:
-                assert session.value(query, [built.tables]) == 0, name
+                assert session.value(query, [manifest.tables]) == 0, name

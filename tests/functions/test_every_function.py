@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from rolecall import Session, World
-from rolecall.database.manifest import Manifest
+from rolecall.catalog.manifest import Manifest
 
 
 class Function(NamedTuple):
@@ -118,8 +118,8 @@ def attribute(db: Session, name: str, expression: str) -> Any:
 # ------------------------------------------------------------------ what there is
 
 
-def test_there_are_these_eight_and_no_other(built: Manifest) -> None:
-    assert sorted(item.full_name for item in built.of_kind("function")) == sorted(FUNCTIONS)
+def test_there_are_these_eight_and_no_other(manifest: Manifest) -> None:
+    assert sorted(item.full_name for item in manifest.of_kind("function")) == sorted(FUNCTIONS)
 
 
 @every_function
@@ -145,13 +145,13 @@ def test_runs_as_its_owner_and_looks_for_names_in_pg_catalog_first(db: Session, 
 
 
 @every_function
-def test_is_owned_by_the_role_that_migrates(db: Session, built: Manifest, name: str) -> None:
+def test_is_owned_by_the_role_that_migrates(db: Session, manifest: Manifest, name: str) -> None:
     """What runs as a superuser would pass by everything."""
     owner, is_superuser = db.row(
         "SELECT r.rolname, r.rolsuper FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner WHERE p.oid = %s::regproc",
         [name],
     )
-    assert (owner, is_superuser) == (built.role, False)
+    assert (owner, is_superuser) == (manifest.role, False)
 
 
 @every_function
@@ -208,9 +208,9 @@ def test_refuses(db: Session, world: World, name: str, role: str) -> None:
         call(db, world, name)
 
 
-def test_no_client_may_run_a_function_that_a_trigger_runs(db: Session, built: Manifest) -> None:
+def test_no_client_may_run_a_function_that_a_trigger_runs(db: Session, manifest: Manifest) -> None:
     """They need no grant: a trigger does not ask for one."""
-    functions = sorted(item.full_name for item in built.of_kind("trigger function"))
+    functions = sorted(item.full_name for item in manifest.of_kind("trigger function"))
     assert "communication.soft_delete_thread" in functions
     may = db.rows(
         """

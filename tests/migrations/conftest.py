@@ -10,12 +10,12 @@ from rolecall.database.scratch import Scratch
 
 
 @pytest.fixture
-def bare(undone_scratch: Callable[..., Scratch]) -> Scratch:
+def bare(rolled_back_scratch: Callable[..., Scratch]) -> Scratch:
     """A database at the baseline."""
-    return undone_scratch()
+    return rolled_back_scratch()
 
 
 @pytest.fixture
-def migrated(undone_scratch: Callable[..., Scratch]) -> Scratch:
+def migrated(rolled_back_scratch: Callable[..., Scratch]) -> Scratch:
     """A database with all phases and the world's rows."""
-    return undone_scratch(migrated=True)
+    return rolled_back_scratch(migrated=True)

@@ -13,7 +13,7 @@ from psycopg import Connection, sql
 
 from rolecall import World
 from rolecall.access.world import insert
-from rolecall.database.manifest import Manifest
+from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
 from rolecall.settings import read as read_settings
 from rolecall.sql.migrations import read
@@ -35,9 +35,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     folder = read_settings(metafunc.config).migrations
     assert folder
     if "sql_file" in metafunc.fixturenames:
-        phases = read(folder)
-        files = [path for phase in phases for path in (*(s.path for s in phase.steps), phase.verify, phase.rollback)]
-        metafunc.parametrize("sql_file", files, ids=[f"{path.parent.name}/{path.name}" for path in files])
+        scripts = [script for phase in read(folder) for script in phase.scripts]
+        metafunc.parametrize("sql_file", [each.path for each in scripts], ids=[each.id for each in scripts])
 
 
 def test_a_file_is_plain_sql(sql_file: Path) -> None:
@@ -65,7 +64,7 @@ def test_nothing_of_a_stranger_is_dropped(bare: Scratch) -> None:
 
 def parsed(scratch: Scratch) -> list[tuple[Path, Any]]:
     """Every step and rollback, and the tree of its statements."""
-    paths = [path for phase in scratch.phases.values() for path in (*(s.path for s in phase.steps), phase.rollback)]
+    paths = [each.path for phase in scratch.phases.values() for each in (*phase.steps, phase.rollback)]
     return [(path, postgast.parse(path.read_text(encoding="utf-8"))) for path in paths]
 
 
@@ -80,9 +79,9 @@ def test_of_what_was_there_only_the_schemas_grants_have_changed(bare: Scratch, m
     assert {line for line in changed if not GRANT_USAGE.fullmatch(line)} == set()
 
 
-def test_of_the_tables_that_were_there_only_storage_objects_gets_something(bare: Scratch, built: Manifest) -> None:
+def test_of_the_tables_that_were_there_only_storage_objects_gets_something(bare: Scratch, manifest: Manifest) -> None:
     there = set(tables(bare.connection))
-    given = {(item.owner, item.kind) for item in built.added if item.owner in there}
+    given = {(item.owner, item.kind) for item in manifest.added if item.owner in there}
     assert given == {("storage.objects", "policy")}
 
 

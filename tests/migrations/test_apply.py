@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
-from rolecall.database.manifest import Manifest
+from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
 from rolecall.sql.files import statements
@@ -24,10 +24,10 @@ def dumped(module_scratch: Callable[..., Scratch]) -> str:
     return module_scratch(migrated=True).dump()
 
 
-def test_the_migrations_make_what_the_plan_counts(built: Manifest) -> None:
-    made = Counter(item.kind for item in built.added)
-    details = Counter(item.detail for item in built.of_kind("constraint"))
-    on_storage = [item.name for item in built.of_kind("policy") if item.owner == "storage.objects"]
+def test_the_migrations_make_what_the_plan_counts(manifest: Manifest) -> None:
+    made = Counter(item.kind for item in manifest.added)
+    details = Counter(item.detail for item in manifest.of_kind("constraint"))
+    on_storage = [item.name for item in manifest.of_kind("policy") if item.owner == "storage.objects"]
     assert (made["table"], made["view"], made["function"]) == (5, 7, 8)
     assert (made["policy"], len(on_storage)) == (26, 4)
     assert made["index"] + made["unique"] == 24

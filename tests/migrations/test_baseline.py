@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from rolecall import Session
-from rolecall.database.manifest import Manifest
+from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
 from rolecall.settings import Settings
@@ -282,14 +282,14 @@ def test_the_roles_of_the_api_are_as_on_supabase(db: Session) -> None:
         assert db.value("SELECT pg_has_role('authenticator', %s, 'MEMBER')", [role]) is True, role
 
 
-def test_the_migrations_run_as_no_superuser_who_owns_the_schemas(db: Session, built: Manifest) -> None:
-    assert db.value("SELECT rolsuper FROM pg_roles WHERE rolname = %s", [built.role]) is False
+def test_the_migrations_run_as_no_superuser_who_owns_the_schemas(db: Session, manifest: Manifest) -> None:
+    assert db.value("SELECT rolsuper FROM pg_roles WHERE rolname = %s", [manifest.role]) is False
     schemas = "SELECT nspname FROM pg_namespace WHERE nspowner = %s::regrole AND nspname = ANY (%s) ORDER BY 1"
-    assert [name for (name,) in db.rows(schemas, [built.role, SCHEMAS])] == SCHEMAS
+    assert [name for (name,) in db.rows(schemas, [manifest.role, SCHEMAS])] == SCHEMAS
     others = db.rows(
         "SELECT oid::regclass FROM pg_class "
         "WHERE relnamespace::regnamespace::text = ANY (%s) AND relowner <> %s::regrole",
-        [SCHEMAS, built.role],
+        [SCHEMAS, manifest.role],
     )
     assert others == []
 
@@ -304,7 +304,7 @@ WHERE grantee = %s::regrole
 """
 
 
-@pytest.mark.parametrize("regime", ["strict", "permissive"])
+@pytest.mark.parametrize("regime", ["revoked", "granted"])
 def test_what_is_granted_on_a_new_object_depends_on_the_regime(bare: Scratch, settings: Settings, regime: str) -> None:
     """On a new database, since the one under test has the regime of the command line."""
     assert settings.platform
@@ -313,14 +313,14 @@ def test_what_is_granted_on_a_new_object_depends_on_the_regime(bare: Scratch, se
         bare.run.clone("template0", f"regime_{regime}") as name,
         bare.run.connect(name) as connection,
     ):
-        for setting, value in (("grants", regime), ("migration_role", bare.role)):
+        for setting, value in (("default_privileges", regime), ("migration_role", bare.role)):
             connection.execute("SELECT set_config('rolecall.' || %s, %s, false)", [setting, value])
         run(connection, settings.platform)
         connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(bare.role)))
         connection.execute("CREATE SCHEMA app CREATE TABLE stray (id serial)")
         connection.execute("CREATE FUNCTION app.stray() RETURNS int LANGUAGE sql AS 'SELECT 1'")
         found = {role: connection.execute(PRIVILEGES, [role]).fetchone() for role in API_ROLES}
-    if regime == "strict":
+    if regime == "revoked":
         assert found == dict.fromkeys(API_ROLES, (None,))
     else:
         for role in API_ROLES:
@@ -331,7 +331,7 @@ def test_what_is_granted_on_a_new_object_depends_on_the_regime(bare: Scratch, se
 @pytest.mark.parametrize(
     ("setting", "value", "sqlstate", "message"),
     [
-        ("rolecall.grants", "loose", "22023", "must be strict or permissive"),
+        ("rolecall.default_privileges", "loose", "22023", "must be revoked or granted"),
         ("rolecall.migration_role", None, "42501", "must bypass RLS and not be a superuser"),
     ],
     ids=["an unknown regime", "a superuser to migrate"],

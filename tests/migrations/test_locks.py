@@ -66,7 +66,7 @@ def changing_files(phases: Iterable[Phase]) -> dict[str, Path]:
     """Every step and rollback, by its name."""
     named: dict[str, Path] = {}
     for phase in phases:
-        named |= {str(step): step.path for step in phase.steps} | {f"phase {phase.number} back": phase.rollback}
+        named |= {str(step): step.path for step in phase.steps} | {f"phase {phase.number} back": phase.rollback.path}
     return named
 
 
@@ -263,6 +263,6 @@ def given_up(scratch: Scratch, number: int, statement: str, folder: Path) -> str
         for later in range(4, number, -1):
             scratch.rollback(later)
         with pytest.raises(SqlError, match="canceling statement due to lock timeout") as stopped:
-            scratch.execute(impatient(scratch.phases[number].rollback, folder))
+            scratch.execute(impatient(scratch.phases[number].rollback.path, folder))
     assert stopped.value.sqlstate == "55P03"
     return str(stopped.value)

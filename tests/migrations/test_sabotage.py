@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from rolecall.database.manifest import Manifest
+from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
 from rolecall.settings import read as read_settings
 from rolecall.sql.migrations import read
@@ -334,7 +334,7 @@ def complaint(scratch: Scratch, number: int, first: str) -> str:
     """What a phase's verify.sql says to the migration role after ``first``, all in one go, which is undone."""
     assert scratch.role
     become = sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(scratch.role)).as_string()
-    verify = scratch.phases[number].verify.read_text(encoding="utf-8")
+    verify = scratch.phases[number].verify.path.read_text(encoding="utf-8")
     try:
         with scratch.connection.transaction(force_rollback=True):
             scratch.connection.execute(f"{first}; {become}; {verify}".encode())
@@ -348,7 +348,7 @@ def test_without_sabotage_there_is_no_complaint(migrated: Scratch, number: int) 
     assert complaint(migrated, number, "SELECT") == ""
 
 
-def test_nothing_that_the_migrations_made_is_spared(built: Manifest, pytestconfig: pytest.Config) -> None:
-    made = {(each.kind, each.owner, each.name) for each in built.added}
+def test_nothing_that_the_migrations_made_is_spared(manifest: Manifest, pytestconfig: pytest.Config) -> None:
+    made = {(each.kind, each.owner, each.name) for each in manifest.added}
     broken = {(each.kind, each.owner, each.name) for _, each in every_sabotage(pytestconfig)}
     assert made - broken == set()

@@ -99,7 +99,7 @@ def test_it_only_reads(migrated: Scratch, number: int) -> None:
 def test_it_does_not_depend_on_who_asks_and_from_where(migrated: Scratch, number: int, path: str) -> None:
     with migrated.connection.transaction(force_rollback=True):
         migrated.connection.execute("SELECT set_config('search_path', %s, true)", [path])
-        migrated.connection.execute(migrated.phases[number].verify.read_bytes())  # as the superuser
+        migrated.connection.execute(migrated.phases[number].verify.path.read_bytes())  # as the superuser
         migrated.verify(number)
 
 

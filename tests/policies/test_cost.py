@@ -73,5 +73,5 @@ def test_an_index_finds_the_rows(db: Session, table: str) -> None:
     for (index,) in db.rows(others, [name, list(INDEX[table])]):
         db.execute(f"DROP INDEX {index}")
     with db.reading_as("customer"):
-        plan = db.plan(f"SELECT * FROM {table}")
+        plan = db.explain(f"SELECT * FROM {table}")
     assert {index for index in INDEX[table] if index in plan} == INDEX[table], plan

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from rolecall import Grid, Session
-from rolecall.database.manifest import Manifest
+from rolecall.catalog.manifest import Manifest
 
 
-def test_every_table_has_a_grid(built: Manifest, grids: list[Grid]) -> None:
-    assert len(built.tables) == 6
-    assert sorted(grid.table for grid in grids) == built.tables
+def test_every_table_has_a_grid(manifest: Manifest, grids: list[Grid]) -> None:
+    assert len(manifest.tables) == 6
+    assert sorted(grid.table for grid in grids) == manifest.tables
 
 
 @pytest.mark.parametrize("table", ["scheduling.appointment_services", "catalog.service_booking_rules"])

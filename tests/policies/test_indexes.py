@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rolecall import Session, World
-from rolecall.database.manifest import Manifest
+from rolecall.catalog.manifest import Manifest
 from rolecall.grids.grid import fill
 
 LATEST = "true ORDER BY created_at DESC LIMIT 10"
@@ -123,15 +123,15 @@ def nodes(plan: Any) -> Iterator[dict[str, Any]]:
         yield from nodes(node.get("Plans", []))
 
 
-def test_every_index_has_a_query(built: Manifest) -> None:
-    there = {(item.owner, item.name) for item in built.of_kind("index", "unique")}
+def test_every_index_has_a_query(manifest: Manifest) -> None:
+    there = {(item.owner, item.name) for item in manifest.of_kind("index", "unique")}
     assert {(table, index) for table, queries in QUERIES.items() for index in queries} == there
 
 
 def answered_by(db: Session, world: World, where: str, table: str) -> str:
     """The index with which the server finds these rows, or what keeps it from being the answer."""
     with db.reading_as("service"):
-        plan = list(nodes(json.loads(db.plan(f"SELECT * FROM {table} WHERE {fill(where, world)}"))))
+        plan = list(nodes(json.loads(db.explain(f"SELECT * FROM {table} WHERE {fill(where, world)}"))))
     serving = {node["Index Name"]: node.get("Index Cond", "") for node in plan if "Index Name" in node}
     name, condition = next(((name, serving[name]) for name in serving if name.startswith("idx_")), ("", ""))
     columns = re.findall(r"(?:^|AND )(\w+(?:\(.*?\))?) = (?!false|true)", where)

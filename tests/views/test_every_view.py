@@ -6,7 +6,7 @@ import pytest
 from psycopg import sql
 
 from rolecall import Session, World
-from rolecall.database.manifest import Manifest
+from rolecall.catalog.manifest import Manifest
 
 # The plan's columns in its order, each with its type; schema.table.column stands for the type of that
 # column, which is the application's to choose.
@@ -139,8 +139,8 @@ def type_of(db: Session, column: str) -> str:
     )
 
 
-def test_these_are_all_views_and_all_personas(built: Manifest, world: World) -> None:
-    assert [item.full_name for item in built.of_kind("view")] == list(COLUMNS)
+def test_these_are_all_views_and_all_personas(manifest: Manifest, world: World) -> None:
+    assert [item.full_name for item in manifest.of_kind("view")] == list(COLUMNS)
     assert set(PERSONAS) == world.personas.keys()
 
 

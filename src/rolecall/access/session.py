@@ -1,104 +1,18 @@
-"""Personas, and acting as one exactly as PostgREST does: transaction-local role, then the claims.
-
-Source: PostgREST's documentation, "Transactions": the settings that it makes before each request.
-"""
+"""Sessions: acting as a persona exactly as PostgREST does, with a transaction-local role and then the claims."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Literal, Protocol
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import Connection, Cursor, sql
 
+from rolecall.access.persona import NOBODY, Method, Persona
 from rolecall.errors import RolecallError
-
-Method = Literal["GET", "POST", "PATCH", "DELETE"]
-
-
-@dataclass(frozen=True)
-class Persona:
-    """Someone who may knock: a database role and the claims of the token that it would carry.
-
-    ``setup`` is SQL that a superuser runs before the persona acts on ``{schema}`` and ``{table}``
-    (qualified); it is undone afterwards. It says what is special here, e.g. a grant made by mistake.
-    """
-
-    name: str
-    role: str
-    claims: Mapping[str, Any] = field(hash=False)
-    setup: str = ""
-
-    @cached_property
-    def token(self) -> str:
-        """The claims as the setting has them."""
-        return json.dumps(dict(self.claims))
-
-    def settings(self, method: Method) -> list[tuple[str, str]]:
-        """What PostgREST sets, in its order, for a request with this token."""
-        return [
-            ("role", self.role),
-            ("request.jwt.claims", self.token),
-            ("request.method", method),
-            ("request.path", "/"),
-            ("request.headers", "{}"),
-        ]
-
-    def prepare(self, table: str) -> str:
-        """``setup`` with the table's name filled in; empty if there is none."""
-        schema, name = table.split(".")
-        return sql.SQL(self.setup).format(schema=sql.Identifier(schema), table=sql.Identifier(schema, name)).as_string()
-
-
-# What stands in a session between two requests: the settings are '' there, not NULL.
-NOBODY = [("role", "none"), *((name, "") for name, _ in Persona("", "", {}).settings("GET")[1:])]
-
-
-# The names of custom settings ("app.tenant") that policies, functions, views, defaults and constraints read.
-CUSTOM_SETTINGS = r"""
-WITH code (text) AS (
-  SELECT concat_ws(' ', pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) FROM pg_policy
-  UNION ALL
-  SELECT concat_ws(' ', prosrc, pg_get_function_sqlbody(oid)) FROM pg_proc WHERE oid >= 16384
-  UNION ALL
-  SELECT pg_get_viewdef(oid) FROM pg_class WHERE relkind IN ('v', 'm') AND oid >= 16384
-  UNION ALL
-  SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef
-  UNION ALL
-  SELECT pg_get_expr(conbin, conrelid) FROM pg_constraint WHERE contype = 'c' AND conrelid <> 0
-  UNION ALL
-  SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
-)
-SELECT DISTINCT name[1]
-FROM code,
-  regexp_matches(text, $re$current_setting\s*\(\s*'([A-Za-z_][\w$]*(?:\.[A-Za-z_][\w$]*)+)'$re$, 'gi') AS name
-"""
-
-
-def custom_settings(connection: Connection[Any]) -> list[str]:
-    """The names of the custom settings that the schema reads, and of those that a request sets.
-
-    A name that the schema puts together at run time is not known.
-    """
-    read = {name for (name,) in connection.execute(CUSTOM_SETTINGS.encode())}
-    return sorted(read | {name for name, _ in NOBODY[1:]})
-
-
-def settle(connection: Connection[Any], names: Iterable[str]) -> None:
-    """Set custom settings once, and forget the values.
-
-    A setting that was never made is NULL; one that was made in any transaction before is ''. Which of the two a
-    test meets must not depend on the tests before it: here all are '', as on a connection that a pool hands out
-    again.
-    """
-    for name in names:
-        with suppress(psycopg.Error), connection.transaction(force_rollback=True):  # a name that an extension reserves
-            connection.execute("SELECT set_config(%s, '', true)", [name])
 
 
 @contextmanager
@@ -114,7 +28,7 @@ def advisory_locks_released(connection: Connection[Any]) -> Iterator[None]:
         connection.execute("SELECT pg_advisory_unlock_all()")
 
 
-class Witness(Protocol):
+class Recorder(Protocol):
     """Who wants to know what a session did."""
 
     def statement(self, text: str, persona: str | None) -> None: ...
@@ -154,13 +68,13 @@ class Session:
         self,
         connection: Connection[Any],
         personas: Mapping[str, Persona],
-        witness: Witness | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.connection = connection
         self.personas = personas
         self.persona: Persona | None = None
         self._settings = NOBODY
-        self._witness = witness
+        self._recorder = recorder
 
     def execute(self, statement: str | sql.Composable, params: Any = None) -> Cursor[Any]:
         """Run a statement as whoever is signed in; the cursor has the rows and ``rowcount``.
@@ -168,11 +82,11 @@ class Session:
         Raises psycopg's error, after which only a block of :meth:`raises` can go on.
         """
         text = statement if isinstance(statement, str) else statement.as_string()
-        if self._witness:
-            self._witness.statement(text, self.persona.name if self.persona else None)
+        if self._recorder:
+            self._recorder.statement(text, self.persona.name if self.persona else None)
         cursor = self.connection.execute(text.encode(), params)
-        if self._witness:
-            self._witness.worked(text, self.persona.role if self.persona else None)
+        if self._recorder:
+            self._recorder.worked(text, self.persona.role if self.persona else None)
         return cursor
 
     def rows(self, statement: str | sql.Composable, params: Any = None) -> list[tuple[Any, ...]]:
@@ -191,17 +105,17 @@ class Session:
         (value,) = self.row(statement, params)
         return value
 
-    def plan(self, query: str, params: Any = None) -> str:
+    def explain(self, query: str, params: Any = None) -> str:
         """How the server answers a query (``EXPLAIN ANALYZE``). An index that finds its rows, or gives them
         in the order that is asked for, counts as having served."""
         options = "ANALYZE, COSTS off, TIMING off, SUMMARY off, BUFFERS off, FORMAT json"
         plan = self.value(f"EXPLAIN ({options}) {query}", params)
-        if self._witness:
+        if self._recorder:
             nodes = list(_nodes(plan))
             sorts = any("Sort" in node["Node Type"] for node in nodes)
             for node in nodes:
                 if "Index Name" in node and ("Index Cond" in node or ("order by" in query.lower() and not sorts)):
-                    self._witness.add("served", node["Index Name"])
+                    self._recorder.add("served", node["Index Name"])
         return json.dumps(plan, indent=2)
 
     @contextmanager
@@ -256,8 +170,8 @@ class Session:
                 and (message or "") in (said.message_primary or "")
             ):
                 raise AssertionError(f"refused for another reason\n  expected: {wanted}\n  got:      {got}") from error
-            if self._witness and (constraint or column):
-                self._witness.add("refused", f"{said.schema_name}.{said.table_name}", constraint or column or "")
+            if self._recorder and (constraint or column):
+                self._recorder.add("refused", f"{said.schema_name}.{said.table_name}", constraint or column or "")
         else:
             raise AssertionError(f"nothing was refused; expected: {_reason(sqlstate, constraint, column, message)}")
 

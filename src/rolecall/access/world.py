@@ -9,7 +9,7 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.types.json import Jsonb
 
-from rolecall.access.session import Persona
+from rolecall.access.persona import Persona
 from rolecall.errors import RolecallError
 
 Row = Mapping[str, Any]
@@ -56,7 +56,7 @@ class World:
             there = ", ".join(map(repr, self.rows.get(table, {}))) or "none"
             raise RolecallError(f"the world has no row {name!r} in {table}; it has: {there}.") from None
 
-    def call(self, name: str, value: Any) -> Any:
+    def alias(self, name: str, value: Any) -> Any:
         """Let ``{name}`` stand for a value in the grids; returns the value."""
         self._names[name] = value
         return value

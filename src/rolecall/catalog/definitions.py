@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from psycopg import Connection
 
 from rolecall.access.world import World
+from rolecall.catalog.manifest import Manifest
 from rolecall.catalog.objects import Policy, identifier, policies_named
-from rolecall.database.manifest import Manifest
-from rolecall.sql.migrations import Phase
+from rolecall.sql.migrations import Phase, Script
 
 
 class Column(NamedTuple):
@@ -126,7 +125,7 @@ class Schema:
     triggers: list[Trigger] = field(default_factory=list)
     grants: list[Grant] = field(default_factory=list)
     buckets: list[Bucket] = field(default_factory=list)
-    scripts: list[Path] = field(default_factory=list)
+    scripts: list[Script] = field(default_factory=list)
     roles: list[str] = field(default_factory=list)  # that somebody signs in as, a policy names, or holds something
     types: dict[str, dict[str, str]] = field(default_factory=dict)  # of each column of each table and view there is
 
@@ -208,14 +207,14 @@ SELECT id, file_size_limit, allowed_mime_types FROM storage.buckets WHERE id <> 
 """
 
 
-def read(connection: Connection[Any], built: Manifest, world: World, phases: Iterable[Phase]) -> Schema:
+def read(connection: Connection[Any], manifest: Manifest, world: World, phases: Iterable[Phase]) -> Schema:
     """Read what the migrations made; ``connection`` is to a migrated database with the world in it."""
-    constraints, triggers = built.of_kind("constraint"), built.of_kind("trigger")
-    indexes = built.of_kind("index", "unique", "constraint")  # that of a UNIQUE has its name
+    constraints, triggers = manifest.of_kind("constraint"), manifest.of_kind("trigger")
+    indexes = manifest.of_kind("index", "unique", "constraint")  # that of a UNIQUE has its name
     given = {
-        "tables": [item.full_name for item in built.of_kind("table")],
-        "views": [item.full_name for item in built.of_kind("view")],
-        "functions": [item.full_name for item in built.of_kind("function", "trigger function")],
+        "tables": [item.full_name for item in manifest.of_kind("table")],
+        "views": [item.full_name for item in manifest.of_kind("view")],
+        "functions": [item.full_name for item in manifest.of_kind("function", "trigger function")],
         "constrained": [item.owner for item in constraints],
         "constraints": [item.name for item in constraints],
         "indexed": [item.owner for item in indexes],
@@ -232,7 +231,7 @@ def read(connection: Connection[Any], built: Manifest, world: World, phases: Ite
         # So that every object is written with its schema.
         connection.execute("SELECT set_config('search_path', '', true)")
         (has_buckets,) = rows("SELECT to_regclass('storage.buckets') IS NOT NULL")[0]
-        policies = policies_named(connection, [(item.owner, item.name) for item in built.of_kind("policy")])
+        policies = policies_named(connection, [(item.owner, item.name) for item in manifest.of_kind("policy")])
         grants = [Grant(*row) for row in rows(GRANTS)]
         return Schema(
             columns=[Column(*row) for row in rows(COLUMNS)],
@@ -243,7 +242,7 @@ def read(connection: Connection[Any], built: Manifest, world: World, phases: Ite
             views=[View(*row) for row in rows(VIEWS)],
             triggers=[Trigger(*row) for row in rows(TRIGGERS)],
             grants=grants,
-            scripts=[path for phase in phases for path in sorted(phase.files)],
+            scripts=[script for phase in phases for script in sorted(phase.scripts, key=lambda script: script.path)],
             buckets=[Bucket(*row) for row in rows(BUCKETS)] if has_buckets else [],
             roles=_roles(world, policies, grants),
             types=dict(rows(TYPES)),

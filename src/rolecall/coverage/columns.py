@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import postgast
-from postgast.walk import unwrap_node, walk
+from postgast.walk import unwrap_node
+
+from rolecall.sql.tree import walk
 
 PARAMETER = re.compile(r"%(\(\w+\))?[sbt]")  # psycopg's, which is no SQL
 WRITES = {"InsertStmt": ("insert", "cols"), "UpdateStmt": ("update", "target_list")}
@@ -29,7 +31,7 @@ def used(text: str) -> set[Used]:
 
 
 def _used(statement: Any) -> Iterator[Used]:
-    nodes: list[Any] = [node for _, node in walk(statement)]
+    nodes = list(walk(statement))
     for node in nodes:
         if node.DESCRIPTOR.name in WRITES:
             privilege, clause = WRITES[node.DESCRIPTOR.name]

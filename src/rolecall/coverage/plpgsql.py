@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from psycopg import Connection
 
-from rolecall.database.manifest import Manifest
+from rolecall.catalog.manifest import Manifest
 
 REACHED = re.compile(r"rolecall: (reached|fired)\t(.*)\t(.*)", re.DOTALL)
 COMMENTS = ("--", "/*")
@@ -50,9 +50,9 @@ class Body(NamedTuple):
         return self.signature.split("(")[0]
 
 
-def called(connection: Connection[Any], built: Manifest) -> list[str]:
+def called(connection: Connection[Any], manifest: Manifest) -> list[str]:
     """The qualified names of the functions that the migrations made, and of those that their triggers call."""
-    triggers = [(item.owner, item.name) for item in built.of_kind("trigger")]
+    triggers = [(item.owner, item.name) for item in manifest.of_kind("trigger")]
     by_triggers = """
         SELECT DISTINCT pn.nspname || '.' || proname
         FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid JOIN pg_namespace n ON n.oid = relnamespace
@@ -60,7 +60,7 @@ def called(connection: Connection[Any], built: Manifest) -> list[str]:
         WHERE (n.nspname || '.' || relname, tgname::text) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
     """
     given = [list(names) for names in zip(*triggers, strict=True)] or [[], []]
-    own = [item.full_name for item in built.of_kind("function", "trigger function")]
+    own = [item.full_name for item in manifest.of_kind("function", "trigger function")]
     return sorted({*own, *(name for (name,) in connection.execute(by_triggers, given))})
 
 
@@ -94,7 +94,7 @@ class _Token(NamedTuple):
 
 
 def _tokens(source: str) -> Iterator[_Token]:
-    import postgast  # 0.1 s to import, and needed with --coverage alone
+    import postgast  # 0.1 s to import, and needed with --rolecall-coverage alone
 
     data = source.encode()
     for token in postgast.scan(source).tokens:

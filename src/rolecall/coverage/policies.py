@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import psycopg
-from psycopg import Connection, sql
+from psycopg import Connection
 
-from rolecall.access.session import Persona, advisory_locks_released
+from rolecall.access.persona import Persona
+from rolecall.access.session import advisory_locks_released
 from rolecall.access.world import World
 from rolecall.catalog import objects
 from rolecall.catalog.objects import Policy
 from rolecall.grids.grid import COMMANDS, Cell, Grid
+from rolecall.grids.policy import PolicyProbe
 
 Facts = set[tuple[str, ...]]
+Key = tuple[str, ...]
 
 BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = %s"
 OPEN = "SELECT has_schema_privilege(%s, %s, 'USAGE')"
@@ -50,13 +53,13 @@ def facts(connection: Connection[Any], grid: Grid, world: World) -> dict[Cell, F
     proved: dict[Cell, Facts] = {cell: set() for cell in grid.cells}
     with advisory_locks_released(connection), connection.transaction(force_rollback=True):
         applying = [each for persona in world.personas.values() for each in _applying(connection, grid, persona)]
-        judge = _Judge(connection, grid, world)
+        decisions = _Decisions(connection, grid, world)
         for cell in grid.cells:
-            command = cell.command if cell.command in COMMANDS else "update"
+            command = cell.privilege
             got = "yes" in cell.expected.split("/")  # one of two ways is enough
             for persona, of_command, policy in applying:
                 if (persona.name, of_command) == (cell.persona, command):
-                    passes = judge.passes(persona, cell, policy)
+                    passes = decisions.passes(persona, cell, policy)
                     if passes == got:
                         what = "admitted" if passes else "turned away"
                         proved[cell].add((what, grid.table, policy.name, command))
@@ -79,71 +82,59 @@ def _applying(connection: Connection[Any], grid: Grid, persona: Persona) -> Iter
                     yield _Try(persona, command, policy)
 
 
-class _Judge:
-    """Says who passes which predicate with which row, as it stands and as a write leaves it."""
+class _Decisions:
+    """Whether a policy alone lets a command through, on the row as it is and as a write leaves it; asked once."""
 
     def __init__(self, connection: Connection[Any], grid: Grid, world: World) -> None:
         self.connection, self.grid, self.world = connection, grid, world
-        self.table = sql.Identifier(*grid.table.split("."))
-        self._standing: dict[tuple[str, str], set[tuple[str, ...]] | None] = {}
-        self._becoming: dict[tuple[str, str, str, str], bool | None] = {}
-        there = connection.execute(
-            "SELECT polname FROM pg_policy WHERE polrelid = %s::regclass", [self.table.as_string()]
-        )
-        for (name,) in there.fetchall():
-            connection.execute(sql.SQL("DROP POLICY {} ON {}").format(sql.Identifier(name), self.table))
-        connection.execute(sql.SQL("GRANT SELECT ON {} TO PUBLIC").format(self.table))
+        self.probe = PolicyProbe(connection, grid.table)
+        self._now: dict[tuple[str, str], set[Key] | None] = {}
+        self._after: dict[tuple[str, str, str, str], bool | None] = {}
 
     def passes(self, persona: Persona, cell: Cell, policy: Policy) -> bool | None:
         """Whether a policy alone lets a cell's command through; None where that cannot be tried."""
         check = policy.check or policy.using
         if cell.command == "insert":
-            return self._stands(persona, cell, check)
-        stands = self._stands(persona, cell, policy.using)
-        if not stands or cell.command in ("select", "delete"):
-            return stands
-        return self._becomes(persona, cell, check)
+            return self._passes_now(persona, cell, check)
+        passes = self._passes_now(persona, cell, policy.using)
+        if not passes or cell.command in ("select", "delete"):
+            return passes
+        return self._passes_after(persona, cell, check)
 
-    def _key(self, cell: Cell) -> tuple[str, ...]:
-        row = self.world.row(self.grid.table, cell.row)
-        return tuple(str(row[column]) for column in self.grid.key)
-
-    def _stands(self, persona: Persona, cell: Cell, predicate: str | None) -> bool | None:
+    def _passes_now(self, persona: Persona, cell: Cell, predicate: str | None) -> bool | None:
         if predicate is None:
             return None
-        known = self._standing
-        if (persona.name, predicate) not in known:
-            known[persona.name, predicate] = self._passing(persona, predicate)
-        passing = known[persona.name, predicate]
-        return None if passing is None else self._key(cell) in passing
+        key = persona.name, predicate
+        if key not in self._now:
+            self._now[key] = self._passing(persona, predicate)
+        return self._is_among(cell, self._now[key])
 
-    def _becomes(self, persona: Persona, cell: Cell, predicate: str | None) -> bool | None:
+    def _passes_after(self, persona: Persona, cell: Cell, predicate: str | None) -> bool | None:
         if predicate is None:
             return None
-        known, key = self._becoming, (persona.name, cell.row, cell.command, predicate)
-        if key not in known:
-            statement = self.grid.checks(cell, self.world)[0].statement
-            try:
-                with self.connection.transaction(force_rollback=True):
-                    self.connection.execute(statement.encode())
-                    passing = self._passing(persona, predicate)
-                    known[key] = None if passing is None else self._key(cell) in passing
-            except psycopg.Error:  # say a unique index: what it becomes cannot be
-                known[key] = None
-        return known[key]
+        key = persona.name, cell.row, cell.command, predicate
+        if key not in self._after:
+            self._after[key] = self._try_after(persona, cell, predicate)
+        return self._after[key]
 
-    def _passing(self, persona: Persona, predicate: str) -> set[tuple[str, ...]] | None:
-        """The keys of the rows that a predicate, as the table's only policy, lets a persona see."""
-        alone = sql.SQL("CREATE POLICY alone ON {} FOR SELECT USING ({})").format(self.table, sql.SQL(predicate))
-        key = sql.SQL(", ").join(map(sql.Identifier, self.grid.key))
-        query = sql.SQL("SELECT {} FROM {}").format(key, self.table)
+    def _try_after(self, persona: Persona, cell: Cell, predicate: str) -> bool | None:
+        statement = self.grid.checks(cell, self.world)[0].statement
         try:
             with self.connection.transaction(force_rollback=True):
-                self.connection.execute(alone)
-                if persona.setup:
-                    self.connection.execute(persona.prepare(self.grid.table).encode())
-                for setting in persona.settings("GET"):
-                    self.connection.execute("SELECT set_config(%s, %s, true)", setting)
-                return {tuple(map(str, key)) for key in self.connection.execute(query)}
+                self.connection.execute(statement.encode())
+                return self._is_among(cell, self._passing(persona, predicate))
+        except psycopg.Error:  # e.g. a unique index: the row cannot become what the statement writes
+            return None
+
+    def _is_among(self, cell: Cell, passing: set[Key] | None) -> bool | None:
+        row = self.world.row(self.grid.table, cell.row)
+        return None if passing is None else tuple(str(row[column]) for column in self.grid.key) in passing
+
+    def _passing(self, persona: Persona, predicate: str) -> set[Key] | None:
+        """The keys of the rows that a predicate, as the table's only policy, lets a persona see."""
+        before = [persona.prepare(self.grid.table)] if persona.setup else []
+        try:
+            rows = self.probe.rows(predicate, persona, before=before, columns=self.grid.key)
         except psycopg.Error:
             return None
+        return {tuple(map(str, key)) for key in rows}

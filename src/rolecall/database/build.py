@@ -11,7 +11,7 @@ from psycopg import sql
 
 from rolecall.access.world import World
 from rolecall.catalog import objects
-from rolecall.database.manifest import Manifest
+from rolecall.catalog.manifest import Manifest
 from rolecall.database.run import Run
 from rolecall.errors import RolecallError, SqlError
 from rolecall.server.connection import ServerConnection
@@ -24,7 +24,7 @@ def build(run: Run, settings: Settings) -> Manifest:
 
     Raises RolecallError or SqlError for the first thing that fails, before any test has run.
     """
-    role = migration_role(run, settings.migration_roles)
+    role = migration_role(run, settings.migration_role)
     phases = migrations.read(settings.migrations) if settings.migrations else ()
     run.create(run.baseline)
     with run.connect(run.baseline) as connection:
@@ -39,7 +39,7 @@ def build(run: Run, settings: Settings) -> Manifest:
     tables = {item.owner for item in new if item.kind == "policy"}
     tables |= {item.full_name for item in new if item.kind == "table"}
     notes = [note for phase in phases for note in phase.session_notes()]
-    manifest = Manifest(role, new, sorted(tables), [phase.rollback.parent.name for phase in phases], notes)
+    manifest = Manifest(role, new, sorted(tables), [phase.rollback.folder for phase in phases], notes)
     run.comment_on(run.template, **manifest.as_comment())
     return manifest
 
@@ -73,8 +73,9 @@ def run_file(run: Run, connection: ServerConnection, path: Path, role: str | Non
 
 
 def _lay_baseline(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> None:
-    for name, value in (("rolecall.grants", settings.grants), ("rolecall.migration_role", role or "")):
-        connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+    parameters = {"default_privileges": settings.default_privileges, "migration_role": role or ""}
+    for name, value in parameters.items():
+        connection.execute("SELECT set_config(%s, %s, false)", [f"rolecall.{name}", value])
     if settings.platform:
         run_file(run, connection, settings.platform)
     if settings.baseline:

@@ -33,7 +33,7 @@ ARCHIVE = re.compile(r"(?P<key>[0-9a-f]{16})\.(?P<digest>[0-9a-f]{16})\.tar")
 PART = re.compile(r"[0-9a-f]{16}\.\d+\.part")
 
 
-class Kept:
+class TemplateCache:
     """The archives in a folder, of which those that are for this run have its ``key``."""
 
     def __init__(self, folder: Path, key: str) -> None:
@@ -71,9 +71,9 @@ class Kept:
             pass
         finally:
             self.remove(part)  # if it was not moved
-        self._clear()
+        self._prune()
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Remove all archives, of other runs too."""
         for archive in self._files(ARCHIVE, PART):
             self.remove(archive)
@@ -85,7 +85,7 @@ class Kept:
         with suppress(FileExistsError), (self.folder / ".gitignore").open("x", encoding="utf-8") as file:
             file.write(IGNORE)
 
-    def _clear(self) -> None:
+    def _prune(self) -> None:
         """Remove what is too much: all but the newest of this key, which runs at once have built, and the oldest."""
         newest = self.find()
         for same in self._of_this_run():
@@ -121,9 +121,11 @@ def objection(folder: Path) -> str | None:
     except OSError as error:
         return f"{folder} is not used: {error.strerror}."
     if not stat.S_ISDIR(found.st_mode):
-        return f"{folder} is not used: it is no folder. Remove it, or name another with --kept."
+        return f"{folder} is not used: it is no folder. Remove it, or name another with --rolecall-cache-dir."
     if found.st_uid != os.geteuid():
-        return f"{folder} is not used: it belongs to another user. Remove it, or name another with --kept."
+        return (
+            f"{folder} is not used: it belongs to another user. Remove it, or name another with --rolecall-cache-dir."
+        )
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return f"{folder} is not used: other users may write to it. Remove it, or run: chmod go-w {folder}"
     return None
@@ -150,15 +152,15 @@ def _parts(settings: Settings, binaries: Path) -> Iterator[Any]:
         path = (binaries / program).resolve()
         yield str(path), path.stat().st_size, path.stat().st_mtime_ns
     yield from sorted(cluster.CONFIGURATION.items())
-    yield cluster.INITDB, os.geteuid() == 0, settings.grants, settings.migration_roles
+    yield cluster.INITDB, os.geteuid() == 0, settings.default_privileges, settings.migration_role
     for suffix in ("*.py", "*.sql"):  # rolecall itself, also between its versions
         for module in sorted(PACKAGE.rglob(suffix)):
             yield module.read_bytes()
     for file in (settings.platform, settings.baseline, settings.requires):
         yield file and file.read_bytes()
     for phase in migrations.read(settings.migrations) if settings.migrations else ():
-        for path in sorted(phase.files):
-            yield path.parent.name, path.name, path.read_bytes()
+        for script in phase.scripts:
+            yield script.id, script.path.read_bytes()
 
 
 def _digest(path: Path) -> str:

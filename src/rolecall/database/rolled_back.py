@@ -1,4 +1,4 @@
-"""Work that is undone, and databases that last because it is: whoever ends the transaction is caught."""
+"""Work that is rolled back, and databases that tests reuse because of it; a test that ends the transaction fails."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ ENDED = (
 )
 
 
-class EndedError(RolecallError):
-    """Something ended the transaction in which it was to be undone: what it did may have been kept."""
+class TransactionEndedError(RolecallError):
+    """A test ended the transaction that was to be rolled back: what it did may have been committed."""
 
 
 @contextmanager
-def undone(connection: Connection[Any]) -> Iterator[None]:
-    """A block whose whole work on a connection is undone, in a transaction or in a savepoint of an open one.
+def rolled_back(connection: Connection[Any]) -> Iterator[None]:
+    """A block that is rolled back, in a transaction of its own or to a savepoint of an open one.
 
-    Raises EndedError at its end if that was not there any more: the savepoint is known by a name that nobody guesses.
+    Raises TransactionEndedError at its end if the savepoint does not exist any more; its name cannot be guessed.
     """
     name = f"rolecall_{secrets.token_hex(4)}"
     if connection.info.transaction_status == TransactionStatus.IDLE:
@@ -43,11 +43,14 @@ def undone(connection: Connection[Any]) -> Iterator[None]:
         try:
             connection.execute(f"ROLLBACK TO SAVEPOINT {name}; {end}".encode())
         except psycopg.Error:
-            raise EndedError(ENDED) from None
+            raise TransactionEndedError(ENDED) from None
 
 
-class Lasting:
-    """A database that tests take turns with, each undone. ``clone`` makes it, and another where that did not hold."""
+class ReusedDatabase:
+    """A database that tests use one after the other, each rolled back.
+
+    ``clone`` creates it, and creates it again after a test that could not be rolled back.
+    """
 
     def __init__(self, run: Run, clone: Callable[[], AbstractContextManager[str]]) -> None:
         self.run, self.clone = run, clone
@@ -55,20 +58,20 @@ class Lasting:
         self._at: tuple[str, ServerConnection] | None = None
 
     @contextmanager
-    def undone(self) -> Iterator[tuple[str, ServerConnection]]:
-        """The database's name and a superuser's connection, whose whole work is undone at the end of the block.
+    def rolled_back(self) -> Iterator[tuple[str, ServerConnection]]:
+        """The database's name and a superuser's connection, which is rolled back at the end of the block.
 
-        Raises EndedError as :func:`undone` does.
+        Raises TransactionEndedError as :func:`rolled_back` does.
         """
-        name, connection = self._at = self._at or self._made()
+        name, connection = self._at = self._at or self._create()
         try:
-            with undone(connection):
+            with rolled_back(connection):
                 yield name, connection
-        except EndedError:
+        except TransactionEndedError:
             self.close()
             raise
 
-    def _made(self) -> tuple[str, ServerConnection]:
+    def _create(self) -> tuple[str, ServerConnection]:
         name = self._stack.enter_context(self.clone())
         return name, self._stack.enter_context(self.run.connect(name))
 

@@ -6,13 +6,13 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from rolecall.access.session import Witness
+from rolecall.access.session import Recorder
 from rolecall.database.build import run_file
 from rolecall.database.run import Run
 from rolecall.errors import RolecallError
 from rolecall.server.choose import embedded
 from rolecall.server.connection import ServerConnection, run_program
-from rolecall.sql import migrations
+from rolecall.sql.migrations import Phase, Script
 
 
 class Scratch:
@@ -23,33 +23,33 @@ class Scratch:
         run: Run,
         name: str,
         connection: ServerConnection,
-        phases: Mapping[int, migrations.Phase],
+        phases: Mapping[int, Phase],
         role: str | None,
-        witness: Witness,
+        recorder: Recorder,
     ) -> None:
         self.run, self.name, self.connection = run, name, connection
-        self.phases, self.role, self._witness = phases, role, witness
+        self.phases, self.role, self._recorder = phases, role, recorder
 
     def apply(self, *numbers: int) -> None:
-        """Apply the phases of these numbers (none: all), in the order given."""
+        """Apply the phases of these numbers (none: all), in this order. Raises SqlError."""
         for number in numbers or self.phases:
             for step in self.phases[number].steps:
                 self.execute(step.path)
 
     def execute(self, path: Path) -> None:
-        """Run a file as the migration role. Raises SqlError."""
+        """Run an SQL file as the migration role. Raises SqlError."""
         run_file(self.run, self.connection, path, self.role)
-        self._witness.add("script", f"{path.parent.name}/{path.name}")
+        self._recorder.add("script", Script(path).id)
 
     def verify(self, number: int) -> None:
-        """Run a phase's verify.sql. Raises SqlError where something is missing or different."""
-        self.execute(self.phases[number].verify)
+        """Run a phase's verify.sql. Raises SqlError if something is missing or different."""
+        self.execute(self.phases[number].verify.path)
 
     def rollback(self, number: int) -> None:
-        """Run a phase's rollback.sql. Raises SqlError where it stops."""
+        """Run a phase's rollback.sql. Raises SqlError if it stops."""
         script = self.phases[number].rollback
-        self.execute(script)
-        self._witness.add("rolled back", script.parent.name)
+        self.execute(script.path)
+        self._recorder.add("rolled back", script.folder)
 
     def dump(self) -> str:
         """The schema as pg_dump writes it: ACLs, policies, bodies, defaults and comments included."""

@@ -64,7 +64,7 @@ def _is_file(path: Path) -> bool:
 
 
 class DefectFile(pytest.File):
-    """A file of ``rolecall_findings``."""
+    """A file of ``rolecall_defects``."""
 
     def collect(self) -> Iterator[DefectItem]:
         """One test: that the defect is noticed."""
@@ -94,18 +94,19 @@ class DefectItem(TrialItem):
             with self.put_back(worker):
                 noticed = first_to_notice(tests, nextitem)
             if noticed is None:
-                said = f"{defect.name} went unnoticed by {name} ({len(tests)} tests): {defect.title}"
-                raise NotNoticedError(f"{said}\n  put back by {self.path}")
+                text = f"{defect.name} went unnoticed by {name} ({len(tests)} tests): {defect.title}"
+                raise NotNoticedError(f"{text}\n  put back by {self.path}")
             if first_to_notice([noticed], nextitem):
                 raise NotNoticedError(f"{noticed.nodeid} fails without {defect.name} too: it proves nothing.")
 
     def put_back(self, worker: Worker) -> Any:
         """The defect, for a block: in the database, or in place of a script."""
         if self.defect.instead_of:
-            if not any(self.defect.instead_of in phase.files for phase in worker.phases.values()):
+            scripts = {script.path for phase in worker.phases.values() for script in phase.scripts}
+            if self.defect.instead_of not in scripts:
                 raise RolecallError(f"{self.path}: -- instead of: {self.defect.instead_of} is no script of any phase.")
             return worker.trial(scripts={self.defect.instead_of: self.defect.path})
-        return worker.trial(lambda connection: files.run(connection, self.defect.path, role=worker.built.role))
+        return worker.trial(lambda connection: files.run(connection, self.defect.path, role=worker.manifest.role))
 
     def tests(self, name: str) -> list[pytest.Item]:
         """The tests whose id is ``name`` or begins with it. Raises RolecallError if there are none."""

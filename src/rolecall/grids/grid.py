@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 
 from psycopg import sql
 
-from rolecall.access.session import Method
+from rolecall.access.persona import Method
 from rolecall.access.world import Row, World, insert, literal
 from rolecall.errors import GridError
 from rolecall.grids.probe import Check, Outcome
@@ -53,6 +53,11 @@ class Cell:
     def id(self) -> str:
         return f"{self.row}-{self.command}-{self.persona}"
 
+    @property
+    def privilege(self) -> str:
+        """The privilege that the command needs: a move is an update."""
+        return self.command if self.command in COMMANDS else "update"
+
 
 @dataclass(frozen=True, eq=False)  # one grid is as good as no other: the same text may stand twice
 class Grid:
@@ -70,7 +75,7 @@ class Grid:
     line: int
     lines: Mapping[str, int] = field(repr=False)
 
-    def complete(self, world: World) -> None:
+    def validate(self, world: World) -> None:
         """Check the grid against the world. Raises GridError naming every row and persona that is
         missing, unknown, or in the wrong place."""
         there = world.rows.get(self.table, {})

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from psycopg import Connection
 
-from rolecall.access.session import Method, Persona
+from rolecall.access.persona import Method, Persona
 
 REFUSED = "42501"
 AT_ONCE = 1000  # checks of one call
@@ -114,6 +114,11 @@ class Outcome:
             return []
         by_columns = [] if self.column_rows is None else ["yes" if self.column_rows else "-"]
         return [self.verdict or "error", *by_columns]
+
+    @property
+    def word(self) -> str:
+        """Its words as a cell writes them, e.g. ``!/yes``."""
+        return "/".join(self.words)
 
     def __str__(self) -> str:
         if self.skipped:

@@ -1,6 +1,16 @@
 """Mutants: the schema broken in every way that rolecall knows, one way at a time."""
 
-from rolecall.mutants.operators import buckets, constraints, functions, grants, policies, scripts, views
+from rolecall.mutants.operators import (
+    buckets,
+    constraints,
+    functions,
+    grants,
+    indexes,
+    policies,
+    scripts,
+    triggers,
+    views,
+)
 from rolecall.mutants.operators.operator import Mutant, Operator
 
 __all__ = ["OPERATORS", "Mutant", "Operator"]
@@ -27,8 +37,8 @@ OPERATORS: tuple[Operator, ...] = (
     constraints.EditCheck(),
     constraints.NotNull(),
     constraints.ForeignKeyAction(),
-    constraints.DropIndex(),
-    constraints.EditIndex(),
+    indexes.DropIndex(),
+    indexes.EditIndex(),
     constraints.EditDefault(),
     constraints.WidenType(),
     functions.Attributes(),
@@ -36,8 +46,8 @@ OPERATORS: tuple[Operator, ...] = (
     views.InvokerOff(),
     views.EditView(),
     views.SwapColumns(),
-    views.DisableTrigger(),
-    views.EditTrigger(),
+    triggers.DisableTrigger(),
+    triggers.EditTrigger(),
     buckets.EditBucket(),
     scripts.DropStatement(),
 )

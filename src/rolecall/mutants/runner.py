@@ -18,7 +18,9 @@ from rolecall.defects.trial import NotNoticedError, TrialItem
 from rolecall.errors import RolecallError
 from rolecall.mutants.equivalents import Equivalents
 from rolecall.mutants.operators.operator import Mutant, Operator
-from rolecall.mutants.selection import Concern, Suite
+from rolecall.mutants.selection import RelevantTests, Suite
+from rolecall.report import terminal
+from rolecall.report.results import Survivor
 from rolecall.worker import Worker
 
 # User properties, which travel from a worker to the terminal: an outcome, and the test that brought it about.
@@ -26,7 +28,15 @@ OUTCOME, KILLER = "rolecall mutant", "rolecall killer"
 
 
 class InvalidError(RolecallError):
-    """The server did not take the mutant's statement: it proves nothing, either way."""
+    """The server refused the mutant's statement: it proves nothing."""
+
+
+class SurvivedError(NotNoticedError):
+    """A mutant that no test noticed."""
+
+    def __init__(self, survivor: Survivor) -> None:
+        super().__init__(terminal.survivor(survivor))
+        self.survivor = survivor
 
 
 class MutantItem(TrialItem):
@@ -43,40 +53,38 @@ class MutantItem(TrialItem):
         return self.config.rootpath, None, self.mutant.id
 
     def try_out(self, worker: Worker, nextitem: pytest.Item | None) -> None:
-        """Break the schema, look at the grids, run the tests, undo it."""
-        concern = self.suite.concerning(self.mutant)
+        """Break the schema, try the grids, run the tests, roll it back. Raises NotNoticedError for a survivor."""
+        relevant = self.suite.relevant_tests(self.mutant)
         declared = self.equivalents.reason(self.mutant.id)
-        self.role = worker.built.role
+        self.role = worker.manifest.role
         try:
-            killer = self.killer(worker, concern, nextitem)
+            killer = self.killer(worker, relevant, nextitem)
         except InvalidError as error:
             self.user_properties.append((OUTCOME, "invalid"))
             if declared:
-                raise NotNoticedError(
-                    f"{self.equivalents.path}: {self.mutant.id} is invalid: take it out.\n{error}"
-                ) from None
+                text = f"{self.equivalents.path}: {self.mutant.id} is invalid: remove it.\n{error}"
+                raise NotNoticedError(text) from None
             return
         self.user_properties.append((KILLER, killer or ""))
         self.user_properties.append((OUTCOME, "killed" if killer else "equivalent" if declared else "survived"))
         if killer and declared:
-            raise NotNoticedError(
-                f"declared equivalent ({declared}), and yet {killer} tells it apart: {self.mutant.id}"
-            )
+            text = f"{self.mutant.id} is declared equivalent ({declared}), and {killer} kills it."
+            raise NotNoticedError(f"{self.equivalents.path}: {text} Remove it.")
         if not killer and not declared:
-            raise NotNoticedError(self.survivor(concern))
+            raise SurvivedError(self.survivor(relevant))
 
-    def killer(self, worker: Worker, concern: Concern, nextitem: pytest.Item | None) -> str | None:
-        """The id of the first cell or test that notices; None if none does."""
-        for grid in concern.grids:
-            if wrong := worker.wrong_anyway(grid):
-                told = f"{grid.path.name}: {wrong.id} is not as written without the mutant too: it proves nothing."
-                raise RolecallError(told)
+    def killer(self, worker: Worker, relevant: RelevantTests, nextitem: pytest.Item | None) -> str | None:
+        """The id of the first cell or test that fails because of the mutant; None if none does."""
+        for grid in relevant.grids:
+            for cell in worker.outcomes.failures(grid):
+                text = f"{grid.path.name}: {cell.id} fails without the mutant too: it proves nothing."
+                raise RolecallError(text)
         with self.broken(worker):
-            cell, killer = self.look(worker, concern, nextitem)
+            cell_id, killer = self.first_failure(worker, relevant, nextitem)
         if killer is None:
-            return cell
-        concern.first(killer)
-        if self.suite.fails_anyway(killer, nextitem):
+            return cell_id
+        relevant.put_first(killer)
+        if self.suite.fails_without_mutant(killer, nextitem):
             raise RolecallError(f"{killer.nodeid} fails without the mutant too: it proves nothing.")
         return killer.nodeid
 
@@ -87,27 +95,30 @@ class MutantItem(TrialItem):
             with worker.trial(self.apply):
                 yield
             return
+        path = self.mutant.script.path
         with TemporaryDirectory() as folder:
-            stand_in = Path(folder) / self.mutant.script.name
-            stand_in.write_text(self.mutant.sql, encoding="utf-8")
-            with worker.trial(scripts={self.mutant.script: stand_in}):
+            changed = Path(folder) / path.name
+            changed.write_text(self.mutant.sql, encoding="utf-8")
+            with worker.trial(scripts={path: changed}):
                 yield
 
-    def look(
-        self, worker: Worker, concern: Concern, nextitem: pytest.Item | None
+    def first_failure(
+        self, worker: Worker, relevant: RelevantTests, nextitem: pytest.Item | None
     ) -> tuple[str | None, pytest.Item | None]:
-        """The first cell or the first test that notices: those that did lately before all others."""
-        for lately, tests in ((True, concern.lately), (False, concern.in_turn)):
-            cell = self.mismatch(worker, concern, lately=lately) if lately or self.operator.by_grid else None
-            killer = None if cell else self.suite.first_to_notice(tests(self.mutant), nextitem)
-            if cell or killer:
-                return cell, killer
-        return None if self.operator.by_grid else self.mismatch(worker, concern, lately=False), None
+        """The id of the first cell or the first test that fails: recent killers before all others."""
+        for recent, tests in ((True, relevant.recent_killers), (False, relevant.in_turn)):
+            cell_id = self.failing_cell(worker, relevant, recent=recent) if recent or self.operator.by_grid else None
+            killer = None if cell_id else self.suite.first_to_notice(tests(self.mutant), nextitem)
+            if cell_id or killer:
+                return cell_id, killer
+        return None if self.operator.by_grid else self.failing_cell(worker, relevant, recent=False), None
 
-    def mismatch(self, worker: Worker, concern: Concern, *, lately: bool) -> str | None:
-        """The first cell of the grids that is not as written."""
-        cells = ((grid, worker.first_mismatch(grid, lately=lately)) for grid in concern.grids)
-        return next((f"{grid.path.name}: {cell.id}" for grid, cell in cells if cell), None)
+    def failing_cell(self, worker: Worker, relevant: RelevantTests, *, recent: bool) -> str | None:
+        """The id of the first cell of the grids that is not as written."""
+        for grid in relevant.grids:
+            if cell := self.suite.first_failure(grid, worker.world).find(worker.connection, recent=recent):
+                return f"{grid.path.name}: {cell.id}"
+        return None
 
     def apply(self, connection: Connection[Any]) -> None:
         """Run the mutant's statements as the migration role. Raises InvalidError if they are refused."""
@@ -120,22 +131,21 @@ class MutantItem(TrialItem):
         except psycopg.Error as error:
             raise InvalidError(f"{error.sqlstate} {error.diag.message_primary}") from None
 
-    def survivor(self, concern: Concern) -> str:
-        """What is said of a mutant that nobody noticed."""
-        cells = sum(len(grid.cells) for grid in concern.grids)
-        modules = Counter(test.path.relative_to(self.config.rootpath) for test in concern.tests)
-        ran = ", ".join(f"{path} ({count})" for path, count in modules.items()) or "none"
-        return "\n".join(
-            [
-                f"survived: {self.mutant.object}: {self.mutant.what}",
-                f"  operator    {self.operator.name}: {' '.join((type(self.operator).__doc__ or '').split())}",
-                f"  stands for  {self.operator.stands_for}",
-                f"  before      {self.mutant.before}",
-                f"  after       {self.mutant.sql}",
-                f"  tried       {cells} cells; tests: {ran}",
-                f"  would tell  {self.operator.catches}",
-                f"  or declare  {self.mutant.id} :: why nobody could tell",
-            ]
+    def survivor(self, relevant: RelevantTests) -> Survivor:
+        """The mutant that no test noticed."""
+        modules = Counter(str(test.path.relative_to(self.config.rootpath)) for test in relevant.tests)
+        return Survivor(
+            id=self.mutant.id,
+            target=str(self.mutant.target),
+            change=self.mutant.what,
+            operator=self.operator.name,
+            description=" ".join((type(self.operator).__doc__ or "").split()),
+            stands_for=self.operator.stands_for,
+            before=self.mutant.before,
+            after=self.mutant.sql,
+            cells=sum(len(grid.cells) for grid in relevant.grids),
+            tests=modules,
+            catches=self.operator.catches,
         )
 
 
@@ -143,12 +153,12 @@ def items(
     session: pytest.Session, mutants: Iterable[tuple[Operator, Mutant]], suite: Suite, equivalents: Equivalents
 ) -> list[MutantItem]:
     """An item for each mutant; a number tells those apart that would have one id."""
-    made, seen = [], Counter[str]()
+    found, seen = [], Counter[str]()
     for operator, mutant in mutants:
         seen[mutant.id] += 1
         if seen[mutant.id] > 1:
             mutant = replace(mutant, what=f"{mutant.what} ({seen[mutant.id]})")
-        made.append(
+        found.append(
             MutantItem.from_parent(
                 session,
                 name=mutant.id,
@@ -159,4 +169,4 @@ def items(
                 equivalents=equivalents,
             )
         )
-    return made
+    return found

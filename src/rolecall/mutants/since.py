@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import postgast
-from google.protobuf.message import Message
-from postgast.walk import unwrap_node, walk
+from postgast.walk import unwrap_node
 
 from rolecall.errors import RolecallError
 from rolecall.mutants.rewrites import plpgsql
 from rolecall.sql import files
+from rolecall.sql.migrations import Script
+from rolecall.sql.tree import walk
 
 # What a statement only reads or refers to is below one of these: its queries, calls and foreign keys.
 ELSEWHERE = ("SelectStmt", "SubLink", "FuncCall", "Constraint")
@@ -27,8 +28,8 @@ def changed(folder: Path, revision: str) -> set[str]:
     Files that git does not track count as changed. Raises RolecallError where git does not know the revision.
     """
     paths = _changed_files(folder, revision)
-    files = {f"{path.parent.name}/{path.name}" for path in paths}
-    return files | {name for path in paths for name in defined_in(path)}
+    scripts = {Script(path).id for path in paths}
+    return scripts | {name for path in paths for name in defined_in(path)}
 
 
 def _changed_files(folder: Path, revision: str) -> list[Path]:
@@ -41,7 +42,9 @@ def _changed_files(folder: Path, revision: str) -> list[Path]:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             said = getattr(error, "stderr", "") or str(error)
-            raise RolecallError(f"--since {revision}: git does not tell what has changed: {said.strip()}") from None
+            raise RolecallError(
+                f"--rolecall-mutants-since {revision}: git does not tell what has changed: {said.strip()}"
+            ) from None
         names += done.stdout.split("\0")
     paths = [folder / name for name in names if name]
     return [path for path in paths if path.is_file()]
@@ -55,7 +58,9 @@ def defined_in(path: Path) -> list[str]:
     except postgast.PgQueryError as error:
         line = text.count("\n", 0, max(error.cursorpos - 1, 0)) + 1
         reason = " ".join(error.message.split())[:LONGEST]
-        raise RolecallError(f"{path}:{line}: --since cannot tell what this file is about: {reason}.") from None
+        raise RolecallError(
+            f"{path}:{line}: --rolecall-mutants-since cannot tell what this file is about: {reason}."
+        ) from None
 
 
 def defined(text: str) -> list[str]:
@@ -66,7 +71,7 @@ def defined(text: str) -> list[str]:
 
 
 def _about(statement: Any) -> Iterator[str]:
-    for node in _outside_of_queries(statement):
+    for node in walk(statement, outside=ELSEWHERE):
         match node.DESCRIPTOR.name:
             case "RangeVar":
                 yield f"{node.schemaname}.{node.relname}"
@@ -81,22 +86,12 @@ def _about(statement: Any) -> Iterator[str]:
                 # Of a policy, a trigger or a column, the table is the first two.
                 yield from (_name(each.list.items[:2]) for each in objects if each.HasField("list"))
             case "InsertStmt" if f"{node.relation.schemaname}.{node.relation.relname}" == BUCKETS:
-                texts: list[Any] = [each for _, each in walk(node) if each.DESCRIPTOR.name == "A_Const"]
+                texts: list[Any] = [each for each in walk(node) if each.DESCRIPTOR.name == "A_Const"]
                 yield from (f"bucket {each.sval.sval}" for each in texts if each.HasField("sval"))
             case "DoStmt":
                 options = (each.def_elem for each in node.args)
                 bodies = (each.arg.string.sval for each in options if each.defname == "as")
                 yield from (name for body in bodies for query in plpgsql.statements(body) for name in defined(query))
-
-
-def _outside_of_queries(message: Message) -> Iterator[Any]:
-    if message.DESCRIPTOR.name in ELSEWHERE:
-        return
-    yield message
-    for field, value in message.ListFields():
-        if field.type == field.TYPE_MESSAGE:
-            for child in [value] if isinstance(value, Message) else value:
-                yield from _outside_of_queries(child)
 
 
 def _name(parts: Any) -> str:

@@ -1,15 +1,15 @@
-"""pytest's hooks for ``--oracle``: each cell is also sent as requests, which must come to the same."""
+"""pytest's hooks for ``--rolecall-oracle``: each cell is also sent as requests, which must come to the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 
 import pytest
 
 from rolecall.errors import RolecallError
-from rolecall.grids.grid import Cell, Grid
+from rolecall.item import CellItem
 from rolecall.oracle.requests import Oracle
-from rolecall.worker import Worker
+from rolecall.process.process import Process
 
 COMPARED = "rolecall oracle"  # a user property, which travels from a worker to the terminal: the number of requests
 
@@ -21,10 +21,8 @@ class DifferenceError(RolecallError):
 class OraclePlugin:
     """Compares the cells of the tests that pytest runs, and counts them."""
 
-    def __init__(
-        self, worker: Callable[[], Worker], cell_of: Callable[[pytest.Item], tuple[Grid, Cell] | None]
-    ) -> None:
-        self.worker, self.cell_of = worker, cell_of
+    def __init__(self, process: Process) -> None:
+        self.process = process
         self.requests = self.cells = 0
         self._oracle: Oracle | None = None
 
@@ -32,17 +30,19 @@ class OraclePlugin:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         """Send what the cell tries as requests, after it was compared with what is written."""
         yield
-        if found := self.cell_of(item):
-            self.compare(item, *found)
+        if isinstance(item, CellItem):
+            self.compare(item)
 
-    def compare(self, item: pytest.Item, grid: Grid, cell: Cell) -> None:
+    def compare(self, item: CellItem) -> None:
         """Raises DifferenceError where the probe and a request come to different things."""
-        worker = self.worker()
+        worker = self.process.get_worker()
         if self._oracle is None:
             if worker.connection.info.parameter_status("is_superuser") != "on":
-                raise RolecallError("--oracle needs a superuser: it commits, and takes rows away past all triggers.")
+                raise RolecallError(
+                    "--rolecall-oracle needs a superuser: it commits, and takes rows away past all triggers."
+                )
             self._oracle = Oracle(worker.run, worker.name)
-        tried = worker.tried(grid, cell)
+        tried = worker.outcomes.try_cell(item.grid, item.cell)
         item.user_properties.append((COMPARED, len(tried)))
         if differences := self._oracle.differences(tried):
             raise DifferenceError("\n".join(map(str, differences)))

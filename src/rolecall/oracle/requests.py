@@ -16,7 +16,8 @@ from typing import Any
 import psycopg
 from psycopg import Connection, sql
 
-from rolecall.access.session import custom_settings, login_for, settle
+from rolecall.access.custom_settings import custom_settings, settle
+from rolecall.access.session import login_for
 from rolecall.database.run import Run
 from rolecall.grids.probe import Check, Outcome
 from rolecall.server.connection import connect

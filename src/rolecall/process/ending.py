@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import psycopg
 import pytest
 
-from rolecall.database.rolled_back import EndedError
+from rolecall.database.rolled_back import TransactionEndedError
 from rolecall.database.run import Run
 from rolecall.defects import trial
 from rolecall.process import outage
@@ -31,8 +31,8 @@ class Process(Protocol):
     run: Run | None
     worker: Worker | None
 
-    def clean_up(self) -> None:
-        """Leave nothing behind."""
+    def close(self) -> None:
+        """Close connections, drop databases, stop the server."""
 
 
 class Ending:
@@ -74,7 +74,7 @@ class Ending:
     def _clean_up(self) -> None:
         self.end_workers(signal.SIGKILL)  # none of them is to make a database while all are dropped
         try:
-            self.process.clean_up()
+            self.process.close()
         except psycopg.Error as error:
             if self.outage is None and not self._is_worker:  # a worker's databases go with the run
                 said = " ".join(str(error).split())
@@ -143,7 +143,7 @@ class Ending:
             self._look_again = True
         elif found:
             self.outage = found
-        elif lost_before and report.when == "teardown" and isinstance(error, EndedError):
+        elif lost_before and report.when == "teardown" and isinstance(error, TransactionEndedError):
             report.outcome, report.longrepr = "passed", None  # this test has said why
         elif self.process.worker and self.process.worker.lost:
             report.sections.append(("rolecall", LOST))

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 from psycopg import pq
 
-from rolecall.database.rolled_back import EndedError
+from rolecall.database.rolled_back import TransactionEndedError
 from rolecall.database.run import Run
 from rolecall.errors import UnavailableError
 from rolecall.server.cluster import PRIVATE
@@ -78,7 +78,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        hidden = error.__suppress_context__ and not isinstance(error, EndedError)
+        hidden = error.__suppress_context__ and not isinstance(error, TransactionEndedError)
         error = error.__cause__ or (None if hidden else error.__context__)
 
 

@@ -1,38 +1,91 @@
-"""The terminal's last section: what was exercised, counted from the catalog."""
+"""Results as text for the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-import pytest
+from rolecall.report.results import Attempt, CellFailure, CoverageCount, Decisions, MutationScore, Reason, Survivor
 
-from rolecall.coverage.recorder import Tally
-from rolecall.settings import Settings
+if TYPE_CHECKING:
+    import pytest
 
-NAMED = 3  # of those left out, before "and n more"
+    from rolecall.settings import Settings
+
+NAMED = 3  # of those that are not covered, before "and n more"
+COLOURS = {"killed": "green", "survived": "red", "invalid": "yellow", "equivalent": "blue"}
+WAYS = {
+    (False, False): "",
+    (True, False): "  (blind: aimed at the row, reading no column)",
+    (False, True): "  (asks for the new row, as a client's insert().select() does)",
+}
+
+# ------------------------------------------------------------------ cells
 
 
-def write(
+def cell_failure(failure: CellFailure) -> str:
+    """A paragraph: who, what, expected, got, and why."""
+    lines = [
+        f"{failure.persona}: {failure.command} on {failure.row!r} of {failure.table}",
+        f"  written     {failure.path.name}:{failure.line}",
+        f"  signed in   role {failure.role}, claims {json.dumps(dict(failure.claims))}",
+        *([f"  and before  {failure.setup}"] if failure.setup else []),
+        f"  expected    {failure.expected:4} {failure.meaning}",
+    ]
+    lines += [line for attempt in failure.attempts for line in _attempt(attempt)]
+    lines += _reason(failure.reason) if failure.reason else []
+    return "\n".join(lines)
+
+
+def _attempt(attempt: Attempt) -> Iterator[str]:
+    yield f"  ran         {attempt.statement}{WAYS[attempt.blind, attempt.representation]}"
+    yield f"  got         {attempt.verdict:4} {attempt.outcome}"
+    if attempt.column_rows is not None:
+        word = "yes " if attempt.column_rows else "-   "
+        what = "writes" if attempt.writes else "reads"
+        yield f"  and         {word} {what} single columns, granted one by one: {', '.join(attempt.columns)}"
+
+
+def _reason(reason: Reason) -> Iterator[str]:
+    yield f"  grants      {reason.role} holds {', '.join(reason.privileges) or 'nothing'} on {reason.table}"
+    yield from _decisions(reason.decisions)
+    if reason.reads:
+        yield f"  reads       the {reason.reads_what}: the SELECT policies decide too"
+        yield from _decisions(reason.reads)
+
+
+def _decisions(decisions: Decisions) -> Iterator[str]:
+    if not decisions.policies:
+        yield f"  policy      none applies to {decisions.command} for {decisions.role}"
+    for each in decisions.policies:
+        yield f"  policy      {each.policy}\n              -> {each.decision}"
+
+
+# ------------------------------------------------------------------ coverage
+
+
+def write_coverage(
     reporter: pytest.TerminalReporter,
     server: str,
     settings: Settings,
-    tallies: Iterable[Tally],
+    counts: Iterable[CoverageCount],
     seconds: float,
     notes: Iterable[str] = (),
 ) -> None:
-    """Write the section, with ``notes`` on the files; with ``--coverage``, name everything that is missing."""
+    """Write the last section, with ``notes`` on the files; with ``--rolecall-coverage`` every name that is missing."""
     reporter.section("rolecall", sep="-")
-    reporter.line(f"{server} · grants {settings.grants} · {seconds:.1f} s")
-    for count in tallies:
+    reporter.line(f"{server} · default privileges {settings.default_privileges} · {seconds:.1f} s")
+    for count in counts:
         complete = not count.missing
         reporter.write(f"  {count.what:21}")
-        reporter.write(f"{count.done:4} of {count.total}", green=complete, yellow=not complete)
+        reporter.write(f"{count.covered:4} of {count.total}", green=complete, yellow=not complete)
         if settings.coverage:
             reporter.line("" if complete else "   without")
             for name in count.missing:
                 reporter.line(f"    {name}", red=True)
         else:
-            reporter.line("" if complete else f"   without {_names(count.missing)}")
+            reporter.line("" if complete else f"   without {_names(list(count.missing))}")
     for note in notes:
         reporter.line(f"  note: {note}", yellow=True)
 
@@ -40,3 +93,30 @@ def write(
 def _names(missing: list[str]) -> str:
     rest = len(missing) - NAMED
     return ", ".join(missing[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+# ------------------------------------------------------------------ mutants
+
+
+def survivor(survivor: Survivor) -> str:
+    """A paragraph: what was broken, what it stands for, what was tried, and what to do."""
+    ran = ", ".join(f"{path} ({count})" for path, count in survivor.tests.items()) or "none"
+    return "\n".join(
+        [
+            f"survived: {survivor.target}: {survivor.change}",
+            f"  operator    {survivor.operator}: {survivor.description}",
+            f"  stands for  {survivor.stands_for}",
+            f"  before      {survivor.before}",
+            f"  after       {survivor.after}",
+            f"  tried       {survivor.cells} cells; tests: {ran}",
+            f"  killed by   {survivor.catches}",
+            f"  or declare  {survivor.id} :: why it is equivalent",
+        ]
+    )
+
+
+def mutation_score(score: MutationScore) -> str:
+    """A line: how many mutants had each outcome, the score, and the speed."""
+    counts = [f"{score.outcomes[outcome]} {outcome}" for outcome in (*COLOURS, "error") if score.outcomes.get(outcome)]
+    percent = "no score" if score.score is None else f"score {score.score:.1f}%"
+    return f"{', '.join(counts)} · {percent} · {score.total / score.seconds:.0f} a second"

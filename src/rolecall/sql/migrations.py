@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 from rolecall.errors import MigrationError
 from rolecall.sql import files
@@ -16,15 +17,34 @@ PHASE = re.compile(r"phase_(?P<number>\d+)_(?P<name>[a-z]\w*)")
 
 
 @dataclass(frozen=True)
-class Step:
+class Script:
+    """An SQL file of a phase: a step, its verify.sql or its rollback.sql."""
+
+    path: Path
+
+    @property
+    def folder(self) -> str:
+        """The name of the phase's folder."""
+        return self.path.parent.name
+
+    @property
+    def id(self) -> str:
+        """How the script is named in facts, reports and mutants: ``phase_1_notes/1_2_notes.sql``."""
+        return f"{self.folder}/{self.path.name}"
+
+
+@dataclass(frozen=True)
+class Step(Script):
     """One migration file, numbered within its phase: ``1_2_notes.sql``."""
 
     number: tuple[int, ...]
     name: str
-    path: Path
 
     def __str__(self) -> str:
         return ".".join(map(str, self.number)) + " " + self.name
+
+
+AnyScript = TypeVar("AnyScript", bound=Script)
 
 
 @dataclass(frozen=True)
@@ -34,24 +54,26 @@ class Phase:
     number: int
     name: str
     steps: tuple[Step, ...]
-    verify: Path
-    rollback: Path
+    verify: Script
+    rollback: Script
 
     @property
-    def files(self) -> set[Path]:
-        """Its steps and both of its scripts."""
-        return {self.verify, self.rollback, *(step.path for step in self.steps)}
+    def scripts(self) -> tuple[Script, ...]:
+        """Its steps in order, its rollback.sql and its verify.sql."""
+        return (*self.steps, self.rollback, self.verify)
 
     def with_scripts(self, others: Mapping[Path, Path]) -> Phase:
-        """The same phase with some of its files exchanged for others."""
-        steps = tuple(replace(step, path=others.get(step.path, step.path)) for step in self.steps)
-        verify, rollback = (others.get(script, script) for script in (self.verify, self.rollback))
-        return replace(self, steps=steps, verify=verify, rollback=rollback)
+        """The same phase with some of its files replaced by others."""
+
+        def other(script: AnyScript) -> AnyScript:
+            return replace(script, path=others.get(script.path, script.path))
+
+        steps = tuple(map(other, self.steps))
+        return replace(self, steps=steps, verify=other(self.verify), rollback=other(self.rollback))
 
     def session_notes(self) -> list[str]:
         """A line for each statement that changes the session for later scripts: where it is, and what to do."""
-        paths = [*(step.path for step in self.steps), self.rollback, self.verify]
-        return [line for path in paths for line in files.session_notes(path)]
+        return [line for script in self.scripts for line in files.session_notes(script.path)]
 
 
 def read(folder: Path) -> tuple[Phase, ...]:
@@ -66,8 +88,8 @@ def read(folder: Path) -> tuple[Phase, ...]:
     for one, two in pairwise(phases):
         if one.number == two.number:
             raise MigrationError(
-                f"two phases have the number {one.number}: {one.rollback.parent.name} and "
-                f"{two.rollback.parent.name}. Their order is not told: renumber one."
+                f"two phases have the number {one.number}: {one.rollback.folder} and "
+                f"{two.rollback.folder}. Their order is not told: renumber one."
             )
     return tuple(phases)
 
@@ -91,11 +113,11 @@ def _phases(folder: Path) -> Iterator[Phase]:
         )
 
 
-def _script(folder: Path, name: str, purpose: str) -> Path:
+def _script(folder: Path, name: str, purpose: str) -> Script:
     path = folder / name
     if not path.is_file():
         raise MigrationError(f"{folder} has no {name}: write the script that {purpose}.")
-    return path
+    return Script(path)
 
 
 def _steps(folder: Path, phase: int) -> tuple[Step, ...]:
@@ -119,7 +141,7 @@ def _steps(folder: Path, phase: int) -> tuple[Step, ...]:
                 f"two steps have the number {match['number']}: {steps[number].path.name} and {path.name}, "
                 f"in {folder}. Their order is not told: renumber one."
             )
-        steps[number] = Step(number, match["name"], path)
+        steps[number] = Step(path, number, match["name"])
     if not steps:
         raise MigrationError(f"{folder} holds no step: write {phase}_1_….sql.")
     return tuple(steps[number] for number in sorted(steps))

@@ -5,7 +5,7 @@ The trees are PostgreSQL's own (libpg_query, through postgast): what comes out i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import postgast
@@ -70,13 +70,15 @@ def expression(text: str) -> Any:
     return postgast.parse(f"SELECT {text}").stmts[0].stmt.select_stmt.target_list[0].res_target.val
 
 
-def walk(message: Message) -> Iterator[Message]:
-    """A message and all below it, parents first, always in the same order."""
+def walk(message: Any, *, outside: Collection[str] = ()) -> Iterator[Any]:
+    """A message and all below it, parents first, always in the same order; nothing of these kinds, or below them."""
+    if message.DESCRIPTOR.name in outside:
+        return
     yield message
     for field, value in message.ListFields():
         if field.type == field.TYPE_MESSAGE:
             for child in [value] if isinstance(value, Message) else value:
-                yield from walk(child)
+                yield from walk(child, outside=outside)
 
 
 def become(node: Any, other: Any) -> None:

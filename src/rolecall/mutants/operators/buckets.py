@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rolecall.access.world import literal
 from rolecall.catalog.definitions import Bucket, Schema
-from rolecall.mutants.operators.operator import Mutant, Operator
+from rolecall.mutants.operators.operator import Mutant, Operator, Target
 
 
 class EditBucket(Operator):
@@ -21,7 +21,7 @@ class EditBucket(Operator):
         for bucket in schema.buckets:
             for setting in self.others(bucket):
                 sql = f"UPDATE storage.buckets SET {setting} WHERE id = {literal(bucket.id).as_string()}"
-                yield self.mutant(f"bucket {bucket.id}", "storage.objects", setting, "", sql)
+                yield self.mutant(Target("bucket", bucket.id), "storage.objects", setting, "", sql)
 
     def others(self, bucket: Bucket) -> Iterator[str]:
         """What could be set instead."""

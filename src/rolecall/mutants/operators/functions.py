@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rolecall.catalog.definitions import Function, Schema
-from rolecall.mutants.operators.operator import Mutant, Operator
+from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import plpgsql, queries
 from rolecall.sql import tree
 
@@ -75,4 +75,4 @@ def _mutant(operator: Operator, schema: Schema, function: Function, what: str, s
     """A trigger's function is the concern of its table's tests."""
     tables = [trigger.table for trigger in schema.triggers if trigger.function == function.full_name]
     concerns = tables[0] if tables else function.full_name
-    return operator.mutant(function.full_name, concerns, what, function.definition, sql)
+    return operator.mutant(Target.of("function", function.full_name), concerns, what, function.definition, sql)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rolecall.catalog.definitions import Schema
+from rolecall.catalog.definitions import Grant, Schema
 from rolecall.catalog.objects import grantee
-from rolecall.mutants.operators.operator import Mutant, Operator
+from rolecall.mutants.operators.operator import Mutant, Operator, Target
 
 CATCHES = "a cell or a test in which this role uses, or is refused, just this privilege"
 PRIVILEGES = {
@@ -45,7 +45,9 @@ class AddGrant(Operator):
                 for privilege in PRIVILEGES[kind]:
                     if not {(on, role, privilege), (on, "public", privilege)} & held:
                         sql = f"GRANT {privilege} ON {on} TO {grantee(role)}"
-                        yield self.mutant(full_name, full_name, f"{privilege} for {role}", "", sql)
+                        yield self.mutant(
+                            Target.of(kind.lower(), full_name), full_name, f"{privilege} for {role}", "", sql
+                        )
 
 
 class DropGrant(Operator):
@@ -61,7 +63,7 @@ class DropGrant(Operator):
         for grant in schema.grants:
             before = f"GRANT {grant.sql} ON {grant.on} TO {grantee(grant.role)}"
             sql = f"REVOKE {grant.sql} ON {grant.on} FROM {grantee(grant.role)}"
-            yield self.mutant(grant.name, grant.name, f"no {grant.what} for {grant.role}", before, sql)
+            yield self.mutant(_target(grant), grant.name, f"no {grant.what} for {grant.role}", before, sql)
 
 
 class WidenGrant(Operator):
@@ -78,11 +80,11 @@ class WidenGrant(Operator):
             if grant.columns:
                 what = f"{grant.privilege} on all columns for {role}"
                 before, sql = f"GRANT {grant.sql} {to}", f"GRANT {grant.privilege} {to}"
-                yield self.mutant(grant.name, grant.name, what, before, sql)
+                yield self.mutant(_target(grant), grant.name, what, before, sql)
             for column in grant.columns if len(grant.columns) > 1 else ():
                 less = grant._replace(columns=[column])
                 before, sql = f"GRANT {less.sql} {to}", f"REVOKE {less.sql} ON {grant.on} FROM {grantee(role)}"
-                yield self.mutant(grant.name, grant.name, f"no {less.what} for {role}", before, sql)
+                yield self.mutant(_target(grant), grant.name, f"no {less.what} for {role}", before, sql)
 
 
 class GrantOption(Operator):
@@ -98,7 +100,7 @@ class GrantOption(Operator):
             if grant.role != "public":
                 before = f"GRANT {grant.sql} ON {grant.on} TO {grantee(grant.role)}"
                 what = f"{grant.what} for {grant.role} with grant option"
-                yield self.mutant(grant.name, grant.name, what, before, before + " WITH GRANT OPTION")
+                yield self.mutant(_target(grant), grant.name, what, before, before + " WITH GRANT OPTION")
 
 
 class DropUsage(Operator):
@@ -119,4 +121,8 @@ class DropUsage(Operator):
                     f"{word} USAGE ON SCHEMA {namespace} {way} {grantee(grant.role)}"
                     for word, way in (("GRANT", "TO"), ("REVOKE", "FROM"))
                 )
-                yield self.mutant(f"schema {namespace}", grant.name, f"no USAGE for {grant.role}", before, sql)
+                yield self.mutant(Target("schema", namespace), grant.name, f"no USAGE for {grant.role}", before, sql)
+
+
+def _target(grant: Grant) -> Target:
+    return Target.of(grant.on.partition(" ")[0].lower(), grant.name)

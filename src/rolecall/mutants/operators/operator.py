@@ -1,47 +1,96 @@
-"""A mutant, and what makes them: an operator for each kind of break."""
+"""A mutant, and what makes mutants: an operator for each kind of break."""
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from rolecall.catalog.definitions import Schema
+from rolecall.sql.migrations import Script
+
+# How a target is written, by its kind; any other kind is written "owner.name".
+FORMS = {
+    "policy": '{owner} "{name}"',
+    "constraint": "{owner} {name}",
+    "index": "{owner} {name}",
+    "trigger": "{owner} {name}",
+    "schema": "schema {name}",
+    "bucket": "bucket {name}",
+    "script": "{owner}/{name}",
+}
+PHASE = re.compile(r"phase_(\d+)_\w+")
+STEP = re.compile(r"[\d_]*(\w+)\.sql")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a mutant breaks.
+
+    ``kind`` is table, view, function, column, policy, constraint, index, trigger, schema, bucket or script. ``owner``
+    is the qualified table of a column, policy, constraint, index or trigger; the schema of a table, view or function;
+    the folder of a script; and empty for a schema or a bucket.
+    """
+
+    kind: str
+    name: str
+    owner: str = ""
+
+    @classmethod
+    def of(cls, kind: str, full_name: str) -> Target:
+        """A table, view or function by its qualified name."""
+        owner, _, name = full_name.rpartition(".")
+        return cls(kind, name, owner)
+
+    @classmethod
+    def script(cls, script: Script) -> Target:
+        """A step, a verify.sql or a rollback.sql."""
+        return cls("script", script.path.name, script.folder)
+
+    def __str__(self) -> str:
+        return FORMS.get(self.kind, "{owner}.{name}").format(owner=self.owner, name=self.name)
+
+    @property
+    def test_names(self) -> tuple[str, ...]:
+        """What the id of a test may call it by; a script by its step, and by its phase."""
+        step, phase = STEP.fullmatch(self.name), PHASE.fullmatch(self.owner)
+        if self.kind == "script" and step and phase:
+            return step[1], f"phase {phase[1]}"
+        return (self.name,)
 
 
 @dataclass(frozen=True)
 class Mutant:
     """One break.
 
-    ``object`` is what is broken, as a person would name it; ``concerns`` the qualified table, view or
-    function whose tests ought to notice. ``before`` and ``sql`` show what stands and what is run
-    instead (as the migration role). A mutant of a script has ``script``: ``sql`` stands in for the
-    file's whole text, and ``concerns`` is what a test does that runs it: apply, verify or rollback.
+    ``concerns`` is the qualified table, view or function whose tests should notice. ``before`` and ``sql`` show the
+    original and what is run instead (as the migration role). A mutant of a script has ``script``: ``sql`` then
+    replaces the file's whole text, and ``concerns`` is what a test does that runs it: apply, verify or rollback.
     """
 
     operator: str
-    object: str
+    target: Target
     concerns: str
     what: str
     before: str
     sql: str
-    script: Path | None = None
+    script: Script | None = None
 
     @property
     def id(self) -> str:
-        """What tells this mutant from all others; stable as long as the object is as it is."""
-        return f"{self.object} | {self.operator} | {self.what}".replace("\n", " ")
+        """What tells this mutant from all others; stable as long as the target is as it is."""
+        return f"{self.target} | {self.operator} | {self.what}".replace("\n", " ")
 
 
 class Operator(ABC):
-    """A way to break things: a class for each, gathered in :data:`rolecall.mutants.OPERATORS`.
+    """One way to break a schema: a class for each, listed in :data:`rolecall.mutants.OPERATORS`.
 
     :cvar name: two or three words, e.g. ``policy-drop``
-    :cvar stands_for: the mistake of real life that does the same
+    :cvar stands_for: the real mistake that does the same
     :cvar source: where the operator was first described; empty for our own
     :cvar catches: what kind of test notices it: shown with a survivor
-    :cvar by_grid: whether a table's grid is what most likely notices, and is tried before the tests
+    :cvar by_grid: whether a table's grid is most likely to notice, and is tried before the tests
     """
 
     name: str
@@ -54,6 +103,6 @@ class Operator(ABC):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """Every mutant that this operator makes of a schema."""
 
-    def mutant(self, object: str, concerns: str, what: str, before: str, sql: str) -> Mutant:  # noqa: A002
+    def mutant(self, target: Target, concerns: str, what: str, before: str, sql: str) -> Mutant:
         """A mutant of this operator."""
-        return Mutant(self.name, object, concerns, what, before, sql)
+        return Mutant(self.name, target, concerns, what, before, sql)

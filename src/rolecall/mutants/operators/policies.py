@@ -9,7 +9,7 @@ from itertools import chain, product
 from rolecall.catalog.definitions import Schema
 from rolecall.catalog.objects import Policy
 from rolecall.grids.grid import COMMANDS
-from rolecall.mutants.operators.operator import Mutant, Operator
+from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import expressions, queries
 from rolecall.sql import tree
 
@@ -32,7 +32,7 @@ class PolicyOperator(Operator):
         for policy in schema.policies:
             for what, other in self.others(policy, schema):
                 sql = f"{policy.drop()}; {other.create()}"
-                yield self.mutant(f'{policy.table} "{policy.name}"', policy.table, what, policy.create(), sql)
+                yield self.mutant(Target("policy", policy.name, policy.table), policy.table, what, policy.create(), sql)
 
 
 class DropPolicy(Operator):
@@ -47,8 +47,8 @@ class DropPolicy(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each policy."""
         for policy in schema.policies:
-            object_ = f'{policy.table} "{policy.name}"'
-            yield self.mutant(object_, policy.table, "dropped", policy.create(), policy.drop())
+            target = Target("policy", policy.name, policy.table)
+            yield self.mutant(target, policy.table, "dropped", policy.create(), policy.drop())
 
 
 class AddPermissivePolicy(Operator):
@@ -68,7 +68,7 @@ class AddPermissivePolicy(Operator):
             for command, role in product(COMMANDS, roles):
                 using, check = _clauses(command)
                 policy = Policy(table, "rolecall mutant", True, command, [role], using, check)
-                yield self.mutant(table, table, f"{command} for {role}", "", policy.create())
+                yield self.mutant(Target.of("table", table), table, f"{command} for {role}", "", policy.create())
 
 
 class ConstantPredicate(PolicyOperator):
@@ -209,7 +209,7 @@ class DisableSecurity(Operator):
         """One for each table that the migrations made."""
         for table in schema.tables:
             on, off = (f"ALTER TABLE {table} {word} ROW LEVEL SECURITY" for word in ("ENABLE", "DISABLE"))
-            yield self.mutant(table, table, "row-level security off", on, off)
+            yield self.mutant(Target.of("table", table), table, "row-level security off", on, off)
 
 
 def _clauses(command: str) -> tuple[str | None, str | None]:

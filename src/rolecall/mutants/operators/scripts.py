@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rolecall.catalog.definitions import Schema
-from rolecall.mutants.operators.operator import Mutant, Operator
+from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.sql import files
 
 
@@ -18,17 +18,13 @@ class DropStatement(Operator):
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each statement of each script."""
-        for path in schema.scripts:
-            text = files.read(path)
+        for script in schema.scripts:
+            text = files.read(script.path)
             for statement in files.statements(text):
                 end = statement.start + len(statement.text)
+                shortened = text[: statement.start] + text[end:].removeprefix(";")
                 what = " ".join(statement.text.split())[:100]
+                concerns = script.path.stem if script.path.stem in ("verify", "rollback") else "apply"
                 yield Mutant(
-                    self.name,
-                    f"{path.parent.name}/{path.name}",
-                    path.stem if path.stem in ("verify", "rollback") else "apply",
-                    f"without {what}",
-                    statement.text,
-                    text[: statement.start] + text[end:].removeprefix(";"),
-                    path,
+                    self.name, Target.script(script), concerns, f"without {what}", statement.text, shortened, script
                 )

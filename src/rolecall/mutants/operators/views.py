@@ -1,4 +1,4 @@
-"""Operators that break views and triggers."""
+"""Operators that break views."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from rolecall.catalog.definitions import Schema, View
 from rolecall.catalog.objects import identifier
-from rolecall.mutants.operators.operator import Mutant, Operator
-from rolecall.mutants.rewrites import expressions, queries
+from rolecall.mutants.operators.operator import Mutant, Operator, Target
+from rolecall.mutants.rewrites import queries
 from rolecall.sql import tree
 
 
@@ -22,7 +22,9 @@ class InvokerOff(Operator):
         """One for each view."""
         for view in schema.views:
             sql = f"ALTER VIEW {view.full_name} SET (security_invoker = false)"
-            yield self.mutant(view.full_name, view.full_name, "runs as its owner", "security_invoker = true", sql)
+            yield self.mutant(
+                Target.of("view", view.full_name), view.full_name, "runs as its owner", "security_invoker = true", sql
+            )
 
 
 class EditView(Operator):
@@ -36,7 +38,9 @@ class EditView(Operator):
         """One for each change of each view."""
         for view in schema.views:
             for what, text in tree.edit(view.query, queries.QUERY):
-                yield self.mutant(view.full_name, view.full_name, what, view.query, _create(view, text))
+                yield self.mutant(
+                    Target.of("view", view.full_name), view.full_name, what, view.query, _create(view, text)
+                )
 
 
 class SwapColumns(Operator):
@@ -59,40 +63,9 @@ class SwapColumns(Operator):
                         )
                         text = f"SELECT {columns} FROM ({view.query}) AS shown"
                         what = f"{column} and {other} swapped"
-                        yield self.mutant(view.full_name, view.full_name, what, view.query, _create(view, text))
-
-
-class DisableTrigger(Operator):
-    """Disable a trigger."""
-
-    name = "trigger-off"
-    stands_for = "DISABLE TRIGGER for an import, and never enabled again"
-    catches = "a test of what the trigger is there for"
-    by_grid = True
-
-    def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """One for each trigger."""
-        for trigger in schema.triggers:
-            sql = f"ALTER TABLE {trigger.table} DISABLE TRIGGER {identifier(trigger.name)}"
-            yield self.mutant(f"{trigger.table} {trigger.name}", trigger.table, "disabled", trigger.definition, sql)
-
-
-class EditTrigger(Operator):
-    """Change a trigger's event, its time, or a part of its condition."""
-
-    name = "trigger-edit"
-    stands_for = "a trigger that fires too often, too seldom, or too late to help"
-    catches = "a case in which it fires, and one in which it must not"
-    by_grid = True
-    REWRITES = (*expressions.PREDICATE, queries.drop_condition, queries.change_event)
-
-    def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """One for each event, time, and change of the condition."""
-        for trigger in schema.triggers:
-            drop = f"DROP TRIGGER {identifier(trigger.name)} ON {trigger.table}"
-            for what, text in tree.edit(trigger.definition, self.REWRITES):
-                sql = f"{drop}; {text}"
-                yield self.mutant(f"{trigger.table} {trigger.name}", trigger.table, what, trigger.definition, sql)
+                        yield self.mutant(
+                            Target.of("view", view.full_name), view.full_name, what, view.query, _create(view, text)
+                        )
 
 
 def _create(view: View, query: str) -> str:

@@ -1,0 +1,156 @@
+"""pytest's fixtures. Each is named ``rolecall_…``, so that no other plugin's fixture hides it by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:  # nothing heavy is imported for a project that does not use rolecall
+    from rolecall.access.session import Session
+    from rolecall.access.world import World
+    from rolecall.catalog.manifest import Manifest
+    from rolecall.database.scratch import Scratch
+    from rolecall.grids.grid import Grid
+    from rolecall.process.process import Process
+    from rolecall.sql.migrations import Phase
+
+# Those that need a database; `rolecall_world` and `rolecall_grids` do not.
+SCRATCHES = ("rolecall_scratch", "rolecall_module_scratch", "rolecall_rolled_back_scratch")
+DATABASES = ("rolecall_db", "rolecall_manifest", "rolecall_mismatches", "rolecall_phases", *SCRATCHES)
+NAMES = (*DATABASES, "rolecall_world", "rolecall_grids")
+
+
+def needs_database(item: pytest.Item) -> bool:
+    """Whether a test uses a fixture that needs a database."""
+    return not set(DATABASES).isdisjoint(getattr(item, "fixturenames", ()))
+
+
+def runs_migrations(item: pytest.Item) -> bool:
+    """Whether a test may run steps and scripts, in databases of its own."""
+    return not {*SCRATCHES, "rolecall_phases"}.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+def hidden(item: pytest.Item) -> str | None:
+    """The name of one of these fixtures that another plugin or a conftest.py hides from a test; None if none is.
+
+    A fixture of the same name that asks for ours is no problem: it adds to it.
+    """
+    definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    for name in set(NAMES) & set(definitions):
+        for definition in reversed(definitions[name]):
+            if definition.func.__module__ == __name__:
+                break
+            if name not in definition.argnames:
+                return f"{name} of {definition.func.__module__}"
+    return None
+
+
+def _process(config: pytest.Config) -> Process:
+    from rolecall.process.process import process_of
+
+    return process_of(config)
+
+
+@pytest.fixture
+def rolecall_db(pytestconfig: pytest.Config) -> Iterator[Session]:
+    """A :class:`~rolecall.Session` on this worker's database: one transaction, rolled back after the test.
+
+    ::
+
+        def test_alice_reads_her_notes(rolecall_db):
+            with rolecall_db.acting_as("alice"):
+                assert rolecall_db.rows("SELECT title FROM app.notes") == [("Shopping",)]
+    """
+    with _process(pytestconfig).get_worker().session() as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def rolecall_world(pytestconfig: pytest.Config) -> World:
+    """The :class:`~rolecall.World`: the personas and the named example rows.
+
+    ::
+
+        def test_a_note_has_an_author(rolecall_world):
+            assert rolecall_world.row("app.notes", "alice's note")["author"]
+    """
+    return _process(pytestconfig).world
+
+
+@pytest.fixture(scope="session")
+def rolecall_manifest(pytestconfig: pytest.Config) -> Manifest:
+    """The manifest: what the migrations added to the catalog, and the role that ran them.
+
+    ::
+
+        def test_every_view_is_listed(rolecall_manifest):
+            assert [view.name for view in rolecall_manifest.of_kind("view")] == ["note_counts"]
+    """
+    return _process(pytestconfig).get_worker().manifest
+
+
+@pytest.fixture
+def rolecall_grids(request: pytest.FixtureRequest) -> list[Grid]:
+    """Every grid in the test modules of the folder of the test that asks."""
+    from rolecall.grids.grid import Grid
+
+    modules = [
+        pytest.Module.from_parent(request.session, path=path).obj
+        for path in sorted(request.path.parent.glob("test_*.py"))
+    ]
+    return [each for module in modules for each in vars(module).values() if isinstance(each, Grid)]
+
+
+@pytest.fixture
+def rolecall_mismatches(pytestconfig: pytest.Config, rolecall_db: Session) -> Callable[[Grid], list[str]]:
+    """A function that tries a whole grid after what the test has done with ``rolecall_db``.
+
+    It returns the ids of the cells that are not as written.
+    """
+    from rolecall.grids.outcomes import GridOutcomes
+
+    outcomes = GridOutcomes(rolecall_db.connection, _process(pytestconfig).world)
+    return lambda grid: [cell.id for cell in outcomes.try_grid(grid)]
+
+
+@pytest.fixture
+def rolecall_phases(pytestconfig: pytest.Config) -> dict[int, Phase]:
+    """The phases of the migrations by number, for tests that read their files."""
+    return _process(pytestconfig).get_worker().phases
+
+
+def _scratch(pytestconfig: pytest.Config) -> Iterator[Callable[..., Scratch]]:
+    """A function that creates databases for migration tests; they are dropped with the fixture.
+
+    ``rolecall_scratch()`` is at the baseline; ``rolecall_scratch(migrated=True)`` has all phases and the world.
+
+    ::
+
+        def test_phase_1_rolls_back(rolecall_scratch):
+            database = rolecall_scratch()
+            before = database.dump()
+            database.apply(1)
+            database.rollback(1)
+            assert database.dump() == before
+    """
+    with ExitStack() as stack:
+        worker = _process(pytestconfig).get_worker()
+        yield lambda migrated=False: stack.enter_context(worker.scratch(migrated))
+
+
+rolecall_scratch = pytest.fixture(_scratch, name="rolecall_scratch")
+rolecall_module_scratch = pytest.fixture(_scratch, name="rolecall_module_scratch", scope="module")
+
+
+@pytest.fixture
+def rolecall_rolled_back_scratch(pytestconfig: pytest.Config) -> Iterator[Callable[..., Scratch]]:
+    """As ``rolecall_scratch``, in a transaction on a reused database, which is rolled back. About ten times as fast.
+
+    Use it if no second connection has to see what the test does.
+    """
+    with ExitStack() as stack:
+        worker = _process(pytestconfig).get_worker()
+        yield lambda migrated=False: stack.enter_context(worker.rolled_back_scratch(migrated))

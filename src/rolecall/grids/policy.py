@@ -1,0 +1,64 @@
+"""One policy alone: which rows a persona would see if a predicate were the table's only policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import Connection, sql
+
+from rolecall.access.persona import Method, Persona
+
+DROP_ALL = """
+DO $rolecall$
+DECLARE
+  policy name;
+BEGIN
+  FOR policy IN SELECT polname FROM pg_catalog.pg_policy WHERE polrelid = {table}::regclass LOOP
+    EXECUTE format('DROP POLICY %I ON %s', policy, {table}::regclass);
+  END LOOP;
+END
+$rolecall$
+"""
+
+
+class PolicyProbe:
+    """Tries predicates as the only policy of one table ("schema.name"); everything is rolled back.
+
+    ``connection`` is a superuser's. A predicate is tried as ``USING`` of a SELECT policy, whatever it was written
+    for: it is then asked about the rows that exist, and a WITH CHECK is no different in that.
+    """
+
+    def __init__(self, connection: Connection[Any], table: str) -> None:
+        self.connection = connection
+        self.table = sql.Identifier(*table.split("."))
+
+    def rows(
+        self,
+        predicate: str,
+        persona: Persona,
+        method: Method = "GET",
+        *,
+        before: Sequence[str] = (),
+        columns: Sequence[str] = (),
+        where: str = "true",
+    ) -> list[tuple[Any, ...]]:
+        """These columns of the rows that the predicate lets the persona see, of those that ``where`` selects.
+
+        ``before`` are statements that run first, as the superuser. Raises psycopg.Error if that cannot be tried.
+        """
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        query = sql.SQL("SELECT {} FROM {} WHERE {}").format(names, self.table, sql.SQL(where))
+        with self.connection.transaction(force_rollback=True):
+            for statement in (*before, *self._only(predicate)):
+                self.connection.execute(statement.encode())
+            for setting in persona.settings(method):
+                self.connection.execute("SELECT set_config(%s, %s, true)", setting)
+            return self.connection.execute(query).fetchall()
+
+    def _only(self, predicate: str) -> list[str]:
+        """The statements that make a predicate the table's only policy, and its privilege no obstacle."""
+        drop_all = sql.SQL(DROP_ALL).format(table=sql.Literal(self.table.as_string()))
+        create = sql.SQL("CREATE POLICY alone ON {} FOR SELECT USING ({})").format(self.table, sql.SQL(predicate))
+        grant = sql.SQL("GRANT SELECT ON {} TO PUBLIC").format(self.table)
+        return [statement.as_string() for statement in (drop_all, create, grant)]

@@ -1,0 +1,137 @@
+"""Operators that break indexes.
+
+Most of them are SchemaAnalyst's; see :mod:`rolecall.mutants.operators.constraints`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import postgast
+
+from rolecall.access.world import literal
+from rolecall.catalog.definitions import Index, Schema
+from rolecall.catalog.objects import identifier
+from rolecall.mutants.operators.constraints import SCHEMA_ANALYST
+from rolecall.mutants.operators.operator import Mutant, Operator, Target
+from rolecall.mutants.rewrites import expressions
+from rolecall.sql import tree
+
+
+class DropIndex(Operator):
+    """Drop an index."""
+
+    name = "index-drop"
+    stands_for = "an index forgotten: nobody notices before the table is large"
+    catches = "a test of the indexes that there are, or of a query that one serves"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each index."""
+        for each in schema.indexes:
+            if not each.of_constraint:
+                target = Target("index", each.name, each.table)
+                yield self.mutant(target, each.table, "dropped", each.definition, _drop_index(each))
+
+
+class EditIndex(Operator):
+    """Take a column or the predicate from an index or a UNIQUE, add a column, or make it allow duplicates."""
+
+    name = "index-edit"
+    stands_for = "a unique index over one column too few or too many, or of all rows instead of the living ones"
+    source = f"{SCHEMA_ANALYST}: UNIQUE column addition, removal and exchange; predicates: ours"
+    catches = "a pair of rows that only this part of the index tells apart"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each part of each index."""
+        for each in schema.indexes:
+            for what, sql in self.others(each, schema):
+                yield self.mutant(
+                    Target("index", each.name, each.table),
+                    each.table,
+                    what,
+                    each.definition,
+                    f"{_drop_index(each)}; {sql}",
+                )
+
+    def others(self, index: Index, schema: Schema) -> Iterator[tuple[str, str]]:
+        """What an index could be instead, as statements."""
+        for change, what in self.changes(index, schema):
+            tree = postgast.parse(index.definition)
+            change(tree.stmts[0].stmt.index_stmt)
+            yield what, _create_index(index, postgast.deparse(tree))
+        if index.unique:
+            for what, definition in tree.edit(index.definition, expressions.PREDICATE):
+                yield what, _create_index(index, definition)
+
+    def changes(self, index: Index, schema: Schema) -> Iterator[tuple[tree.Change, str]]:
+        """Changes of an index' own clauses, in words."""
+        node = postgast.parse(index.definition).stmts[0].stmt.index_stmt
+        for place in range(len(node.index_params)):
+            if len(node.index_params) > 1:
+
+                def take(node: object, place: int = place) -> None:
+                    del node.index_params[place]  # type: ignore[attr-defined]
+
+                yield take, f"without column {place + 1}"
+        if node.HasField("where_clause"):
+            yield (lambda node: node.ClearField("where_clause")), "without its predicate"
+        if index.unique:
+            yield (lambda node: setattr(node, "unique", False)), "not unique"
+            there = {param.index_elem.name for param in node.index_params}
+            other = next((c.name for c in schema.columns if c.table == index.table and c.name not in there), None)
+            if other:
+
+                def add(node: object, other: str = other) -> None:
+                    node.index_params.add().index_elem.CopyFrom(_element(other))  # type: ignore[attr-defined]
+
+                yield add, f"with column {other}"
+
+
+def _drop_index(index: Index) -> str:
+    if index.of_constraint:
+        return f"ALTER TABLE {index.table} DROP CONSTRAINT {identifier(index.name)}"
+    return f"DROP INDEX {index.table.split('.')[0]}.{identifier(index.name)}"
+
+
+# From now on is what matters: of rows that stand there and are one too many, the first counts.
+FROM_NOW_ON = """DO $rolecall$
+DECLARE
+  surplus text[];
+BEGIN
+  {create};
+EXCEPTION
+  WHEN unique_violation THEN
+    SELECT array_agg(key) INTO surplus FROM (
+      SELECT {key} AS key, row_number() OVER (PARTITION BY {columns} ORDER BY {key}) AS nth
+      FROM {table} WHERE {predicate}
+    ) AS standing WHERE nth > 1;
+    EXECUTE format({but}, surplus);
+END
+$rolecall$"""
+
+
+def _create_index(index: Index, definition: str) -> str:
+    """The statement for an index, also where rows of the world would be in the way of a unique one."""
+    tree = postgast.parse(definition)
+    node = tree.stmts[0].stmt.index_stmt
+    if not node.unique or not index.key:
+        return definition
+    key = " || ',' || ".join(f"{identifier(column)}::text" for column in index.key)
+    elements = (param.index_elem for param in node.index_params)
+    columns = [identifier(each.name) if each.name else tree.shown(each.expr) for each in elements]
+    predicate = tree.shown(node.where_clause) if node.HasField("where_clause") else "true"
+    node.ClearField("where_clause")
+    but = f"{postgast.deparse(tree)} WHERE ({predicate}) AND {key} ".replace("%", "%%") + "<> ALL (%L)"
+    return FROM_NOW_ON.format(
+        create=definition,
+        key=key,
+        columns=", ".join(columns),
+        table=index.table,
+        predicate=predicate,
+        but=literal(but).as_string(),
+    )
+
+
+def _element(column: str) -> object:
+    tree = postgast.parse(f"CREATE INDEX ON t ({identifier(column)})")
+    return tree.stmts[0].stmt.index_stmt.index_params[0].index_elem

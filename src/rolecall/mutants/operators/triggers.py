@@ -1,0 +1,48 @@
+"""Operators that break triggers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rolecall.catalog.definitions import Schema
+from rolecall.catalog.objects import identifier
+from rolecall.mutants.operators.operator import Mutant, Operator, Target
+from rolecall.mutants.rewrites import expressions, triggers
+from rolecall.sql import tree
+
+
+class DisableTrigger(Operator):
+    """Disable a trigger."""
+
+    name = "trigger-off"
+    stands_for = "DISABLE TRIGGER for an import, and never enabled again"
+    catches = "a test of what the trigger is there for"
+    by_grid = True
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each trigger."""
+        for trigger in schema.triggers:
+            sql = f"ALTER TABLE {trigger.table} DISABLE TRIGGER {identifier(trigger.name)}"
+            yield self.mutant(
+                Target("trigger", trigger.name, trigger.table), trigger.table, "disabled", trigger.definition, sql
+            )
+
+
+class EditTrigger(Operator):
+    """Change a trigger's event, its time, or a part of its condition."""
+
+    name = "trigger-edit"
+    stands_for = "a trigger that fires too often, too seldom, or too late to help"
+    catches = "a case in which it fires, and one in which it must not"
+    by_grid = True
+    REWRITES = (*expressions.PREDICATE, triggers.drop_condition, triggers.change_event)
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each event, time, and change of the condition."""
+        for trigger in schema.triggers:
+            drop = f"DROP TRIGGER {identifier(trigger.name)} ON {trigger.table}"
+            for what, text in tree.edit(trigger.definition, self.REWRITES):
+                sql = f"{drop}; {text}"
+                yield self.mutant(
+                    Target("trigger", trigger.name, trigger.table), trigger.table, what, trigger.definition, sql
+                )

@@ -1,0 +1,37 @@
+"""What can be wrong with a trigger: a rewrite for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rolecall.sql.tree import Change
+
+EVENTS = {4: "INSERT", 8: "DELETE", 16: "UPDATE"}  # the bits of pg_trigger's tgtype
+BEFORE, AFTER = 2, 0
+
+
+def change_event(node: Any) -> Iterator[tuple[str, Change]]:
+    """A trigger for another event, or AFTER instead of BEFORE."""
+    if node.DESCRIPTOR.name != "CreateTrigStmt":
+        return
+    for event, word in EVENTS.items():
+        if event != node.events:
+
+            def change(node: Any, event: int = event) -> None:
+                node.events = event
+                node.ClearField("columns")
+
+            yield f"on {word}", change
+    if node.timing == BEFORE:
+
+        def later(node: Any) -> None:
+            node.timing = AFTER
+
+        yield "AFTER instead of BEFORE", later
+
+
+def drop_condition(node: Any) -> Iterator[tuple[str, Change]]:
+    """A trigger without its WHEN."""
+    if node.DESCRIPTOR.name == "CreateTrigStmt" and node.HasField("when_clause"):
+        yield "without WHEN", lambda node: node.ClearField("when_clause")

@@ -1,0 +1,65 @@
+"""The first cell that notices a mutant: checks that failed recently come first, and the search stops at a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count, cycle, groupby
+from operator import itemgetter
+from typing import Any
+
+from psycopg import Connection
+
+from rolecall.access.world import World
+from rolecall.grids.grid import Cell, Grid, verdict
+from rolecall.grids.outcomes import GridOutcomes
+from rolecall.grids.probe import Check, Checks, probe
+
+RECENT = 12  # checks that failed recently, tried before all others
+
+
+class FirstFailure:
+    """Finds the first cell of one grid that is not as written; what comes after it is not tried."""
+
+    def __init__(self, grid: Grid, world: World) -> None:
+        self.grid, self.world = grid, world
+        checks = list(_expected(grid, world))
+        self._all = Checks(check for _, check in checks)
+        self._recent = Checks([])
+        self._cells = {id(check): cell for cell, check in checks}
+
+    def find(self, connection: Connection[Any], *, recent: bool) -> Cell | None:
+        """The first failing cell, of those that failed recently or of all; None if there is none."""
+        checks: Sequence[Check] = self._recent if recent else self._all
+        while checks:
+            number = self._first_unexpected(connection, checks)
+            if number is None:
+                return None
+            check = checks[number]
+            cell = self._cells[id(check)]
+            tried = GridOutcomes(connection, self.world).try_cell(self.grid, cell)
+            if verdict(outcome for _, outcome in tried) != cell.expected:
+                self._note(check)
+                return cell
+            checks = checks[number + 1 :]  # the cell's ways differ one by one, and come to what is written together
+        return None
+
+    def _first_unexpected(self, connection: Connection[Any], checks: Sequence[Check]) -> int | None:
+        outcomes = zip(count(), checks, probe(connection, checks), strict=False)
+        return next(
+            (number for number, check, outcome in outcomes if outcome.words and outcome.word != check.expected), None
+        )
+
+    def _note(self, check: Check) -> None:
+        """A check that failed is among the first from now on."""
+        others = [other for other in self._recent if other is not check]
+        self._recent = Checks([check, *others][:RECENT])
+
+
+def _expected(grid: Grid, world: World) -> Iterator[tuple[Cell, Check]]:
+    """Every check with the verdict that its cell expects of it."""
+    for cell, found in groupby(grid.all_checks(world), key=itemgetter(0)):
+        checks = [check for _, check in found]
+        words = cell.expected.split("/") if len(checks) > 1 else [cell.expected]
+        for check, word in zip(checks, cycle(words), strict=False):
+            yield cell, replace(check, expected=word)

@@ -1,0 +1,137 @@
+"""The hooks of a run: start the server, build before the first test, gather what was covered, report it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from rolecall.defects.files import DefectFile
+from rolecall.defects.trial import TrialItem
+from rolecall.errors import RolecallError
+from rolecall.fixtures import needs_database
+from rolecall.item import CellItem
+from rolecall.process.ending import Ending
+from rolecall.process.process import MESSAGE, Process
+from rolecall.report import terminal
+from rolecall.report.results import CoverageCount
+from rolecall.server import choose
+
+
+class RunHooks:
+    """pytest's hooks of a project that rolecall builds something for."""
+
+    def __init__(self, process: Process, ending: Ending) -> None:
+        self.process, self.settings, self.ending = process, process.settings, ending
+        self.counts: list[CoverageCount] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Start the server: it starts while pytest collects tests. xdist's workers are sent its address."""
+        if self.process.is_worker or session.config.option.collectonly:
+            return
+        if self.process.distributes:
+            with usage_error():
+                self.process.launch()
+        elif not self.settings.pg_dsn and session.config.hook.pytest_rolecall_world.get_hookimpls():
+            with suppress(RolecallError):  # it is reported where a test needs the server
+                self.process.launch()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Send a worker the names of the databases; they are built while it starts and collects."""
+        if self.process.run:
+            node.workerinput[MESSAGE] = self.process.run.as_json()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Add what a worker has recorded."""
+        self.process.received(getattr(node, "workeroutput", {}).get(MESSAGE, []))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Build before the first test: an error in the SQL is one error, not one for each test."""
+        if session.testsfailed or session.config.option.collectonly:
+            return
+        if self.process.distributes or self.settings.coverage or any(map(_needs_database, session.items)):
+            with usage_error():
+                self._build()
+
+    def _build(self) -> None:
+        try:
+            self.process.build()
+        except (RolecallError, psycopg.Error) as error:
+            self.ending.end_workers(signal.SIGTERM)  # they would wait for tests, and xdist for them
+            if outage := self.ending.look(error, templates=False):
+                raise RolecallError(outage.text) from None
+            raise
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Hand over what was recorded; with ``--rolecall-coverage``, fail if something is not covered."""
+        process = self.process
+        if process.worker:
+            process.recorder.merge(process.worker.recorder.as_json())
+        if process.is_worker:
+            session.config.workeroutput[MESSAGE] = process.recorder.as_json()  # type: ignore[attr-defined]
+        elif self.settings.coverage and not self.ending.outage:
+            self.counts = process.count()
+            if any(count.missing for count in self.counts) and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_report_header(self) -> str:
+        """Name the server before it is used."""
+        settings = self.settings
+        regime = f"default privileges {settings.default_privileges}"
+        return f"rolecall: {choose.describe(settings)}; {regime}; seed {settings.world_seed}"
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Report what was covered."""
+        template = self.process.template
+        if template and not self.settings.mutants and not self.ending.outage:
+            terminal.write_coverage(
+                terminalreporter,
+                template.run.server,
+                self.settings,
+                self.counts or self.process.count(),
+                time.monotonic() - self.process.started,
+                template.manifest.notes,
+            )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """A trial runs other tests, and so takes over the whole of pytest's protocol."""
+        if not isinstance(item, TrialItem):
+            return None
+        item.protocol(self.process.get_worker(), nextitem)
+        return True
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """What a test did counts as covered if the test passed."""
+        if self.process.worker and (not report.passed or report.when == "teardown"):
+            self.process.worker.recorder.settle(passed=report.passed)
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> DefectFile | None:
+        """Collect the SQL files that put a defect back."""
+        if file_path.suffix == ".sql" and file_path.parent == self.settings.defects:
+            return DefectFile.from_parent(parent, path=file_path)
+        return None
+
+
+def _needs_database(item: pytest.Item) -> bool:
+    return isinstance(item, CellItem | TrialItem) or needs_database(item)
+
+
+@contextmanager
+def usage_error() -> Iterator[None]:
+    """Show a RolecallError as one error, without a traceback."""
+    try:
+        yield
+    except RolecallError as error:
+        raise pytest.UsageError(str(error)) from None

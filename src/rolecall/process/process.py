@@ -1,0 +1,136 @@
+"""One process of a run: the first starts the server and builds the templates, the others are sent their names."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack, nullcontext
+from typing import Any, NamedTuple
+
+import pytest
+
+from rolecall.access.world import World
+from rolecall.catalog import definitions
+from rolecall.catalog.manifest import Manifest
+from rolecall.coverage import plpgsql
+from rolecall.coverage.count import count_all, count_tried
+from rolecall.coverage.recorder import CoverageRecorder
+from rolecall.database import cache, provision
+from rolecall.database.provision import Provisioner
+from rolecall.database.run import Run
+from rolecall.errors import RolecallError
+from rolecall.report.results import CoverageCount
+from rolecall.server import choose, signals
+from rolecall.settings import Settings
+from rolecall.sql import migrations
+from rolecall.worker import Worker
+
+MESSAGE = "rolecall"  # the key of what xdist's controller sends to a worker, and a worker sends back
+NOTHING_TO_BUILD = "rolecall has nothing to build: set rolecall_baseline or rolecall_migrations."
+
+
+class Template(NamedTuple):
+    """The templates that this process has built: the run that they belong to, and what the migrations made."""
+
+    run: Run
+    manifest: Manifest
+
+
+class Process:
+    """The state of one process of a run."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.config, self.settings = config, settings
+        self.started = time.monotonic()
+        self.recorder = CoverageRecorder()  # of this process, and in the first one of all workers
+        self.worker: Worker | None = None
+        self.template: Template | None = None
+        self._stack = ExitStack()
+        self._provisioner: Provisioner | None = None
+        self._worlds: dict[int, World] = {}
+        message = getattr(config, "workerinput", {}).get(MESSAGE)
+        self.is_worker = message is not None
+        self.run = Run.of(message, settings) if message else None
+
+    @property
+    def world(self) -> World:
+        """The world of this run's seed, created once."""
+        seed = self.settings.world_seed
+        if seed not in self._worlds:
+            self._worlds[seed] = self.config.hook.pytest_rolecall_world(seed=seed) or World()
+        return self._worlds[seed]
+
+    def get_worker(self) -> Worker:
+        """This process's worker, created at the first call; builds the templates if no other process does."""
+        if self.worker is None:
+            self.build()
+            if self.run is None:
+                raise RolecallError(NOTHING_TO_BUILD)
+            name = os.environ.get("PYTEST_XDIST_WORKER", "main")
+            self.worker = Worker(self.run, self.settings, self.world, name)
+            self._stack.callback(self.worker.close)
+        return self.worker
+
+    @property
+    def distributes(self) -> bool:
+        """Whether this process only hands tests out to xdist's workers."""
+        option = self.config.option
+        return bool(getattr(option, "tx", None)) and not option.collectonly and not self.is_worker
+
+    def launch(self) -> Provisioner:
+        """Start the server, or connect to a running one; the databases do not exist yet."""
+        if self._provisioner is None:
+            self._announce()
+            # Our own server starts at once or not at all. Another may keep us waiting, and has nothing of ours yet.
+            with nullcontext() if self.settings.pg_dsn else signals.held():
+                provisioner = self._stack.enter_context(provision.provision(self.settings, self.world))
+            self._provisioner, self.run = provisioner, provisioner.run
+        return self._provisioner
+
+    def _announce(self) -> None:
+        terminal, settings = self.config.pluginmanager.getplugin("terminalreporter"), self.settings
+        if terminal and settings.pg_dsn and self.config.get_verbosity() < 0:  # with -q there is no header
+            terminal.write_line(f"rolecall: {choose.describe(settings)}")
+        if terminal and settings.cache_dir and not settings.pg_dsn and (reason := cache.objection(settings.cache_dir)):
+            terminal.write_line(f"rolecall: {reason}")
+
+    def build(self) -> None:
+        """Build the templates, if this is the process to do so and they are not built yet."""
+        if not self.is_worker and self.template is None:
+            manifest = self.launch().build()
+            self.template = Template(self.launch().run, manifest)
+
+    def close(self) -> None:
+        """Close connections, drop databases, stop the server."""
+        self._stack.close()
+
+    # -- coverage
+
+    def received(self, facts: Any) -> None:
+        """Add what another process has recorded."""
+        self.recorder.merge(facts)
+
+    def count(self) -> list[CoverageCount]:
+        """What the tests covered; with ``--rolecall-coverage`` of all that the migrations made."""
+        if self.template is None:
+            return []
+        run, manifest = self.template
+        personas = list(self.world.personas)
+        if not self.settings.coverage:
+            return count_tried(manifest, self.recorder, personas)
+        phases = migrations.read(self.settings.migrations) if self.settings.migrations else ()
+        with run.connect(run.template) as connection:
+            schema = definitions.read(connection, manifest, self.world, phases)
+            bodies = plpgsql.read(connection, plpgsql.called(connection, manifest))
+        return count_all(manifest, schema, bodies, phases, self.recorder, personas)
+
+
+PROCESS = pytest.StashKey[Process]()
+
+
+def process_of(config: pytest.Config) -> Process:
+    """This process. Raises RolecallError in a project that has nothing to build."""
+    process = config.stash.get(PROCESS, None)
+    if process is None:
+        raise RolecallError(NOTHING_TO_BUILD)
+    return process

@@ -1,0 +1,66 @@
+"""Short names for rolecall's fixtures, in this suite alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from rolecall import Grid, Session, World
+from rolecall.catalog.manifest import Manifest
+from rolecall.database.scratch import Scratch
+from rolecall.sql.migrations import Phase
+
+
+@pytest.fixture
+def db(rolecall_db: Session) -> Session:
+    """A session on this worker's database; it is rolled back after the test."""
+    return rolecall_db
+
+
+@pytest.fixture(scope="session")
+def world(rolecall_world: World) -> World:
+    """The personas and the named example rows."""
+    return rolecall_world
+
+
+@pytest.fixture(scope="session")
+def manifest(rolecall_manifest: Manifest) -> Manifest:
+    """What the migrations added to the catalog."""
+    return rolecall_manifest
+
+
+@pytest.fixture
+def grids(rolecall_grids: list[Grid]) -> list[Grid]:
+    """Every grid in the folder of the test that asks."""
+    return rolecall_grids
+
+
+@pytest.fixture
+def mismatches(rolecall_mismatches: Callable[[Grid], list[str]]) -> Callable[[Grid], list[str]]:
+    """A function that tries a grid after what the test has done; returns the ids of the cells that differ."""
+    return rolecall_mismatches
+
+
+@pytest.fixture
+def phases(rolecall_phases: dict[int, Phase]) -> dict[int, Phase]:
+    """The phases of the migrations by number."""
+    return rolecall_phases
+
+
+@pytest.fixture
+def scratch(rolecall_scratch: Callable[..., Scratch]) -> Callable[..., Scratch]:
+    """A function that creates databases for migration tests."""
+    return rolecall_scratch
+
+
+@pytest.fixture(scope="module")
+def module_scratch(rolecall_module_scratch: Callable[..., Scratch]) -> Callable[..., Scratch]:
+    """The same for a whole module."""
+    return rolecall_module_scratch
+
+
+@pytest.fixture
+def rolled_back_scratch(rolecall_rolled_back_scratch: Callable[..., Scratch]) -> Callable[..., Scratch]:
+    """The same in a reused database, which is rolled back."""
+    return rolecall_rolled_back_scratch

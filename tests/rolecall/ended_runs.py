@@ -1,0 +1,233 @@
+"""Runs of pytest in a process of their own that are stopped at a stage, sent signals, and looked over afterwards.
+
+A stage is reached when the run has made a file; it goes on when another file is there. So nothing here depends on how
+fast a machine is. :func:`end_run` is all that a test needs; ``python -m pytest`` is run in the folder of a project that
+:func:`add_stages` was called for.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from rolecall.server.cluster import reachable
+from rolecall.server.directories import server_user
+
+PATIENCE = 60.0  # seconds for a stage to be reached
+MARK = "ROLECALL_TEST_RUN"  # in the environment of every process of a run
+
+# In the order in which a run comes to them: "pack" where databases are kept, "initdb" with the programs of add_stages.
+STAGES = ("conftest", "configure", "start", "initdb", "build", "pack", "collect", "test", "teardown", "close")
+
+CONFTEST = '''
+
+# ------------------------------------------------------------------ stages
+
+import os, pathlib, time
+
+import pytest
+
+
+def stop_at(stage):
+    """Wait here, if this is the stage that was asked for, until the run is let go."""
+    if os.environ.get("STAGE") == stage:
+        here = pathlib.Path(os.environ["STAGE_FOLDER"])
+        here.joinpath("reached", str(os.getpid())).touch()
+        deadline = time.monotonic() + 60
+        while not here.joinpath("go").exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+
+stop_at("conftest")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    from rolecall.server import cluster
+    from rolecall.sql import files
+
+    def run(*given, original=files.run, **named):
+        stop_at("build")
+        return original(*given, **named)
+
+    def pack(*given, original=cluster.Cluster.pack):
+        stop_at("pack")
+        return original(*given)
+
+    files.run, cluster.Cluster.pack = run, pack
+    stop_at("configure")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session):
+    plugin = session.config.pluginmanager.getplugin("rolecall-run")
+    if not hasattr(session.config, "workerinput"):
+        plugin._stack.callback(stop_at, "close")
+    stop_at("start")
+'''
+
+STAGED = """
+import sys
+
+import pytest
+
+stop_at = sys.modules["conftest"].stop_at
+stop_at("collect")
+
+
+@pytest.fixture
+def slow_teardown(db):
+    yield
+    stop_at("teardown")
+
+
+def test_stage(db, slow_teardown):
+    assert db.value("SELECT 1") == 1
+    stop_at("test")
+
+
+def test_other(db):
+    assert db.value("SELECT 1") == 1
+"""
+
+INITDB = """#!/bin/sh
+if [ "$STAGE" = initdb ] && [ "$1" != --version ]; then
+  : > "$STAGE_FOLDER/reached/initdb"
+  while [ ! -e "$STAGE_FOLDER/go" ]; do sleep 0.01; done
+fi
+exec "{initdb}" "$@"
+"""
+
+
+@dataclass
+class Ended:
+    """How a run ended, and what it left: processes, and files in its temporary directory."""
+
+    status: int  # negative: the signal that ended it
+    output: str
+    seconds: float  # from the first signal to its end
+    processes: list[str]
+    files: list[str]
+
+    @property
+    def left(self) -> list[str]:
+        return self.processes + self.files
+
+
+def add_stages(project: Path, programs: Path, binaries: Path) -> Path:
+    """Have a project stop at stages.
+
+    Gives a directory below ``programs``, for ``--rolecall-pg-bin``, whose initdb stops too.
+    """
+    conftest = project / "conftest.py"
+    conftest.write_text(conftest.read_text(encoding="utf-8") + CONFTEST, encoding="utf-8")
+    (project / "test_staged.py").write_text(STAGED, encoding="utf-8")
+    binaries = reachable(binaries, programs, server_user())  # a virtual environment may lie where root alone can go
+    programs = programs / "bin"
+    programs.mkdir(parents=True)
+    for folder in ("lib", "share"):
+        (programs.parent / folder).symlink_to(binaries.parent / folder)
+    for program in binaries.iterdir():
+        if program.name != "initdb":
+            (programs / program.name).symlink_to(program)
+    (programs / "initdb").write_text(INITDB.format(initdb=binaries / "initdb"))
+    (programs / "initdb").chmod(0o755)
+    return programs
+
+
+def end_run(
+    project: Path,
+    temporary: Path,
+    stage: str,
+    signals: Sequence[signal.Signals],
+    *arguments: str,
+    to: str = "first",
+    let_go: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> Ended:
+    """Run pytest in a project until a stage, send signals, let it go on, and tell how it ended.
+
+    The signals go ``to`` the "first" process, the whole "group" (as Ctrl-C in a terminal does), or the process that has
+    reached the stage ("stage": with ``-n``, a worker). ``temporary`` is the run's TMPDIR. Without ``let_go`` what
+    waits at the stage goes on waiting, as a test does that hangs.
+    Raises TimeoutError if the stage is not reached, or the run does not end.
+    """
+    folder, name = temporary.parent / f"stage {secrets.token_hex(4)}", secrets.token_hex(8)
+    (folder / "reached").mkdir(parents=True)
+    folder.chmod(0o755)
+    (folder / "reached").chmod(0o777)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "test_staged.py", *arguments],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": str(temporary), "STAGE": stage, "STAGE_FOLDER": str(folder), MARK: name}
+        | dict(environment or {}),
+    )
+    try:
+        _wait_for(folder / "reached", process)
+        sent = time.monotonic()
+        for number in signals:
+            _send(number, process, folder / "reached", to)
+            time.sleep(0.05)  # two of one kind that come at once are one
+        if let_go:
+            (folder / "go").touch()
+        output, _ = process.communicate(timeout=PATIENCE)
+        took = time.monotonic() - sent
+        gone = time.monotonic() + 5
+        while (still := processes_of(name)) and time.monotonic() < gone:
+            time.sleep(0.02)
+        files = [str(path) for path in temporary.iterdir() if not path.name.startswith("pytest-of-")]
+        return Ended(process.returncode, output, took, still, sorted(files))
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"the run did not end within {PATIENCE:.0f} s: {error.stdout!r}") from None
+    finally:
+        for found in psutil.process_iter():
+            if _belongs(found, name):
+                with suppress(psutil.Error):
+                    found.kill()
+        process.wait()
+        shutil.rmtree(folder)
+
+
+def processes_of(name: str) -> list[str]:
+    """The command lines of the processes that still run of a run."""
+    return [" ".join(found.cmdline()) for found in psutil.process_iter() if _belongs(found, name)]
+
+
+def _belongs(process: psutil.Process, name: str) -> bool:
+    try:
+        return process.environ().get(MARK) == name and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _wait_for(reached: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not any(reached.iterdir()):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise TimeoutError(f"the stage was not reached: {process.communicate()[0]}")
+        time.sleep(0.01)
+
+
+def _send(number: signal.Signals, process: subprocess.Popen[str], reached: Path, to: str) -> None:
+    if to == "group":
+        os.killpg(process.pid, number)
+    elif to == "stage":
+        os.kill(int(next(reached.iterdir()).name), number)
+    elif process.poll() is None:
+        os.kill(process.pid, number)

@@ -1,0 +1,69 @@
+"""Schemas that are hard to probe: each cell has the verdict that it should have.
+
+With ``--rolecall-oracle``, what a cell says is also what a client gets who signs in, tries it and commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from rolecall import World, grid, settings
+from rolecall.grids.grid import verdict
+from rolecall.oracle.requests import Difference, Oracle
+from rolecall.worker import Worker
+from tests.awkward import POLICIES, TABLES, TRIGGERS, Shape
+
+Project = Callable[[str, World], Worker]
+Compare = Callable[[Shape], tuple[dict[str, str], list[Difference]]]
+
+
+@pytest.fixture
+def compare(
+    project: Project, pytestconfig: pytest.Config
+) -> Callable[[Shape], tuple[dict[str, str], list[Difference]]]:
+    """A function that gives the verdicts of a shape's cells, and the checks that a request sees differently."""
+    with_oracle = settings.read(pytestconfig).oracle
+
+    def compare(shape: Shape) -> tuple[dict[str, str], list[Difference]]:
+        world = World()
+        for name in ("alice", "bob"):
+            world.persona(name, "toy_member", subject=name)
+        world.persona("visitor", "toy_visitor")
+        world.add(shape.table, "alice's", **shape.row)
+        for number, (table, row) in enumerate(shape.more):
+            world.add(table, f"another {number}", **row)
+        worker = project(shape.sql, world)
+        text = shape.verdicts.replace("error", "!")  # which no grid can ask for
+        held = grid(shape.table, text, **{"update": "body = 'changed'"} | shape.options)
+        tried = {cell: worker.outcomes.try_cell(held, cell) for cell in held.cells}
+        oracle = Oracle(worker.run, worker.name)
+        differences = [each for came in tried.values() if with_oracle for each in oracle.differences(came)]
+        oracle.close()
+        return {
+            f"{cell.persona} {cell.command}": verdict(dict(came).values()) for cell, came in tried.items()
+        }, differences
+
+    return compare
+
+
+def expected(verdicts: str) -> dict[str, str]:
+    """The verdicts of a grid's text, in which a cell may also be an error."""
+    commands, _, *lines = (line.split() for line in verdicts.strip().splitlines())
+    return {
+        f"{persona} {command}": word for persona, *words in lines for command, word in zip(commands, words, strict=True)
+    }
+
+
+def shapes(**groups: dict[str, Shape]) -> pytest.MarkDecorator:
+    """A parameter for each shape of each group."""
+    return pytest.mark.parametrize(
+        "shape",
+        [pytest.param(shape, id=f"{kind} {name}") for kind, group in groups.items() for name, shape in group.items()],
+    )
+
+
+@shapes(table=TABLES, trigger=TRIGGERS, policy=POLICIES)
+def test_a_cell_says_what_a_client_gets(compare: Compare, shape: Shape) -> None:
+    assert compare(shape) == (expected(shape.verdicts), [])

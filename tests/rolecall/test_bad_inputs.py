@@ -1,0 +1,401 @@
+"""Whatever a user writes gives a result or a RolecallError that fits a few lines: no other error, no hang, no loss.
+
+The short form tries the same few hundred inputs each time; ``RELIABILITY_EXAMPLES=3000`` as many as that, with other
+ones for each ``--hypothesis-seed``. The long form is part of ``make torture``.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import os
+import re
+import runpy
+import signal
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from psycopg.pq import TransactionStatus
+
+from rolecall import Grid, World
+from rolecall import settings as rolecall_settings
+from rolecall.defects.files import Defect
+from rolecall.errors import RolecallError
+from rolecall.grids.grid import fill, grid
+from rolecall.mutants import since
+from rolecall.mutants.equivalents import Equivalents
+from rolecall.settings import Names, options
+from rolecall.sql import files, migrations
+from rolecall.worker import Worker
+from tests.rolecall import strategies
+
+EXAMPLES = int(os.environ.get("RELIABILITY_EXAMPLES", "0"))
+SHORT = 250
+PATIENCE = 20.0  # seconds for one input; the slowest takes a hundredth of that
+LONGEST = 600  # characters of an error beside what it quotes
+
+Check = Callable[..., None]
+
+
+class Tries:
+    """Runs a check on many inputs, and counts these and those that were refused."""
+
+    def __init__(self) -> None:
+        self.tried = self.refused = 0
+
+    def __call__(self, check: Check) -> None:
+        """Try a check that was decorated with ``given``."""
+        options = settings(
+            max_examples=EXAMPLES or SHORT,
+            derandomize=not EXAMPLES,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        options(check)()
+
+    @contextmanager
+    def one(self) -> Iterator[list[str]]:
+        """A block that handles one input. Yields a list that has the text of the RolecallError after it, if any.
+
+        What else it raises is a failure, and so is taking long.
+        """
+        self.tried += 1
+        refusal: list[str] = []
+        with _within(PATIENCE):
+            try:
+                yield refusal
+            except RolecallError as error:
+                refusal.append(str(error))
+                self.refused += 1
+        for text in refusal:
+            assert text.strip()
+            assert len(text.splitlines()) <= 5, f"an error of {len(text.splitlines())} lines:\n{text}"
+            assert "Traceback" not in text
+
+
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    def stop(_: int, __: FrameType | None) -> None:
+        raise TimeoutError(f"no answer after {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def tries(record_property: Callable[[str, object], None]) -> Iterator[Tries]:
+    """Counted for the figures of ``make torture``; inputs that never reach the error would prove nothing."""
+    counted = Tries()
+    yield counted
+    record_property("tried", counted.tried)
+    record_property("refused", counted.refused)
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    for number, name in enumerate(("alice", "bob")):
+        world.persona(name, "toy_member", subject=name)
+        world.add("shop.notes", f"{name}'s note", id=number, author=name)
+    return world
+
+
+def place(path: Path, text: str) -> int:
+    """The line that an error names; it begins with the file's path and a line that the file has."""
+    found = re.match(re.escape(str(path)) + r":(\d+):", text)
+    assert found, f"no file and line at the beginning: {text}"
+    # A line ends as for Python: with LF, CR or both, and with nothing else that str.splitlines() knows.
+    ends = path.read_bytes().replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n")
+    assert 1 <= int(found[1]) <= ends + 1
+    return int(found[1])
+
+
+# ------------------------------------------------------------------ grids
+
+
+def module(path: Path, text: str, update: str) -> None:
+    """A test module with a grid: as a text of several lines where that can be written so."""
+    literal = f'"""\\\n{text}"""'
+    with suppress(SyntaxError, ValueError):
+        if ast.literal_eval(literal) != text:
+            raise ValueError("quoted otherwise")
+        path.write_text(_MODULE.format(text=literal, update=update), encoding="utf-8")
+        return
+    path.write_text(_MODULE.format(text=repr(text), update=update), encoding="utf-8")
+
+
+_MODULE = """\
+from rolecall import grid
+
+notes = grid(
+    "shop.notes",
+    {text},
+    update={update!r},
+    moves={{"hand over": "author = {{bob}}"}},
+)
+"""
+
+
+def test_a_grid_is_read_or_refused(tmp_path: Path, world: World, tries: Tries) -> None:
+    number = itertools.count()  # Python remembers the lines of a file by its name
+
+    @given(strategies.grids)
+    def check(text: str) -> None:
+        path = tmp_path / f"test_{next(number)}.py"
+        module(path, text, "body = NULL")
+        with tries.one() as refusal:
+            found: Grid = runpy.run_path(str(path))["notes"]
+            found.validate(world)
+            for cell in found.cells:
+                assert found.checks(cell, world)
+        for told in refusal:
+            place(path, told)
+
+    tries(check)
+    assert 0 < tries.refused < tries.tried
+
+
+def test_what_a_grid_fills_in_is_filled_in_or_refused(world: World, tries: Tries) -> None:
+    @given(strategies.assignments)
+    def check(text: str) -> None:
+        with tries.one():
+            assert isinstance(fill(text, world), str)
+
+    tries(check)
+    assert 0 < tries.refused < tries.tried
+
+
+def test_a_table_of_a_grid_is_one_or_is_refused(world: World, tries: Tries) -> None:
+    @given(strategies.tables)
+    def check(table: str) -> None:
+        with tries.one():
+            found = grid(table, strategies.SMALL_GRID, update="body = NULL")
+            found.validate(world)
+            assert all(found.checks(cell, world) for cell in found.cells)
+
+    tries(check)
+    assert 0 < tries.refused < tries.tried
+
+
+# ------------------------------------------------------------------ SQL files
+
+
+@pytest.fixture
+def database(toy_built: Worker) -> Iterator[str]:
+    """A database for files that may do what they like: with a row that nothing may lose, and a table that says
+    whether a file ran to its end."""
+    with toy_built.run.clone(toy_built.run.template, "inputs") as name:
+        with toy_built.run.connect(name) as connection:
+            connection.execute("CREATE TABLE shop.kept AS SELECT 1 AS id; CREATE TABLE shop.reached (id int)")
+            connection.execute("GRANT ALL ON shop.reached TO toy_migrator; GRANT ALL ON SCHEMA shop TO toy_migrator")
+            connection.execute(f"ALTER DATABASE {name} SET statement_timeout = '15s'".encode())
+        yield name
+
+
+MADE = "DROP TABLE IF EXISTS shop.a; DROP FUNCTION IF EXISTS shop.f, shop.g, shop.h; TRUNCATE shop.reached"
+STATE = "SELECT current_user = session_user, current_setting('search_path'), (SELECT count(*) FROM shop.kept)"
+COUNTS = "SELECT (SELECT count(*) FROM shop.reached), to_regclass('shop.a') IS NULL AND to_regproc('shop.f') IS NULL"
+
+
+def test_an_sql_file_runs_to_its_end_or_is_refused(
+    toy_built: Worker, database: str, tmp_path: Path, tries: Tries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is refused has done nothing, and afterwards the connection is as it was."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("x.sql")
+    end = b"\n;\nINSERT INTO shop.reached VALUES (1);\n"
+
+    @given(strategies.sql_files)
+    def check(data: bytes) -> None:
+        path.write_bytes(data + end)
+        with toy_built.run.connect(database) as connection:
+            with tries.one() as refusal:
+                files.run(connection, path, role="toy_migrator")
+            for told in refusal:
+                place(path, told)
+            assert connection.info.transaction_status == TransactionStatus.IDLE
+            assert connection.execute(STATE).fetchone() == (True, '"$user", public', 1)
+            reached, nothing = connection.execute(COUNTS).fetchone() or (None, None)
+            assert nothing if refusal else True, "what was refused has done something"
+            assert reached == (0 if refusal else 1)
+            connection.execute(MADE)
+
+    tries(check)
+    assert 0 < tries.refused < tries.tried
+
+
+def test_what_a_changed_file_is_about_is_told_or_refused(tmp_path: Path, tries: Tries) -> None:
+    path = tmp_path / "x.sql"
+
+    @given(strategies.sql_files)
+    def check(data: bytes) -> None:
+        path.write_bytes(data)
+        with tries.one() as refusal:
+            assert isinstance(since.defined_in(path), list)
+        for told in refusal:
+            place(path, told)
+
+    tries(check)
+    assert 0 < tries.refused < tries.tried
+
+
+# ------------------------------------------------------------------ other files
+
+
+def test_a_file_of_equivalents_is_read_or_refused(tmp_path: Path, tries: Tries) -> None:
+    path = tmp_path / "equivalents.txt"
+
+    @given(strategies.equivalents_files)
+    def check(data: bytes) -> None:
+        path.write_bytes(data)
+        with tries.one() as refusal:
+            found = Equivalents.read(path)
+            assert all(mutant and found.reason(mutant) for mutant in found.reasons)
+            found.check(["shop.notes | rls-off | RLS off"])
+        for told in refusal:
+            place(path, told)
+
+    tries(check)
+    assert tries.refused > 0
+
+
+def test_a_defect_is_read_or_refused(tmp_path: Path, tries: Tries) -> None:
+    path, script = tmp_path / "f10.sql", tmp_path / "migrations/phase_1_notes/rollback.sql"
+    script.parent.mkdir(parents=True)
+    script.touch()
+
+    @given(strategies.defect_files)
+    def check(data: bytes) -> None:
+        path.write_bytes(data)
+        with tries.one() as refusal:
+            found = Defect.read(path, tmp_path)
+            assert found.title
+            assert all(found.caught_by)
+        for told in refusal:
+            place(path, told)
+
+    tries(check)
+    assert 0 < tries.refused < tries.tried
+
+
+# ------------------------------------------------------------------ settings
+
+
+class Asked:
+    """A pytest.Config as far as settings are read from it."""
+
+    def __init__(self, folder: Path, arguments: dict[str, str], lines: dict[str, str]) -> None:
+        self.rootpath = folder
+        self.invocation_params = pytest.Config.InvocationParams(args=(), plugins=None, dir=folder)
+        self._arguments, self._lines = arguments, lines
+
+    def getoption(self, name: str, default: object = None) -> object:
+        return self._arguments.get(name, default)
+
+    def getini(self, name: str) -> str | None:
+        return self._lines.get(name)
+
+
+def test_settings_are_read_or_refused(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tries: Tries) -> None:
+    monkeypatch.delenv("ROLECALL_PG_DSN")
+    (toy.path / "loop").symlink_to("loop")
+    on_command_line = [Names.of(name).ini for name, option in options().items() if option.cli]
+    arguments, variables, lines = zip(*map(Names.of, options()), strict=True)
+
+    @given(
+        strategies.given_settings(on_command_line),
+        strategies.given_settings(list(variables)),
+        strategies.given_settings(list(lines)),
+    )
+    def check(options: dict[str, str], environment: dict[str, str], configuration: dict[str, str]) -> None:
+        with monkeypatch.context() as patch, tries.one() as refusal:
+            for name, value in environment.items():
+                with suppress(ValueError, UnicodeEncodeError):  # the system lets no variable have such a value
+                    patch.setenv(name, value)
+            config = cast(pytest.Config, Asked(toy.path, options, configuration))
+            assert rolecall_settings.read(config)
+        for told in refusal:
+            # Where a connection string belongs; elsewhere it is a value as any other.
+            assert "secret" not in told or not re.match("--rolecall-pg-dsn|ROLECALL_PG_DSN|rolecall_pg_dsn", told)
+            assert told.startswith((*arguments, *variables, *lines)), f"names no setting: {told}"
+
+    tries(check)
+    assert 0 < tries.refused < tries.tried
+
+
+# ------------------------------------------------------------------ the world
+
+
+def test_a_world_is_loaded_or_refused(toy_worker: Worker, tries: Tries) -> None:
+    connection = toy_worker.connection
+    connection.execute("SET LOCAL statement_timeout = '15s'")
+
+    @given(strategies.rows)
+    def check(row: tuple[str, str, dict[str, Any]]) -> None:
+        table, name, columns = row
+        with connection.transaction(force_rollback=True), tries.one() as refusal:
+            world = World()
+            world.add(table, name, **columns)
+            assert world.row(table, name) == columns
+            connection.execute("DELETE FROM shop.notes")
+            with connection.transaction():  # what was refused leaves the transaction as it was
+                world.load(connection)
+            assert connection.execute("SELECT count(*) FROM shop.notes").fetchone() == (1,)
+        for told in refusal:
+            assert repr(name)[:50] in told, f"names no row: {told}"
+        assert connection.info.transaction_status == TransactionStatus.INTRANS
+
+    tries(check)
+    assert tries.refused > 0
+
+
+# ------------------------------------------------------------------ folders of migrations
+
+
+def test_a_folder_of_migrations_is_read_or_refused(tmp_path: Path, tries: Tries) -> None:
+    number = itertools.count()
+
+    @given(strategies.entries)
+    def check(entries: list[tuple[str, str, str]]) -> None:
+        folder = tmp_path / str(next(number))
+        folder.mkdir()
+        for parent, name, kind in entries:
+            with suppress(OSError, UnicodeEncodeError):  # the file system knows no such name, or has it already
+                (folder / parent).mkdir(exist_ok=True)
+                put(folder / parent / name, kind)
+        with tries.one() as refusal:
+            for phase in migrations.read(folder):
+                assert all(stat.S_ISREG(script.path.stat().st_mode) for script in phase.scripts)
+        for told in refusal:
+            assert str(folder) in told, f"names no place: {told}"
+
+    tries(check)
+    assert tries.refused > 0
+
+
+def put(path: Path, kind: str) -> None:
+    """Make a file, or what somebody may have there in place of one, unless something is there."""
+    if os.path.lexists(path):
+        return
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "dangling link":
+        path.symlink_to("nowhere")
+    elif kind == "link to itself":
+        path.symlink_to(path.name)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_text("SELECT 1;\n", encoding="utf-8")

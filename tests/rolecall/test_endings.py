@@ -1,0 +1,270 @@
+"""A run that is ended: by a signal at any stage, by pytest, by a crash. Nothing is left, and the status tells why.
+
+The moments that tell most are tried; with ``ROLECALL_TORTURE=1`` in the environment all are.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+import pytest
+
+from rolecall.server import signals
+from rolecall.server.choose import Server, embedded
+from tests.rolecall.ended_runs import STAGES, Ended, add_stages, end_run
+
+INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+TORTURE = os.environ.get("ROLECALL_TORTURE") == "1"
+
+
+class Case(NamedTuple):
+    """A stage, what is sent there and to whom, and in how many processes and on whose server the run is."""
+
+    stage: str
+    sent: tuple[signal.Signals, ...]
+    processes: str = "0"
+    to: str = "first"
+    dsn: bool = False
+
+    def __str__(self) -> str:
+        names = "+".join(each.name.removeprefix("SIG") for each in self.sent)
+        return f"{self.stage} {names} to {self.to} -n {self.processes}{' --rolecall-pg-dsn' if self.dsn else ''}"
+
+    @property
+    def is_possible(self) -> bool:
+        """Not every stage is there in every run, and only some are reached by a worker."""
+        if self.dsn and self.stage in ("initdb", "pack"):
+            return False
+        return self.to != "stage" or (self.processes != "0" and self.stage in ("test", "teardown"))
+
+    @property
+    def statuses(self) -> set[int]:
+        """The exit statuses that say what has ended the run: pytest's own for Ctrl-C, and a shell's for the others."""
+        if self.to == "stage":
+            return {pytest.ExitCode.INTERRUPTED}  # a worker was ended, and the first process says so
+        ends = [each for each in self.sent if each != INT]
+        if not ends:
+            return {pytest.ExitCode.INTERRUPTED}
+        if self.stage == "conftest":
+            return {-ends[0], pytest.ExitCode.INTERRUPTED} if INT in self.sent else {-ends[0]}
+        return {128 + each for each in ends}
+
+
+TELLING = [
+    Case("conftest", (INT,)),
+    Case("configure", (TERM,)),
+    Case("initdb", (TERM,)),
+    Case("build", (HUP,)),
+    Case("pack", (TERM,)),
+    Case("collect", (TERM,)),
+    Case("test", (TERM,)),
+    Case("teardown", (TERM, INT, TERM)),
+    Case("close", (INT,)),
+    Case("close", (TERM, TERM, HUP)),
+    Case("build", (TERM,), "2"),
+    Case("test", (TERM,), "2"),
+    Case("test", (TERM,), "2", "stage"),
+    Case("build", (INT, TERM), dsn=True),
+    Case("test", (TERM, TERM), "2", dsn=True),
+    Case("close", (TERM, INT), dsn=True),
+]
+ALL = [
+    Case(*each)
+    for each in itertools.product(
+        STAGES,
+        [(INT,), (TERM,), (HUP,), (INT, INT), (TERM, TERM, TERM), (INT, TERM, HUP)],
+        ["0", "2"],
+        ["first", "group", "stage"],
+        [False, True],
+    )
+]
+CASES = [case for case in ALL if case.is_possible] if TORTURE else TELLING
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """The TMPDIR of the inner runs, which any user may enter."""
+    made = Path(tempfile.mkdtemp(prefix="ended-"))
+    made.chmod(0o711)
+    (made / "tmp").mkdir()
+    yield made / "tmp"
+    shutil.rmtree(made)
+
+
+def inventory(server: Server) -> set[tuple[str, str]]:
+    """The databases and roles of a server."""
+    query = "SELECT 'database', datname FROM pg_database UNION SELECT 'role', rolname FROM pg_roles"
+    with psycopg.connect(server.conninfo) as connection:
+        return {(kind, name) for kind, name in connection.execute(query)}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_signal_at_any_stage_leaves_nothing(
+    toy: pytest.Pytester, toy_server: Server, temporary: Path, monkeypatch: pytest.MonkeyPatch, case: Case
+) -> None:
+    programs = add_stages(toy.path, temporary.parent / "programs", embedded(18))
+    options = [f"-n{case.processes}", f"--rolecall-cache-dir={toy.path / 'kept' if case.stage == 'pack' else 'off'}"]
+    if not case.dsn:
+        monkeypatch.delenv("ROLECALL_PG_DSN")
+        options.append(f"--rolecall-pg-bin={programs}")
+    before = inventory(toy_server)
+    ended = end_run(toy.path, temporary, case.stage, case.sent, *options, to=case.to)
+    assert ended.left == []
+    assert not list(toy.path.glob("kept/*.part"))
+    assert inventory(toy_server) - before == set()
+    assert ended.status in case.statuses, ended.output
+    assert ended.status < 0 or says_it_was_interrupted(ended, case)
+
+
+def says_it_was_interrupted(ended: Ended, case: Case) -> bool:
+    """pytest's own words, and no traceback; where a second signal came, pytest may not get to say them."""
+    if case.stage == "close" or len(case.sent) > 1:
+        return "INTERNALERROR" not in ended.output
+    said = "KeyboardInterrupt", "EndedBySignal", "received keyboard-interrupt"
+    return "Traceback" not in ended.output and any(words in ended.output for words in said)
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_test_that_hangs_is_ended_at_once(
+    toy: pytest.Pytester, temporary: Path, processes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROLECALL_PG_DSN")
+    add_stages(toy.path, temporary.parent / "programs", embedded(18))
+    ended = end_run(toy.path, temporary, "test", [TERM], f"-n{processes}", let_go=False)
+    assert (ended.status, ended.left) == (128 + TERM, [])
+    assert ended.seconds < 30  # the test would wait for 60
+
+
+# ------------------------------------------------------------------ ended without a signal
+
+
+ENDINGS = {
+    "--maxfail": ("assert db.value('SELECT 1') == 2", ["--maxfail=1"], 1),
+    "pytest.exit": ("pytest.exit('enough', returncode=7)", [], 7),
+    "KeyboardInterrupt": ("raise KeyboardInterrupt", [], 2),
+    "SystemExit": ("raise SystemExit(3)", [], 1),
+    "os._exit in a worker": ("os._exit(9)", ["-n2", "--max-worker-restart=0"], 1),
+    "a fixture breaks": ("request.getfixturevalue('breaks')", [], 1),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_else_ends_a_run_leaves_nothing(toy: pytest.Pytester, toy_server: Server, ending: str) -> None:
+    statement, options, status = ENDINGS[ending]
+    toy.makepyfile(
+        test_ends=f"""
+        import os, pytest
+
+        @pytest.fixture
+        def breaks(db, scratch):
+            scratch()
+            yield
+            raise RuntimeError("broken")
+
+        def test_ends(db, request):
+            {statement}
+        """
+    )
+    before = inventory(toy_server)
+    assert toy.runpytest_subprocess(*options, "test_ends.py", "test_notes.py").ret == status
+    assert inventory(toy_server) - before == set()
+
+
+# ------------------------------------------------------------------ handlers
+
+
+def test_handlers_of_others_are_left_alone_and_ours_are_put_back(toy: pytest.Pytester) -> None:
+    program = """
+        import signal, sys, pytest
+
+        def mine(*_): pass
+
+        signal.signal(signal.SIGHUP, mine)
+        interrupt = signal.getsignal(signal.SIGINT)
+
+        class Looks:
+            @pytest.hookimpl
+            def pytest_runtest_call(self):
+                assert signal.getsignal(signal.SIGHUP) is mine
+                assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+                assert signal.getsignal(signal.SIGINT) is interrupt
+
+        assert pytest.main(["test_notes.py"], plugins=[Looks()]) == 0
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        assert signal.getsignal(signal.SIGHUP) is mine
+        assert signal.getsignal(signal.SIGINT) is interrupt
+    """
+    assert toy.runpython(toy.makepyfile(program=program)).ret == 0
+
+
+def test_another_thread_runs_tests_without_handlers(toy: pytest.Pytester) -> None:
+    program = """
+        import threading, pytest
+
+        statuses = []
+        thread = threading.Thread(target=lambda: statuses.append(pytest.main(["test_notes.py"])))
+        thread.start(); thread.join()
+        assert statuses == [0]
+    """
+    assert toy.runpython(toy.makepyfile(program=program)).ret == 0
+
+
+def test_a_process_that_a_test_has_forked_ends_as_it_would(toy: pytest.Pytester) -> None:
+    toy.makepyfile(
+        test_forks="""
+        import os, signal
+
+        def test_forks(db):
+            ready, tell = os.pipe()
+            child = os.fork()
+            if child == 0:
+                os.write(tell, b"!")
+                signal.pause()
+                os._exit(0)
+            os.read(ready, 1)
+            os.close(ready), os.close(tell)
+            os.kill(child, signal.SIGTERM)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+            assert db.value("SELECT 1") == 1
+        """
+    )
+    assert toy.runpytest_subprocess("-Wignore::DeprecationWarning", "test_forks.py").ret == 0
+
+
+def test_a_signal_in_a_held_block_is_raised_at_its_end() -> None:
+    """In a process of its own: this one has handlers that are not to be touched."""
+    program = """
+import os, signal
+from rolecall import signals
+
+assert signals.install()
+done = []
+try:
+    with signals.held():
+        with signals.held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append("inner")
+        done.append("outer")
+except signals.EndedBySignal as ended:
+    assert ended.number == signal.SIGTERM
+    done.append("raised")
+assert done == ["inner", "outer", "raised"]
+assert signals.ended_by() == signal.SIGTERM
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_no_exception_of_a_test_swallows_it() -> None:
+    assert not issubclass(signals.EndedBySignal, Exception)

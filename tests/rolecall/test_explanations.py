@@ -1,0 +1,260 @@
+"""What a failing cell says: who did what, what was expected, what came of it, and which policy decided."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rolecall import Grid, grid
+from rolecall.report import terminal
+from rolecall.worker import Worker
+
+GRANTS = "  grants      toy_member holds SELECT, INSERT, UPDATE, DELETE on shop.notes\n"
+READS = """\
+  reads       the row in its WHERE: the SELECT policies decide too
+  policy      "own notes are read" (permissive, for select, to public) using (author = shop.me())
+              -> stops the row
+"""
+
+
+def notes(expected: str, **options: Any) -> Grid:
+    """A grid of one row of which every cell is expected to be the same."""
+    return grid(
+        "shop.notes",
+        """
+                    select  insert  update  delete  hand over
+        alice's note
+          alice     X       X       X       X       X
+          bob       X       X       X       X       X
+          visitor   X       X       X       X       X
+        """.replace("X", expected),
+        **{"update": "body = 'changed'", "moves": {"hand over": "author = {bob}"}} | options,
+    )
+
+
+def told(worker: Worker, held: Grid, cell_id: str) -> str:
+    """Why a cell failed, without the line on which it is written."""
+    (cell,) = [cell for cell in held.cells if cell.id == cell_id]
+    failure = worker.check(held, cell)
+    assert failure is not None, "the cell is as written"
+    first, written, rest = terminal.cell_failure(failure).split("\n", 2)
+    assert written == f"  written     test_explanations.py:{cell.line}"
+    return f"{first}\n{rest}\n"
+
+
+def test_a_read_that_is_stopped(toy_worker: Worker) -> None:
+    assert told(toy_worker, notes("yes"), "alice's note-select-bob") == textwrap.dedent("""\
+        bob: select on "alice's note" of shop.notes
+          signed in   role toy_member, claims {"sub": "bob", "role": "toy_member"}
+          expected    yes  allowed
+          ran         SELECT * FROM "shop"."notes" WHERE "id" = 1
+          got         -    no row
+          grants      toy_member holds SELECT, INSERT, UPDATE, DELETE on shop.notes
+          policy      "own notes are read" (permissive, for select, to public) using (author = shop.me())
+                      -> stops the row
+        """)
+
+
+def test_a_read_that_is_let_through(toy_worker: Worker) -> None:
+    """By one policy of two, of which the restrictive one lets everybody through."""
+    toy_worker.connection.execute("CREATE POLICY open ON shop.notes FOR SELECT TO toy_member USING (true)")
+    toy_worker.connection.execute("CREATE POLICY kept ON shop.notes AS RESTRICTIVE USING (author <> 'nobody')")
+    assert told(toy_worker, notes("-"), "alice's note-select-bob") == textwrap.dedent("""\
+        bob: select on "alice's note" of shop.notes
+          signed in   role toy_member, claims {"sub": "bob", "role": "toy_member"}
+          expected    -    no error, no row
+          ran         SELECT * FROM "shop"."notes" WHERE "id" = 1
+          got         yes  1 row
+          grants      toy_member holds SELECT, INSERT, UPDATE, DELETE on shop.notes
+          policy      "open" (permissive, for select, to toy_member) using true
+                      -> lets the row through
+          policy      "own notes are read" (permissive, for select, to public) using (author = shop.me())
+                      -> stops the row
+          policy      "kept" (RESTRICTIVE, for all, to public) using (author <> 'nobody'::text)
+                      -> lets the row through
+        """)
+
+
+def test_a_grant_that_is_missing(toy_worker: Worker) -> None:
+    assert told(toy_worker, notes("yes"), "alice's note-select-visitor") == textwrap.dedent("""\
+        visitor: select on "alice's note" of shop.notes
+          signed in   role toy_visitor, claims {"role": "toy_visitor"}
+          expected    yes  allowed
+          ran         SELECT * FROM "shop"."notes" WHERE "id" = 1
+          got         !    42501 permission denied for table notes
+          grants      toy_visitor holds nothing on shop.notes
+          policy      "own notes are read" (permissive, for select, to public) using (author = shop.me())
+                      -> stops the row
+        """)
+
+
+def test_a_command_without_a_policy(toy_worker: Worker) -> None:
+    toy_worker.connection.execute('DROP POLICY "own notes are read" ON shop.notes')
+    said = told(toy_worker, notes("yes"), "alice's note-select-alice")
+    assert said.endswith(GRANTS + "  policy      none applies to select for toy_member\n")
+
+
+def test_an_insert(toy_worker: Worker) -> None:
+    assert told(toy_worker, notes("yes"), "alice's note-insert-bob") == textwrap.dedent("""\
+        bob: insert on "alice's note" of shop.notes
+          signed in   role toy_member, claims {"sub": "bob", "role": "toy_member"}
+          expected    yes  allowed
+          ran         INSERT INTO "shop"."notes" ("id", "author", "body") VALUES (1, 'alice', 'hers')
+          got         !    42501 new row violates row-level security policy for table "notes"
+          grants      toy_member holds SELECT, INSERT, UPDATE, DELETE on shop.notes
+          policy      "own notes are written" (permissive, for insert, to public) with check (author = shop.me())
+                      -> stops the row
+        """)
+
+
+def test_an_insert_under_a_policy_for_all(toy_worker: Worker) -> None:
+    """Without WITH CHECK, USING is what a new row is held against."""
+    toy_worker.connection.execute('DROP POLICY "own notes are written" ON shop.notes')
+    toy_worker.connection.execute("CREATE POLICY own ON shop.notes USING (author = shop.me())")
+    policy = '  policy      "own" (permissive, for all, to public) using (author = shop.me())\n'
+    said = told(toy_worker, notes("!"), "alice's note-insert-alice")
+    assert said.endswith(GRANTS + policy + "              -> lets the row through\n")
+    said = told(toy_worker, notes("yes"), "alice's note-insert-bob")
+    assert said.endswith(GRANTS + policy + "              -> stops the row\n")
+
+
+@pytest.mark.parametrize(
+    ("persona", "expected", "meaning", "got", "decision"),
+    [
+        pytest.param("alice", "-", "no error, no row", "yes  1 row", "lets the row through", id="let through"),
+        pytest.param("bob", "yes", "allowed", "-    no row", "stops the row", id="stopped"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("command", "statement", "policy"),
+    [
+        pytest.param("update", """UPDATE "shop"."notes" SET body = 'changed'""", "changed", id="update"),
+        pytest.param("delete", 'DELETE FROM "shop"."notes"', "deleted", id="delete"),
+    ],
+)
+def test_a_write_is_shown_both_ways(
+    toy_worker: Worker,
+    persona: str,
+    expected: str,
+    meaning: str,
+    got: str,
+    decision: str,
+    command: str,
+    statement: str,
+    policy: str,
+) -> None:
+    assert told(toy_worker, notes(expected), f"alice's note-{command}-{persona}") == textwrap.dedent(f"""\
+        {persona}: {command} on "alice's note" of shop.notes
+          signed in   role toy_member, claims {{"sub": "{persona}", "role": "toy_member"}}
+          expected    {expected:4} {meaning}
+          ran         {statement} WHERE "id" = 1
+          got         {got}
+          ran         {statement}  (blind: aimed at the row, reading no column)
+          got         {got}
+          grants      toy_member holds SELECT, INSERT, UPDATE, DELETE on shop.notes
+          policy      "own notes are {policy}" (permissive, for {command}, to public) using (author = shop.me())
+                      -> {decision}
+        """) + (READS if got.startswith("-") else "")
+
+
+def test_a_blind_write_that_goes_through_alone(toy_worker: Worker) -> None:
+    toy_worker.connection.execute('ALTER POLICY "own notes are changed" ON shop.notes USING (true)')
+    said = told(toy_worker, notes("-"), "alice's note-update-bob").splitlines()
+    assert [line for line in said if line.startswith("  got")] == [
+        "  got         -    no row",
+        "  got         yes  1 row",
+    ]
+
+
+def test_what_both_ways_were_expected_to_be_is_spelt_out(toy_worker: Worker) -> None:
+    said = told(toy_worker, notes("-/yes"), "alice's note-update-bob")
+    assert "  expected    -/yes no error, no row / allowed\n" in said
+
+
+@pytest.mark.parametrize(
+    ("condition", "shown", "decision"),
+    [
+        pytest.param(
+            "author = shop.me()",
+            "(author = shop.me())",
+            "lets the row through, stops what it becomes",
+            id="stopped",
+        ),
+        pytest.param("true", "true", "lets the row through", id="let through"),
+    ],
+)
+def test_a_row_given_away_is_looked_at_as_it_becomes_too(
+    toy_worker: Worker, condition: str, shown: str, decision: str
+) -> None:
+    """Giving away fails at WITH CHECK: that USING lets the row through explains nothing."""
+    for statement in (
+        f'ALTER POLICY "own notes are changed" ON shop.notes WITH CHECK ({condition})',
+        'ALTER POLICY "own notes are read" ON shop.notes USING (true)',
+    ):
+        toy_worker.connection.execute(statement.encode())
+    said = told(toy_worker, notes("-"), "alice's note-hand over-alice")
+    assert said.endswith(f"using (author = shop.me()) with check {shown}\n              -> {decision}\n")
+
+
+def test_without_with_check_using_decides_on_what_a_row_becomes(toy_worker: Worker) -> None:
+    said = told(toy_worker, notes("yes"), "alice's note-hand over-alice")
+    assert said.endswith("              -> lets the row through, stops what it becomes\n")
+
+
+def test_the_setup_of_a_persona_is_shown(toy_worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor = replace(toy_worker.world.personas["visitor"], setup="GRANT SELECT ON {table} TO toy_visitor")
+    monkeypatch.setitem(toy_worker.world.personas, "visitor", visitor)
+    said = told(toy_worker, notes("yes"), "alice's note-select-visitor")
+    assert '  and before  GRANT SELECT ON "shop"."notes" TO toy_visitor\n' in said
+    assert "  grants      toy_visitor holds SELECT on shop.notes\n" in said
+
+
+def test_an_error_is_shown_as_one(toy_worker: Worker) -> None:
+    said = told(toy_worker, notes("!", update="bodi = 'changed'"), "alice's note-update-bob")
+    assert '  got         error 42703 column "bodi" of relation "notes" does not exist\n' in said
+
+
+def test_a_role_that_is_not_there_is_shown(toy_worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor = replace(toy_worker.world.personas["visitor"], role="toy_nobody_there")
+    monkeypatch.setitem(toy_worker.world.personas, "visitor", visitor)
+    said = told(toy_worker, notes("!"), "alice's note-select-visitor")
+    assert "  got         error the check itself failed: 22023 " in said
+
+
+def test_nothing_that_an_explanation_tries_is_kept(toy_worker: Worker) -> None:
+    catalog = "SELECT policyname, cmd, qual, with_check FROM pg_policies WHERE schemaname = 'shop' ORDER BY 1"
+    before = toy_worker.connection.execute(catalog.encode()).fetchall()
+    explained = [toy_worker.check(held, cell) for held in (notes("yes"), notes("!")) for cell in held.cells]
+    assert len(list(filter(None, explained))) == 19
+    assert toy_worker.connection.execute(catalog.encode()).fetchall() == before
+    assert toy_worker.connection.execute("SELECT current_user = session_user").fetchone() == (True,)
+    assert toy_worker.connection.execute("SELECT author, body FROM shop.notes ORDER BY id").fetchall() == [
+        ("alice", "hers"),
+        ("bob", "his"),
+    ]
+
+
+def test_pytest_shows_the_explanation_and_no_traceback(toy: pytest.Pytester) -> None:
+    path = toy.path / "test_notes.py"
+    path.write_text(path.read_text().replace("bob               -        !", "bob               yes      !"))
+    result = toy.runpytest_inprocess("test_notes.py")
+    result.assert_outcomes(passed=39, failed=1)
+    shown = result.stdout.str().split("= FAILURES =")[1]
+    assert (
+        textwrap.dedent("""\
+        bob: select on "alice's note" of shop.notes
+          written     test_notes.py:9
+          signed in   role toy_member, claims {"sub": "bob", "role": "toy_member"}
+          expected    yes  allowed
+          ran         SELECT * FROM "shop"."notes" WHERE "id" = 1
+          got         -    no row
+          grants      toy_member holds SELECT, INSERT, UPDATE, DELETE on shop.notes
+          policy      "own notes are read" (permissive, for select, to public) using (author = shop.me())
+                      -> stops the row
+        ---""")
+        in shown
+    )
+    assert "rolecall/" not in shown

@@ -1,0 +1,363 @@
+"""The schema broken on purpose: every hole of a suite is found, no other, and nothing else passes for a kill."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import psycopg
+import pytest
+
+from rolecall.process.process import process_of
+from rolecall.server.choose import Server
+
+EVERYTHING = '''\
+"""What a suite asks of this schema on top of its grid, but for a few things."""
+
+PRIVILEGES = """
+SELECT relacl::text[] FROM pg_class
+WHERE oid IN ('shop.notes'::regclass, 'shop.titles'::regclass) ORDER BY relname
+"""
+FUNCTION = "SELECT proacl, prosecdef, provolatile, proisstrict FROM pg_proc WHERE proname = 'count_notes'"
+POLICIES = "SELECT roles::text[] FROM pg_policies WHERE tablename = 'notes'"
+
+
+def test_privileges(db):
+    held = [[entry.partition("/")[0] for entry in acl[1:]] for (acl,) in db.rows(PRIVILEGES)]
+    assert held == [["toy_member=arwd", "toy_keeper=arwd"], ["toy_member=r", "toy_keeper=r"]]
+    assert db.rows(POLICIES) == [(["public"],)] * 4
+
+
+def test_the_function(db):
+    assert db.row(FUNCTION) == (None, False, "s", False)
+    with db.reading_as("alice"):
+        assert db.value("SELECT shop.count_notes()") == 1
+
+
+def test_titles(db):
+    with db.reading_as("bob"):
+        assert db.value("SELECT array_agg(id) FROM shop.titles") == [2]
+    with db.reading_as("keeper"):
+        assert db.value("SELECT count(*) FROM shop.titles") == 2
+
+
+def test_an_author_is_told(db):
+    with db.raises("23502", column="author"):
+        db.execute("INSERT INTO shop.notes (id, body) VALUES (3, 'x')")
+
+
+def test_a_number_is_given_once(db):
+    with db.raises("23505", constraint="notes_pkey"):
+        db.execute("INSERT INTO shop.notes (id, author) VALUES (1, 'alice')")
+
+
+def test_a_note_may_be_empty_and_not_long(db):
+    db.execute("INSERT INTO shop.notes (id, author) VALUES (3, 'somebody else')")
+    with db.raises("23514", constraint="short_body"):
+        db.execute("INSERT INTO shop.notes (id, author, body) VALUES (4, 'x', '12345678901')")
+'''
+SCRIPTS = '''\
+STATE = """
+SELECT (SELECT jsonb_agg(to_jsonb(p) ORDER BY policyname) FROM pg_policies p WHERE schemaname = 'shop'),
+       (SELECT jsonb_object_agg(relname, ARRAY[relrowsecurity::text, relacl::text]) FROM pg_class
+        WHERE relnamespace = 'shop'::regnamespace),
+       (SELECT array_agg(proname ORDER BY proname) FROM pg_proc WHERE pronamespace = 'shop'::regnamespace)
+"""
+
+
+def test_scripts(db, scratch):
+    database = scratch()
+    database.apply(1)
+    assert database.connection.execute(STATE).fetchone() == db.row(STATE)
+    database.verify(1)
+    database.rollback(1)
+    assert database.connection.execute(STATE).fetchone() == (None, None, ["me"])
+'''
+# What it does not ask, and what nobody notices for that.
+HOLES = {
+    'shop.notes "own notes are changed" | policy-null | USING admits NULL',
+    'shop.notes "own notes are deleted" | policy-null | USING admits NULL',
+    'shop.notes "own notes are read" | policy-null | USING admits NULL',
+    'shop.notes "own notes are written" | policy-null | WITH CHECK admits NULL',
+    "phase_1_notes/verify.sql | statement-drop | without SELECT id, author, body FROM shop.notes",
+    "shop.notes short_body | check-edit | 10 becomes 9",
+    "shop.notes short_body | check-edit | length(body) <= 10: <= becomes <",
+    "shop.titles | view-edit | 3 becomes 2",
+    "shop.titles | view-edit | 3 becomes 4",
+}
+MISSING = """\
+import pytest
+
+from rolecall.errors import SqlError
+
+
+def test_nothing_is_verified_where_nothing_was_applied(scratch):
+    with pytest.raises(SqlError):
+        scratch().verify(1)
+
+
+def test_somebody_without_a_subject_has_no_notes(db):
+    db.execute("SET LOCAL ROLE toy_member")
+    assert db.value("SELECT count(*) FROM shop.notes") == 0
+    with db.raises("42501"):
+        db.execute("INSERT INTO shop.notes (id, author) VALUES (3, 'x')")
+
+
+@pytest.mark.parametrize("command", ["UPDATE shop.notes SET body = 'x'", "DELETE FROM shop.notes"])
+def test_somebody_without_a_subject_changes_no_notes(db, command):
+    db.execute("SET LOCAL ROLE toy_member")
+    assert db.execute(command).rowcount == 0
+
+
+def test_a_body_as_long_as_can_be(db):
+    db.execute("UPDATE shop.notes SET body = '1234567890'")
+
+
+def test_a_title_is_the_beginning(db):
+    assert db.value("SELECT title FROM shop.titles WHERE id = 1") == "her"
+"""
+ARE_READ = ("--rolecall-mutants", "--rolecall-mutants-of", "are read", "--rolecall-mutants-operator", "policy-constant")
+READ = 'shop.notes "own notes are read" | policy-constant | USING becomes true'
+FOR_ALL = {
+    f'shop.notes "own notes are {past}" | policy-command | for {command} becomes for all'
+    for past, command in (("changed", "update"), ("deleted", "delete"), ("read", "select"), ("written", "insert"))
+}
+
+
+@pytest.fixture
+def suite(toy: pytest.Pytester) -> pytest.Pytester:
+    """The project with its tests, and with what nobody could tell declared."""
+    (toy.path / "test_objects.py").write_text(EVERYTHING)
+    (toy.path / "test_scripts.py").write_text(SCRIPTS)
+    with (toy.path / "pytest.ini").open("a") as file:
+        file.write("rolecall_equivalents = equivalents.txt\n")
+    declare(toy, FOR_ALL)
+    return toy
+
+
+def declare(toy: pytest.Pytester, mutants: Iterable[str]) -> None:
+    lines = [f"{mutant} :: all of the policies say the same\n" for mutant in sorted(mutants)]
+    (toy.path / "equivalents.txt").write_text("# what nobody could tell\n\n" + "".join(lines))
+
+
+def survivors(result: pytest.RunResult) -> set[str]:
+    """The ids of the mutants that the report tells of."""
+    return set(re.findall("  or declare  (.+) :: why nobody could tell", result.stdout.str()))
+
+
+def score(result: pytest.RunResult) -> str:
+    """The line with the counts, without the speed."""
+    (told,) = re.findall(r"^(.+ · score .+) · \d+ a second$", result.stdout.str(), re.MULTILINE)
+    return str(told)
+
+
+STATE = """
+SELECT jsonb_build_object(
+  'who', current_user = session_user AND pg_current_xact_id_if_assigned() IS NULL,
+  'relations', (SELECT jsonb_agg(to_jsonb(c) - '{relpages,reltuples,relallvisible,relallfrozen,relhasindex}'::text[]
+                                 ORDER BY c.oid)
+                FROM pg_class c WHERE relnamespace = 'shop'::regnamespace),
+  'columns', (SELECT jsonb_agg(to_jsonb(a) - 'attmissingval' ORDER BY attrelid, attnum)
+              FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid WHERE relnamespace = 'shop'::regnamespace),
+  'constraints', (SELECT jsonb_agg(to_jsonb(c) ORDER BY oid) FROM pg_constraint c
+                  WHERE connamespace = 'shop'::regnamespace),
+  'functions', (SELECT jsonb_agg(to_jsonb(p) ORDER BY oid) FROM pg_proc p WHERE pronamespace = 'shop'::regnamespace),
+  'policies', (SELECT jsonb_agg(to_jsonb(p) ORDER BY oid) FROM pg_policy p),
+  'view', pg_get_viewdef('shop.titles'::regclass),
+  'schema', (SELECT nspacl FROM pg_namespace WHERE nspname = 'shop'),
+  'rows', (SELECT jsonb_agg(to_jsonb(n) ORDER BY id) FROM shop.notes n)
+)
+"""
+
+
+class Probe:
+    """Looks at the worker's database before the first mutant, and after the last."""
+
+    def __init__(self) -> None:
+        self.states: list[Any] = []
+
+    def look(self, config: pytest.Config) -> None:
+        self.states.append(process_of(config).get_worker().connection.execute(STATE).fetchone())
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.look(session.config)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self.look(session.config)
+
+
+# ------------------------------------------------------------------ holes
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_every_hole_is_found_and_no_other(suite: pytest.Pytester, processes: str) -> None:
+    run = suite.runpytest_inprocess if processes == "0" else suite.runpytest_subprocess
+    result = run("--rolecall-mutants", "-n", processes)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert survivors(result) == HOLES
+    # One of the killed is the defect among the findings.
+    assert score(result) == "129 killed, 9 survived, 2 invalid, 4 equivalent · score 93.5%"
+
+
+def test_no_hole_is_found_where_there_is_none_and_nothing_is_left_behind(
+    suite: pytest.Pytester, toy_server: Server
+) -> None:
+    def databases() -> list[Any]:
+        with psycopg.connect(toy_server.conninfo) as connection:
+            return connection.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()
+
+    before, probe = databases(), Probe()
+    (suite.path / "test_more_of_notes_and_titles.py").write_text(MISSING)
+    result = suite.runpytest_inprocess("--rolecall-mutants", plugins=[probe])
+    assert result.ret == pytest.ExitCode.OK
+    assert survivors(result) == set()
+    first, last = probe.states
+    assert first == last
+    assert databases() == before
+    assert score(result) == "138 killed, 2 invalid, 4 equivalent · score 100.0%"
+
+
+def test_a_survivor_is_told_with_all_that_helps(suite: pytest.Pytester) -> None:
+    result = suite.runpytest_inprocess(
+        "--rolecall-mutants", "--rolecall-mutants-of", "titles", "--rolecall-mutants-operator", "view-edit"
+    )
+    assert survivors(result) == {mutant for mutant in HOLES if "view-edit" in mutant}
+    shown = result.stdout.str()
+    assert "survived: shop.titles: 3 becomes 4\n  operator    view-edit: Change one thing of a view's query" in shown
+    for line in (
+        "  stands for  LEFT JOIN for JOIN, a filter or a partition forgotten, a default the wrong way round",
+        "  tried       0 cells; tests: test_objects.py (6)",
+        "  would tell  a value in the view that only this part decides",
+    ):
+        assert f"{line}\n" in shown
+    assert '  after       CREATE OR REPLACE VIEW shop.titles WITH (security_invoker=true) AS SELECT id, "left"' in shown
+
+
+def test_what_no_test_concerns_survives(toy: pytest.Pytester) -> None:
+    result = toy.runpytest_inprocess(
+        "--rolecall-mutants", "--rolecall-mutants-of", "titles", "--rolecall-mutants-operator", "view-invoker"
+    )
+    assert survivors(result) == {"shop.titles | view-invoker | runs as its owner"}
+    assert "  tried       0 cells; tests: none\n" in result.stdout.str()
+
+
+# ------------------------------------------------------------------ what is no kill
+
+
+@pytest.mark.parametrize(
+    ("test", "told"),
+    [
+        pytest.param(
+            "def test_notes(db):\n"
+            "    with db.reading_as('bob'):\n"
+            "        {1: 'one'}[db.value('SELECT count(*) FROM shop.notes')]\n",
+            "test_some.py::test_notes broke instead of failing:",
+            id="a test that breaks",
+        ),
+        pytest.param(
+            "import pytest\n\n\n"
+            "@pytest.fixture\n"
+            "def mine(db):\n"
+            "    with db.reading_as('bob'):\n"
+            "        assert db.value('SELECT count(*) FROM shop.notes') == 1\n\n\n"
+            "def test_notes(mine):\n"
+            "    pass\n",
+            "test_some.py::test_notes broke instead of failing:",
+            id="a fixture that fails",
+        ),
+        pytest.param(
+            "def test_notes(db):\n    assert db.value('SELECT count(*) FROM shop.notes') == 3\n",
+            "test_some.py::test_notes fails without the mutant too: it proves nothing.",
+            id="a test that fails anyway",
+        ),
+    ],
+)
+def test_an_error_is_no_kill(toy: pytest.Pytester, test: str, told: str) -> None:
+    (toy.path / "test_some.py").write_text(test)
+    result = toy.runpytest_inprocess(*ARE_READ, "test_some.py")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert f"\n{told}\n" in result.stdout.str()
+    assert score(result) == "2 error · score no score"
+
+
+def test_a_cell_that_is_wrong_anyway_is_no_kill(toy: pytest.Pytester) -> None:
+    path = toy.path / "test_notes.py"
+    path.write_text(
+        path.read_text().replace("      bob               -        !", "      bob               yes      !")
+    )
+    result = toy.runpytest_inprocess(
+        "--rolecall-mutants", "--rolecall-mutants-of", "are deleted", "--rolecall-mutants-operator", "policy-negate"
+    )
+    assert score(result) == "1 error · score no score"
+    assert (
+        "test_notes.py: alice's note-select-bob is not as written without the mutant too: it proves nothing."
+        in result.stdout.str()
+    )
+
+
+def test_what_a_test_has_of_a_database_of_its_own_is_broken_too(toy: pytest.Pytester) -> None:
+    toy.makepyfile(
+        test_some="""
+        def test_notes(scratch):
+            connection = scratch(migrated=True).connection
+            query = "SELECT qual FROM pg_policies WHERE policyname = 'own notes are read'"
+            assert connection.execute(query).fetchone() == ("(author = shop.me())",)
+        """
+    )
+    result = toy.runpytest_inprocess(*ARE_READ, "test_some.py")
+    assert result.ret == pytest.ExitCode.OK
+    assert score(result) == "2 killed · score 100.0%"
+
+
+# ------------------------------------------------------------------ equivalents
+
+
+def test_a_declared_mutant_that_is_killed_is_an_error(suite: pytest.Pytester) -> None:
+    declare(suite, {READ})
+    result = suite.runpytest_inprocess(*ARE_READ)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    killer = "test_notes.py: alice's note-select-bob"
+    told = f"declared equivalent (all of the policies say the same), and yet {killer} tells it apart: {READ}"
+    assert f"\n{told}\n" in result.stdout.str()
+
+
+def test_a_declared_mutant_that_is_invalid_is_an_error(suite: pytest.Pytester) -> None:
+    invalid = "shop.notes.id | type-widen | type bigint"
+    declare(suite, {invalid})
+    result = suite.runpytest_inprocess("--rolecall-mutants", "--rolecall-mutants-operator", "type-widen")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert f"\n{suite.path}/equivalents.txt: {invalid} is invalid: take it out.\n" in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param(
+            f"{READ} :: somebody said so\nshop.notes | rls-off | yesterday :: gone\n",
+            "{}/equivalents.txt:2: no such mutant any more, take it out: shop.notes | rls-off | yesterday\n",
+            id="gone",
+        ),
+        pytest.param(
+            f"# a comment\n{READ}\n",
+            "{}/equivalents.txt:2: write the mutant's id, two colons between blanks, and the reason.\n",
+            id="no reason",
+        ),
+        pytest.param(
+            f"{READ} ::  \n",
+            "{}/equivalents.txt:1: write the mutant's id, two colons between blanks, and the reason.\n",
+            id="a blank for a reason",
+        ),
+        pytest.param(
+            f"{READ} :: one\n\n{READ} :: two\n",
+            "{}/equivalents.txt:3: " + READ + " is declared already.\n",
+            id="twice",
+        ),
+    ],
+)
+def test_a_declaration_that_is_wrong_is_one_error(suite: pytest.Pytester, text: str, told: str) -> None:
+    (suite.path / "equivalents.txt").write_text(text)
+    result = suite.runpytest_inprocess("--rolecall-mutants")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"ERROR: {told.format(suite.path)}" in result.stderr.str()
+    assert "Traceback" not in result.stderr.str()

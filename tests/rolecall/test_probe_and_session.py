@@ -1,0 +1,195 @@
+"""The loop on the server against the session: what a cell says is what a test that signs in would see."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import Connection
+
+from rolecall import Grid, Session, World, grid
+from rolecall.grids.probe import Check, Outcome, probe
+from rolecall.grids.refusal import make_room
+from rolecall.mutants.search import FirstFailure
+from rolecall.worker import Worker
+
+FOLDER = Path(__file__).parent.parent / "policies"
+HELD = {
+    f"{path.stem}-{name}": held
+    for path in sorted(FOLDER.glob("test_*.py"))
+    for name, held in runpy.run_path(str(path)).items()
+    if isinstance(held, Grid) and held.path == path
+}
+
+# One verdict of each kind, and the ones that are hard to see: both ways differ, and a row that is kept.
+AWKWARD = """
+ALTER POLICY "own notes are changed" ON shop.notes USING (true);
+CREATE FUNCTION shop.soft_delete() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  UPDATE shop.notes SET body = 'gone' WHERE id = OLD.id;
+  RETURN NULL;
+END
+$$;
+CREATE TRIGGER soft_delete BEFORE DELETE ON shop.notes FOR EACH ROW EXECUTE FUNCTION shop.soft_delete();
+"""
+
+
+OPEN = 'ALTER POLICY "own notes are read" ON shop.notes USING (true)'
+NOTES = """
+                   select  insert  update  delete
+    alice's note
+      alice        yes     yes     yes     yes
+      bob          -       !       -       -
+      visitor      !       !       !       !
+      keeper       yes     yes     yes     yes
+"""
+
+
+def by_session(connection: Connection[Any], world: World, check: Check) -> Outcome:
+    """What comes of a check statement by statement, in a transaction that is undone."""
+    session = Session(connection, world.personas)
+    name = check.persona.name
+    with connection.transaction(force_rollback=True):
+        for statement in check.before:
+            connection.execute(statement.encode())
+        connection.execute(f"DECLARE target CURSOR FOR {check.locate} FOR UPDATE".encode())
+        before = connection.execute("FETCH target").fetchone()
+        if check.room:
+            make_room(connection, check)
+            before = None
+        affected, sqlstate, message = 0, None, None
+        signed_in = session.reading_as(name) if check.method == "GET" else session.acting_as(name, method=check.method)
+        try:
+            with connection.transaction(), signed_in:
+                statement = check.statement + (" WHERE CURRENT OF target" if check.blind else "")
+                affected = session.execute(statement).rowcount
+                connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        except psycopg.Error as error:
+            affected, sqlstate, message = 0, error.sqlstate, error.diag.message_primary
+        after = connection.execute(check.locate.encode()).fetchone()
+        changed = before != after
+        assert not (sqlstate and changed), "a statement that was refused has changed its row"
+        return Outcome(affected, changed and not affected, sqlstate, message, None)
+
+
+@pytest.fixture
+def world_of_notes(toy_worker: Worker, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The toy's world, to which a test may add."""
+    monkeypatch.setattr(toy_worker.world, "personas", dict(toy_worker.world.personas))
+    return toy_worker.world
+
+
+def agree(connection: Connection[Any], world: World, held: Grid) -> set[str]:
+    """Assert that both ways come to the same on every cell; gives the verdicts that there were."""
+    checks = list(held.all_checks(world))
+    probed = probe(connection, [check for _, check in checks])
+    for (cell, check), outcome in zip(checks, probed, strict=True):
+        assert outcome == by_session(connection, world, check), f"{cell.id}: {check.statement}"
+    return {word for outcome in probed for word in outcome.words}
+
+
+def test_both_ways_agree_on_every_kind_of_verdict(toy_worker: Worker) -> None:
+    toy_worker.connection.execute(AWKWARD.encode())
+    held = grid(
+        "shop.notes",
+        """
+                       select  insert  update  delete  break
+        alice's note
+          alice        yes     yes     yes     yes     yes
+          bob          -       !       -/yes   -       -
+          visitor      !       !       !       !       !
+          keeper       yes     yes     yes     yes     yes
+        """,
+        update="body = 'changed'",
+        moves={"break": "body = 'much too long'"},
+    )
+    assert agree(toy_worker.connection, toy_worker.world, held) == {"yes", "-", "!", "error"}
+
+
+def test_both_ways_agree_on_what_a_read_may_not_write(toy_worker: Worker) -> None:
+    toy_worker.connection.execute(
+        b"CREATE FUNCTION shop.seen() RETURNS bool LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN"
+        b" UPDATE shop.notes SET body = 'seen'; RETURN true; END $$;"
+        b'ALTER POLICY "own notes are read" ON shop.notes USING (shop.seen())'
+    )
+    held = grid(
+        "shop.notes",
+        """
+                       select  insert  update  delete
+        alice's note
+          alice        yes     yes     yes     yes
+        """,
+        update="body = 'changed'",
+    )
+    assert agree(toy_worker.connection, toy_worker.world, held) == {"error", "yes"}
+
+
+def test_both_ways_agree_on_what_its_writer_may_not_read(toy_worker: Worker) -> None:
+    """A plan that is used again has a RETURNING: it must not ask for the right to read what was written."""
+    toy_worker.connection.execute("ALTER POLICY \"own notes are read\" ON shop.notes USING (author = 'nobody')")
+    toy_worker.connection.execute("REVOKE SELECT ON shop.notes FROM toy_member")
+    held = grid("shop.notes", NOTES, update="body = 'changed'")
+    assert agree(toy_worker.connection, toy_worker.world, held) == {"yes", "-", "!"}
+
+
+def test_both_ways_agree_on_two_of_one_role_with_different_rights(toy_worker: Worker, world_of_notes: World) -> None:
+    """A statement is planned once for a role, and yet not for those whose setup makes it see something else."""
+    toy_worker.connection.execute("CREATE POLICY keepers ON shop.notes TO toy_keeper USING (true)")
+    world_of_notes.persona("apprentice", "toy_member", subject="bob", setup="GRANT toy_keeper TO toy_member")
+    held = grid(
+        "shop.notes",
+        """
+                                select  insert  update  delete
+            alice's note
+              alice, keeper     yes     yes     yes     yes
+              apprentice        yes     yes     yes     yes
+              bob               -       !       -       -
+              visitor           !       !       !       !
+        """,
+        update="body = 'changed'",
+    )
+    assert agree(toy_worker.connection, world_of_notes, held) == {"yes", "-", "!"}
+    assert {cell.persona: cell for cell in list(toy_worker.outcomes.try_grid(held))} == {}
+
+
+def test_nothing_that_was_planned_is_kept(toy_worker: Worker) -> None:
+    held = grid("shop.notes", NOTES, update="body = 'changed'")
+    toy_worker.connection.execute("PREPARE rolecall_1 AS SELECT 1")  # what a call left that was cancelled
+    assert list(toy_worker.outcomes.try_grid(held)) == []
+    left = toy_worker.connection.execute("SELECT name FROM pg_prepared_statements WHERE name LIKE 'rolecall%'")
+    assert left.fetchall() == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "found"),
+    [
+        pytest.param("SELECT 1", None, id="nothing"),
+        pytest.param(OPEN, "alice's note-select-bob", id="a policy that is open"),
+        pytest.param(
+            "ALTER TABLE shop.notes ADD CHECK (body <> 'changed')", "alice's note-update-alice", id="an error"
+        ),
+        pytest.param("GRANT SELECT ON shop.notes TO toy_visitor", "alice's note-select-visitor", id="a grant"),
+    ],
+)
+def test_the_first_cell_that_differs_is_the_first_that_fails(
+    toy_worker: Worker, broken: str, found: str | None
+) -> None:
+    """A trial stops at it; a run tries every cell. Both must name the same."""
+    held = grid("shop.notes", NOTES, update="body = 'changed'")
+    toy_worker.connection.execute(broken.encode())
+    first = FirstFailure(held, toy_worker.world).find(toy_worker.connection, recent=False)
+    failing = [cell for cell in held.cells if toy_worker.check(held, cell)]
+    assert first == (failing[0] if failing else None)
+    assert (first and first.id) == found
+
+
+def test_there_are_grids_to_hold_against_each_other() -> None:
+    assert HELD, f"no grid was found in {FOLDER}"
+
+
+@pytest.mark.parametrize("held", HELD.values(), ids=HELD)
+def test_both_ways_agree_on_every_cell_of_the_projects_grids(db: Session, world: World, held: Grid) -> None:
+    assert agree(db.connection, world, held) <= {"yes", "-", "!"}

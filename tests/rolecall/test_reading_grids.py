@@ -1,0 +1,319 @@
+"""Reading a grid: whatever is wrong with it is said with its file and line, before anything is tried."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from rolecall import Grid, World, grid
+from rolecall.errors import GridError, RolecallError
+
+COMMANDS = "               select  insert  update  delete  hand over"
+ROW = "alice's note"
+ALICE = "  alice        yes     yes     yes     yes     !"
+BOB = "  bob          -       !       -       -       -"
+
+CALL, FIRST = 3, 6  # lines of the file that `read` writes: of the call, and of the grid's first line
+
+EVERY_COMMAND = "'select', 'insert', 'update', 'delete', 'hand over'"
+VERDICTS = "expected names, then 5 verdicts (yes, -, !): "
+
+
+def read(folder: Path, *lines: str) -> Grid:
+    """The grid of a module whose text has these lines."""
+    text = "\n".join("    " + line for line in lines)
+    path = folder / "test_notes.py"
+    path.write_text(
+        f'from rolecall import grid\n\nnotes = grid(\n    "shop.notes",\n    """\n{text}\n    """,\n'
+        '    update="body = NULL",\n    moves={"hand over": "author = {bob}"},\n)\n'
+    )
+    found: Grid = runpy.run_path(str(path))["notes"]
+    return found
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.persona("alice", "member", subject="alice")
+    world.persona("bob", "member", subject="bob")
+    world.add("shop.notes", ROW, id=1)
+    return world
+
+
+@pytest.mark.parametrize(
+    ("lines", "line", "message"),
+    [
+        pytest.param(
+            [COMMANDS + "  upsert", ROW, ALICE],
+            FIRST,
+            f"unknown command 'upsert': use {EVERY_COMMAND}, or declare a move.",
+            id="unknown command",
+        ),
+        pytest.param(
+            ["               select  insert  update  hand over", ROW, "  alice        yes     yes     yes     !"],
+            FIRST,
+            "no column for 'delete': what is not declared is not tested.",
+            id="built-in command without a column",
+        ),
+        pytest.param(
+            ["               select  insert  update  delete", ROW, "  alice        yes     yes     yes     yes"],
+            FIRST,
+            "no column for 'hand over': what is not declared is not tested.",
+            id="move without a column",
+        ),
+        pytest.param(
+            [COMMANDS + "  select", ROW, ALICE + " yes"], FIRST, "a command stands twice.", id="command twice"
+        ),
+        pytest.param(
+            [COMMANDS, ROW, "  alice  yes  yes  yes  yes"],
+            FIRST + 2,
+            VERDICTS + "'alice  yes  yes  yes  yes'.",
+            id="a verdict too few",
+        ),
+        pytest.param(
+            [COMMANDS, ROW, "  alice, bob  yes  yes  yes  yes"],
+            FIRST + 2,
+            VERDICTS + "'alice, bob  yes  yes  yes  yes'.",
+            id="a verdict too few behind a list",
+        ),
+        pytest.param(
+            [COMMANDS, ROW, ALICE + "  yes"],
+            FIRST + 2,
+            VERDICTS + f"'{ALICE.strip()}  yes'.",
+            id="a verdict too many",
+        ),
+        pytest.param(
+            [COMMANDS, ROW, "  alice  yes  yes  maybe  yes  !"],
+            FIRST + 2,
+            VERDICTS + "'alice  yes  yes  maybe  yes  !'.",
+            id="unknown verdict",
+        ),
+        pytest.param(
+            [COMMANDS, ROW, "  alice  yes  yes  -/-  yes  !"],
+            FIRST + 2,
+            VERDICTS + "'alice  yes  yes  -/-  yes  !'.",
+            id="both ways the same, written as if they were not",
+        ),
+        pytest.param(
+            [COMMANDS, ROW, "  alice  yes  yes  -/yes/-  yes  !"],
+            FIRST + 2,
+            VERDICTS + "'alice  yes  yes  -/yes/-  yes  !'.",
+            id="one word twice",
+        ),
+        pytest.param(
+            [COMMANDS, ROW, "  yes  yes  yes  yes  !"],
+            FIRST + 2,
+            VERDICTS + "'yes  yes  yes  yes  !'.",
+            id="verdicts of nobody",
+        ),
+        pytest.param(
+            [COMMANDS, "", "# alice's own", ALICE],
+            FIRST + 3,
+            "personas before the first row's name: begin with a heading at the margin.",
+            id="personas before a row",
+        ),
+        pytest.param(
+            [COMMANDS, ROW, ALICE, "  bob, alice    -  !  -  -  -"],
+            FIRST + 3,
+            f"'alice' has a line under {ROW!r} already.",
+            id="persona twice",
+        ),
+        pytest.param(
+            [COMMANDS, ROW, ALICE, BOB, ROW, BOB],
+            FIRST + 4,
+            f"{ROW!r} has a heading already, in line {FIRST + 1}.",
+            id="row twice",
+        ),
+        pytest.param(
+            [COMMANDS, ROW, ALICE, "bob's note"],
+            FIRST + 3,
+            '"bob\'s note" has no line for anybody.',
+            id="row without personas",
+        ),
+        pytest.param(
+            [COMMANDS],
+            CALL,
+            "the grid has no cell: write commands, a row's name, and a line for each persona.",
+            id="commands alone",
+        ),
+        pytest.param(
+            [""],
+            CALL,
+            "the grid has no cell: write commands, a row's name, and a line for each persona.",
+            id="no text",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_said_with_file_and_line(
+    tmp_path: Path, lines: list[str], line: int, message: str
+) -> None:
+    with pytest.raises(GridError) as caught:
+        read(tmp_path, *lines)
+    assert str(caught.value) == f"{tmp_path / 'test_notes.py'}:{line}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("lines", "line", "message"),
+    [
+        pytest.param(
+            [COMMANDS, ROW, ALICE, BOB, "bob's note", ALICE, BOB],
+            FIRST + 4,
+            f'the world has no row "bob\'s note" in shop.notes; it has: {ROW!r}.',
+            id="row unknown",
+        ),
+        pytest.param(
+            [COMMANDS, ROW, ALICE, BOB, "  carol        -       !       -       -       -"],
+            FIRST + 4,
+            "nobody is called 'carol'; there are: 'alice', 'bob'.",
+            id="persona unknown",
+        ),
+        pytest.param(
+            [COMMANDS, ROW, ALICE], FIRST + 1, f"{ROW!r} says nothing of 'bob': give each a line.", id="persona missing"
+        ),
+        pytest.param(
+            [COMMANDS, ROW, ALICE, "  bob,"],
+            FIRST + 1,
+            f"{ROW!r} says nothing of 'bob': give each a line.",
+            id="list that does not go on",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_world_is_said_with_file_and_line(
+    tmp_path: Path, world: World, lines: list[str], line: int, message: str
+) -> None:
+    with pytest.raises(GridError) as caught:
+        read(tmp_path, *lines).validate(world)
+    assert str(caught.value) == f"{tmp_path / 'test_notes.py'}:{line}: {message}"
+
+
+def test_every_row_of_the_world_needs_its_lines(tmp_path: Path, world: World) -> None:
+    world.add("shop.notes", "bob's note", id=2)
+    world.add("shop.notes", "nobody's note", id=3)
+    with pytest.raises(GridError) as caught:
+        read(tmp_path, COMMANDS, ROW, ALICE, BOB).validate(world)
+    told = 'no line for "bob\'s note", "nobody\'s note", which the world has in shop.notes.'
+    assert str(caught.value) == f"{tmp_path / 'test_notes.py'}:{CALL}: {told}"
+
+
+def test_a_table_of_which_the_world_has_nothing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(GridError, match=r":7: the world has no row .* in shop\.notes; it has: nothing\.$"):
+        read(tmp_path, COMMANDS, ROW, ALICE).validate(World())
+
+
+def test_a_name_that_the_world_does_not_know_is_told(tmp_path: Path, world: World) -> None:
+    del world.personas["bob"]
+    read_grid = read(tmp_path, COMMANDS, ROW, ALICE)
+    (cell,) = [cell for cell in read_grid.cells if cell.command == "hand over"]
+    told = re.escape("'author = {bob}': the world knows no name 'bob'; it has: 'alice'.")
+    with pytest.raises(GridError, match=told):
+        read_grid.checks(cell, world)
+
+
+def test_a_row_without_the_key_is_told_with_its_line(tmp_path: Path, world: World) -> None:
+    world.rows["shop.notes"] = {"alice's note": {"author": "a1"}}
+    with pytest.raises(GridError) as caught:
+        read(tmp_path, COMMANDS, ROW, ALICE, BOB).validate(world)
+    path, text = str(caught.value).split(f":{FIRST + 1}: ")
+    assert Path(path).suffix == ".py"
+    assert text == (
+        "\"alice's note\" has no 'id' in the world, and the grid tells rows apart by it: "
+        "add it, or name columns that every row has in key=."
+    )
+
+
+def test_two_rows_of_one_key_are_told(tmp_path: Path, world: World) -> None:
+    """A check of one would act on the other, and count it."""
+    world.rows["shop.notes"]["another"] = dict(world.rows["shop.notes"]["alice's note"])
+    lines = [COMMANDS, ROW, ALICE, BOB, "another", ALICE, BOB]
+    with pytest.raises(
+        GridError, match=r"have the same key \(\"id\" = 1\): name columns in key= that tell all rows apart"
+    ):
+        read(tmp_path, *lines).validate(world)
+
+
+def test_a_list_goes_on_in_the_next_line(tmp_path: Path, world: World) -> None:
+    """A cell is reported on the line of its verdict: that is where it is mended."""
+    found = read(
+        tmp_path, COMMANDS, "# everybody's", ROW, "  alice,", "  bob          -/yes   !       -       -       -"
+    )
+    found.validate(world)
+    assert [(cell.id, cell.expected, cell.line) for cell in found.cells if cell.command in ("select", "hand over")] == [
+        ("alice's note-select-alice", "-/yes", FIRST + 4),
+        ("alice's note-hand over-alice", "-", FIRST + 4),
+        ("alice's note-select-bob", "-/yes", FIRST + 4),
+        ("alice's note-hand over-bob", "-", FIRST + 4),
+    ]
+
+
+def test_every_cell_has_an_id_and_its_line(tmp_path: Path, world: World) -> None:
+    found = read(tmp_path, COMMANDS, "", ROW, ALICE, "", BOB)
+    found.validate(world)
+    assert [(cell.id, cell.expected, cell.line) for cell in found.cells] == [
+        ("alice's note-select-alice", "yes", FIRST + 3),
+        ("alice's note-insert-alice", "yes", FIRST + 3),
+        ("alice's note-update-alice", "yes", FIRST + 3),
+        ("alice's note-delete-alice", "yes", FIRST + 3),
+        ("alice's note-hand over-alice", "!", FIRST + 3),
+        ("alice's note-select-bob", "-", FIRST + 5),
+        ("alice's note-insert-bob", "!", FIRST + 5),
+        ("alice's note-update-bob", "-", FIRST + 5),
+        ("alice's note-delete-bob", "-", FIRST + 5),
+        ("alice's note-hand over-bob", "-", FIRST + 5),
+    ]
+
+
+def test_two_rows_or_personas_of_one_name_are_refused() -> None:
+    world = World()
+    world.persona("alice", "member")
+    world.add("shop.notes", "a note")
+    world.add("shop.drafts", "a note")
+    with pytest.raises(RolecallError, match=r"^the world has two personas named 'alice'\.$"):
+        world.persona("alice", "visitor")
+    with pytest.raises(RolecallError, match=r"^the world has two rows named 'a note' in shop\.notes\.$"):
+        world.add("shop.notes", "a note")
+
+
+def test_a_grid_whose_text_is_not_in_the_file_is_placed_at_its_call() -> None:
+    text = "\n".join([COMMANDS.replace("hand over", ""), "a note", "  alice  yes  yes  yes"])
+    with pytest.raises(GridError) as caught:
+        grid("shop.notes", text, update="body = NULL")
+    assert re.fullmatch(r".*/test_reading_grids\.py:\d+: expected names, then 4 verdicts .*", str(caught.value))
+
+
+# ------------------------------------------------------------------ as pytest shows it
+
+
+def test_a_single_cell_is_selected_by_its_id(toy: pytest.Pytester) -> None:
+    ids = ["test_notes.py::test_grid[alice's note-select-bob]", "test_notes.py::test_grid[bob's note-hand over-keeper]"]
+    result = toy.runpytest_inprocess("-v", *ids)
+    result.stdout.fnmatch_lines([name.replace("[", "[[]") + " PASSED *" for name in ids])
+    result.assert_outcomes(passed=2)
+
+
+def test_a_cell_is_reported_on_its_line(toy: pytest.Pytester) -> None:
+    items, _ = toy.inline_genitems("test_notes.py::test_grid[bob's note-update-bob]")
+    assert [(item.nodeid, item.location) for item in items] == [
+        (
+            "test_notes.py::test_grid[bob's note-update-bob]",
+            ("test_notes.py", 14, "test_grid[bob's note-update-bob]"),  # counted from 0
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "message"),
+    [
+        pytest.param("insert ", "upsert ", "test_notes.py:6: unknown command 'upsert'", id="cannot be read"),
+        pytest.param("keeper ", "cheater", "test_notes.py:11: nobody is called 'cheater'", id="does not fit the world"),
+    ],
+)
+def test_a_wrong_grid_stops_the_run_before_any_test(toy: pytest.Pytester, was: str, becomes: str, message: str) -> None:
+    path = toy.path / "test_notes.py"
+    path.write_text(path.read_text().replace(was, becomes, 1))
+    result = toy.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.assert_outcomes(errors=1)
+    assert message in result.stdout.str()

@@ -1,0 +1,254 @@
+"""Settings: the command line wins over the environment, that over the ini file; what is wrong is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rolecall import fixtures, settings
+from rolecall.errors import RolecallError
+from rolecall.settings import Names, Settings, options
+
+
+@pytest.fixture(autouse=True)
+def _no_server(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here needs one."""
+    assert toy.path.is_dir()
+    monkeypatch.delenv("ROLECALL_PG_DSN")
+
+
+def read(toy: pytest.Pytester, *arguments: str) -> Settings:
+    return settings.read(toy.parseconfig(*arguments))
+
+
+def ini(toy: pytest.Pytester, line: str) -> None:
+    path = toy.path / "pytest.ini"
+    name = line.split(" = ")[0]
+    kept = [old for old in path.read_text().splitlines() if old.split(" = ")[0] != name]
+    path.write_text("\n".join([*kept, line, ""]))
+
+
+def test_the_defaults(toy: pytest.Pytester) -> None:
+    expected = {
+        "pg": 18,
+        "pg_bin": None,
+        "pg_dsn": None,
+        "default_privileges": "revoked",
+        "platform": toy.path / "platform.sql",
+        "baseline": toy.path / "baseline.sql",
+        "requires": None,
+        "migrations": toy.path / "migrations",
+        "defects": toy.path / "defects",
+        "migration_role": ("toy_migrator",),
+        "world_seed": 1,
+    }
+    found = read(toy)
+    assert {name: getattr(found, name) for name in expected} == expected
+
+
+def test_the_command_line_wins_over_the_environment_and_that_over_the_file(
+    toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ini(toy, "rolecall_world_seed = 2")
+    assert read(toy).world_seed == 2
+    monkeypatch.setenv("ROLECALL_WORLD_SEED", "3")
+    assert read(toy).world_seed == 3
+    assert read(toy, "--rolecall-world-seed", "4").world_seed == 4
+
+
+def test_every_option_is_in_the_help(toy: pytest.Pytester) -> None:
+    text = toy.runpytest_inprocess("--help").stdout.str()
+    for name, option in options().items():
+        names = Names.of(name)
+        if option.cli:
+            assert f"\n  {names.argument}{'' if option.switch else '=' + option.metavar}" in text
+        assert f"{names.ini} ({option.ini_type})" in text
+
+
+def test_an_empty_variable_takes_back_what_the_file_says(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    ini(toy, "rolecall_pg_dsn = postgresql://somewhere")
+    monkeypatch.setenv("ROLECALL_PG_DSN", "")
+    assert read(toy).pg_dsn is None
+
+
+def test_paths_of_the_command_line_are_seen_from_where_one_is(
+    toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And those of the file and the environment from the project's root."""
+    (toy.path / "deep").mkdir()
+    (toy.path / "deep" / "dump.sql").write_text("")
+    monkeypatch.chdir(toy.path / "deep")
+    assert read(toy).baseline == toy.path / "baseline.sql"
+    assert read(toy, "--rolecall-baseline", "dump.sql").baseline == toy.path / "deep" / "dump.sql"
+    monkeypatch.setenv("ROLECALL_BASELINE", "deep/dump.sql")
+    assert read(toy).baseline == toy.path / "deep" / "dump.sql"
+
+
+def test_a_path_may_begin_at_home(toy: pytest.Pytester) -> None:
+    (Path.home() / "dump.sql").write_text("")
+    assert read(toy, "--rolecall-baseline", "~/dump.sql").baseline == Path.home().resolve() / "dump.sql"
+
+
+@pytest.mark.parametrize(
+    ("argument", "variable", "line", "said"),
+    [
+        pytest.param("--rolecall-pg=17", "", "", "--rolecall-pg is '17': choose one of 16, 18.", id="--rolecall-pg"),
+        pytest.param("", "ROLECALL_PG=17", "", "ROLECALL_PG is '17': choose one of 16, 18.", id="ROLECALL_PG"),
+        pytest.param("", "", "rolecall_pg = 17", "rolecall_pg is '17': choose one of 16, 18.", id="rolecall_pg"),
+        pytest.param(
+            "--rolecall-default-privileges=lax",
+            "",
+            "",
+            "--rolecall-default-privileges is 'lax': choose one of revoked, granted.",
+            id="--rolecall-default-privileges",
+        ),
+        pytest.param(
+            "--rolecall-world-seed=one",
+            "",
+            "",
+            "--rolecall-world-seed is 'one': give a whole number.",
+            id="--rolecall-world-seed",
+        ),
+        pytest.param(
+            "", "ROLECALL_WORLD_SEED=", "", "ROLECALL_WORLD_SEED is '': give a whole number.", id="ROLECALL_WORLD_SEED"
+        ),
+        pytest.param(
+            "",
+            "",
+            "rolecall_world_seed = x",
+            "rolecall_world_seed is 'x': give a whole number.",
+            id="rolecall_world_seed",
+        ),
+        pytest.param(
+            "--rolecall-baseline=x.sql",
+            "",
+            "",
+            "--rolecall-baseline names {}/x.sql, which does not exist.",
+            id="--rolecall-baseline",
+        ),
+        pytest.param(
+            "",
+            "ROLECALL_BASELINE=x.sql",
+            "",
+            "ROLECALL_BASELINE names {}/x.sql, which does not exist.",
+            id="ROLECALL_BASELINE",
+        ),
+        pytest.param(
+            "",
+            "",
+            "rolecall_baseline = x.sql",
+            "rolecall_baseline names {}/x.sql, which does not exist.",
+            id="rolecall_baseline",
+        ),
+        pytest.param(
+            "",
+            "",
+            "rolecall_platform = x.sql",
+            "rolecall_platform names {}/x.sql, which does not exist.",
+            id="rolecall_platform",
+        ),
+        pytest.param(
+            "",
+            "",
+            "rolecall_requires = x.sql",
+            "rolecall_requires names {}/x.sql, which does not exist.",
+            id="rolecall_requires",
+        ),
+        pytest.param(
+            "",
+            "",
+            "rolecall_migrations = nowhere",
+            "rolecall_migrations names {}/nowhere, which does not exist.",
+            id="rolecall_migrations",
+        ),
+        pytest.param(
+            "", "", "rolecall_defects = x", "rolecall_defects names {}/x, which does not exist.", id="rolecall_defects"
+        ),
+        pytest.param(
+            "--rolecall-pg-bin=nowhere",
+            "",
+            "",
+            "--rolecall-pg-bin names {}/nowhere, which does not exist.",
+            id="--rolecall-pg-bin",
+        ),
+        pytest.param(
+            "--rolecall-pg-bin=migrations",
+            "ROLECALL_PG_DSN=postgresql://somewhere",
+            "",
+            "--rolecall-pg-bin and --rolecall-pg-dsn exclude each other: give one of the two.",
+            id="--rolecall-pg-bin and --rolecall-pg-dsn",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_as_it_was_given(
+    toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, argument: str, variable: str, line: str, said: str
+) -> None:
+    if variable:
+        monkeypatch.setenv(*variable.split("="))
+    if line:
+        ini(toy, line)
+    with pytest.raises(RolecallError) as caught:
+        read(toy, *filter(None, [argument]))
+    assert str(caught.value) == said.format(toy.path)
+
+
+def test_a_wrong_setting_is_one_error_before_anything_else(toy: pytest.Pytester) -> None:
+    result = toy.runpytest_inprocess("--rolecall-pg", "17")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert result.stderr.lines == ["ERROR: --rolecall-pg is '17': choose one of 16, 18.", ""]
+    assert result.stdout.lines == []
+
+
+def test_the_header_says_what_will_be_used(toy: pytest.Pytester) -> None:
+    """Also where nothing is started: to collect needs no server."""
+    asked = ["--collect-only", "--rolecall-default-privileges=granted", "--rolecall-world-seed=7"]
+    result = toy.runpytest_inprocess(*asked)
+    result.stdout.fnmatch_lines(["rolecall: a throwaway PostgreSQL 18; default privileges granted; seed 7"])
+    result = toy.runpytest_inprocess(*asked, "--rolecall-pg-dsn=postgresql://nowhere.invalid:1/")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        [
+            "rolecall: the server at nowhere.invalid, port 1: makes and drops databases named rolecall_[*] of its own,"
+            " and touches no other; default privileges granted; seed 7",
+            "*<CellItem test_grid[[]alice's note-select-alice]>",
+        ]
+    )
+
+
+def test_a_password_is_not_shown(toy: pytest.Pytester) -> None:
+    result = toy.runpytest_inprocess("--collect-only", "--rolecall-pg-dsn=postgresql://me:secret@nowhere.invalid/")
+    assert result.ret == pytest.ExitCode.OK
+    assert "secret" not in result.stdout.str()
+
+
+# ------------------------------------------------------------------ where rolecall has no part
+
+
+def test_a_project_without_settings_is_left_alone(toy: pytest.Pytester) -> None:
+    (toy.path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
+    for name in ("conftest.py", "test_notes.py"):
+        (toy.path / name).unlink()
+    toy.makepyfile(test_other="def test_other() -> None: pass")
+    result = toy.runpytest_inprocess()
+    result.assert_outcomes(passed=1)
+    assert "rolecall:" not in result.stdout.str()
+
+
+@pytest.mark.parametrize("fixture", fixtures.NAMES)
+def test_a_project_without_settings_that_asks_for_a_database_is_told(toy: pytest.Pytester, fixture: str) -> None:
+    (toy.path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
+    (toy.path / "test_notes.py").unlink()
+    toy.makepyfile(test_other=f"def test_other({fixture}): pass")
+    result = toy.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    told = "rolecall has nothing to build: set rolecall_baseline or rolecall_migrations."
+    assert f"RolecallError: {told}" in result.stdout.str()
+
+
+def test_a_grid_in_a_project_without_settings_is_told(toy: pytest.Pytester) -> None:
+    (toy.path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
+    result = toy.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert "rolecall has nothing to build: set rolecall_baseline or rolecall_migrations." in result.stdout.str()
+    assert "Traceback" not in result.stdout.str()

@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 PYTEST := "$(BIN)/python" -m pytest -n 2
 
 # Folders of tests. The suite of the migrations is everything in tests/ but the first two.
-ROLECALL := tests/engine
-DEFECTS := tests/findings
+ROLECALL := tests/rolecall
+DEFECTS := tests/defects
 # These tests create databases of their own, so a mutant in the usual database does not reach them.
 OWN_DATABASES := tests/attacks tests/races
 
@@ -29,7 +29,7 @@ help: ## Show this list.
 	  } END { exit failed }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo 'ARGS has more options for pytest, or for reliability in `make torture`; BENCH has the names of benchmarks:'
-	@echo '  make verify ARGS="--pg 16 -k anon"'
+	@echo '  make verify ARGS="--rolecall-pg 16 -k anon"'
 	@echo '  make torture ARGS="kills --minutes 3"'
 	@echo '  make bench BENCH="checks start"'
 
@@ -39,17 +39,17 @@ verify: $(VENV)/suite ## Apply the migrations and test them as every persona (ha
 	@$(PYTEST) -q $(call ignore,$(ROLECALL) $(DEFECTS)) $(ARGS)
 
 test: $(VENV)/suite ## Run all tests, and fail if something in the schema is not covered.
-	@$(PYTEST) --coverage $(ARGS)
+	@$(PYTEST) --rolecall-coverage $(ARGS)
 
 mutants: $(VENV)/suite ## Run mutation testing on the schema, and fail if a mutant survives (two minutes).
-	@$(PYTEST) -q --mutants $(call ignore,$(ROLECALL) $(OWN_DATABASES)) $(ARGS)
+	@$(PYTEST) -q --rolecall-mutants $(call ignore,$(ROLECALL) $(OWN_DATABASES)) $(ARGS)
 
 oracle: $(VENV)/suite ## Compare every cell of the grids with a committed request (two minutes).
-	@$(PYTEST) -q --oracle tests/policies $(ROLECALL)/test_awkward_schemas.py $(ARGS)
+	@$(PYTEST) -q --rolecall-oracle tests/policies $(ROLECALL)/test_awkward_schemas.py $(ARGS)
 
 matrix: $(VENV)/suite ## Run all tests on PostgreSQL 16 and 18, with default privileges revoked and granted.
-	@for pg in 16 18; do for grants in strict permissive; do \
-	  $(PYTEST) -q --pg $$pg --grants $$grants $(ARGS) || exit 1; done; done
+	@for pg in 16 18; do for privileges in revoked granted; do \
+	  $(PYTEST) -q --rolecall-pg $$pg --rolecall-default-privileges $$privileges $(ARGS) || exit 1; done; done
 
 shuffle: $(VENV)/dev ## Run all tests three times, each time in another random order.
 	@for seed in 1 2 3; do $(PYTEST) -q -p randomly --randomly-seed=$$seed $(ARGS) || exit 1; done

@@ -1,71 +1,89 @@
-# Every target sets up what it needs: a virtual environment from the lock file, nothing outside of it.
-#
-#   make verify                     apply the migrations, and try them as everybody
-#   make test                       all tests, rolecall's own too
-#   make proof                      break the schema in every way known; a test has to notice each
-#   make oracle                     each cell also as a request, committed in a database of its own
-#   make torture                    kill it, feed it nonsense, attack it for 20 minutes; ARGS="--minutes 5" for less
-#   make bench                      measure it beside pgTAP, pytest-postgresql and the bare statements
-#   make test ARGS="--rolecall-pg 16 -k anon"  … with options of pytest
+# Each target first installs what it needs into $(VENV), from the lock files. Nothing outside this folder changes.
+# `make help` prints the sentence after ## of each target, and fails if a target has none.
 
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+BENCH ?=
 BIN := $(VENV)/bin
 PYTEST := "$(BIN)/python" -m pytest -n 2
 
-.PHONY: help verify test proof oracle torture bench shuffle matrix lint format lock clean
+# Folders of tests. The suite of the migrations is everything in tests/ but the first two.
+ROLECALL := tests/rolecall
+DEFECTS := tests/defects
+# These tests create databases of their own, so a mutant in the usual database does not reach them.
+OWN_DATABASES := tests/attacks tests/races
+
+# pytest says nothing about an --ignore of a folder that does not exist, and would run too many tests.
+ignore = $(foreach folder,$(1),$(if $(wildcard $(folder)),--ignore=$(folder),$(error the Makefile names $(folder), which does not exist)))
+
 .DEFAULT_GOAL := help
+# No target is a file. `docs` and `benchmarks` are also folders, which make would take for the result.
+.PHONY: $(shell sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
-help:
-	@sed -n 's/^#   //p' Makefile
+help: ## Show this list.
+	@awk -F : '/^[a-z][a-z-]*:/ { \
+	    name = $$1; \
+	    if (!sub(/.*## /, "")) { print "Makefile:" FNR ": " name " has no sentence after ##" > "/dev/stderr"; failed = 1 } \
+	    printf "  make %-8s  %s\n", name, $$0 \
+	  } END { exit failed }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo 'ARGS has more options for pytest, or for reliability in `make torture`; BENCH has the names of benchmarks:'
+	@echo '  make verify ARGS="--rolecall-pg 16 -k anon"'
+	@echo '  make torture ARGS="kills --minutes 3"'
+	@echo '  make bench BENCH="checks start"'
 
-verify: $(VENV)/suite
-	@$(PYTEST) -q tests/policies tests/constraints tests/functions tests/views tests/migrations tests/attacks tests/races $(ARGS)
+# ------------------------------------------------------------------ tests
 
-test: $(VENV)/suite
+verify: $(VENV)/suite ## Apply the migrations and test them as every persona (half a minute).
+	@$(PYTEST) -q $(call ignore,$(ROLECALL) $(DEFECTS)) $(ARGS)
+
+test: $(VENV)/suite ## Run all tests, and fail if something in the schema is not covered.
 	@$(PYTEST) --rolecall-coverage $(ARGS)
 
-proof: $(VENV)/suite
-	@$(PYTEST) -q --rolecall-mutants tests/policies tests/constraints tests/functions tests/views tests/migrations tests/defects $(ARGS)
+mutants: $(VENV)/suite ## Run mutation testing on the schema, and fail if a mutant survives (two minutes).
+	@$(PYTEST) -q --rolecall-mutants $(call ignore,$(ROLECALL) $(OWN_DATABASES)) $(ARGS)
 
-oracle: $(VENV)/suite
-	@$(PYTEST) -q --rolecall-oracle tests/policies tests/rolecall/test_awkward_schemas.py $(ARGS)
+oracle: $(VENV)/suite ## Compare every cell of the grids with a committed request (two minutes).
+	@$(PYTEST) -q --rolecall-oracle tests/policies $(ROLECALL)/test_awkward_schemas.py $(ARGS)
 
-# What docs/reliability.md promises, tried; ARGS="kills --minutes 3" for one experiment alone.
-torture: $(VENV)/dev
-	@"$(BIN)/python" -m reliability $(ARGS)
+matrix: $(VENV)/suite ## Run all tests on PostgreSQL 16 and 18, with default privileges revoked and granted.
+	@for pg in 16 18; do for privileges in revoked granted; do \
+	  $(PYTEST) -q --rolecall-pg $$pg --rolecall-default-privileges $$privileges $(ARGS) || exit 1; done; done
 
-# BENCH="checks start" runs these two alone.
-bench: $(VENV)/dev
-	@"$(BIN)/python" -m benchmarks $(BENCH)
-
-# Any order, several times over.
-shuffle: $(VENV)/dev
+shuffle: $(VENV)/dev ## Run all tests three times, each time in another random order.
 	@for seed in 1 2 3; do $(PYTEST) -q -p randomly --randomly-seed=$$seed $(ARGS) || exit 1; done
 
-# Both versions under both regimes of default grants.
-matrix: $(VENV)/suite
-	@for pg in 16 18; do for grants in strict permissive; do \
-	  $(PYTEST) -q --rolecall-pg $$pg --rolecall-default-privileges $$grants $(ARGS) || exit 1; done; done
+torture: $(VENV)/dev ## Try what docs/reliability.md promises: killed runs, bad input, attacks (20 minutes).
+	@"$(BIN)/python" -m reliability $(ARGS)
 
-lint: $(VENV)/dev
+bench: $(VENV)/dev ## Measure rolecall against pgTAP, pytest-postgresql and plain statements (a quarter of an hour).
+	@"$(BIN)/python" -m benchmarks $(BENCH)
+
+# ------------------------------------------------------------------ checks and files
+
+lint: $(VENV)/dev ## Check the format, the types, the migrations, the workflows and this Makefile.
 	"$(BIN)/ruff" format --check .
 	"$(BIN)/ruff" check .
-	"$(BIN)/mypy"
+	"$(BIN)/python" -m mypy
 	"$(BIN)/squawk" migrations/phase_*/[0-9]*.sql
+	"$(BIN)/actionlint" -shellcheck= -pyflakes= .github/workflows/*.yml
+	@$(MAKE) -s help > /dev/null
 
-format: $(VENV)/dev
+format: $(VENV)/dev ## Format the Python files, and repair what ruff can repair.
 	"$(BIN)/ruff" format .
 	"$(BIN)/ruff" check --fix .
 
-lock: $(VENV)/dev
+docs: $(VENV)/dev ## Build the site of the documentation into site/, and fail at a warning.
+	"$(BIN)/python" -m mkdocs build --strict
+
+lock: $(VENV)/dev ## Update the lock files to the newest versions that pyproject.toml allows.
 	"$(BIN)/uv" pip compile -q --upgrade $(LOCK) --group suite -o requirements.lock
 	"$(BIN)/uv" pip compile -q --upgrade $(LOCK) --group dev -o requirements-dev.lock
 LOCK := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
-clean:
-	rm -rf .venv .rolecall .hypothesis .mypy_cache .ruff_cache .pytest_cache
+clean: ## Remove the environment and everything that the targets wrote, but not the samples of benchmarks.
+	rm -rf .venv .rolecall .hypothesis .mypy_cache .ruff_cache .pytest_cache dist site
 
 # ------------------------------------------------------------------ the environment
 
@@ -73,7 +91,7 @@ $(VENV)/suite: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "rolecall needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -m venv "$(VENV)" || \
-	  { echo "this Python cannot make a virtual environment: on Debian and Ubuntu, install python3-venv"; exit 1; }
+	  { echo "this Python cannot create a virtual environment: on Debian and Ubuntu, install python3-venv"; exit 1; }
 	@"$(BIN)/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	@"$(BIN)/python" -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch "$@"

@@ -1,4 +1,8 @@
-"""``python -m benchmarks [NAME …]``: run the benchmarks of these names, or all."""
+"""``python -m benchmarks [NAME …]``: run the benchmarks of these names, or all.
+
+``python -m benchmarks --page [NAME …]`` runs nothing. It writes the page and the chart again from the summaries, and
+before that the summaries of these names from their samples in ``.benchmarks/``.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +13,31 @@ from rich.console import Console
 
 from benchmarks.chart import draw
 from benchmarks.page import write
+from benchmarks.results import RAW, summarize
 
 NAMES = ("checks", "start", "growth", "workers", "mutants", "policies")
 
 
 def main() -> None:
     """Run each, show what it found, and keep it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run the benchmarks.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)} (default: all)")
-    names = parser.parse_args().names or NAMES
-    if unknown := sorted(set(names) - set(NAMES)):
-        parser.error(f"there is no benchmark {', '.join(unknown)}: choose of {', '.join(NAMES)}")
+    parser.add_argument("--page", action="store_true", help="run nothing: write the page and the chart again")
+    asked = parser.parse_args()
+    if unknown := sorted(set(asked.names) - set(NAMES)):
+        parser.error(f"there is no benchmark {', '.join(unknown)}: choose from {', '.join(NAMES)}")
     console = Console()
-    for name in names:
-        result = import_module(f"benchmarks.{name}").run()
-        result.show(console)
-        console.print(f"  kept in {result.save()}", highlight=False)
-    console.print(f"drawn in {draw()}, told in {write()}", highlight=False)
+    if asked.page:
+        for name in asked.names:
+            if not (samples := RAW / f"{name}.json").is_file():
+                parser.error(f"{samples}: no samples of {name}. Run it first.")
+            console.print(f"  summary in {summarize(samples)}", highlight=False)
+    else:
+        for name in asked.names or NAMES:
+            result = import_module(f"benchmarks.{name}").run()
+            result.show(console)
+            console.print(f"  samples in {result.save()}", highlight=False)
+    console.print(f"chart in {draw()}, page in {write()}", highlight=False)
 
 
 if __name__ == "__main__":

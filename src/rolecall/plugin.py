@@ -63,8 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _register(config: pytest.Config, found: Settings) -> None:
+    from rolecall.hooks import RunHooks
     from rolecall.process.ending import Ending
-    from rolecall.process.hooks import RunHooks
     from rolecall.process.process import PROCESS, Process
 
     process = config.stash[PROCESS] = Process(config, found)

@@ -21,6 +21,8 @@ from rolecall.errors import RolecallError
 if TYPE_CHECKING:
     from rolecall.dsn import Conninfo
 
+TYPES = {"int": "give a whole number", "bool": "give true or false", "string": "give a text"}
+TYPES |= {"args": "give words, or a list of texts", "linelist": "give lines, or a list of texts"}
 LONGEST = 100  # characters of a value that an error repeats
 SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
@@ -303,8 +305,8 @@ def _source(config: pytest.Config, name: str, option: Option) -> Source:
         return Source(_masked(option, os.environ[names.variable]), names.variable, config.rootpath)
     try:
         value = config.getini(names.ini)
-    except (TypeError, ValueError) as error:  # of a type that the option does not have
-        raise RolecallError(f"{names.ini} cannot be read from the configuration: {error}.") from None
+    except (TypeError, ValueError, pytest.UsageError) as error:  # a value of another type
+        raise RolecallError(f"{names.ini}: {TYPES[option.ini_type]} ({error}).") from None
     if value is None:
         value = option.default or ""
     return Source(_masked(option, value), names.ini, config.rootpath)

@@ -117,7 +117,7 @@ def test_a_path_may_begin_at_home(toy: pytest.Pytester) -> None:
             "",
             "",
             "rolecall_world_seed = x",
-            "rolecall_world_seed is 'x': give a whole number.",
+            "rolecall_world_seed: give a whole number (invalid literal for int() with base 10: 'x').",
             id="rolecall_world_seed",
         ),
         pytest.param(
@@ -235,7 +235,7 @@ def test_a_project_without_settings_is_left_alone(toy: pytest.Pytester) -> None:
     assert "rolecall:" not in result.stdout.str()
 
 
-@pytest.mark.parametrize("fixture", fixtures.NAMES)
+@pytest.mark.parametrize("fixture", (*fixtures.DATABASES, "rolecall_world"))
 def test_a_project_without_settings_that_asks_for_a_database_is_told(toy: pytest.Pytester, fixture: str) -> None:
     (toy.path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
     (toy.path / "test_notes.py").unlink()

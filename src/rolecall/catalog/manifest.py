@@ -37,6 +37,12 @@ class Manifest:
         return [item for item in self.added if item.kind in kinds]
 
     @property
+    def protected_tables(self) -> list[str]:
+        """The tables on which the migrations put row-level security or a policy, sorted."""
+        tables = {item.full_name for item in self.of_kind("table") if item.detail == "rls"}
+        return sorted(tables | {item.owner for item in self.of_kind("policy")})
+
+    @property
     def constraints(self) -> list[Object]:
         """The added constraints, NOT NULLs and unique indexes."""
         return self.of_kind("constraint", "unique", "not null")

@@ -72,8 +72,12 @@ def write_coverage(
     counts: Iterable[CoverageCount],
     seconds: float,
     notes: Iterable[str] = (),
+    problems: Iterable[str] = (),
 ) -> None:
-    """Write the last section, with ``notes`` on the files; with ``--rolecall-coverage`` every name that is missing."""
+    """Write the last section, with ``notes`` on the files and the ``problems`` that fail the run.
+
+    With ``--rolecall-coverage`` it names everything that is not covered.
+    """
     reporter.section("rolecall", sep="-")
     reporter.line(f"{server} · default privileges {settings.default_privileges} · {seconds:.1f} s")
     for count in counts:
@@ -88,6 +92,8 @@ def write_coverage(
             reporter.line("" if complete else f"   without {_names(list(count.missing))}")
     for note in notes:
         reporter.line(f"  note: {note}", yellow=True)
+    for problem in problems:
+        reporter.line(f"  ERROR: {problem}", red=True)
 
 
 def _names(missing: list[str]) -> str:

@@ -13,7 +13,7 @@ from rolecall.catalog.definitions import Constraint, Schema
 from rolecall.catalog.objects import identifier
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import expressions
-from rolecall.sql import tree
+from rolecall.sql.tree import Change, edit, edit_expression
 
 SCHEMA_ANALYST = "McMinn, Wright and Kapfhammer, TOSEM 2015 (SchemaAnalyst)"
 CATCHES = "a value just inside or just outside of it, in the table's file of tests/constraints"
@@ -64,7 +64,7 @@ class EditCheck(Operator):
             if each.kind == "c":
                 rewrites = (*expressions.PREDICATE, expressions.swap_column({"": schema.types[each.table]}))
                 predicate = each.definition.removeprefix("CHECK ")
-                for what, text in tree.edit_expression(predicate, rewrites):
+                for what, text in edit_expression(predicate, rewrites):
                     sql = f"{_drop(each)}; {_add(each, f'CHECK ({text})')}"
                     yield self.mutant(
                         Target("constraint", each.name, each.table), each.table, what, each.definition, sql
@@ -106,7 +106,7 @@ class ForeignKeyAction(Operator):
         """One for each foreign key and other action."""
         for each in schema.constraints:
             if each.kind == "f":
-                for what, added in tree.edit(_add(each, each.definition), [_another_action]):
+                for what, added in edit(_add(each, each.definition), [_another_action]):
                     sql = f"{_drop(each)}; {added}"
                     yield self.mutant(
                         Target("constraint", each.name, each.table), each.table, what, each.definition, sql
@@ -129,7 +129,7 @@ class EditDefault(Operator):
             alter = f"ALTER TABLE {column.table} ALTER {identifier(column.name)}"
             target, before = Target("column", column.name, column.table), f"DEFAULT {column.default}"
             yield self.mutant(target, column.table, "without default", before, f"{alter} DROP DEFAULT")
-            for what, text in tree.edit_expression(column.default, (expressions.change_constant,)):
+            for what, text in edit_expression(column.default, (expressions.change_constant,)):
                 yield self.mutant(target, column.table, f"default: {what}", before, f"{alter} SET DEFAULT {text}")
 
 
@@ -155,7 +155,7 @@ class WidenType(Operator):
                     yield self.mutant(target, column.table, f"type {wide}", f"TYPE {column.type}", sql)
 
 
-def _another_action(node: Any) -> Iterator[tuple[str, tree.Change]]:
+def _another_action(node: Any) -> Iterator[tuple[str, Change]]:
     """A foreign key that does something else when its target is deleted."""
     if node.DESCRIPTOR.name == "Constraint" and node.HasField("pktable"):
         for letter, action in ACTIONS.items():

@@ -8,7 +8,7 @@ from typing import Any
 from rolecall.catalog.definitions import Function, Schema
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import plpgsql, queries
-from rolecall.sql import tree
+from rolecall.sql.tree import edit
 
 VOLATILITY = {"i": "IMMUTABLE", "s": "STABLE", "v": "VOLATILE"}
 
@@ -61,10 +61,10 @@ def _edits(function: Function) -> Iterator[tuple[str, str]]:
         for what, source in plpgsql.edits(function):
             yield what, function.definition.replace(function.source, source)
     elif function.language == "sql" and function.source:
-        for what, text in tree.edit(function.source, queries.QUERY):
+        for what, text in edit(function.source, queries.QUERY):
             yield what, function.definition.replace(function.source, f"\n{text}\n")
     elif function.language == "sql":  # RETURN …, or BEGIN ATOMIC: no text that the catalog keeps
-        yield from tree.edit(function.definition, queries.QUERY, within=_body)
+        yield from edit(function.definition, queries.QUERY, within=_body)
 
 
 def _body(tree: Any) -> Any:

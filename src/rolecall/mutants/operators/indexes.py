@@ -15,7 +15,7 @@ from rolecall.catalog.objects import identifier
 from rolecall.mutants.operators.constraints import SCHEMA_ANALYST
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import expressions
-from rolecall.sql import tree
+from rolecall.sql.tree import Change, edit, shown
 
 
 class DropIndex(Operator):
@@ -60,10 +60,10 @@ class EditIndex(Operator):
             change(tree.stmts[0].stmt.index_stmt)
             yield what, _create_index(index, postgast.deparse(tree))
         if index.unique:
-            for what, definition in tree.edit(index.definition, expressions.PREDICATE):
+            for what, definition in edit(index.definition, expressions.PREDICATE):
                 yield what, _create_index(index, definition)
 
-    def changes(self, index: Index, schema: Schema) -> Iterator[tuple[tree.Change, str]]:
+    def changes(self, index: Index, schema: Schema) -> Iterator[tuple[Change, str]]:
         """Changes of an index' own clauses, in words."""
         node = postgast.parse(index.definition).stmts[0].stmt.index_stmt
         for place in range(len(node.index_params)):
@@ -118,8 +118,8 @@ def _create_index(index: Index, definition: str) -> str:
         return definition
     key = " || ',' || ".join(f"{identifier(column)}::text" for column in index.key)
     elements = (param.index_elem for param in node.index_params)
-    columns = [identifier(each.name) if each.name else tree.shown(each.expr) for each in elements]
-    predicate = tree.shown(node.where_clause) if node.HasField("where_clause") else "true"
+    columns = [identifier(each.name) if each.name else shown(each.expr) for each in elements]
+    predicate = shown(node.where_clause) if node.HasField("where_clause") else "true"
     node.ClearField("where_clause")
     but = f"{postgast.deparse(tree)} WHERE ({predicate}) AND {key} ".replace("%", "%%") + "<> ALL (%L)"
     return FROM_NOW_ON.format(

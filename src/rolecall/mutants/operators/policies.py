@@ -11,7 +11,7 @@ from rolecall.catalog.objects import Policy
 from rolecall.grids.grid import COMMANDS
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import expressions, queries
-from rolecall.sql import tree
+from rolecall.sql.tree import aliases, edit_expression, may_be_null
 
 XACML = "Martin and Xie, A Fault Model and Mutation Testing of Access Control Policies, WWW 2007"
 ANOTHER_CLAIM = "((auth.jwt() ->> 'session_id')::uuid)"
@@ -109,7 +109,7 @@ class AdmitNull(PolicyOperator):
     def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
         for part in ("using", "check"):
             predicate = getattr(policy, part)
-            if predicate and tree.may_be_null(predicate):
+            if predicate and may_be_null(predicate):
                 yield f"{_CLAUSE[part]} admits NULL", _with(policy, part, f"({predicate}) IS NOT FALSE")
 
 
@@ -125,10 +125,10 @@ class EditPredicate(PolicyOperator):
         own = {"": policy.table, policy.table.rpartition(".")[2]: policy.table}
         for part in ("using", "check"):
             if predicate := getattr(policy, part):
-                tables = own | tree.aliases(predicate)
+                tables = own | aliases(predicate)
                 columns = {name: schema.types.get(table, {}) for name, table in tables.items()}
                 rewrites = (*self.REWRITES, expressions.swap_column(columns))
-                for what, text in tree.edit_expression(predicate, rewrites):
+                for what, text in edit_expression(predicate, rewrites):
                     yield f"{_CLAUSE[part]}: {what}", _with(policy, part, text)
 
 
@@ -142,7 +142,7 @@ class AnotherClaim(PolicyOperator):
         rewrite = expressions.replace_call("auth.uid", ANOTHER_CLAIM)
         for part in ("using", "check"):
             if predicate := getattr(policy, part):
-                for what, text in tree.edit_expression(predicate, [rewrite]):
+                for what, text in edit_expression(predicate, [rewrite]):
                     yield f"{_CLAUSE[part]}: {what}", _with(policy, part, text)
 
 

@@ -8,7 +8,7 @@ from rolecall.catalog.definitions import Schema
 from rolecall.catalog.objects import identifier
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import expressions, triggers
-from rolecall.sql import tree
+from rolecall.sql.tree import edit
 
 
 class DisableTrigger(Operator):
@@ -41,7 +41,7 @@ class EditTrigger(Operator):
         """One for each event, time, and change of the condition."""
         for trigger in schema.triggers:
             drop = f"DROP TRIGGER {identifier(trigger.name)} ON {trigger.table}"
-            for what, text in tree.edit(trigger.definition, self.REWRITES):
+            for what, text in edit(trigger.definition, self.REWRITES):
                 sql = f"{drop}; {text}"
                 yield self.mutant(
                     Target("trigger", trigger.name, trigger.table), trigger.table, what, trigger.definition, sql

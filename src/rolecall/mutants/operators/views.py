@@ -8,7 +8,7 @@ from rolecall.catalog.definitions import Schema, View
 from rolecall.catalog.objects import identifier
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import queries
-from rolecall.sql import tree
+from rolecall.sql.tree import edit
 
 
 class InvokerOff(Operator):
@@ -37,7 +37,7 @@ class EditView(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each change of each view."""
         for view in schema.views:
-            for what, text in tree.edit(view.query, queries.QUERY):
+            for what, text in edit(view.query, queries.QUERY):
                 yield self.mutant(
                     Target.of("view", view.full_name), view.full_name, what, view.query, _create(view, text)
                 )

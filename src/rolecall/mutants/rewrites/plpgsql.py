@@ -10,7 +10,7 @@ import postgast
 
 from rolecall.catalog.definitions import Function
 from rolecall.mutants.rewrites import queries
-from rolecall.sql import tree
+from rolecall.sql.tree import Edit, edit, edit_expression
 
 
 class Part(NamedTuple):
@@ -90,12 +90,12 @@ def _codes(raising: Part, source: str, start: int) -> Iterator[tuple[str, int]]:
                 break
 
 
-def _edits_of(query: str, *, is_statement: bool) -> Iterator[tree.Edit]:
+def _edits_of(query: str, *, is_statement: bool) -> Iterator[Edit]:
     try:
         if is_statement:
-            yield from tree.edit(query, queries.QUERY)
+            yield from edit(query, queries.QUERY)
         else:
-            yield from tree.edit_expression(query, queries.QUERY)
+            yield from edit_expression(query, queries.QUERY)
     except postgast.PgQueryError:
         return  # an assignment's target and the like: not an expression by itself
 

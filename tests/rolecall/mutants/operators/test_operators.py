@@ -201,8 +201,8 @@ def test_a_search_path_is_lost_and_is_emptied_where_it_names_something(toy_worke
 BUCKETS = """
 RESET ROLE;
 CREATE SCHEMA storage;
-CREATE TABLE buckets.buckets (id text, public boolean, name text, file_size_limit bigint, allowed_mime_types text[]);
-INSERT INTO buckets.buckets VALUES ('open', true, 'open', NULL, NULL), ('it''s', false, 'x', 9, '{image/png,a/b}');
+CREATE TABLE storage.buckets (id text, public boolean, name text, file_size_limit bigint, allowed_mime_types text[]);
+INSERT INTO storage.buckets VALUES ('open', true, 'open', NULL, NULL), ('it''s', false, 'x', 9, '{image/png,a/b}');
 """
 
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import psycopg
 import pytest
 
-from rolecall.catalog.definitions import Function
-from rolecall.coverage import columns, plpgsql, policies
-from rolecall.mutants.rewrites.plpgsql import parts
-from rolecall.worker import Worker
+from rolecall.coverage import columns
 
 MORE = """\
 CREATE INDEX notes_author ON shop.notes (author);
@@ -329,94 +325,3 @@ def test_breaking_and_counting_exclude_each_other(larger: pytest.Pytester) -> No
     result = larger.runpytest_inprocess("--rolecall-coverage", "--rolecall-mutants")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--rolecall-coverage looks at the schema as it is and --rolecall-mutants breaks it*"])
-
-
-# ------------------------------------------------------------------ PL/pgSQL that reports itself
-
-SOURCE = """
-<<outermost>>
-DECLARE
-  x int := CASE WHEN true THEN 1 END;
-BEGIN
-  -- é; BEGIN
-  IF a > 1 AND (CASE WHEN true THEN true END) THEN
-    x := 2;
-  ELSIF a > 0 THEN x := 3; END IF;
-  <<rounds>>
-  FOR x IN SELECT CASE WHEN true THEN n END FROM generate_series(1, 3) AS n LOOP
-    CONTINUE WHEN x = 2;
-    EXIT rounds WHEN x = 9;
-    <<inner>> WHILE true LOOP EXIT inner; END LOOP inner;
-  END LOOP rounds;
-  CASE a WHEN 1 THEN ELSE NULL; END CASE;
-  DECLARE
-    y int;
-  BEGIN
-    RAISE EXCEPTION 'undone; told all the same';
-  EXCEPTION
-    WHEN division_by_zero THEN
-    WHEN others THEN
-      UPDATE pg_temp.one SET n = 2;
-      GET DIAGNOSTICS y = ROW_COUNT;
-      RETURN x * 10 + y;
-  END;
-  RETURN x;
-END"""
-
-NOT_REACHED = [
-    "line 8: x := 2;",
-    "line 13: EXIT rounds WHEN x = 9;: what if so",
-    "line 22: THEN",
-    "line 28: RETURN x;",
-]
-
-
-def test_every_statement_and_branch_reports_itself(toy_worker: Worker) -> None:
-    definition = f"CREATE FUNCTION pg_temp.f(a int) RETURNS int LANGUAGE plpgsql AS $${SOURCE}$$"
-    body = plpgsql.body("pg_temp.f('100%')", definition, SOURCE)
-    reached: set[tuple[str, ...]] = set()
-
-    def note(diagnostic: psycopg.errors.Diagnostic) -> None:
-        reached.add(plpgsql.reported(diagnostic.message_primary) or ())
-
-    connection = toy_worker.connection
-    connection.execute("CREATE TEMPORARY TABLE one AS SELECT 1 AS n")
-    connection.execute(body.instrumented.encode())
-    connection.add_notice_handler(note)
-    try:
-        assert connection.execute("SELECT pg_temp.f(1)").fetchall() == [(31,)]
-        assert connection.execute("SELECT pg_temp.f(0)").fetchall() == [(31,)]
-    finally:
-        connection.remove_notice_handler(note)
-    left = [
-        point
-        for number, point in enumerate(body.points)
-        if ("reached", "pg_temp.f('100%')", str(number)) not in reached
-    ]
-    assert list(map(str, left)) == NOT_REACHED
-    assert len(reached) == len(body.points) - len(left)
-
-
-def test_no_line_that_the_parser_knows_is_left_out() -> None:
-    definition = f"CREATE FUNCTION f(a int) RETURNS int LANGUAGE plpgsql AS $${SOURCE}$$"
-    function = Function("f", "f(int)", "plpgsql", definition, SOURCE, False, "v", False, False)
-    lines = {part.line for part in parts(function) if part.kind.startswith("PLpgSQL_stmt")}
-    # What begins with a label is named with its line; the outermost block, in line 5, is the function itself.
-    lines -= {5}
-    assert lines - {point.line for point in plpgsql.body("f", definition, SOURCE).points} == {11, 19}
-
-
-@pytest.mark.parametrize(
-    ("using", "check", "command", "can"),
-    [
-        ("true", None, "select", {"admitted"}),
-        ("false", None, "delete", {"turned away"}),
-        ("a = 1", None, "select", {"admitted", "turned away"}),
-        ("true", "a = 1", "update", {"admitted", "turned away"}),
-        ("a = 1", "false", "update", {"turned away"}),
-        ("false", "true", "insert", {"admitted"}),
-        ("true", None, "insert", {"admitted"}),
-    ],
-)
-def test_what_cannot_be_is_not_asked_for(using: str, check: str | None, command: str, can: set[str]) -> None:
-    assert policies.outcomes(using, check, command) == can

@@ -16,7 +16,7 @@ from rolecall.grids.refusal import make_room
 from rolecall.mutants.search import FirstFailure
 from rolecall.worker import Worker
 
-FOLDER = Path(__file__).parent.parent / "policies"
+FOLDER = Path(__file__).parents[2] / "policies"
 HELD = {
     f"{path.stem}-{name}": held
     for path in sorted(FOLDER.glob("test_*.py"))

@@ -303,7 +303,7 @@ def test_without_a_server_it_removes_directories_of_dead_runs(
 
 
 def test_the_command_is_installed_under_its_name() -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
     assert project["scripts"] == {"rolecall": "rolecall.cli:main"}
     done = subprocess.run([sys.executable, "-m", "rolecall", "--help"], capture_output=True, text=True, check=True)
     assert "remove what killed runs left" in done.stdout

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from rolecall import required_grids
 from rolecall.defects.files import DefectFile
 from rolecall.defects.trial import TrialItem
 from rolecall.errors import RolecallError
@@ -30,6 +31,7 @@ class RunHooks:
     def __init__(self, process: Process, ending: Ending) -> None:
         self.process, self.settings, self.ending = process, process.settings, ending
         self.counts: list[CoverageCount] = []
+        self.problems: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -55,6 +57,11 @@ class RunHooks:
         self.process.received(getattr(node, "workeroutput", {}).get(MESSAGE, []))
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Record which tables have a grid, before any option deselects tests."""
+        self.process.recorder.facts |= {("grid", item.grid.table) for item in items if isinstance(item, CellItem)}
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Build before the first test: an error in the SQL is one error, not one for each test."""
         if session.testsfailed or session.config.option.collectonly:
@@ -74,16 +81,25 @@ class RunHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Hand over what was recorded; with ``--rolecall-coverage``, fail if something is not covered."""
+        """Hand over what was recorded; fail if a table has no grid, and if something is not covered."""
         process = self.process
         if process.worker:
             process.recorder.merge(process.worker.recorder.as_json())
         if process.is_worker:
             session.config.workeroutput[MESSAGE] = process.recorder.as_json()  # type: ignore[attr-defined]
-        elif self.settings.coverage and not self.ending.outage:
-            self.counts = process.count()
-            if any(count.missing for count in self.counts) and session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        elif not self.ending.outage and not self.settings.mutants:
+            self._complete(session)
+
+    def _complete(self, session: pytest.Session) -> None:
+        """Fail if something is not covered, or if a table has no grid."""
+        if self.settings.coverage:
+            self.counts = self.process.count()
+        if self.process.template and required_grids.is_whole_suite(session.config):
+            grids = {fact[1] for fact in self.process.recorder.facts if fact[0] == "grid"}
+            exceptions = self.settings.tables_without_grid
+            self.problems = list(required_grids.problems(self.process.template.manifest, grids, exceptions))
+        if session.exitstatus == pytest.ExitCode.OK and (self.problems or any(each.missing for each in self.counts)):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_report_header(self) -> str:
         """Name the server before it is used."""
@@ -102,6 +118,7 @@ class RunHooks:
                 self.counts or self.process.count(),
                 time.monotonic() - self.process.started,
                 template.manifest.notes,
+                self.problems,
             )
 
     @pytest.hookimpl(tryfirst=True)

@@ -1,0 +1,40 @@
+"""Every table with row-level security needs a grid: which have none, if the run has collected the whole suite."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from rolecall.catalog.manifest import Manifest
+
+SETTING = "rolecall_tables_without_grid"
+
+
+def is_whole_suite(config: pytest.Config) -> bool:
+    """Whether a run collects all tests: no single file or id, no ``-k``, ``-m`` or ``--lf``."""
+    option = config.option
+    if option.keyword or option.markexpr or getattr(option, "lf", False):
+        return False
+    arguments = [config.invocation_params.dir / argument for argument in config.args if "::" not in argument]
+    wanted = [config.rootpath / path for path in config.getini("testpaths")] or [config.rootpath]
+    return all(any(_contains(argument, path) for argument in arguments) for path in wanted)
+
+
+def _contains(folder: Path, path: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def problems(manifest: Manifest, grids: Collection[str], exceptions: Mapping[str, str]) -> Iterator[str]:
+    """A line for each table without a grid, and for each exception that is none (any more)."""
+    protected = manifest.protected_tables
+    for table in protected:
+        if table not in grids and table not in exceptions:
+            advice = f"write a grid, or add it to {SETTING} with the reason"
+            yield f"{table} has row-level security and no grid: {advice}."
+    for table in exceptions:
+        if table in grids:
+            yield f"{SETTING} names {table}, which has a grid: remove the line."
+        elif table not in protected:
+            yield f"{SETTING} names {table}, on which the migrations put no row-level security: remove the line."

@@ -6,11 +6,8 @@ SET LOCAL lock_timeout = '5s';
 -- IF NOT EXISTS, below, must not pass over a table of another shape.
 DO $$
 DECLARE
-  difference record;
-BEGIN
-  SELECT expected.shape AS expected, found.shape AS found
-  INTO difference
-  FROM unnest(ARRAY[
+  table_name CONSTANT text := 'engagement.customer_favorites';
+  columns CONSTANT text[] := ARRAY[
     'id uuid NOT NULL DEFAULT gen_random_uuid()',
     'customer_id uuid NOT NULL',
     'salon_id uuid NOT NULL',
@@ -21,7 +18,12 @@ BEGIN
     'created_by_id uuid',
     'updated_at timestamp with time zone',
     'updated_by_id uuid'
-  ]) WITH ORDINALITY AS expected (shape, place)
+  ];
+  difference record;
+BEGIN
+  SELECT expected, actual
+  INTO difference
+  FROM unnest(columns) WITH ORDINALITY AS e (expected, place)
   FULL JOIN (
     SELECT
       concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod),
@@ -29,15 +31,15 @@ BEGIN
       row_number() OVER (ORDER BY a.attnum)
     FROM pg_attribute a
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-    WHERE a.attrelid = to_regclass('engagement.customer_favorites') AND a.attnum > 0 AND NOT a.attisdropped
-  ) AS found (shape, place) USING (place)
-  WHERE to_regclass('engagement.customer_favorites') IS NOT NULL AND found.shape IS DISTINCT FROM expected.shape
+    WHERE a.attrelid = to_regclass(table_name) AND a.attnum > 0 AND NOT a.attisdropped
+  ) AS a (actual, place) USING (place)
+  WHERE to_regclass(table_name) IS NOT NULL AND actual IS DISTINCT FROM expected
   ORDER BY place
   LIMIT 1;
 
   IF FOUND THEN
-    RAISE EXCEPTION 'engagement.customer_favorites exists in another shape: expected column "%", found "%"',
-      COALESCE(difference.expected, 'none'), COALESCE(difference.found, 'none')
+    RAISE EXCEPTION '% exists in another shape: expected column "%", found "%"',
+      table_name, COALESCE(difference.expected, 'none'), COALESCE(difference.actual, 'none')
       USING ERRCODE = '42P16', HINT = 'Rename or remove that table, then run this step again.';
   END IF;
 END

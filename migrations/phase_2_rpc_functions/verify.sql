@@ -1,108 +1,314 @@
--- Checks that phase 2's seven functions are there as the steps make them. Reads only; silent when all is well.
--- After a deliberate change to a body, its md5 here is the one that the error reports as found.
+-- Checks that phase 2 stands as its steps make it. Reads only; silent when all is well, otherwise an error names
+-- every difference. After a deliberate change, write into the list what the error reports as found.
 
 DO $$
 DECLARE
-  problems text;
+  phase CONSTANT integer := 2;
+
+  -- Each paragraph is an object: its name, then a property a line. A line that is indented further continues the
+  -- one above it. A property that is absent has no line.
+  expected_list CONSTANT text := $list$
+communication.send_notification
+  kind: function
+  arguments: p_recipient_id uuid, p_message text, p_notification_type character varying,
+    p_metadata jsonb DEFAULT NULL::jsonb
+  result: jsonb
+  attributes: plpgsql, volatile, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: e54f2aba7ba0ea31e3cd159f5ac5d8d8
+  comment: Writes a notification for the recipient and returns it as JSON.
+  grants to authenticated: EXECUTE
+  grants to service_role: EXECUTE
+
+communication.mark_notifications_read
+  kind: function
+  arguments: p_user_id uuid, p_notification_ids uuid[] DEFAULT NULL::uuid[]
+  result: integer
+  attributes: plpgsql, volatile, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: 9d825d18dc18c34f381010f4cec34dac
+  comment: Marks one's unread notifications, all or those listed, as read and returns how many it changed.
+  grants to authenticated: EXECUTE
+  grants to service_role: EXECUTE
+
+communication.get_unread_count
+  kind: function
+  arguments: p_user_id uuid
+  result: bigint
+  attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: 2672f26316e424ce30fe83b5da8f12a9
+  comment: How many of one's notifications are unread.
+  grants to authenticated: EXECUTE
+  grants to service_role: EXECUTE
+
+communication.get_unread_counts
+  kind: function
+  arguments: p_user_id uuid
+  result: TABLE(notification_type character varying, unread_count bigint)
+  attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: 4186c4111af9ec5327dbe9a85d53605b
+  comment: How many of one's notifications are unread, by type.
+  grants to authenticated: EXECUTE
+  grants to service_role: EXECUTE
+
+communication.get_notifications_page
+  kind: function
+  arguments: p_user_id uuid, p_limit integer DEFAULT 20, p_offset integer DEFAULT 0
+  result: TABLE(id uuid, user_id uuid, message text, notification_type character varying,
+    read_at timestamp with time zone, created_at timestamp with time zone)
+  attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: 7acb206d66cb6ddc152e779928bf2574
+  comment: A page of one's notifications, newest first.
+  grants to authenticated: EXECUTE
+  grants to service_role: EXECUTE
+
+scheduling.calculate_business_hours
+  kind: function
+  arguments: p_salon_id uuid, p_date date
+  result: TABLE(day_name character varying, is_open boolean, start_time time without time zone,
+    end_time time without time zone, break_start time without time zone, break_end time without time zone,
+    total_working_minutes integer)
+  attributes: sql, stable, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: 201c31d9ce48dfd75c0341e39ca40090
+  comment: A salon's opening hours on a date and the minutes worked, without the break.
+  grants to authenticated: EXECUTE
+  grants to service_role: EXECUTE
+
+catalog.calculate_duration_minutes
+  kind: function
+  arguments: p_service_ids uuid[]
+  result: integer
+  attributes: sql, stable, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: 80dce30c0ffe9a09b7c1e89cadf47669
+  comment: How many minutes the listed active services take together.
+  grants to authenticated: EXECUTE
+  grants to service_role: EXECUTE
+$list$;
+
+  -- The engine: from here on the same text in every verify.sql.
+  path_before CONSTANT text := current_setting('search_path');
+  expected text[]; -- rows of object, property, value
+  actual text[];
+  objects text[];
+  relations oid[];
+  routines oid[];
+  differences text;
 BEGIN
-  WITH
-    expected (name, arguments, result, language, volatility, body, comment) AS (VALUES
-      (
-        'communication.send_notification',
-        'p_recipient_id uuid, p_message text, p_notification_type character varying, p_metadata jsonb DEFAULT NULL::jsonb',
-        'jsonb', 'plpgsql', 'volatile', 'e54f2aba7ba0ea31e3cd159f5ac5d8d8',
-        'Writes a notification for the recipient and returns it as JSON.'
-      ),
-      (
-        'communication.mark_notifications_read',
-        'p_user_id uuid, p_notification_ids uuid[] DEFAULT NULL::uuid[]',
-        'integer', 'plpgsql', 'volatile', '9d825d18dc18c34f381010f4cec34dac',
-        'Marks one''s unread notifications, all or those listed, as read and returns how many it changed.'
-      ),
-      (
-        'communication.get_unread_count',
-        'p_user_id uuid',
-        'bigint', 'plpgsql', 'stable', '2672f26316e424ce30fe83b5da8f12a9',
-        'How many of one''s notifications are unread.'
-      ),
-      (
-        'communication.get_unread_counts',
-        'p_user_id uuid',
-        'TABLE(notification_type character varying, unread_count bigint)', 'plpgsql', 'stable', '4186c4111af9ec5327dbe9a85d53605b',
-        'How many of one''s notifications are unread, by type.'
-      ),
-      (
-        'communication.get_notifications_page',
-        'p_user_id uuid, p_limit integer DEFAULT 20, p_offset integer DEFAULT 0',
-        'TABLE(id uuid, user_id uuid, message text, notification_type character varying, '
-          || 'read_at timestamp with time zone, created_at timestamp with time zone)',
-        'plpgsql', 'stable', '7acb206d66cb6ddc152e779928bf2574',
-        'A page of one''s notifications, newest first.'
-      ),
-      (
-        'scheduling.calculate_business_hours',
-        'p_salon_id uuid, p_date date',
-        'TABLE(day_name character varying, is_open boolean, start_time time without time zone, '
-          || 'end_time time without time zone, break_start time without time zone, '
-          || 'break_end time without time zone, total_working_minutes integer)',
-        'sql', 'stable', '201c31d9ce48dfd75c0341e39ca40090',
-        'A salon''s opening hours on a date and the minutes worked, without the break.'
-      ),
-      (
-        'catalog.calculate_duration_minutes',
-        'p_service_ids uuid[]',
-        'integer', 'sql', 'stable', '80dce30c0ffe9a09b7c1e89cadf47669',
-        'How many minutes the listed active services take together.'
+  -- With nothing on the path, PostgreSQL writes every name with its schema.
+  PERFORM set_config('search_path', '', true);
+
+  -- Read the list. An editor on Windows may have put carriage returns into it.
+  expected := ARRAY(
+    SELECT ARRAY[split_part(paragraph, E'\n', 1), split_part(line, ': ', 1), substr(line, strpos(line, ': ') + 2)]
+    FROM regexp_replace(btrim(replace(expected_list, E'\r', ''), E'\n'), '\n {4}', ' ', 'g') AS list
+    CROSS JOIN regexp_split_to_table(list, '\n+(?=\S)') AS paragraph
+    CROSS JOIN unnest((string_to_array(paragraph, E'\n  '))[2:]) AS line
+  );
+
+  -- Objects are found by their names, so that a missing one is a difference and not an error of this script.
+  -- Functions are found without their arguments: a second one of the same name makes calls ambiguous.
+  objects := expected[:][1:1]; -- the first element of each row
+  relations := ARRAY(SELECT oid FROM pg_class WHERE oid::regclass::text = ANY (objects));
+  routines := ARRAY(SELECT oid FROM pg_proc WHERE oid::regproc::text = ANY (objects));
+
+  -- Tables and views.
+  actual := ARRAY(
+    SELECT ARRAY[c.oid::regclass::text, property.name, property.value]
+    FROM pg_class AS c
+    CROSS JOIN LATERAL (VALUES
+      ('kind', CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' ELSE 'neither table nor view' END),
+      ('row level security', CASE WHEN c.relforcerowsecurity THEN 'forced' WHEN c.relrowsecurity THEN 'on' END),
+      ('comment', obj_description(c.oid, 'pg_class'))
+    ) AS property (name, value)
+    WHERE c.oid = ANY (relations)
+  );
+
+  -- Columns of tables, by position: their order counts.
+  actual := actual || ARRAY(
+    SELECT ARRAY[
+      c.oid::regclass::text,
+      'column ' || to_char(row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum), 'FM00'),
+      concat_ws(
+        ' ', a.attname, format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'NOT NULL' END,
+        'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid)
       )
-    ),
-    -- By name, so that a second function of the name, which would make a call ambiguous, is found too.
-    actual AS (
-      SELECT format('%s.%s', p.pronamespace::regnamespace, p.proname) AS name, l.lanname AS language, p.*
-      FROM pg_proc AS p
-      JOIN pg_language AS l ON l.oid = p.prolang
-    ),
-    checks (name, property, expected, actual) AS (
-      SELECT name, 'functions of this name', '1', count(actual.oid)::text
-      FROM expected
-      LEFT JOIN actual USING (name)
-      GROUP BY name
+    ]
+    FROM pg_class AS c
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE c.oid = ANY (relations) AND c.relkind = 'r'
+  );
 
+  -- Constraints. NOT NULL is compared with its column; since version 18 it is a constraint too.
+  actual := actual || ARRAY(
+    SELECT ARRAY[conrelid::regclass::text, 'constraint ' || conname, pg_get_constraintdef(oid)]
+    FROM pg_constraint
+    WHERE conrelid = ANY (relations) AND contype IN ('p', 'u', 'x', 'c', 'f')
+  );
+
+  -- Indexes. A primary key is compared as a constraint.
+  actual := actual || ARRAY(
+    SELECT ARRAY[
+      i.indrelid::regclass::text,
+      CASE WHEN i.indisunique THEN 'unique index ' ELSE 'index ' END || c.relname,
+      substring(pg_get_indexdef(c.oid) FROM ' USING (.*)') || CASE WHEN i.indisvalid THEN '' ELSE ', invalid' END
+    ]
+    FROM pg_index AS i
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE i.indrelid = ANY (relations) AND NOT i.indisprimary
+  );
+
+  -- Policies. PostgreSQL breaks their conditions into lines.
+  actual := actual || ARRAY(
+    SELECT ARRAY[
+      format('%I.%I', schemaname, tablename),
+      'policy ' || quote_ident(policyname),
+      regexp_replace(
+        concat_ws(
+          ' ', permissive, 'FOR', cmd, 'TO', array_to_string(roles, ', '),
+          'USING ' || qual, 'WITH CHECK ' || with_check
+        ),
+        '\s+', ' ', 'g'
+      )
+    ]
+    FROM pg_policies
+    WHERE format('%I.%I', schemaname, tablename) = ANY (objects)
+  );
+
+  -- Triggers.
+  actual := actual || ARRAY(
+    SELECT ARRAY[
+      tgrelid::regclass::text,
+      'trigger ' || tgname,
+      replace(pg_get_triggerdef(oid), format('CREATE TRIGGER %I ', tgname), '')
+        || CASE tgenabled WHEN 'O' THEN '' ELSE ', not enabled as usual' END
+    ]
+    FROM pg_trigger
+    WHERE tgrelid = ANY (relations) AND NOT tgisinternal
+  );
+
+  -- Views. The columns are part of the definition; they are compared by name too, because an md5 tells a reader
+  -- nothing. The alias of the first table is left out: version 15 writes it in places where later versions do not.
+  actual := actual || ARRAY(
+    SELECT ARRAY[c.oid::regclass::text, property.name, property.value]
+    FROM pg_class AS c
+    CROSS JOIN pg_get_viewdef(c.oid) AS definition
+    CROSS JOIN LATERAL (VALUES
+      ('columns', (
+        SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0
+      )),
+      ('options', array_to_string(c.reloptions, ', ')),
+      ('md5 of the definition', md5(regexp_replace(
+        definition, format('\m%s\.', substring(definition FROM 'FROM \(*\S+ (\w+)')), '', 'g'
+      )))
+    ) AS property (name, value)
+    WHERE c.oid = ANY (relations) AND c.relkind = 'v'
+  );
+
+  -- Functions.
+  actual := actual || ARRAY(
+    SELECT ARRAY[f.oid::regproc::text, property.name, property.value]
+    FROM (
+      SELECT *, count(*) OVER (PARTITION BY oid::regproc::text) AS namesakes FROM pg_proc WHERE oid = ANY (routines)
+    ) AS f
+    JOIN pg_language AS l ON l.oid = f.prolang
+    CROSS JOIN LATERAL (VALUES
+      ('kind', CASE f.namesakes WHEN 1 THEN 'function' ELSE format('%s functions of this name', f.namesakes) END),
+      ('arguments', pg_get_function_arguments(f.oid)),
+      ('result', pg_get_function_result(f.oid)),
+      ('attributes', concat_ws(
+        ', ',
+        l.lanname,
+        CASE f.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
+        CASE WHEN f.prosecdef THEN 'security definer' ELSE 'security invoker' END,
+        CASE WHEN f.proisstrict THEN 'not called on NULL' END,
+        array_to_string(f.proconfig, ', ')
+      )),
+      ('md5 of the body', md5(replace(f.prosrc, E'\r', ''))),
+      ('comment', obj_description(f.oid, 'pg_proc'))
+    ) AS property (name, value)
+  );
+
+  -- Grants to the roles of the API, also those on single columns. Grants to other roles are up to the team. A
+  -- function that has no list of grants is one that PUBLIC may execute.
+  actual := actual || ARRAY(
+    SELECT ARRAY[
+      object,
+      'grants to ' || COALESCE(r.rolname, 'PUBLIC'),
+      string_agg(
+        concat(g.privilege_type, ' (' || on_column || ')', CASE WHEN g.is_grantable THEN ' with grant option' END),
+        ', ' ORDER BY g.privilege_type, on_column
+      )
+    ]
+    FROM (
+      SELECT oid::regclass::text, relacl, NULL FROM pg_class WHERE oid = ANY (relations)
       UNION ALL
-      SELECT e.name, property.*
-      FROM expected AS e
-      JOIN actual AS f USING (name)
-      CROSS JOIN LATERAL (VALUES
-        ('arguments', e.arguments, pg_get_function_arguments(f.oid)),
-        ('result', e.result, pg_get_function_result(f.oid)),
-        ('language', e.language, f.language),
-        ('volatility', e.volatility, CASE f.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END),
-        ('security', 'definer', CASE WHEN f.prosecdef THEN 'definer' ELSE 'invoker' END),
-        ('settings', 'search_path=pg_catalog, pg_temp', array_to_string(f.proconfig, ', ')),
-        ('on a NULL argument', 'called', CASE WHEN f.proisstrict THEN 'not called' ELSE 'called' END),
-        ('md5 of the body', e.body, md5(f.prosrc)),
-        ('comment', e.comment, obj_description(f.oid, 'pg_proc')),
-        ('grants', 'EXECUTE to authenticated, EXECUTE to service_role', (
-          SELECT string_agg(
-            format('%s to %s%s', acl.privilege_type, COALESCE(r.rolname, 'PUBLIC'),
-              CASE WHEN acl.is_grantable THEN ' with grant option' END),
-            ', ' ORDER BY r.rolname
-          )
-          FROM aclexplode(COALESCE(f.proacl, acldefault('f', f.proowner))) AS acl
-          LEFT JOIN pg_roles AS r ON r.oid = acl.grantee
-          WHERE acl.grantee = 0 OR r.rolname IN ('anon', 'authenticated', 'service_role')
-        ))
-      ) AS property (name, expected, actual)
-    )
-  SELECT string_agg(
-    format('- %s: %s: expected %s, found %s', name, property, expected, COALESCE(actual, 'none')),
-    E'\n' ORDER BY name, property
-  )
-  INTO problems
-  FROM checks
-  WHERE actual IS DISTINCT FROM expected;
+      SELECT attrelid::regclass::text, attacl, attname FROM pg_attribute WHERE attrelid = ANY (relations)
+      UNION ALL
+      SELECT oid::regproc::text, COALESCE(proacl, acldefault('f', proowner)), NULL
+      FROM pg_proc WHERE oid = ANY (routines)
+    ) AS granted (object, acl, on_column)
+    CROSS JOIN aclexplode(acl) AS g
+    LEFT JOIN pg_roles AS r ON r.oid = g.grantee
+    WHERE g.grantee = 0 OR r.rolname IN ('anon', 'authenticated', 'service_role')
+    GROUP BY object, r.rolname
+  );
 
-  IF problems IS NOT NULL THEN
-    RAISE EXCEPTION E'phase 2 is not as it should be:\n%', problems;
+  -- Schemas.
+  actual := actual || ARRAY(
+    SELECT ARRAY['schema ' || n.nspname, property.name, property.value]
+    FROM pg_namespace AS n
+    CROSS JOIN LATERAL (VALUES
+      ('kind', 'schema'),
+      ('usage', (
+        SELECT string_agg(r.rolname, ', ' ORDER BY r.rolname)
+        FROM pg_roles AS r
+        WHERE r.rolname IN ('authenticated', 'service_role') AND has_schema_privilege(r.oid, n.oid, 'USAGE')
+      ))
+    ) AS property (name, value)
+    WHERE 'schema ' || n.nspname = ANY (objects)
+  );
+
+  -- The bucket. Where none is expected, this script does not need the right to read the table.
+  IF 'bucket avatars' = ANY (objects) THEN
+    actual := actual || ARRAY(
+      SELECT ARRAY['bucket ' || b.id, property.name, property.value]
+      FROM storage.buckets AS b
+      CROSS JOIN LATERAL (VALUES
+        ('kind', 'bucket'),
+        ('name', b.name),
+        ('public', b.public::text),
+        ('file_size_limit', b.file_size_limit::text)
+      ) AS property (name, value)
+      WHERE 'bucket ' || b.id = ANY (objects)
+    );
   END IF;
+
+  -- Compare. An object without a property has no row for it, or an empty value.
+  SELECT string_agg(
+    DISTINCT format(
+      '- %s: %s: expected %s, found %s', object, property, COALESCE(e.value, 'none'), COALESCE(a.value, 'none')
+    ),
+    E'\n'
+  )
+  INTO differences
+  FROM (
+    SELECT expected[i][1], expected[i][2], expected[i][3] FROM generate_subscripts(expected, 1) AS i
+  ) AS e (object, property, value)
+  FULL JOIN (
+    SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
+  ) AS a (object, property, value) USING (object, property)
+  WHERE e.value IS DISTINCT FROM a.value AND CASE
+    -- Of a missing object only the kind is reported.
+    WHEN a.object IS NULL THEN property = 'kind' OR object = ANY (actual[:][1:1])
+    -- A further index or comment does no harm. Most of storage.objects is not ours.
+    WHEN e.object IS NULL THEN property NOT LIKE 'index %' AND property <> 'comment' AND object <> 'storage.objects'
+    ELSE true
+  END;
+
+  PERFORM set_config('search_path', path_before, true);
+
+  IF differences IS NOT NULL THEN
+    RAISE EXCEPTION E'phase % is not as it should be:\n%', phase, differences;
+  END IF;
+  -- The end of the engine.
 END
 $$;

@@ -1,105 +1,281 @@
--- Checks that phase 4's four views are there as the steps make them. Reads only; silent when all is well.
--- After a deliberate change to a view, its md5 here is the one that the error reports as found.
+-- Checks that phase 4 stands as its steps make it. Reads only; silent when all is well, otherwise an error names
+-- every difference. After a deliberate change, write into the list what the error reports as found.
 
 DO $$
 DECLARE
-  problems text;
+  phase CONSTANT integer := 4;
+
+  -- Each paragraph is an object: its name, then a property a line. A line that is indented further continues the
+  -- one above it. A property that is absent has no line.
+  expected_list CONSTANT text := $list$
+scheduling.view_blocked_times_with_relations
+  kind: view
+  columns: id, staff_id, appointment_id, reason, blocked_from, blocked_until, is_deleted, created_at, updated_at,
+    staff_user_id, staff_username, staff_email, appointment_salon_id, appointment_customer_id, appointment_date
+  options: security_invoker=true
+  md5 of the definition: 9075a8820189bc9d136cc9daea8bbd7d
+  comment: Blocked times that are not deleted, with what the reader may see of the staff member and the appointment.
+  grants to authenticated: SELECT
+  grants to service_role: SELECT
+
+communication.view_notifications
+  kind: view
+  columns: id, recipient_id, message, notification_type, metadata, read_at, created_at, updated_at, recipient_username,
+    recipient_email, recipient_avatar
+  options: security_invoker=true
+  md5 of the definition: a0139dbda2cfd495484e0765fc7b3980
+  comment: Notifications with their recipient's name, address and picture.
+  grants to authenticated: SELECT
+  grants to service_role: SELECT
+
+identity.view_profile_metadata
+  kind: view
+  columns: id, username, email, full_name, avatar_url, created_at, updated_at, preferences, tags, interests,
+    social_links, account_status
+  options: security_invoker=true
+  md5 of the definition: 2a6e844b5a9e5c920751dac95c5b4b72
+  comment: Profiles with the parts of their metadata as columns, and an account status: active where none is stored.
+  grants to authenticated: SELECT
+  grants to service_role: SELECT
+
+identity.view_user_preferences
+  kind: view
+  columns: user_id, username, email_notifications_enabled, push_notifications_enabled, sms_notifications_enabled,
+    booking_auto_confirm, booking_reminder_minutes, marketing_newsletter_enabled, marketing_promotions_enabled,
+    profile_public, show_reviews, preferences_updated_at
+  options: security_invoker=true
+  md5 of the definition: 23898c95bfb127a0b13378e808b0d467
+  comment: Each user's preferences from the profile's metadata; a missing or malformed one shows its default.
+  grants to authenticated: SELECT
+  grants to service_role: SELECT
+$list$;
+
+  -- The engine: from here on the same text in every verify.sql.
+  path_before CONSTANT text := current_setting('search_path');
+  expected text[]; -- rows of object, property, value
+  actual text[];
+  objects text[];
+  relations oid[];
+  routines oid[];
+  differences text;
 BEGIN
-  -- With nothing on the path every name is shown with its schema, whoever asks.
+  -- With nothing on the path, PostgreSQL writes every name with its schema.
   PERFORM set_config('search_path', '', true);
 
-  WITH
-    -- Columns are listed by name: their types are those of the tables, or stand in the definition.
-    expected (name, columns, definition, comment) AS (VALUES
-      (
-        'scheduling.view_blocked_times_with_relations',
-        'id, staff_id, appointment_id, reason, blocked_from, blocked_until, is_deleted, created_at, updated_at, '
-          || 'staff_user_id, staff_username, staff_email, '
-          || 'appointment_salon_id, appointment_customer_id, appointment_date',
-        '3b3c5341a8f25c8180866ccefcfbe486',
-        'Blocked times that are not deleted, with what the reader may see of the staff member and the appointment.'
-      ),
-      (
-        'communication.view_notifications',
-        'id, recipient_id, message, notification_type, metadata, read_at, created_at, updated_at, '
-          || 'recipient_username, recipient_email, recipient_avatar',
-        'be99f13327e012030f413985768132dc',
-        'Notifications with their recipient''s name, address and picture.'
-      ),
-      (
-        'identity.view_profile_metadata',
-        'id, username, email, full_name, avatar_url, created_at, updated_at, '
-          || 'preferences, tags, interests, social_links, account_status',
-        '2a6e844b5a9e5c920751dac95c5b4b72',
-        'Profiles with the parts of their metadata as columns, and an account status: active where none is stored.'
-      ),
-      (
-        'identity.view_user_preferences',
-        'user_id, username, email_notifications_enabled, push_notifications_enabled, sms_notifications_enabled, '
-          || 'booking_auto_confirm, booking_reminder_minutes, marketing_newsletter_enabled, '
-          || 'marketing_promotions_enabled, profile_public, show_reviews, preferences_updated_at',
-        '23898c95bfb127a0b13378e808b0d467',
-        'Each user''s preferences from the profile''s metadata; a missing or malformed one shows its default.'
+  -- Read the list. An editor on Windows may have put carriage returns into it.
+  expected := ARRAY(
+    SELECT ARRAY[split_part(paragraph, E'\n', 1), split_part(line, ': ', 1), substr(line, strpos(line, ': ') + 2)]
+    FROM regexp_replace(btrim(replace(expected_list, E'\r', ''), E'\n'), '\n {4}', ' ', 'g') AS list
+    CROSS JOIN regexp_split_to_table(list, '\n+(?=\S)') AS paragraph
+    CROSS JOIN unnest((string_to_array(paragraph, E'\n  '))[2:]) AS line
+  );
+
+  -- Objects are found by their names, so that a missing one is a difference and not an error of this script.
+  -- Functions are found without their arguments: a second one of the same name makes calls ambiguous.
+  objects := expected[:][1:1]; -- the first element of each row
+  relations := ARRAY(SELECT oid FROM pg_class WHERE oid::regclass::text = ANY (objects));
+  routines := ARRAY(SELECT oid FROM pg_proc WHERE oid::regproc::text = ANY (objects));
+
+  -- Tables and views.
+  actual := ARRAY(
+    SELECT ARRAY[c.oid::regclass::text, property.name, property.value]
+    FROM pg_class AS c
+    CROSS JOIN LATERAL (VALUES
+      ('kind', CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' ELSE 'neither table nor view' END),
+      ('row level security', CASE WHEN c.relforcerowsecurity THEN 'forced' WHEN c.relrowsecurity THEN 'on' END),
+      ('comment', obj_description(c.oid, 'pg_class'))
+    ) AS property (name, value)
+    WHERE c.oid = ANY (relations)
+  );
+
+  -- Columns of tables, by position: their order counts.
+  actual := actual || ARRAY(
+    SELECT ARRAY[
+      c.oid::regclass::text,
+      'column ' || to_char(row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum), 'FM00'),
+      concat_ws(
+        ' ', a.attname, format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'NOT NULL' END,
+        'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid)
       )
-    ),
-    relation AS (
-      SELECT
-        name,
-        c.*,
-        (
-          SELECT string_agg(format('%s to %s', what, grantee), ', ' ORDER BY what COLLATE "C", grantee COLLATE "C")
-          FROM (
-            SELECT
-              concat_ws(' ', acl.privilege_type, '(' || acl.attname || ')', CASE WHEN acl.is_grantable THEN 'with grant option' END),
-              COALESCE(r.rolname, 'PUBLIC')
-            FROM (
-              SELECT NULL AS attname, whole.*
-              FROM aclexplode(COALESCE(c.relacl, acldefault('r', c.relowner))) AS whole
-              UNION ALL
-              SELECT a.attname, one.*
-              FROM pg_attribute AS a
-              CROSS JOIN LATERAL aclexplode(a.attacl) AS one
-              WHERE a.attrelid = c.oid
-            ) AS acl
-            LEFT JOIN pg_roles AS r ON r.oid = acl.grantee
-            WHERE acl.grantee = 0 OR r.rolname IN ('anon', 'authenticated', 'service_role')
-          ) AS granted (what, grantee)
-        ) AS grants
-      FROM expected
-      JOIN pg_class AS c ON c.oid = to_regclass(name)
-    ),
-    checks (name, property, expected, actual) AS (
-      SELECT e.name, 'kind', 'view', CASE r.relkind WHEN 'v' THEN 'view' ELSE r.relkind::text END
-      FROM expected AS e
-      LEFT JOIN relation AS r USING (name)
+    ]
+    FROM pg_class AS c
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE c.oid = ANY (relations) AND c.relkind = 'r'
+  );
 
+  -- Constraints. NOT NULL is compared with its column; since version 18 it is a constraint too.
+  actual := actual || ARRAY(
+    SELECT ARRAY[conrelid::regclass::text, 'constraint ' || conname, pg_get_constraintdef(oid)]
+    FROM pg_constraint
+    WHERE conrelid = ANY (relations) AND contype IN ('p', 'u', 'x', 'c', 'f')
+  );
+
+  -- Indexes. A primary key is compared as a constraint.
+  actual := actual || ARRAY(
+    SELECT ARRAY[
+      i.indrelid::regclass::text,
+      CASE WHEN i.indisunique THEN 'unique index ' ELSE 'index ' END || c.relname,
+      substring(pg_get_indexdef(c.oid) FROM ' USING (.*)') || CASE WHEN i.indisvalid THEN '' ELSE ', invalid' END
+    ]
+    FROM pg_index AS i
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE i.indrelid = ANY (relations) AND NOT i.indisprimary
+  );
+
+  -- Policies. PostgreSQL breaks their conditions into lines.
+  actual := actual || ARRAY(
+    SELECT ARRAY[
+      format('%I.%I', schemaname, tablename),
+      'policy ' || quote_ident(policyname),
+      regexp_replace(
+        concat_ws(
+          ' ', permissive, 'FOR', cmd, 'TO', array_to_string(roles, ', '),
+          'USING ' || qual, 'WITH CHECK ' || with_check
+        ),
+        '\s+', ' ', 'g'
+      )
+    ]
+    FROM pg_policies
+    WHERE format('%I.%I', schemaname, tablename) = ANY (objects)
+  );
+
+  -- Triggers.
+  actual := actual || ARRAY(
+    SELECT ARRAY[
+      tgrelid::regclass::text,
+      'trigger ' || tgname,
+      replace(pg_get_triggerdef(oid), format('CREATE TRIGGER %I ', tgname), '')
+        || CASE tgenabled WHEN 'O' THEN '' ELSE ', not enabled as usual' END
+    ]
+    FROM pg_trigger
+    WHERE tgrelid = ANY (relations) AND NOT tgisinternal
+  );
+
+  -- Views. The columns are part of the definition; they are compared by name too, because an md5 tells a reader
+  -- nothing. The alias of the first table is left out: version 15 writes it in places where later versions do not.
+  actual := actual || ARRAY(
+    SELECT ARRAY[c.oid::regclass::text, property.name, property.value]
+    FROM pg_class AS c
+    CROSS JOIN pg_get_viewdef(c.oid) AS definition
+    CROSS JOIN LATERAL (VALUES
+      ('columns', (
+        SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0
+      )),
+      ('options', array_to_string(c.reloptions, ', ')),
+      ('md5 of the definition', md5(regexp_replace(
+        definition, format('\m%s\.', substring(definition FROM 'FROM \(*\S+ (\w+)')), '', 'g'
+      )))
+    ) AS property (name, value)
+    WHERE c.oid = ANY (relations) AND c.relkind = 'v'
+  );
+
+  -- Functions.
+  actual := actual || ARRAY(
+    SELECT ARRAY[f.oid::regproc::text, property.name, property.value]
+    FROM (
+      SELECT *, count(*) OVER (PARTITION BY oid::regproc::text) AS namesakes FROM pg_proc WHERE oid = ANY (routines)
+    ) AS f
+    JOIN pg_language AS l ON l.oid = f.prolang
+    CROSS JOIN LATERAL (VALUES
+      ('kind', CASE f.namesakes WHEN 1 THEN 'function' ELSE format('%s functions of this name', f.namesakes) END),
+      ('arguments', pg_get_function_arguments(f.oid)),
+      ('result', pg_get_function_result(f.oid)),
+      ('attributes', concat_ws(
+        ', ',
+        l.lanname,
+        CASE f.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
+        CASE WHEN f.prosecdef THEN 'security definer' ELSE 'security invoker' END,
+        CASE WHEN f.proisstrict THEN 'not called on NULL' END,
+        array_to_string(f.proconfig, ', ')
+      )),
+      ('md5 of the body', md5(replace(f.prosrc, E'\r', ''))),
+      ('comment', obj_description(f.oid, 'pg_proc'))
+    ) AS property (name, value)
+  );
+
+  -- Grants to the roles of the API, also those on single columns. Grants to other roles are up to the team. A
+  -- function that has no list of grants is one that PUBLIC may execute.
+  actual := actual || ARRAY(
+    SELECT ARRAY[
+      object,
+      'grants to ' || COALESCE(r.rolname, 'PUBLIC'),
+      string_agg(
+        concat(g.privilege_type, ' (' || on_column || ')', CASE WHEN g.is_grantable THEN ' with grant option' END),
+        ', ' ORDER BY g.privilege_type, on_column
+      )
+    ]
+    FROM (
+      SELECT oid::regclass::text, relacl, NULL FROM pg_class WHERE oid = ANY (relations)
       UNION ALL
-      SELECT e.name, property.*
-      FROM expected AS e
-      JOIN relation AS r USING (name)
-      CROSS JOIN LATERAL (VALUES
-        ('columns', e.columns, (
-          SELECT string_agg(a.attname, ', ' ORDER BY a.attnum)
-          FROM pg_attribute AS a
-          WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
-        )),
-        ('options', 'security_invoker=true', array_to_string(r.reloptions, ', ')),
-        -- Before version 16 the columns of a view's only table were qualified, too.
-        ('md5 of the definition', e.definition, md5(regexp_replace(pg_get_viewdef(r.oid), '\mp\.', '', 'g'))),
-        ('comment', e.comment, obj_description(r.oid, 'pg_class')),
-        ('grants', 'SELECT to authenticated, SELECT to service_role', r.grants)
-      ) AS property (name, expected, actual)
-    )
-  SELECT string_agg(
-    format('- %s: %s: expected %s, found %s', name, property, expected, COALESCE(actual, 'none')),
-    E'\n' ORDER BY name, property
-  )
-  INTO problems
-  FROM checks
-  WHERE actual IS DISTINCT FROM expected;
+      SELECT attrelid::regclass::text, attacl, attname FROM pg_attribute WHERE attrelid = ANY (relations)
+      UNION ALL
+      SELECT oid::regproc::text, COALESCE(proacl, acldefault('f', proowner)), NULL
+      FROM pg_proc WHERE oid = ANY (routines)
+    ) AS granted (object, acl, on_column)
+    CROSS JOIN aclexplode(acl) AS g
+    LEFT JOIN pg_roles AS r ON r.oid = g.grantee
+    WHERE g.grantee = 0 OR r.rolname IN ('anon', 'authenticated', 'service_role')
+    GROUP BY object, r.rolname
+  );
 
-  IF problems IS NOT NULL THEN
-    RAISE EXCEPTION E'phase 4 is not as it should be:\n%', problems;
+  -- Schemas.
+  actual := actual || ARRAY(
+    SELECT ARRAY['schema ' || n.nspname, property.name, property.value]
+    FROM pg_namespace AS n
+    CROSS JOIN LATERAL (VALUES
+      ('kind', 'schema'),
+      ('usage', (
+        SELECT string_agg(r.rolname, ', ' ORDER BY r.rolname)
+        FROM pg_roles AS r
+        WHERE r.rolname IN ('authenticated', 'service_role') AND has_schema_privilege(r.oid, n.oid, 'USAGE')
+      ))
+    ) AS property (name, value)
+    WHERE 'schema ' || n.nspname = ANY (objects)
+  );
+
+  -- The bucket. Where none is expected, this script does not need the right to read the table.
+  IF 'bucket avatars' = ANY (objects) THEN
+    actual := actual || ARRAY(
+      SELECT ARRAY['bucket ' || b.id, property.name, property.value]
+      FROM storage.buckets AS b
+      CROSS JOIN LATERAL (VALUES
+        ('kind', 'bucket'),
+        ('name', b.name),
+        ('public', b.public::text),
+        ('file_size_limit', b.file_size_limit::text)
+      ) AS property (name, value)
+      WHERE 'bucket ' || b.id = ANY (objects)
+    );
   END IF;
+
+  -- Compare. An object without a property has no row for it, or an empty value.
+  SELECT string_agg(
+    DISTINCT format(
+      '- %s: %s: expected %s, found %s', object, property, COALESCE(e.value, 'none'), COALESCE(a.value, 'none')
+    ),
+    E'\n'
+  )
+  INTO differences
+  FROM (
+    SELECT expected[i][1], expected[i][2], expected[i][3] FROM generate_subscripts(expected, 1) AS i
+  ) AS e (object, property, value)
+  FULL JOIN (
+    SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
+  ) AS a (object, property, value) USING (object, property)
+  WHERE e.value IS DISTINCT FROM a.value AND CASE
+    -- Of a missing object only the kind is reported.
+    WHEN a.object IS NULL THEN property = 'kind' OR object = ANY (actual[:][1:1])
+    -- A further index or comment does no harm. Most of storage.objects is not ours.
+    WHEN e.object IS NULL THEN property NOT LIKE 'index %' AND property <> 'comment' AND object <> 'storage.objects'
+    ELSE true
+  END;
+
+  PERFORM set_config('search_path', path_before, true);
+
+  IF differences IS NOT NULL THEN
+    RAISE EXCEPTION E'phase % is not as it should be:\n%', phase, differences;
+  END IF;
+  -- The end of the engine.
 END
 $$;

@@ -185,6 +185,7 @@ def of_function(made: Node) -> Breaks:
         "with another volatility": f"ALTER {function} IMMUTABLE",
         "not called on NULL": f"ALTER {function} STRICT",
         "with another body": f"UPDATE pg_proc SET prosrc = prosrc || ' ' {row}",
+        "with the grants of a new function": f"UPDATE pg_proc SET proacl = NULL {row}",
         "beside another of its name": f"CREATE {function}(stray boolean) RETURNS int LANGUAGE sql AS 'SELECT 1'",
     }
     if not is_trigger:

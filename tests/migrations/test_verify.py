@@ -100,7 +100,22 @@ def test_it_does_not_depend_on_who_asks_and_from_where(migrated: Scratch, number
     with migrated.connection.transaction(force_rollback=True):
         migrated.connection.execute("SELECT set_config('search_path', %s, true)", [path])
         migrated.connection.execute(migrated.phases[number].verify.path.read_bytes())  # as the superuser
+        assert migrated.connection.execute("SELECT current_setting('search_path')").fetchone() == (path,)
         migrated.verify(number)
+
+
+@pytest.mark.parametrize("number", [2, 3, 4], ids="phase {}".format)
+def test_where_no_bucket_is_expected_it_needs_no_right_to_read_anything(migrated: Scratch, number: int) -> None:
+    with migrated.connection.transaction(force_rollback=True):
+        migrated.connection.execute("SET LOCAL ROLE pg_monitor")
+        migrated.connection.execute(migrated.phases[number].verify.path.read_bytes())
+
+
+def test_line_ends_as_on_windows_do_not_matter(bare: Scratch) -> None:
+    with bare.connection.transaction(force_rollback=True):
+        for phase in bare.phases.values():
+            for path in (*(step.path for step in phase.steps), phase.verify.path):
+                bare.connection.execute(re.sub(rb"\r?\n", b"\r\n", path.read_bytes()))
 
 
 @pytest.mark.parametrize(
@@ -111,6 +126,10 @@ def test_it_does_not_depend_on_who_asks_and_from_where(migrated: Scratch, number
         pytest.param("INSERT INTO storage.buckets (id, name) VALUES ('logos', 'logos')", id="another bucket"),
         pytest.param("CREATE POLICY logos ON storage.objects USING (bucket_id = 'logos')", id="a policy for it"),
         pytest.param("CREATE VIEW audit.mine AS SELECT id FROM audit.audit_logs", id="a view of their own"),
+        pytest.param(
+            "ALTER TABLE audit.audit_logs ADD mine text; ALTER TABLE audit.audit_logs DROP mine",
+            id="a column that is gone again",
+        ),
         pytest.param("UPDATE storage.buckets SET allowed_mime_types = '{image/png}'", id="only pictures in the bucket"),
     ],
 )
@@ -119,6 +138,35 @@ def test_what_a_team_adds_beside_it_does_not_matter(migrated: Scratch, addition:
         migrated.connection.execute(addition.encode())
         for number in PHASES:
             migrated.verify(number)
+
+
+# ------------------------------------------------------------------ something is different
+
+
+def test_it_names_every_difference_with_what_it_expected_and_found(migrated: Scratch) -> None:
+    changes = """
+        ALTER TABLE audit.audit_logs ALTER metadata DROP DEFAULT, DISABLE ROW LEVEL SECURITY;
+        GRANT SELECT (id) ON audit.audit_logs TO anon;
+        UPDATE storage.buckets SET file_size_limit = NULL;
+        DROP VIEW audit.audit_logs_view;
+    """
+    with migrated.connection.transaction(force_rollback=True):
+        migrated.connection.execute(changes.encode())
+        said = complaint(migrated, 1)
+    assert re.findall(r"^- (.*?)(?: \(P0001\))?$", said, re.MULTILINE) == [
+        "audit.audit_logs: column 14: expected metadata jsonb DEFAULT '{}'::jsonb, found metadata jsonb",
+        "audit.audit_logs: grants to anon: expected none, found SELECT (id)",
+        "audit.audit_logs: row level security: expected on, found none",
+        "audit.audit_logs_view: kind: expected view, found none",
+        "bucket avatars: file_size_limit: expected 5242880, found none",
+    ]
+
+
+def test_it_says_that_a_name_has_two_functions(migrated: Scratch) -> None:
+    with migrated.connection.transaction(force_rollback=True):
+        migrated.connection.execute("CREATE FUNCTION audit.log_action() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        said = complaint(migrated, 1)
+    assert said.count("- audit.log_action: kind: expected function, found 2 functions of this name\n") == 1
 
 
 # ------------------------------------------------------------------ all is gone

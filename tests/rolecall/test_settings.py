@@ -235,7 +235,7 @@ def test_a_project_without_settings_is_left_alone(toy: pytest.Pytester) -> None:
     assert "rolecall:" not in result.stdout.str()
 
 
-@pytest.mark.parametrize("fixture", (*fixtures.DATABASES, "rolecall_world"))
+@pytest.mark.parametrize("fixture", [*fixtures.DATABASES, "rolecall_world"])
 def test_a_project_without_settings_that_asks_for_a_database_is_told(toy: pytest.Pytester, fixture: str) -> None:
     (toy.path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
     (toy.path / "test_notes.py").unlink()

@@ -129,7 +129,7 @@ def tried(routines: dict[str, Any], world: World, visit: Visit, persona: str, *,
     """Every call of a persona's."""
     names = {
         "me": world.personas[persona].claims.get("sub", NIL),
-        "other": world.personas["other_customer"].claims["sub"],
+        "other": world.personas["other_customer"].subject,
         "salon": world.names()["salon"],
         "service": world.names()["salon_service"],
         "theirs": next(iter(world.rows["communication.notifications"].values()))["id"],

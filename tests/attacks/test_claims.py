@@ -108,7 +108,7 @@ def statements(database: Scratch, built: Built, routines: dict[str, Any], world:
     for routine in routines.values():
         if not routine.tables:
             for person in ("customer", "other_customer"):
-                me = world.personas[person].claims["sub"]
+                me = world.personas[person].subject
                 found.append(f"SELECT * FROM {routine.name}({', '.join(argument(kind, me) for kind in routine.types)})")
     return found
 
@@ -175,7 +175,7 @@ def test_the_role_and_the_subject_decide_alone(
     thorough: bool,
 ) -> None:
     """A forged token gets exactly what an honest one of its subject gets, or an error about the token."""
-    me, other = (world.personas[name].claims["sub"] for name in ("customer", "other_customer"))
+    me, other = (world.personas[name].subject for name in ("customer", "other_customer"))
     differences = []
     for what, settings in forgeries(me, other, LONG if thorough else SHORT).items():
         if not thorough and role != "authenticated" and "role" not in what and "never" not in what:
@@ -197,7 +197,7 @@ def test_the_role_and_the_subject_decide_alone(
 
 def test_a_token_that_is_none_is_an_error_and_no_open_door(dial: Dial, world: World, thorough: bool) -> None:
     """Of the forgeries these are no tokens at all, and whoever asks for the subject says so."""
-    me, other = (world.personas[name].claims["sub"] for name in ("customer", "other_customer"))
+    me, other = (world.personas[name].subject for name in ("customer", "other_customer"))
     errors: dict[str, str] = {}
     for what, settings in forgeries(me, other, LONG if thorough else SHORT).items():
         with session(dial, "authenticated", settings) as connection:

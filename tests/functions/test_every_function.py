@@ -103,7 +103,7 @@ every_function = pytest.mark.parametrize("name", FUNCTIONS)
 def call(db: Session, world: World, name: str) -> Any:
     """Call a function as whoever is signed in; returns its answer."""
     names = {
-        "customer": world.personas["customer"].claims["sub"],
+        "customer": world.personas["customer"].subject,
         "salon": world.row("organization.salons", "salon")["id"],
         "service": world.row("catalog.services", "salon's haircut")["id"],
     }
@@ -190,7 +190,7 @@ def test_execute_as_the_catalog_sees_it(db: Session, name: str, role: str, may: 
 @every_function
 @pytest.mark.parametrize("role", ["authenticated", "service_role"])
 def test_runs_for(db: Session, world: World, name: str, role: str) -> None:
-    claims = {"sub": world.personas["customer"].claims["sub"], "role": role}
+    claims = {"sub": world.personas["customer"].subject, "role": role}
     with db.acting_as("service" if role == "service_role" else "customer"):
         assert db.value("SELECT current_user::text") == role
         db.execute("SELECT set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])

@@ -45,7 +45,7 @@ OWN_PAGE = {
 
 
 def subject(world: World, name: str) -> str:
-    return str(world.personas[name].claims["sub"])
+    return world.personas[name].subject
 
 
 def page(db: Session, user: str | None) -> list[tuple[Any, ...]]:

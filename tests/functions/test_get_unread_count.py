@@ -44,7 +44,7 @@ OWN_COUNT = {
 
 
 def subject(world: World, name: str) -> str:
-    return str(world.personas[name].claims["sub"])
+    return world.personas[name].subject
 
 
 def count(db: Session, user: str | None) -> Any:

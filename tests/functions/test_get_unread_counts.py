@@ -47,7 +47,7 @@ OWN_COUNTS: dict[str, Counts] = {
 
 
 def subject(world: World, name: str) -> str:
-    return str(world.personas[name].claims["sub"])
+    return world.personas[name].subject
 
 
 def counts(db: Session, user: str | None) -> Counts:

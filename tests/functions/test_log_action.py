@@ -34,7 +34,7 @@ LOG = "SELECT audit.log_action(p_entity_type => %s, p_entity_id => %s, p_action 
 
 
 def subject(world: World, name: str) -> str:
-    return str(world.personas[name].claims["sub"])
+    return world.personas[name].subject
 
 
 def log(db: Session, kind: str | None = "salon", entity: str | None = None, action: str | None = "update") -> str:

@@ -46,7 +46,7 @@ MARKED_OF_ONES_OWN = {
 
 
 def subject(world: World, name: str) -> str:
-    return str(world.personas[name].claims["sub"])
+    return world.personas[name].subject
 
 
 def notification(world: World, name: str) -> str:

@@ -30,7 +30,7 @@ MAY_SEND = {
 
 
 def subject(world: World, name: str) -> str:
-    return str(world.personas[name].claims["sub"])
+    return world.personas[name].subject
 
 
 def send(db: Session, recipient: str | None, message: str | None = "Hello", kind: str | None = "greeting") -> Any:

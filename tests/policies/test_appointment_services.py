@@ -95,7 +95,7 @@ def test_the_service_outlives_the_member_of_the_staff(db: Session, world: World)
 
 
 def test_staff_of_two_salons_cannot_move_a_service_between_them(db: Session, world: World) -> None:
-    both = world.personas["staff"].claims["sub"]
+    both = world.personas["staff"].subject
     elsewhere = world.row("organization.salons", "other_salon")["id"]
     db.execute("INSERT INTO organization.staff_profiles (salon_id, user_id) VALUES (%s, %s)", [elsewhere, both])
     ours = world.row("scheduling.appointment_services", "customer at the salon")["id"]

@@ -94,7 +94,7 @@ def test_deleting_touches_no_other_thread(db: Session, world: World) -> None:
 
 @pytest.mark.parametrize("opener", ["customer", "staff"])
 def test_a_deleted_thread_frees_the_pair(db: Session, world: World, opener: str) -> None:
-    pair = {name: world.personas[name].claims["sub"] for name in ("customer", "staff")}
+    pair = {name: world.personas[name].subject for name in ("customer", "staff")}
     recipient = next(key for name, key in pair.items() if name != opener)
     again = f"INSERT INTO {TABLE} (created_by_id, recipient_id) VALUES (%s, %s)"
     with db.acting_as(opener):
@@ -113,13 +113,13 @@ def test_the_service_really_deletes(db: Session, world: World) -> None:
 
 def test_a_thread_goes_with_its_profile(db: Session, world: World) -> None:
     ours = thread(world, "customer to staff")
-    db.execute("DELETE FROM identity.profiles WHERE id = %s", [world.personas["staff"].claims["sub"]])
+    db.execute("DELETE FROM identity.profiles WHERE id = %s", [world.personas["staff"].subject])
     assert db.value(COUNT, [ours]) == 0
 
 
 def test_a_thread_goes_with_its_profile_when_the_person_deletes_it(db: Session, world: World) -> None:
     # The cascade runs as the table's owner, also below a statement of somebody to whom the policies apply.
-    ours, me = thread(world, "customer to staff"), world.personas["staff"].claims["sub"]
+    ours, me = thread(world, "customer to staff"), world.personas["staff"].subject
     db.execute("GRANT DELETE ON identity.profiles TO authenticated")
     db.execute("CREATE POLICY mine ON identity.profiles FOR DELETE TO authenticated USING (id = auth.uid())")
     with db.acting_as("staff"):
@@ -142,7 +142,7 @@ def test_a_participant_cannot_be_left_out(db: Session, world: World, who: str, o
 
 
 def test_nobody_writes_to_oneself(db: Session, world: World) -> None:
-    me = world.personas["customer"].claims["sub"]
+    me = world.personas["customer"].subject
     with db.acting_as("customer"), db.raises("42501", message="row-level security"):
         db.execute(f"INSERT INTO {TABLE} (created_by_id, recipient_id) VALUES (%s, %s)", [me, me])
 
@@ -150,6 +150,6 @@ def test_nobody_writes_to_oneself(db: Session, world: World) -> None:
 def test_the_policy_itself_keeps_a_thread_with_its_participants(db: Session, world: World) -> None:
     # Without the trigger, which comes first, WITH CHECK has to refuse.
     db.execute(f"ALTER TABLE {TABLE} DISABLE TRIGGER USER")
-    strangers = [world.personas[name].claims["sub"] for name in ("owner", "other_staff")]
+    strangers = [world.personas[name].subject for name in ("owner", "other_staff")]
     with db.acting_as("customer"), db.raises("42501", message="row-level security"):
         db.execute(f"UPDATE {TABLE} SET created_by_id = %s, recipient_id = %s", strangers)

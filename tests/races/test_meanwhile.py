@@ -60,7 +60,7 @@ def notify_anew(arena: Any, person: str, number: int) -> None:
 @pytest.fixture
 def customer(arena: Any, world: World) -> Iterator[str]:
     """The customer's id; the notifications that a test made are gone afterwards, and the others as they were."""
-    me = str(world.personas["customer"].claims["sub"])
+    me = world.personas["customer"].subject
     arena.superuser.execute("CREATE TEMPORARY TABLE kept AS TABLE communication.notifications")
     yield me
     arena.superuser.execute(
@@ -158,7 +158,7 @@ def test_what_comes_in_makes_pages_repeat_and_never_skip(arena: Any, customer: s
 @pytest.fixture
 def thread(arena: Any, world: World) -> Iterator[str]:
     """A thread from the customer to another owner, which is gone afterwards."""
-    people = [world.personas[name].claims["sub"] for name in ("customer", "other_owner")]
+    people = [world.personas[name].subject for name in ("customer", "other_owner")]
     make = "INSERT INTO communication.message_threads (created_by_id, recipient_id) VALUES (%s, %s) RETURNING id::text"
     key = str(arena.value(make, people))
     yield key
@@ -217,7 +217,7 @@ def test_who_leaves_the_staff_in_mid_transaction(arena: Any, world: World, isola
     appointment, service = (world.names()[name] for name in ("same_salon_appointment", "salon_service"))
     insert = "INSERT INTO scheduling.appointment_services (appointment_id, service_id) VALUES "
     insert += f"('{appointment}', '{service}')"
-    staff = world.personas["staff"].claims["sub"]
+    staff = world.personas["staff"].subject
     arena.superuser.execute("CREATE TEMPORARY TABLE kept AS TABLE organization.staff_profiles")
     try:
         with arena.racers("staff") as (member,):

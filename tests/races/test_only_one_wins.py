@@ -84,5 +84,5 @@ def test_two_log_entries_do_not_wait_for_each_other(arena: Any, rounds: range) -
         query = (
             "SELECT array_agg(actor_id::text ORDER BY actor_id::text) FROM audit.audit_logs WHERE id = ANY (%s::uuid[])"
         )
-        assert arena.value(query, [ids]) == sorted(racer.persona.claims["sub"] for racer in racers)
+        assert arena.value(query, [ids]) == sorted(racer.persona.subject for racer in racers)
         arena.superuser.execute("DELETE FROM audit.audit_logs WHERE id = ANY (%s::uuid[])", [ids])

@@ -31,10 +31,7 @@ LISTED = {
     "scheduling.appointment_services: appointment_services_pkey": (EVERY, KEY),
     "storage.objects: objects_pkey": (EVERY, KEY),
     "communication.message_threads: message_threads_recipient_id_fkey": (INSERT, "the recipient must exist"),
-    "communication.message_threads: message_threads_appointment_id_fkey": (
-        EVERY,
-        "any appointment is valid (F87)",
-    ),
+    "communication.message_threads: message_threads_appointment_id_fkey": (EVERY, "any appointment is valid (F87)"),
     "engagement.customer_favorites: customer_favorites_created_by_id_fkey": (EVERY, WRITER),
     "engagement.customer_favorites: customer_favorites_updated_by_id_fkey": (EVERY, WRITER),
     "scheduling.appointment_services: appointment_services_created_by_id_fkey": (EVERY, WRITER),

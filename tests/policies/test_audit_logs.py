@@ -1,4 +1,4 @@
-"""The audit trail: read by everyone signed in, written in one's own name, changed by nobody."""
+"""The audit trail: every signed-in user reads it and adds entries about their own actions; no client changes it."""
 
 from rolecall import Session, World, grid
 

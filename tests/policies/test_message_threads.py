@@ -1,4 +1,4 @@
-"""Threads belong to their two participants, and to nobody once deleted."""
+"""Threads: only the two participants read and write them, and nobody does after the deletion."""
 
 import pytest
 
@@ -37,8 +37,8 @@ test_grid = grid(
       anon                   !        !        !        !        !              !                 !              !
       service                yes      yes      yes      yes      yes            yes               yes            yes
 
-    # Gone for both: neither read nor changed nor brought back. Only the policy of inserts does not ask; it is the
-    # SELECT policy that refuses a client who wants the new row in return.
+    # Both participants can no longer read, change or restore it. Only the INSERT policy accepts a deleted thread: the
+    # SELECT policy refuses it with RETURNING.
     deleted by customer or staff
       customer               -        yes/!    -        -        -              -                 -              -
       staff, other_customer, other_staff, owner, other_owner,
@@ -47,7 +47,7 @@ test_grid = grid(
       anon                   !        !        !        !        !              !                 !              !
       service                yes      yes      yes      yes      yes            yes               yes            yes
 
-    # is_deleted may be NULL (F43), which is as good as deleted.
+    # is_deleted may be NULL (F43). It counts as deleted.
     neither deleted nor not
       customer               -        yes/!    -        -        -              -                 -              -
       staff, other_customer, other_staff, owner, other_owner,
@@ -69,6 +69,7 @@ COUNT = f"SELECT count(*) FROM {TABLE} WHERE id = %s"
 
 
 def thread(world: World, name: str) -> str:
+    """The id of a thread of the world."""
     return str(world.row(TABLE, name)["id"])
 
 
@@ -118,7 +119,7 @@ def test_a_thread_goes_with_its_profile(db: Session, world: World) -> None:
 
 
 def test_a_thread_goes_with_its_profile_when_the_person_deletes_it(db: Session, world: World) -> None:
-    # The cascade runs as the table's owner, also below a statement of somebody to whom the policies apply.
+    # The cascade runs as the owner of the table, also in a statement of a user to whom the policies apply.
     ours, me = thread(world, "customer to staff"), world.personas["staff"].subject
     db.execute("GRANT DELETE ON identity.profiles TO authenticated")
     db.execute("CREATE POLICY mine ON identity.profiles FOR DELETE TO authenticated USING (id = auth.uid())")
@@ -128,7 +129,7 @@ def test_a_thread_goes_with_its_profile_when_the_person_deletes_it(db: Session, 
 
 
 def test_an_update_may_name_the_same_participants(db: Session, world: World) -> None:
-    # As an upsert of the whole row does.
+    # An upsert of the whole row does that.
     ours = thread(world, "customer to staff")
     with db.acting_as("staff"):
         update = f"UPDATE {TABLE} SET created_by_id = created_by_id, recipient_id = recipient_id WHERE id = %s"
@@ -148,7 +149,7 @@ def test_nobody_writes_to_oneself(db: Session, world: World) -> None:
 
 
 def test_the_policy_itself_keeps_a_thread_with_its_participants(db: Session, world: World) -> None:
-    # Without the trigger, which comes first, WITH CHECK has to refuse.
+    # Without the trigger, which runs first, WITH CHECK must refuse.
     db.execute(f"ALTER TABLE {TABLE} DISABLE TRIGGER USER")
     strangers = [world.personas[name].subject for name in ("owner", "other_staff")]
     with db.acting_as("customer"), db.raises("42501", message="row-level security"):

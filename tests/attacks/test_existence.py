@@ -177,8 +177,8 @@ def differences_of_key(
     hidden: list[dict[str, Any]],
     commands: Callable[[Template, dict[str, Any]], dict[str, str]],
 ) -> Iterator[tuple[str, set[str]]]:
-    """Each command that writes a key with different outcomes for a hidden row's key and a key of no row."""
-    for row in (row for row in hidden if row["id"] not in template.row.values()):  # the others are in the own row
+    """The commands that write a key, if a hidden row's and a key of no row have different outcomes; the outcomes."""
+    for row in (row for row in hidden if row["id"] not in template.row.values()):  # the persona knows the others
         columns = dict.fromkeys(key.columns, row["id"]) if key.references else {each: row[each] for each in key.columns}
         statements, without_row = commands(template, columns), commands(template, nowhere(columns))
         for command, statement in statements.items():
@@ -192,7 +192,7 @@ def differences_of_key(
 def differences_of_function(
     session: Session, routine: Routine, hidden: dict[str, list[dict[str, Any]]]
 ) -> Iterator[tuple[str, set[str]]]:
-    """Each argument that is an id with different outcomes for the ids of hidden rows and an id of no row."""
+    """The arguments that are ids, if ids of hidden rows and an id of no row have different outcomes; the outcomes."""
     plain = {"uuid": f"'{uuid4()}'", "text": "'x'", "character varying": "'x'", "date": "'2025-01-06'"}
     values = [plain.get(kind, "NULL") for kind in routine.types]
     for place, kind in enumerate(routine.types):

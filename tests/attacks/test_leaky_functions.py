@@ -1,7 +1,7 @@
-"""A function of the caller in a query, of the lowest cost, gets no row that the caller may not see.
+"""A function of the caller in a query gets no row that the caller may not see, also with the lowest COST.
 
-PostgreSQL evaluates the policies before a function that is not LEAKPROOF. A view protects its rows so only if it is a
-security barrier, or if it reads tables with policies as its caller.
+PostgreSQL evaluates the policies before a function that is not LEAKPROOF. A view does so only if it is a security
+barrier, or if it reads tables with policies as its caller.
 """
 
 from __future__ import annotations

@@ -208,7 +208,7 @@ def test_the_spy_sees_what_an_empty_search_path_lets_in(
     shadows: dict[str, list[Shadow]],
     attack: Attack,
 ) -> None:
-    """auth.uid() casts to uuid and jsonb. With an empty search_path its callers must fail: the attack works."""
+    """auth.uid() casts to uuid and jsonb. The attack must find that in its callers with an empty search_path."""
     callers = [name for name, routine in routines.items() if routine.definer and "auth.uid()" in routine.definition]
     assert callers
     for name in callers:

@@ -1,6 +1,6 @@
 """Columns, defaults, indexes and foreign keys of the five tables.
 
-What one table alone has, its own file tests: checks, lengths, unique indexes.
+The file of each table tests its checks, its lengths and its unique indexes.
 """
 
 from typing import Any
@@ -89,7 +89,7 @@ COLUMNS = {
     """,
 }
 
-# The defaults of the columns, but for those of id (a random uuid) and created_at (now).
+# The defaults of the columns, without id (a random uuid) and created_at (now).
 DEFAULTS: dict[str, dict[str, Any]] = {
     "scheduling.appointment_services": {},
     "communication.message_threads": {"is_archived": False, "is_deleted": False, "unread_count": 0, "metadata": {}},
@@ -104,7 +104,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Beside the primary key. An index that is unique is marked so.
+# The indexes without the primary key. UNIQUE marks a unique index.
 INDEXES = {
     "scheduling.appointment_services": {
         "idx_appointment_services_appointment_id": "(appointment_id)",
@@ -216,7 +216,7 @@ def test_these_are_all_tables(built: Built) -> None:
 
 @every_table
 def test_the_columns_are_those_of_the_plan(db: Session, table: str) -> None:
-    found = db.rows(
+    actual = db.rows(
         """
         SELECT concat_ws(' ', attname, format_type(atttypid, atttypmod), CASE WHEN attnotnull THEN 'NOT NULL' END)
         FROM pg_attribute
@@ -225,7 +225,7 @@ def test_the_columns_are_those_of_the_plan(db: Session, table: str) -> None:
         """,
         [table],
     )
-    assert [line for (line,) in found] == lines(table)
+    assert [line for (line,) in actual] == lines(table)
 
 
 @every_table
@@ -276,11 +276,11 @@ def test_the_check_says_what_not_null_says(db: Session, table: str, constraint: 
 
 @every_table
 def test_the_indexes_are_those_of_the_plan_and_valid(db: Session, table: str) -> None:
-    found = db.rows(
+    actual = db.rows(
         "SELECT pg_get_indexdef(indexrelid), indisvalid FROM pg_index WHERE indrelid = %s::regclass", [table]
     )
     expected = {f"{table.split('.')[1]}_pkey": "UNIQUE (id)", **INDEXES[table]}
-    assert dict(found) == {definition(table, name, text): True for name, text in expected.items()}
+    assert dict(actual) == {definition(table, name, text): True for name, text in expected.items()}
 
 
 def definition(table: str, index: str, text: str) -> str:
@@ -301,7 +301,7 @@ def test_an_id_is_unique(db: Session, table: str, valid: Valid, world: World) ->
 
 @every_table
 def test_the_foreign_keys_are_those_of_the_plan(db: Session, table: str) -> None:
-    found = db.rows(
+    actual = db.rows(
         """
         SELECT attname, CASE confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' ELSE confdeltype::text END
         FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
@@ -309,7 +309,7 @@ def test_the_foreign_keys_are_those_of_the_plan(db: Session, table: str) -> None
         """,
         [table],
     )
-    assert dict(found) == FOREIGN_KEYS[table]
+    assert dict(actual) == FOREIGN_KEYS[table]
 
 
 @pytest.mark.parametrize(("table", "column"), foreign_keys("CASCADE", "SET NULL"))

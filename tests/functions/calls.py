@@ -65,7 +65,7 @@ def about_oneself(some: T, none: T) -> dict[str, T]:
 
 
 def set_claims(db: Session, **claims: Any) -> None:
-    """Exchange the claims of the signed-in persona, until the end of the test."""
+    """Replace the claims of the signed-in persona, until it signs out."""
     db.execute("SELECT set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])
 
 

@@ -57,14 +57,14 @@ def minutes(db: Session, salon: str) -> Any:
 @pytest.mark.parametrize("which", ["salon", "other_salon"])
 @pytest.mark.parametrize("name", MAY_CALL)
 def test_a_salons_mondays_as(db: Session, world: World, name: str, which: str) -> None:
-    asked = [world.row("organization.salons", which)["id"], MONDAY]
+    params = [world.row("organization.salons", which)["id"], MONDAY]
     query = "SELECT * FROM scheduling.calculate_business_hours(%s, %s)"
     with db.acting_as(name, on="scheduling.operating_hours"):
         if MAY_CALL[name]:
-            assert db.rows(query, asked) == [("Monday", True, time(9), time(18), time(12), time(13), 480)]
+            assert db.rows(query, params) == [("Monday", True, time(9), time(18), time(12), time(13), 480)]
         else:
             with db.raises("42501", message="permission denied for function calculate_business_hours"):
-                db.rows(query, asked)
+                db.rows(query, params)
 
 
 def test_columns_and_their_types(db: Session, salon: str) -> None:
@@ -243,9 +243,9 @@ def test_no_day_of_the_week_is_no_row(db: Session, salon: str, day: str | None) 
 # ------------------------------------------------------------------ rows
 
 
-@pytest.mark.parametrize("asked", [UNKNOWN, None], ids=["unknown", "NULL"])
-def test_an_unknown_salon_has_no_row(db: Session, asked: str | None) -> None:
-    assert hours(db, asked) == []
+@pytest.mark.parametrize("salon_id", [UNKNOWN, None], ids=["unknown", "NULL"])
+def test_an_unknown_salon_has_no_row(db: Session, salon_id: str | None) -> None:
+    assert hours(db, salon_id) == []
 
 
 def test_a_day_without_hours_has_no_row(db: Session, salon: str) -> None:
@@ -286,7 +286,7 @@ def test_another_salons_hours_are_not_ones_own(db: Session, world: World, salon:
 )
 def test_of_two_rows_it_is_always_the_same(db: Session, salon: str, first: Hours, other: Hours) -> None:
     common = {"is_open": True, **NINE_TO_SIX}
-    wanted = {
+    expected = {
         "break_start": None,
         "break_end": None,
         "start_time": time(9),
@@ -299,7 +299,7 @@ def test_of_two_rows_it_is_always_the_same(db: Session, salon: str, first: Hours
             opens(db, salon, **{**common, **row})
         rows = [row[1:-1] for row in hours(db, salon)]
         assert rows == [
-            tuple(wanted[name] for name in ("is_open", "start_time", "end_time", "break_start", "break_end"))
+            tuple(expected[name] for name in ("is_open", "start_time", "end_time", "break_start", "break_end"))
         ]
 
 

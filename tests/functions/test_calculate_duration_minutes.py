@@ -15,7 +15,7 @@ def duration(db: Session, services: list[str | None] | None) -> Any:
 
 
 def haircut(world: World, salon: str = "salon") -> str:
-    """A service of 45 minutes."""
+    """The id of a service of 45 minutes."""
     return str(world.row("catalog.services", f"{salon}'s haircut")["id"])
 
 

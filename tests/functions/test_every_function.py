@@ -230,7 +230,7 @@ def test_no_client_may_run_a_function_that_a_trigger_runs(db: Session, built: Bu
 # ------------------------------------------------------------------ rows that it writes
 
 
-def written(db: Session) -> dict[str, tuple[int, int, int]]:
+def row_counts(db: Session) -> dict[str, tuple[int, int, int]]:
     """The numbers of rows that this transaction has inserted, updated and deleted, by table."""
     counts = db.rows(
         "SELECT schemaname || '.' || relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_xact_all_tables"
@@ -240,16 +240,16 @@ def written(db: Session) -> dict[str, tuple[int, int, int]]:
 
 @every_function
 def test_writes_these_rows_and_no_other(db: Session, world: World, name: str) -> None:
-    before = written(db)
+    before = row_counts(db)
     with db.acting_as("customer"):
         call(db, world, name)
-    after = written(db)
-    wrote = {
+    after = row_counts(db)
+    changes = {
         table: (inserted - was[0], updated - was[1], deleted - was[2])
         for table, (inserted, updated, deleted) in after.items()
         if (inserted, updated, deleted) != (was := before.get(table, (0, 0, 0)))
     }
-    assert wrote == FUNCTIONS[name].writes
+    assert changes == FUNCTIONS[name].writes
 
 
 @pytest.mark.parametrize("name", STABLE)

@@ -1,4 +1,4 @@
-"""Anon reads and writes nothing in the five tables, whatever is granted and whatever other policies allow."""
+"""Anon reads and writes nothing in the five tables, with any grant and beside any other policy."""
 
 import pytest
 

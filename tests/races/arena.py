@@ -1,6 +1,6 @@
 """A database in which several personas act at the same time: each session commits, and has a thread of its own.
 
-A test decides by locks which session waits for which, never by time.
+Locks decide which session waits for which: no test depends on timing.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ def test_these_are_all_views_and_all_personas(built: Built, world: World) -> Non
 
 @every_view
 def test_the_columns_are_the_plans(view: str, db: Session) -> None:
-    found = db.rows(
+    actual = db.rows(
         """
         SELECT attname, format_type(atttypid, atttypmod)
         FROM pg_attribute
@@ -156,7 +156,7 @@ def test_the_columns_are_the_plans(view: str, db: Session) -> None:
         [view],
     )
     expected = [line.split(maxsplit=1) for line in COLUMNS[view].strip().splitlines()]
-    assert found == [(name, type_of(db, column)) for name, column in expected]
+    assert actual == [(name, type_of(db, column)) for name, column in expected]
 
 
 @every_view

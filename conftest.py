@@ -1,6 +1,6 @@
 """The world of Enorae: the personas, and rows of two salons and a small third one.
 
-Faker makes names, texts and times; another ``--world-seed`` gives other ones. The relations between rows are fixed.
+Faker makes names, texts and times from ``--world-seed``. The relations between rows are fixed.
 """
 
 from __future__ import annotations

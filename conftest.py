@@ -1,6 +1,6 @@
-"""Enorae's people and what they have: the personas, and two salons (and a small third) to act on.
+"""The world of Enorae: the personas, and rows of two salons and a small third one.
 
-Names, texts and times come from Faker; relations do not. ``--rolecall-world-seed`` makes other ones.
+Faker makes names, texts and times from ``--rolecall-world-seed``. The relations between rows are fixed.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ YEAR = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC)
 
 PROVIDERS = ("company", "date_time", "file", "internet", "lorem", "misc", "person")
 
-# Everybody with a profile. The awkward ones: a former member of the staff, an owner who is also on the
-# staff, and somebody who works at one salon and is a customer of another.
+# The users with a profile. The special cases: a former staff member, an owner who is also on the staff, and a staff
+# member of one salon who is a customer of another.
 PEOPLE = (
     *("customer", "other_customer", "staff", "other_staff", "owner", "other_owner"),
     *("former_staff", "owner_on_staff", "staff_customer"),
@@ -41,16 +41,16 @@ PEOPLE = (
 
 
 def pytest_rolecall_world(seed: int) -> World:
-    """Everybody and everything, the same for the same seed."""
+    """All personas and rows. The same seed gives the same world."""
     return Enorae(seed).world
 
 
 class Enorae:
-    """Fills a world, table by table."""
+    """Adds the rows of the world, table by table."""
 
     def __init__(self, seed: int) -> None:
         self.world = World()
-        # Only what is asked for: all of its providers take a while to import, at the start of every run.
+        # Only these providers: the import of all of them would make the start of every run slower.
         self.fake = Faker(providers=[f"faker.providers.{name}" for name in PROVIDERS])
         self.fake.seed_instance(seed)
         self.people = {name: self.fake.uuid4() for name in PEOPLE}
@@ -67,13 +67,13 @@ class Enorae:
         self.avatars()
 
     def add(self, table: str, name: str, /, **columns: Any) -> str:
-        """Add a row with an id; returns the id."""
+        """Add a row, with a new id unless ``columns`` has one; returns the id."""
         key: str = columns.setdefault("id", self.fake.uuid4())
         self.world.add(table, name, **columns)
         return key
 
     def moment(self) -> datetime:
-        """A time in the world's year; not one near now, which would differ between two processes."""
+        """A time in ``YEAR``. A time near now would differ between two processes."""
         return self.fake.date_time_between_dates(*YEAR, tzinfo=UTC)
 
     def personas(self) -> None:
@@ -81,7 +81,7 @@ class Enorae:
             self.world.persona(name, "authenticated", subject=key)
         self.world.persona("no_subject", "authenticated")
         self.world.persona("anon", "anon")
-        # anon after somebody granted it the table by mistake: the policies must hold by themselves.
+        # anon with a mistaken grant on the table: the policies alone must refuse it.
         mistake = "GRANT USAGE ON SCHEMA {schema} TO anon; GRANT ALL ON {table} TO anon"
         self.world.persona("granted_anon", "anon", setup=mistake)
         self.world.persona("service", "service_role")
@@ -151,7 +151,7 @@ class Enorae:
         return str(self.world.alias(f"{salon}_service", key))
 
     def appointments(self) -> None:
-        booked = {
+        appointments = {
             "customer at the salon": ("customer", "salon"),
             "customer at the salon again": ("customer", "salon"),
             "other customer at the salon": ("other_customer", "salon"),
@@ -167,7 +167,7 @@ class Enorae:
                 salon_id=self.salon[salon],
                 scheduled_date=self.fake.date_between_dates(*map(datetime.date, YEAR)),
             )
-            for name, (customer, salon) in booked.items()
+            for name, (customer, salon) in appointments.items()
         }
         self.world.alias("same_salon_appointment", self.appointment["customer at the salon again"])
         self.world.alias("other_salon_appointment", self.appointment["customer at the other salon"])
@@ -228,7 +228,7 @@ class Enorae:
                 service_name=self.fake.word(),
                 duration_minutes=self.fake.random_int(15, 120),
                 price_at_time=self.fake.random_int(20, 200),
-                # The one who wrote it has left the salon since.
+                # Its author is no longer on the staff of the salon.
                 created_by_id=self.people["former_staff" if salon == "salon" else member],
             )
 
@@ -251,7 +251,7 @@ class Enorae:
             )
 
     def customer_favorites(self) -> None:
-        for name, customer, salon, still in (
+        for name, customer, salon, is_favorite in (
             ("customer's favourite", "customer", "salon", True),
             ("other customer's favourite", "other_customer", "salon", True),
             ("customer's former favourite", "customer", "other_salon", False),
@@ -263,7 +263,7 @@ class Enorae:
                 salon_id=self.salon[salon],
                 notes=self.fake.sentence(),
                 rating=self.fake.random_int(1, 5),
-                is_favorite=still,
+                is_favorite=is_favorite,
             )
 
     def audit_logs(self) -> None:

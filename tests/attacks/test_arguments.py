@@ -1,23 +1,21 @@
-"""Every function, with arguments at the edges of their types and beyond, as everybody: an error that was meant, or an
-answer that shows nobody else's row; soon; and nothing half done."""
+"""Every function with arguments at the limits of their types, as every persona. A call ends in time, with an intended
+error or with a result that shows no hidden row; an error leaves no change."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psycopg
 import pytest
-from psycopg import Connection
 
 from rolecall import Session, World
+from tests.attacks.schema import NIL, Routine
+from tests.attacks.sessions import REFUSED, Dial, Visit
 
-Visit = Callable[[str], AbstractContextManager[Session]]
-
-NIL, LAST = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
+LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 TEXTS = [
     *("NULL", "''", "' '", "'x'", r"'\u0000'", r"E'\x01\x7f'", "repeat('x', 1048576)", "repeat(' ', 1048576)"),
@@ -38,7 +36,7 @@ EDGES = {
         *("ARRAY[<service>, <service>]::uuid[]", "ARRAY[[<me>, <other>], [<theirs>, NULL]]::uuid[]"),
         "ARRAY[<theirs>]::uuid[]",
         f"'[-2147483647:-2147483646]={{{NIL},{LAST}}}'",
-        f"'{'{' * 6}{NIL}{'}' * 6}'",  # six dimensions, the most there are
+        f"'{'{' * 6}{NIL}{'}' * 6}'",  # six dimensions, the maximum
         "array_fill(<service>::uuid, ARRAY[100000])",
     ],
     "integer": ["NULL", "0", "1", "-1", "2147483647", "-2147483648", "20"],
@@ -66,9 +64,8 @@ EDGES = {
     "boolean": ["NULL", "true", "false"],
 }
 
-# What a function may answer with besides a result, by SQLSTATE: 42501 is everybody's, for those who may not ask.
-# Each of them was seen; one that is not seen any more fails the test.
-MEANT = {
+# The intended errors of each function, by SQLSTATE, besides 42501. Each of them must come from at least one call.
+INTENDED = {
     "audit.log_action": {
         "22001": "a text is longer than its column",
         "23502": "there is no type, id or action",
@@ -81,11 +78,10 @@ MEANT = {
     "communication.get_notifications_page": {"22023": "the limit or the offset is negative"},
     "scheduling.calculate_business_hours": {"22008": "after the year 294276 a date has no timestamp"},
 }
-REFUSED = "42501"
 
 
 class Attempt(NamedTuple):
-    """What came of a call: its SQLSTATE ("" if it worked), and all that the caller was told."""
+    """A call, its SQLSTATE ("" if it worked), and the text of its rows or its error."""
 
     function: str
     arguments: str
@@ -93,8 +89,8 @@ class Attempt(NamedTuple):
     answer: str
 
 
-def argument_lists(routine: Any, names: dict[str, str], *, pairs: bool) -> Iterator[str]:
-    """Each argument at each edge of its type while the others are plain; each two of them, with ``pairs``."""
+def argument_lists(routine: Routine, names: dict[str, str], *, pairs: bool) -> Iterator[str]:
+    """Each argument with each value of EDGES while the others are plain; with ``pairs`` also each two of them."""
     plain = [{"uuid": "<me>", "text": "'x'", "character varying": "'x'"}.get(kind, "NULL") for kind in routine.types]
     if "date" in routine.types:
         plain = [
@@ -116,20 +112,22 @@ def argument_lists(routine: Any, names: dict[str, str], *, pairs: bool) -> Itera
 
 
 @pytest.fixture(scope="module")
-def attempts(routines: dict[str, Any], world: World, visit: Visit, thorough: bool) -> dict[str, list[Attempt]]:
-    """What came of every call, by persona. What worked is undone, what failed is left as it is."""
+def attempts(routines: dict[str, Routine], world: World, visit: Visit, thorough: bool) -> dict[str, list[Attempt]]:
+    """Every call, by persona. Each is undone."""
     few = ("customer", "staff", "no_subject", "anon", "service")
     return {
-        persona: list(tried(routines, world, visit, persona, pairs=thorough and persona in few))
+        persona: list(every_attempt(routines, world, visit, persona, pairs=thorough and persona in few))
         for persona in (world.personas if thorough else few)
     }
 
 
-def tried(routines: dict[str, Any], world: World, visit: Visit, persona: str, *, pairs: bool) -> Iterator[Attempt]:
-    """Every call of a persona's."""
+def every_attempt(
+    routines: dict[str, Routine], world: World, visit: Visit, persona: str, *, pairs: bool
+) -> Iterator[Attempt]:
+    """Every call of a persona."""
     names = {
         "me": world.personas[persona].claims.get("sub", NIL),
-        "other": world.personas["other_customer"].claims["sub"],
+        "other": world.personas["other_customer"].subject,
         "salon": world.names()["salon"],
         "service": world.names()["salon_service"],
         "theirs": next(iter(world.rows["communication.notifications"].values()))["id"],
@@ -151,33 +149,34 @@ SELECT current_user::text, current_setting('request.jwt.claims'),
 
 
 def attempt(session: Session, function: str, arguments: str) -> Attempt:
+    """Run a call, and undo it."""
     try:
         with session.connection.transaction():
             answer = str(session.rows(f"SELECT * FROM {function}({arguments})"))
             raise psycopg.Rollback
     except psycopg.Error as error:
-        told = [error.diag.message_primary, error.diag.message_detail, error.diag.message_hint, error.diag.context]
-        return Attempt(function, arguments, error.sqlstate or "none", "\n".join(each or "" for each in told))
+        texts = [error.diag.message_primary, error.diag.message_detail, error.diag.message_hint, error.diag.context]
+        return Attempt(function, arguments, error.sqlstate or "none", "\n".join(each or "" for each in texts))
     return Attempt(function, arguments, "", answer)
 
 
-# ------------------------------------------------------------------ what must hold
+# ------------------------------------------------------------------ results
 
 
 def test_each_error_is_one_that_is_meant(attempts: dict[str, list[Attempt]]) -> None:
-    """No internal error, and none that runs out of time or stack; and what is listed does come."""
-    came: dict[str, set[str]] = defaultdict(set)
-    for there in attempts.values():
-        for each in there:
-            came[each.function].add(each.sqlstate)
-    assert {name: states - {"", REFUSED} for name, states in came.items() if states - {"", REFUSED}} == {
-        name: set(states) for name, states in MEANT.items()
+    """No internal error, no timeout, no stack overflow; and every error of the list comes."""
+    sqlstates: dict[str, set[str]] = defaultdict(set)
+    for own in attempts.values():
+        for each in own:
+            sqlstates[each.function].add(each.sqlstate)
+    assert {name: states - {"", REFUSED} for name, states in sqlstates.items() if states - {"", REFUSED}} == {
+        name: set(states) for name, states in INTENDED.items()
     }
 
 
-def test_each_function_answers_somebody(attempts: dict[str, list[Attempt]], routines: dict[str, Any]) -> None:
-    answered = {each.function for there in attempts.values() for each in there if not each.sqlstate}
-    assert answered == {name for name, routine in routines.items() if not routine.tables}
+def test_each_function_answers_somebody(attempts: dict[str, list[Attempt]], routines: dict[str, Routine]) -> None:
+    successful = {each.function for own in attempts.values() for each in own if not each.sqlstate}
+    assert successful == {name for name, routine in routines.items() if not routine.tables}
 
 
 def test_who_may_not_ask_is_always_refused(attempts: dict[str, list[Attempt]]) -> None:
@@ -185,12 +184,12 @@ def test_who_may_not_ask_is_always_refused(attempts: dict[str, list[Attempt]]) -
 
 
 def test_nobody_is_told_anothers_rows(attempts: dict[str, list[Attempt]], hidden: Callable[[str], set[str]]) -> None:
-    """Neither in an answer nor in an error: no value that the persona reads nowhere and did not bring along."""
+    """Neither rows nor errors have a value that is hidden from the persona and is not in its own arguments."""
     assert {
         (persona, each.function, each.arguments[:200], value)
-        for persona, there in attempts.items()
+        for persona, own in attempts.items()
         for value in hidden(persona)
-        for each in there
+        for each in own
         if value in each.answer and value not in each.arguments
     } == set()
 
@@ -198,22 +197,23 @@ def test_nobody_is_told_anothers_rows(attempts: dict[str, list[Attempt]], hidden
 def test_an_error_leaves_nothing_half_done(
     attempts: dict[str, list[Attempt]],
     fingerprint: Callable[[], dict[str, str]],
-    dial: Callable[[], AbstractContextManager[Connection[Any]]],
+    dial: Dial,
     world: World,
 ) -> None:
-    """Each call that failed is made again and committed, in the order in which they came: no row is another one."""
+    """The failed calls run again, in the same order, and are committed: all rows are as before."""
     before = fingerprint()
     with dial() as connection:
-        for persona, there in attempts.items():
+        for persona, own in attempts.items():
             session = Session(connection, world.personas)
             with connection.transaction(), session.acting_as(persona):
-                for each in there:
+                for each in own:
                     if each.sqlstate and persona != "anon":
-                        assert attempt_for_good(session, each) == each.sqlstate, each
+                        assert repeat(session, each) == each.sqlstate, each
     assert fingerprint() == before
 
 
-def attempt_for_good(session: Session, call: Attempt) -> str:
+def repeat(session: Session, call: Attempt) -> str:
+    """Run a call again without undoing it; returns its SQLSTATE."""
     try:
         with session.connection.transaction():
             session.execute(f"SELECT * FROM {call.function}({call.arguments})")

@@ -1,10 +1,10 @@
-"""Tokens that nobody should have: the session's role and the subject decide, whatever else the claims say."""
+"""Forged and broken tokens: the role of the session and the subject decide, and no other claim does."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -14,19 +14,19 @@ from psycopg import Connection
 from rolecall import Session, World
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
+from tests.attacks.schema import NIL, Routine
+from tests.attacks.sessions import REFUSED, Dial, Visit, literal
 
-Visit = Callable[[str], AbstractContextManager[Session]]
-Dial = Callable[[], AbstractContextManager[Connection[Any]]]
-Outcome = tuple[str, str]  # the SQLSTATE, "" if it worked; the rows, or what the error says
+Outcome = tuple[str, str]  # the SQLSTATE, "" if it worked; the rows, or the message of the error
 
 CLAIMS, OLD = "request.jwt.claims", "request.jwt.claim"
 STRANGER = "ffffffff-0000-4000-8000-000000000000"
-SHORT, LONG = 2**14, 2**17  # characters of a long claim
+SHORT, LONG = 2**14, 2**17  # characters of a long claim, in the short and in the long form
 ROLES = ("anon", "authenticated", "service_role")
 
 
 def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
-    """Settings that a session could have, by what is wrong with them."""
+    """Settings of a session. The key names what is wrong with them."""
     tokens = {
         "nothing": "",
         "no claim": "{}",
@@ -52,7 +52,7 @@ def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
         "boolean": True,
         "huge": "a" * size,
         "huge and right": me + " " * size,
-        "nil": "00000000-0000-0000-0000-000000000000",
+        "nil": NIL,
         "foreign": STRANGER,
         "upper case": me.upper(),
         "in braces": "{" + me + "}",
@@ -93,41 +93,39 @@ def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def statements(
-    database: Scratch, manifest: Manifest, routines: dict[str, Any], world: World, thorough: bool
+    database: Scratch, manifest: Manifest, routines: dict[str, Routine], world: World, thorough: bool
 ) -> list[str]:
-    """What is tried with each token: every table and view read, each row of a table written anew, changed and deleted,
-    and every function asked about two people."""
+    """The statements for each token: a SELECT of each view and table, INSERT, UPDATE and DELETE of rows of each table,
+    and calls of each function about two users."""
     number = "ALL" if thorough else "1"
-    found = [f"SELECT * FROM {item.full_name} AS t ORDER BY t::text" for item in manifest.of_kind("view")]
+    statements = [f"SELECT * FROM {item.full_name} AS t ORDER BY t::text" for item in manifest.of_kind("view")]
     for table in manifest.tables:
-        found += [f"SELECT * FROM {table} AS t ORDER BY t::text", f"DELETE FROM {table}"]
-        found += [f"UPDATE {table} SET id = id", f"UPDATE {table} SET created_at = NULL"]
+        statements += [f"SELECT * FROM {table} AS t ORDER BY t::text", f"DELETE FROM {table}"]
+        statements += [f"UPDATE {table} SET id = id", f"UPDATE {table} SET created_at = NULL"]
         copies = f"SELECT to_jsonb(t) || jsonb_build_object('id', gen_random_uuid()) FROM {table} AS t LIMIT {number}"
         rows = database.connection.execute(copies.encode())
-        found += [
-            f"INSERT INTO {table} SELECT * FROM jsonb_populate_record(NULL::{table}, {quoted(json.dumps(row))})"
+        statements += [
+            f"INSERT INTO {table} SELECT * FROM jsonb_populate_record(NULL::{table}, {literal(json.dumps(row))})"
             for (row,) in rows
         ]
     for routine in routines.values():
         if not routine.tables:
             for person in ("customer", "other_customer"):
-                me = world.personas[person].claims["sub"]
-                found.append(f"SELECT * FROM {routine.name}({', '.join(argument(kind, me) for kind in routine.types)})")
-    return found
+                me = world.personas[person].subject
+                arguments = ", ".join(argument(kind, me) for kind in routine.types)
+                statements.append(f"SELECT * FROM {routine.name}({arguments})")
+    return statements
 
 
 def argument(kind: str, me: str) -> str:
+    """A value for an argument of this type, as an SQL literal."""
     plain = {"uuid": me, "uuid[]": f"{{{me}}}", "date": "2025-01-06", "jsonb": "{}", "integer": "5"}
-    return quoted(plain.get(kind, "x"))
-
-
-def quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return literal(plain.get(kind, "x"))
 
 
 @contextmanager
 def session(dial: Dial, role: str, settings: Mapping[str, str]) -> Iterator[Connection[Any]]:
-    """A session of a role with these settings, all undone at the end."""
+    """A session of a role with these settings. Everything in it is undone at the end."""
     with dial() as connection, connection.transaction(force_rollback=True):
         for name, value in (("role", role), *settings.items()):
             connection.execute("SELECT set_config(%s, %s, true)", [name, value])
@@ -135,11 +133,12 @@ def session(dial: Dial, role: str, settings: Mapping[str, str]) -> Iterator[Conn
 
 
 def outcomes(connection: Connection[Any], statements: list[str]) -> list[Outcome]:
-    """What comes of each statement, which is undone."""
+    """The outcome of each statement."""
     return [outcome(connection, each) for each in statements]
 
 
 def outcome(connection: Connection[Any], statement: str) -> Outcome:
+    """Run a statement, and undo it."""
     try:
         cursor = connection.execute(f"SAVEPOINT before; {statement}; ROLLBACK TO before".encode())
     except psycopg.Error as error:
@@ -151,7 +150,7 @@ def outcome(connection: Connection[Any], statement: str) -> Outcome:
 
 @pytest.fixture(scope="module")
 def honest(dial: Dial, statements: list[str]) -> Callable[[str, str | None], list[Outcome]]:
-    """A function that gives what comes of the statements in a role's session with an honest token of a subject."""
+    """A function that returns the outcomes of the statements in a session of a role with an honest token."""
     known: dict[tuple[str, str | None], list[Outcome]] = {}
 
     def honest(role: str, subject: str | None) -> list[Outcome]:
@@ -164,8 +163,8 @@ def honest(dial: Dial, statements: list[str]) -> Callable[[str, str | None], lis
     return honest
 
 
-# What differs from call to call, and is nobody's secret: an id or a time that was just made.
-MADE = ("communication.send_notification(", "audit.log_action(")
+# The results of these differ from call to call: they have a new id or the current time.
+NEVER_THE_SAME = ("communication.send_notification(", "audit.log_action(")
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -177,8 +176,8 @@ def test_the_role_and_the_subject_decide_alone(
     role: str,
     thorough: bool,
 ) -> None:
-    """A forged token gets exactly what an honest one of its subject gets, or an error about the token."""
-    me, other = (world.personas[name].claims["sub"] for name in ("customer", "other_customer"))
+    """A forged token has the outcomes of an honest one with the same subject, or an error about the token."""
+    me, other = (world.personas[name].subject for name in ("customer", "other_customer"))
     differences = []
     for what, settings in forgeries(me, other, LONG if thorough else SHORT).items():
         if not thorough and role != "authenticated" and "role" not in what and "never" not in what:
@@ -189,9 +188,9 @@ def test_the_role_and_the_subject_decide_alone(
             for statement, got, expected in zip(
                 statements, outcomes(connection, statements), honest(role, subject), strict=True
             ):
-                if sqlstate and got[0] in (sqlstate, "42501"):
+                if sqlstate and got[0] in (sqlstate, REFUSED):
                     continue
-                if statement.startswith(tuple(f"SELECT * FROM {name}" for name in MADE)):
+                if statement.startswith(tuple(f"SELECT * FROM {name}" for name in NEVER_THE_SAME)):
                     got, expected = (got[0], ""), (expected[0], "")
                 if got != expected:
                     differences.append((what, statement[:120], got, expected))
@@ -199,8 +198,8 @@ def test_the_role_and_the_subject_decide_alone(
 
 
 def test_a_token_that_is_none_is_an_error_and_no_open_door(dial: Dial, world: World, thorough: bool) -> None:
-    """Of the forgeries these are no tokens at all, and whoever asks for the subject says so."""
-    me, other = (world.personas[name].claims["sub"] for name in ("customer", "other_customer"))
+    """These forgeries are no tokens: auth.uid() raises an error."""
+    me, other = (world.personas[name].subject for name in ("customer", "other_customer"))
     errors: dict[str, str] = {}
     for what, settings in forgeries(me, other, LONG if thorough else SHORT).items():
         with session(dial, "authenticated", settings) as connection:
@@ -222,21 +221,21 @@ def test_a_token_that_is_none_is_an_error_and_no_open_door(dial: Dial, world: Wo
 def test_a_stranger_sees_what_everybody_sees(
     dial: Dial, visit: Visit, visible: Callable[[Session], set[str]], world: World
 ) -> None:
-    """A subject that is nobody's reads nothing that not everybody reads who is signed in."""
+    """An unknown subject reads only what every signed-in user reads."""
     claims = json.dumps({"sub": STRANGER, "role": "authenticated"})
     with session(dial, "authenticated", {CLAIMS: claims}) as connection:
-        seen = visible(Session(connection, {}))
-    assert seen
+        values = visible(Session(connection, {}))
+    assert values
     for persona in world.personas.values():
         if persona.role == "authenticated" and "sub" in persona.claims:
-            with visit(persona.name) as somebody:
-                assert seen <= visible(somebody), persona.name
+            with visit(persona.name) as user:
+                assert values <= visible(user), persona.name
 
 
 def test_a_stranger_changes_nothing(statements: list[str], honest: Callable[[str, str | None], list[Outcome]]) -> None:
     wrong = [
-        (statement, came)
-        for statement, came in zip(statements, honest("authenticated", STRANGER), strict=True)
-        if statement.startswith(("UPDATE", "DELETE", "INSERT")) and came not in (("", "0"), ("42501", came[1]))
+        (statement, result)
+        for statement, result in zip(statements, honest("authenticated", STRANGER), strict=True)
+        if statement.startswith(("UPDATE", "DELETE", "INSERT")) and result not in (("", "0"), (REFUSED, result[1]))
     ]
     assert wrong == []

@@ -1,13 +1,13 @@
-"""Whether an error, or that there is none, tells somebody that a row exists which they may not see.
+"""Whether an error, or its absence, shows a persona that a hidden row exists.
 
-Each unique key and foreign key of the tables, and each id that a function takes, is tried with the key of a hidden
-row and with one that is nowhere: if the two come out differently, that tells. What cannot be helped is listed.
+Each unique index and foreign key of the tables, and each argument of a function that is an id, gets the key of a hidden
+row and a key of no row: different outcomes show that the row exists. LISTED has the cases that cannot be avoided.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -17,31 +17,29 @@ import pytest
 from rolecall import Session, World
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
+from tests.attacks.schema import Routine, Template
+from tests.attacks.sessions import REFUSED, Visit, literal
 
-Visit = Callable[[str], AbstractContextManager[Session]]
-
-# What tells, and why it stays (F100): by what command, and the reason. An id is a random uuid of 122 bits, which nobody
-# finds by trying: whoever has one was given it, and all that is learnt is that its row still exists.
+# The cases that stay (F100): their commands, and the reason. An id is a random uuid of 122 bits, and cannot be guessed.
+# A client that has one learns only that its row still exists.
 INSERT, EVERY = ("insert", "insert or nothing"), ("insert", "insert or nothing", "update")
-KEY = "a primary key is unique over all rows, those too that one may not see"
-WRITER = "the writer fills these in, as the plan has it (F86): anybody's id does, if there is such a profile"
+KEY = "a primary key is unique over all rows, also hidden ones"
+WRITER = "the writer sets these, as the plan has it (F86): the id of any profile is valid"
 LISTED = {
     "catalog.service_booking_rules: service_booking_rules_pkey": (EVERY, KEY),
     "communication.message_threads: message_threads_pkey": (EVERY, KEY),
     "engagement.customer_favorites: customer_favorites_pkey": (EVERY, KEY),
     "scheduling.appointment_services: appointment_services_pkey": (EVERY, KEY),
     "storage.objects: objects_pkey": (EVERY, KEY),
-    "communication.message_threads: message_threads_recipient_id_fkey": (INSERT, "one writes to somebody who exists"),
-    "communication.message_threads: message_threads_appointment_id_fkey": (EVERY, "a thread may name any (F87)"),
+    "communication.message_threads: message_threads_recipient_id_fkey": (INSERT, "the recipient must exist"),
+    "communication.message_threads: message_threads_appointment_id_fkey": (EVERY, "any appointment is valid (F87)"),
     "engagement.customer_favorites: customer_favorites_created_by_id_fkey": (EVERY, WRITER),
     "engagement.customer_favorites: customer_favorites_updated_by_id_fkey": (EVERY, WRITER),
     "scheduling.appointment_services: appointment_services_created_by_id_fkey": (EVERY, WRITER),
     "scheduling.appointment_services: appointment_services_updated_by_id_fkey": (EVERY, WRITER),
-    "communication.send_notification: p_recipient_id, identity.profiles": (("call",), "one writes to somebody (F22)"),
+    "communication.send_notification: p_recipient_id, identity.profiles": (("call",), "the recipient must exist (F22)"),
 }
-REMAINS = {f"{way} {what}" for what, (ways, _) in LISTED.items() for way in ways}
-
-REFUSED = "42501"
+REMAINS = {f"{command} {what}" for what, (commands, _) in LISTED.items() for command in commands}
 
 KEYS = """
 SELECT n.nspname || '.' || c.relname, k.relname,
@@ -66,7 +64,7 @@ ORDER BY 1, 2
 
 
 class Key(NamedTuple):
-    """A unique index, with all columns that its expressions and its predicate name, or a foreign key."""
+    """A unique index with all columns of its expressions and its predicate, or a foreign key."""
 
     table: str
     name: str
@@ -76,14 +74,13 @@ class Key(NamedTuple):
 
 @pytest.fixture(scope="module")
 def keys(database: Scratch, manifest: Manifest) -> list[Key]:
-    """Every unique and foreign key of the tables that the migrations made, or gave a policy."""
-    found = database.connection.execute(KEYS, {"tables": manifest.tables})
-    return [Key(*row) for row in found]
+    """Every unique index and foreign key of the tables that the migrations create or put policies on."""
+    return [Key(*row) for row in database.connection.execute(KEYS, {"tables": manifest.tables})]
 
 
 @pytest.fixture(scope="module")
 def unseen(database: Scratch, world: World, visit: Visit) -> Callable[[str, str], list[dict[str, Any]]]:
-    """A function that gives the rows of a table that a persona does not see, as the superuser reads them."""
+    """A function that returns the rows of a table that a persona does not see."""
 
     def unseen(persona: str, table: str) -> list[dict[str, Any]]:
         everything = f"SELECT to_jsonb(t) FROM {table} AS t ORDER BY t::text"
@@ -92,17 +89,17 @@ def unseen(database: Scratch, world: World, visit: Visit) -> Callable[[str, str]
             "SELECT has_schema_privilege(%s, split_part(%s, '.', 1), 'USAGE'), has_table_privilege(%s, %s, 'SELECT')"
         )
         may = database.connection.execute(reads.encode(), [role, table, role, table]).fetchone()
-        seen = []
+        visible = []
         if may == (True, True):
             with visit(persona) as session:
-                seen = [row["id"] for (row,) in session.rows(everything)]
-        return [row for (row,) in database.connection.execute(everything.encode()) if row["id"] not in seen]
+                visible = [row["id"] for (row,) in session.rows(everything)]
+        return [row for (row,) in database.connection.execute(everything.encode()) if row["id"] not in visible]
 
     return unseen
 
 
 def outcome(session: Session, statement: str, *, answer: bool = False) -> str:
-    """What somebody learns of a statement, which is undone: the SQLSTATE, or how many rows, or which (``answer``)."""
+    """Run a statement, and undo it; returns its SQLSTATE, or the number of its rows, or with ``answer`` the rows."""
     try:
         with session.connection.transaction(force_rollback=True):
             cursor = session.execute(statement)
@@ -111,42 +108,39 @@ def outcome(session: Session, statement: str, *, answer: bool = False) -> str:
         return str(error.sqlstate)
 
 
-def without(session: Session, key: Key, row: dict[str, Any], template: Any, statement: str) -> str:
-    """The same, with the hidden row gone, and what keeps it from going: all that differs is that it does not exist.
-    Where the template goes with it (ON DELETE CASCADE) more than that would differ, and the row stays."""
+def outcome_without(session: Session, key: Key, row: dict[str, Any], template: Template, statement: str) -> str:
+    """The outcome of a statement after a DELETE of the hidden row, and of the rows that block the DELETE. If the DELETE
+    would delete the template too (ON DELETE CASCADE), it is undone first: more than the hidden row would differ."""
     assert session.persona
-    connection, table, quoted_id = session.connection, key.references or key.table, quoted(row["id"])
-    mine = f"SELECT count(*) FROM {template.table} WHERE id::text = {quoted(template.row['id'])}"
+    connection, table, key_id = session.connection, key.references or key.table, literal(row["id"])
+    mine = f"SELECT count(*) FROM {template.table} WHERE id::text = {literal(template.row['id'])}"
     with connection.transaction(force_rollback=True):
         connection.execute("SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL storage.allow_delete_query = 'true'")
         before = connection.execute(mine.encode()).fetchone()
         with connection.transaction():
-            for child, column in connection.execute(HOLDING, [table]).fetchall():
-                connection.execute(f"DELETE FROM {child} WHERE {column}::text = {quoted_id}".encode())
-            connection.execute(f"DELETE FROM {table} WHERE id::text = {quoted_id}".encode())
+            for child, column in connection.execute(BLOCKING, [table]).fetchall():
+                connection.execute(f"DELETE FROM {child} WHERE {column}::text = {key_id}".encode())
+            connection.execute(f"DELETE FROM {table} WHERE id::text = {key_id}".encode())
             if connection.execute(mine.encode()).fetchone() != before:
                 raise psycopg.Rollback
         connection.execute(f"SET LOCAL ROLE {session.persona.role}".encode())
         return outcome(session, statement)
 
 
-HOLDING = """
+# The foreign keys to a table that block a DELETE in it.
+BLOCKING = """
 SELECT conrelid::regclass::text, quote_ident(attname)
 FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
 WHERE contype = 'f' AND confrelid = %s::regclass AND confdeltype IN ('a', 'r')
 """
 
 
-def quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def nowhere(columns: dict[str, Any]) -> dict[str, Any]:
-    """Values for a key that no row has: other ids, other texts, the rest as they are."""
-    return {column: elsewhere(value) for column, value in columns.items()}
+    """The columns of a key with values that no row has: new ids, new texts; other values are unchanged."""
+    return {column: new_value(value) for column, value in columns.items()}
 
 
-def elsewhere(value: Any) -> Any:
+def new_value(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return str(uuid4()) if is_uuid(value) else f"{value} {uuid4()}"
@@ -160,8 +154,8 @@ def is_uuid(text: str) -> bool:
     return True
 
 
-def inserts(template: Any, changes: dict[str, Any]) -> dict[str, str]:
-    """The ways to insert a row with such values, as statements."""
+def inserts(template: Template, changes: dict[str, Any]) -> dict[str, str]:
+    """Statements that insert a row with these values, by the name of the command."""
     changes = {"id": str(uuid4())} | changes
     return {
         "insert": template.insert(changes),
@@ -169,54 +163,57 @@ def inserts(template: Any, changes: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def updates(template: Any, changes: dict[str, Any]) -> dict[str, str]:
-    """The way to give a row of one's own such values."""
+def updates(template: Template, changes: dict[str, Any]) -> dict[str, str]:
+    """A statement that sets these values in the persona's own row."""
     columns = ", ".join(f'"{column}" = r."{column}"' for column in changes)
     row = template.insert(changes).split("SELECT * FROM ")[1]
     key = template.row["id"]
     return {"update": f"UPDATE {template.table} AS t SET {columns} FROM {row} AS r WHERE t.id::text = '{key}'"}
 
 
-def tried(
+def differences_of_key(
     session: Session,
     key: Key,
-    template: Any,
+    template: Template,
     hidden: list[dict[str, Any]],
-    ways: Callable[[Any, dict[str, Any]], dict[str, str]],
+    commands: Callable[[Template, dict[str, Any]], dict[str, str]],
 ) -> Iterator[tuple[str, set[str]]]:
-    """Each way to write a key, with what came of hidden rows' keys and of one that is nowhere, if they differ."""
-    for row in (row for row in hidden if row["id"] not in template.row.values()):  # those one knows of
+    """The commands that write a key, if a hidden row's and a key of no row have different outcomes; the outcomes."""
+    for row in (row for row in hidden if row["id"] not in template.row.values()):  # the persona knows the others
         columns = dict.fromkeys(key.columns, row["id"]) if key.references else {each: row[each] for each in key.columns}
-        there, not_there = ways(template, columns), ways(template, nowhere(columns))
-        for way in there:
-            came = {outcome(session, there[way]), outcome(session, not_there[way])}
-            if REFUSED in came:  # of the two keys, a policy may let this persona write one and not the other
-                came = {outcome(session, there[way]), without(session, key, row, template, there[way])}
-            if len(came) > 1:
-                yield f"{way} {key.table}: {key.name}", came
+        statements, without_row = commands(template, columns), commands(template, nowhere(columns))
+        for command, statement in statements.items():
+            outcomes = {outcome(session, statement), outcome(session, without_row[command])}
+            if REFUSED in outcomes:  # a policy may allow this persona to write one of the two keys alone
+                outcomes = {outcome(session, statement), outcome_without(session, key, row, template, statement)}
+            if len(outcomes) > 1:
+                yield f"{command} {key.table}: {key.name}", outcomes
 
 
-def asked(session: Session, routine: Any, hidden: dict[str, list[dict[str, Any]]]) -> Iterator[tuple[str, set[str]]]:
-    """Each argument of a function that is an id, with what came of hidden rows' and of one that is nowhere, if they
-    differ."""
+def differences_of_function(
+    session: Session, routine: Routine, hidden: dict[str, list[dict[str, Any]]]
+) -> Iterator[tuple[str, set[str]]]:
+    """The arguments that are ids, if ids of hidden rows and an id of no row have different outcomes; the outcomes."""
     plain = {"uuid": f"'{uuid4()}'", "text": "'x'", "character varying": "'x'", "date": "'2025-01-06'"}
     values = [plain.get(kind, "NULL") for kind in routine.types]
     for place, kind in enumerate(routine.types):
         if kind not in ("uuid", "uuid[]"):
             continue
         for table, rows in hidden.items():
-            came = set()
+            outcomes = set()
             for key in [*(row["id"] for row in rows if is_uuid(row["id"])), str(uuid4())]:
                 value = f"ARRAY['{key}']::uuid[]" if kind == "uuid[]" else f"'{key}'"
                 arguments = ", ".join([*values[:place], value, *values[place + 1 :]])
-                came.add(outcome(session, f"SELECT * FROM {routine.name}({arguments})", answer=not routine.volatile))
-            if len(came) > 1:
-                yield f"call {routine.name}: {routine.arguments[place]}, {table}", came
+                outcomes.add(
+                    outcome(session, f"SELECT * FROM {routine.name}({arguments})", answer=not routine.volatile)
+                )
+            if len(outcomes) > 1:
+                yield f"call {routine.name}: {routine.arguments[place]}, {table}", outcomes
 
 
 @contextmanager
-def acting(session: Session, persona: str, without: Any = None) -> Iterator[None]:
-    """A persona signed in for the block, all of it undone; with the row gone that a template is made from, if given."""
+def acting(session: Session, persona: str, without: Template | None = None) -> Iterator[None]:
+    """Sign a persona in for the block, and undo everything; the row of ``without`` is deleted before."""
     with session.connection.transaction(force_rollback=True):
         if without:
             session.execute("SET LOCAL storage.allow_delete_query = 'true'")
@@ -228,13 +225,13 @@ def acting(session: Session, persona: str, without: Any = None) -> Iterator[None
 def test_only_what_is_listed_tells(
     database: Scratch,
     keys: list[Key],
-    routines: dict[str, Any],
+    routines: dict[str, Routine],
     world: World,
-    templates: dict[str, list[Any]],
+    templates: dict[str, list[Template]],
     unseen: Callable[[str, str], list[dict[str, Any]]],
     thorough: bool,
 ) -> None:
-    told: dict[str, set[str]] = {}
+    differences: dict[str, set[str]] = {}
     session = Session(database.connection, world.personas)
     tables = {key.references or key.table for key in keys}
     for persona in world.personas:
@@ -243,11 +240,11 @@ def test_only_what_is_listed_tells(
             for key in (key for key in keys if key.table == template.table):
                 rows = hidden[key.references or key.table]
                 with acting(session, persona, without=template):
-                    told |= dict(tried(session, key, template, rows, inserts))
+                    differences |= dict(differences_of_key(session, key, template, rows, inserts))
                 with acting(session, persona):
-                    told |= dict(tried(session, key, template, rows, updates))
+                    differences |= dict(differences_of_key(session, key, template, rows, updates))
         with acting(session, persona):
             for routine in routines.values():
-                told |= dict(asked(session, routine, hidden)) if not routine.tables else {}
-    assert {what: came for what, came in told.items() if what not in REMAINS} == {}
-    assert set(told) == REMAINS
+                differences |= {} if routine.tables else dict(differences_of_function(session, routine, hidden))
+    assert {what: outcomes for what, outcomes in differences.items() if what not in REMAINS} == {}
+    assert set(differences) == REMAINS

@@ -1,23 +1,24 @@
-"""A function of the caller's own in WHERE, as cheap as can be, is shown no row that the caller may not see.
+"""A function of the caller in a query gets no row that the caller may not see, also with the lowest COST.
 
-PostgreSQL asks the policies first, unless a function is LEAKPROOF; a view does so only where it is a security barrier,
-or reads as its caller from tables that have policies of their own.
+PostgreSQL evaluates the policies before a function that is not LEAKPROOF. A view does so only if it is a security
+barrier, or if it reads tables with policies as its caller.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from contextlib import contextmanager
 
 import psycopg
 import pytest
 
-from rolecall import Session, World
+from rolecall import World
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
+from tests.attacks.schema import Template
+from tests.attacks.sessions import BROKEN, FEW, Visit
 
-Visit = Callable[[str], AbstractContextManager[Session]]
+Peek = Callable[[str], list[str]]  # see peeking
 
 PEEK = """
 CREATE FUNCTION pg_temp.peek(what text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$
@@ -40,7 +41,7 @@ READS = [
     "SELECT * FROM {t} AS t WHERE pg_temp.peek(t::text)",
     "SELECT * FROM {t} AS t WHERE pg_temp.peek(t::text) AND false IS DISTINCT FROM pg_temp.peek(t::text)",
     "SELECT * FROM {t} AS t WHERE t::text OPERATOR(pg_temp.===) 'x'",
-    "SELECT * FROM {t} AS t WHERE t::text::integer = 1",  # its error says what it was given
+    "SELECT * FROM {t} AS t WHERE t::text::integer = 1",  # the error quotes the row
     "SELECT * FROM {t} AS t WHERE (t::text)::inet IS NULL",
     "SELECT 1 FROM (SELECT 1) AS one LEFT JOIN {t} AS t ON pg_temp.peek(t::text)",
     "SELECT 1 FROM {t} AS t JOIN {t} AS u ON pg_temp.peek(t::text || u::text)",
@@ -72,45 +73,47 @@ WRITES = [
 
 
 @contextmanager
-def peeking(visit: Visit, persona: str) -> Iterator[tuple[Session, list[str]]]:
-    """A persona's session with the functions, and all that they are shown, which errors add to."""
-    heard: list[str] = []
+def peeking(visit: Visit, persona: str) -> Iterator[Peek]:
+    """Sign a persona in, and create the functions.
+
+    Yields a function that runs a statement, undoes it, and returns all texts that the caller gets: what the functions
+    are called with, the rows of a COPY, the error.
+    """
+    texts: list[str] = []
     with visit(persona) as session:
-        session.connection.add_notice_handler(lambda notice: heard.append(notice.message_primary or ""))
-        first, last = PEEK.split("CREATE AGGREGATE")
-        session.connection.execute(f"{first}; {STEP}; CREATE AGGREGATE {last}".encode())
-        yield session, heard
+        connection = session.connection
+        connection.add_notice_handler(lambda notice: texts.append(notice.message_primary or ""))
+        functions, aggregate = PEEK.split("CREATE AGGREGATE")
+        connection.execute(f"{functions}; {STEP}; CREATE AGGREGATE {aggregate}".encode())
 
+        def peek(statement: str) -> list[str]:
+            texts.clear()
+            try:
+                with connection.transaction(force_rollback=True), connection.cursor() as cursor:
+                    if statement.startswith("COPY"):
+                        with cursor.copy(statement.encode()) as copy:
+                            texts.extend(bytes(block).decode() for block in copy)
+                    else:
+                        cursor.execute(statement.encode())
+            except psycopg.Error as error:
+                if error.sqlstate in BROKEN:
+                    raise
+                texts.extend([str(error), error.diag.message_detail or ""])
+            return list(texts)
 
-def attempt(session: Session, statement: str, heard: list[str]) -> None:
-    """Run a statement, which is undone; an error's words are heard too."""
-    try:
-        with session.connection.transaction(force_rollback=True), session.connection.cursor() as cursor:
-            if statement.startswith("COPY"):
-                with cursor.copy(statement.encode()) as copy:
-                    heard.extend(bytes(block).decode() for block in copy)
-            else:
-                cursor.execute(statement.encode())
-    except psycopg.Error as error:
-        if error.sqlstate in BROKEN:
-            raise
-        heard += [str(error), error.diag.message_detail or ""]
-
-
-FEW = ("customer", "staff", "owner", "no_subject", "anon")
-BROKEN = {"42601", "42883", "42703", "42P01", "XX000"}  # the attempt itself is no SQL, or finds no such thing
+        yield peek
 
 
 @pytest.fixture(scope="module")
 def targets(database: Scratch, manifest: Manifest) -> dict[str, list[str]]:
-    """Every view that the migrations made, and every table that they made or gave a policy, with its columns."""
+    """The columns of each view of the migrations, and of each table that they create or put policies on."""
     names = manifest.tables + [item.full_name for item in manifest.of_kind("view")]
     query = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
     return {name: [column for (column,) in database.connection.execute(query, [name])] for name in names}
 
 
 def statements(manifest: Manifest, targets: dict[str, list[str]]) -> Iterator[str]:
-    """Every way to have a function of one's own see the rows of a table or view."""
+    """Every statement that calls a function of the caller for the rows of a table or view."""
     for target, columns in targets.items():
         for text in READS:
             if "TABLESAMPLE" not in text or target in manifest.tables:
@@ -131,30 +134,30 @@ def test_no_row_that_one_may_not_see_reaches_it(
     every = list(statements(manifest, targets))
     leaked = set()
     for persona in world.personas if thorough else FEW:
-        secrets = hidden(persona)
-        with peeking(visit, persona) as (session, heard):
+        if not (secrets := hidden(persona)):
+            continue
+        with peeking(visit, persona) as peek:
             for statement in every:
-                heard.clear()
-                attempt(session, statement, heard)
-                text = "\n".join(heard)
+                text = "\n".join(peek(statement))
                 leaked |= {(persona, statement, each) for each in secrets if each in text and each not in statement}
     assert leaked == set()
 
 
+def was_called(texts: list[str]) -> bool:
+    return any(text.startswith("peek: ") for text in texts)
+
+
 def test_it_is_shown_what_one_may_see(visit: Visit, world: World, targets: dict[str, list[str]]) -> None:
-    """Or the test above would prove nothing."""
-    shown = set()
+    """Without this, the test above would also pass if the functions were never called."""
+    visible = set()
     for persona in world.personas:
-        with peeking(visit, persona) as (session, heard):
-            for target in targets:
-                heard.clear()
-                attempt(session, READS[0].format(t=target), heard)
-                shown |= {target} if any(each.startswith("peek: ") for each in heard) else set()
-    assert shown == set(targets)
+        with peeking(visit, persona) as peek:
+            visible |= {target for target in targets if was_called(peek(READS[0].format(t=target)))}
+    assert visible == set(targets)
 
 
-# Where PostgreSQL shows it all the same (F101): the condition of INSERT … ON CONFLICT DO UPDATE … WHERE is asked about
-# the row that is in the way, and the policies after it. It takes SQL of one's own, and the other row's id.
+# The exceptions (F101): PostgreSQL evaluates the WHERE of INSERT … ON CONFLICT DO UPDATE on the conflicting row before
+# the policies. An attacker needs a connection that takes SQL, and the id of the row.
 SHOWN_IN_CONFLICT = {
     "scheduling.appointment_services",
     "communication.message_threads",
@@ -168,36 +171,35 @@ def test_a_row_in_the_way_is_shown_to_the_condition_of_an_upsert(
     database: Scratch,
     world: World,
     visit: Visit,
-    templates: dict[str, list[Any]],
+    templates: dict[str, list[Template]],
     hidden: Callable[[str], set[str]],
 ) -> None:
-    shown = set()
+    conflict = "ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id WHERE pg_temp.peek(t.id::text)"
+    tables = set()
     for persona in world.personas:
-        with peeking(visit, persona) as (session, heard):
+        with peeking(visit, persona) as peek:
             for template in templates[persona]:
                 for (key,) in database.connection.execute(f"SELECT id::text FROM {template.table}".encode()):
-                    heard.clear()
-                    conflict = "ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id WHERE pg_temp.peek(t.id::text)"
-                    attempt(session, template.insert({"id": key}, conflict), heard)
-                    shown |= {template.table} if key in hidden(persona) and f"peek: {key}" in heard else set()
-    assert shown == SHOWN_IN_CONFLICT
+                    texts = peek(template.insert({"id": key}, conflict))
+                    tables |= {template.table} if key in hidden(persona) and f"peek: {key}" in texts else set()
+    assert tables == SHOWN_IN_CONFLICT
 
 
 def test_a_view_that_reads_as_its_owner_is_seen_through(
     database: Scratch, visit: Visit, hidden: Callable[[str], set[str]]
 ) -> None:
-    """What a view leaves out by its own WHERE, and no policy, the function is shown: so the attack would notice."""
+    """A view that filters rows by its own WHERE, without a policy, does not hide them: the attack finds that."""
     view = "engagement.seen_through"
     database.connection.execute(
         f"CREATE VIEW {view} AS SELECT * FROM engagement.customer_favorites WHERE customer_id = auth.uid();"
         f"GRANT SELECT ON {view} TO authenticated"
     )
     try:
-        with peeking(visit, "customer") as (session, heard):
-            attempt(session, READS[0].format(t=view), heard)
+        with peeking(visit, "customer") as peek:
+            texts = peek(READS[0].format(t=view))
     finally:
         database.connection.execute(f"DROP VIEW {view}")
-    assert any(secret in each for secret in hidden("customer") for each in heard)
+    assert any(secret in text for secret in hidden("customer") for text in texts)
 
 
 def test_nobody_makes_a_function_leakproof(visit: Visit, world: World) -> None:

@@ -1,9 +1,7 @@
-"""Nobody changes, locks or hands on what is not theirs: tables, policies, views, functions, grants, roles."""
+"""No persona alters, drops, locks or grants what it does not own: tables, policies, views, functions, roles."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import psycopg
@@ -12,13 +10,10 @@ import pytest
 from rolecall import Session, World
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
+from tests.attacks.sessions import BROKEN, FEW, REFUSED, Visit, sqlstate
 
-Visit = Callable[[str], AbstractContextManager[Session]]
-
-FEW = ("customer", "staff", "owner", "no_subject", "anon", "service")
-BROKEN = {"42601", "42883", "42703", "42P01", "XX000"}  # the attempt itself is no SQL, or finds no such thing
-
-# {t} a table, {s} its schema, {i} an index of it, {p} a policy, {v} a view, {f} a function.
+# {t} a table, {s} its schema, {o} its owner, {c} a column, {i} an index ({n}: without the schema), {p} a policy;
+# {v} a view; {f} a function.
 ON_TABLES = [
     "ALTER TABLE {t} DISABLE ROW LEVEL SECURITY",
     "ALTER TABLE {t} NO FORCE ROW LEVEL SECURITY",
@@ -85,7 +80,7 @@ ON_FUNCTIONS = [
     "GRANT EXECUTE ON FUNCTION {f} TO PUBLIC",
     "COMMENT ON FUNCTION {f} IS 'mine'",
 ]
-# A digest of the catalog, but for what is in somebody's pg_temp.
+# A digest of the catalog without the temporary schemas.
 CATALOG = """
 WITH
   schemas AS (SELECT oid, nspname, nspowner, nspacl FROM pg_namespace WHERE nspname !~ '^pg_(temp|toast)'),
@@ -117,9 +112,9 @@ SELECT md5(string_agg(part, ' ' ORDER BY part)) FROM parts
 
 @pytest.fixture(scope="module")
 def orders(database: Scratch, manifest: Manifest, times: dict[str, str]) -> dict[str, set[str]]:
-    """Every order that only an owner may give, by the object that it is about."""
+    """Every statement that only the owner of an object may run, by object."""
     names = Session(database.connection, {})
-    found: dict[str, set[str]] = {}
+    orders: dict[str, set[str]] = {}
     for table, column in times.items():
         index = names.rows("SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = %s::regclass", [table])
         policy = names.rows("SELECT quote_ident(polname) FROM pg_policy WHERE polrelid = %s::regclass", [table])
@@ -132,48 +127,48 @@ def orders(database: Scratch, manifest: Manifest, times: dict[str, str]) -> dict
             "p": policy[0][0],
             "c": column,
         }
-        found[table] = {text.format(**parts) for text in ON_TABLES}
+        orders[table] = {text.format(**parts) for text in ON_TABLES}
     for view in manifest.of_kind("view"):
-        found[view.full_name] = {text.format(v=view.full_name) for text in ON_VIEWS}
+        orders[view.full_name] = {text.format(v=view.full_name) for text in ON_VIEWS}
     for function in manifest.of_kind("function", "trigger function"):
         (signature,) = names.row("SELECT %s::regproc::regprocedure::text", [function.full_name])
-        found[signature] = {text.format(f=signature) for text in ON_FUNCTIONS}
-    return found
+        orders[signature] = {text.format(f=signature) for text in ON_FUNCTIONS}
+    return orders
 
 
-# On its own tables the platform grants everything, TRIGGER and REFERENCES too (F102).
+# On its own tables the platform grants all privileges, also TRIGGER and REFERENCES (F102).
 ON_THE_PLATFORMS = ("CREATE TRIGGER mine ",)
 
 
 def test_nobody_changes_what_is_not_theirs(
     visit: Visit, world: World, manifest: Manifest, orders: dict[str, set[str]], thorough: bool
 ) -> None:
-    """An order is refused, or nothing comes of it (a GRANT by somebody who may not is a warning)."""
-    made = {item.full_name for item in manifest.added}
-    obeyed = set()
+    """An order is refused, or changes nothing (a GRANT without the right to grant is only a warning)."""
+    added = {item.full_name for item in manifest.added}
+    successful = set()
     for persona in world.personas if thorough else FEW:
         with visit(persona) as session:
             session.execute(MINE)
             before = session.value(CATALOG)
-            for target, there in orders.items():
-                for order in sorted(there):
-                    if ordered(session, order) and after(session, order) != before:
-                        obeyed.add((target, order))
+            for target, statements in orders.items():
+                for order in sorted(statements):
+                    if changes(session, order, before):
+                        successful.add((target, order))
     assert {
         (target, order)
-        for target, order in obeyed
-        if target.partition("(")[0] in made or not order.startswith(ON_THE_PLATFORMS)
+        for target, order in successful
+        if target.partition("(")[0] in added or not order.startswith(ON_THE_PLATFORMS)
     } == set()
 
 
 MINE = "CREATE FUNCTION pg_temp.mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
 
 
-def ordered(session: Session, order: str) -> bool:
-    """Whether an order, which is undone, is no error."""
+def works(session: Session, statement: str) -> bool:
+    """Run a statement, and undo it; returns whether it is no error. Raises psycopg's error for one of BROKEN."""
     try:
         with session.connection.transaction(force_rollback=True):
-            session.execute(order)
+            session.execute(statement)
     except psycopg.Error as error:
         if error.sqlstate in BROKEN:
             raise
@@ -181,30 +176,32 @@ def ordered(session: Session, order: str) -> bool:
     return True
 
 
-def after(session: Session, order: str) -> Any:
-    """The catalog's digest after an order."""
+def changes(session: Session, order: str, before: Any) -> bool:
+    """Run an order, and undo it; returns whether the digest of the catalog differs from ``before``."""
+    if not works(session, order):
+        return False
     with session.connection.transaction(force_rollback=True):
         session.execute(order)
-        return session.value(CATALOG)
+        return bool(session.value(CATALOG) != before)
 
 
 def test_the_digest_sees_what_the_owner_does(database: Scratch, orders: dict[str, set[str]]) -> None:
-    """Or the test above would prove nothing: as the superuser most of the orders change the catalog."""
+    """Without this, the test above would also pass if the digest never differed. The superuser's orders change it."""
     session = Session(database.connection, {})
     with session.connection.transaction(force_rollback=True):
         session.execute(MINE)
         before = session.value(CATALOG)
-        changed = {
+        commands = {
             order.split()[0]
-            for there in orders.values()
-            for order in there
-            if ordered(session, order) and after(session, order) != before
+            for statements in orders.values()
+            for order in statements
+            if changes(session, order, before)
         }
-    assert changed == {"ALTER", "COMMENT", "CREATE", "DROP", "GRANT", "REVOKE"}
+    assert commands == {"ALTER", "COMMENT", "CREATE", "DROP", "GRANT", "REVOKE"}
 
 
-# PostgreSQL lets whoever may UPDATE or DELETE lock the whole table, and so hold everybody up while a transaction lasts
-# (F103). By PostgREST nobody can: it takes no LOCK.
+# A role that may UPDATE or DELETE may also lock the whole table until the end of its transaction, and block all others
+# (F103). Clients of PostgREST cannot: it runs no LOCK.
 def test_who_may_not_write_locks_nothing(visit: Visit, manifest: Manifest, world: World, database: Scratch) -> None:
     for name, persona in world.personas.items():
         with visit(name) as session:
@@ -213,7 +210,7 @@ def test_who_may_not_write_locks_nothing(visit: Visit, manifest: Manifest, world
                     "SELECT has_table_privilege(%s, %s, 'UPDATE, DELETE, TRUNCATE')", [persona.role, table]
                 ).fetchone()
                 for mode in ("SHARE", "EXCLUSIVE", "ACCESS EXCLUSIVE"):
-                    locked = ordered(session, f"LOCK TABLE {table} IN {mode} MODE")
+                    locked = works(session, f"LOCK TABLE {table} IN {mode} MODE")
                     assert locked is bool(writes and writes[0] and session_may_enter(session, table)), (
                         name,
                         table,
@@ -222,11 +219,12 @@ def test_who_may_not_write_locks_nothing(visit: Visit, manifest: Manifest, world
 
 
 def session_may_enter(session: Session, table: str) -> bool:
+    """Whether the session has USAGE on the schema of a table."""
     schema = table.split(".")[0]
     return bool(session.value("SELECT has_schema_privilege(%s, 'USAGE')", [schema]))
 
 
-# ------------------------------------------------------------------ what is the server's
+# ------------------------------------------------------------------ the server
 
 SERVER = [
     "ALTER SYSTEM SET work_mem = '1GB'",
@@ -267,10 +265,10 @@ SERVER = [
 
 
 def test_what_is_the_servers_is_refused(visit: Visit, database: Scratch, manifest: Manifest, world: World) -> None:
-    """And nobody becomes the role that migrates, or the superuser."""
+    """No persona becomes the role of the migrations or the superuser either."""
     superuser = database.connection.info.user
     more = [f"SET LOCAL ROLE {manifest.role}", f"SET LOCAL ROLE {superuser}", f"SET SESSION AUTHORIZATION {superuser}"]
-    if not database.run.ours:  # the session is a superuser's own, who may become anybody again
+    if not database.run.ours:  # the session is the superuser's: it may switch to any role
         more = []
     wrong = []
     for persona in world.personas:
@@ -278,26 +276,16 @@ def test_what_is_the_servers_is_refused(visit: Visit, database: Scratch, manifes
             session.execute(MINE)
             session.execute("CREATE TEMPORARY TABLE taken (line text)")
             statements = [each for each in SERVER + more if more or "SESSION AUTHORIZATION" not in each]
-            wrong += [(persona, each) for each in statements if outcome(session, each) in ("", *BROKEN)]
+            wrong += [(persona, each) for each in statements if sqlstate(session, each) in ("", *BROKEN)]
     assert wrong == []
-
-
-def outcome(session: Session, statement: str) -> str:
-    """The SQLSTATE of a statement, which is undone; "" if it works."""
-    try:
-        with session.connection.transaction(force_rollback=True):
-            session.execute(statement)
-    except psycopg.Error as error:
-        return str(error.sqlstate)
-    return ""
 
 
 def test_whoever_resets_the_role_has_no_rights_left(
     visit: Visit, manifest: Manifest, database: Scratch, world: World
 ) -> None:
-    """The role that connects inherits nothing: to be one of the three it has to say so."""
+    """The role ``authenticator`` inherits no privileges: it has those of another role only after SET ROLE."""
     for persona in world.personas:
         with visit(persona) as session:
             session.execute("RESET ROLE" if database.run.ours else "SET LOCAL ROLE authenticator")
             for table in manifest.tables:
-                assert outcome(session, f"SELECT FROM {table}") == "42501"
+                assert sqlstate(session, f"SELECT FROM {table}") == REFUSED

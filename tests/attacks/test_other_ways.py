@@ -1,10 +1,10 @@
-"""What a grid forbids is not possible in another way either: by COPY, MERGE, cursors, writing CTEs, upserts, RETURNING,
-views and tables of one's own, or by what another left in the session."""
+"""What a grid forbids, no other command allows: COPY, MERGE, cursors, writing CTEs, upserts, RETURNING, views and
+tables of the persona, prepared statements and cursors of another persona in the same session."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -15,20 +15,13 @@ from psycopg import Connection
 from rolecall import Session, World
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
-
-Visit = Callable[[str], AbstractContextManager[Session]]
-Dial = Callable[[], AbstractContextManager[Connection[Any]]]
-
-REFUSED = "42501"
-FEW = ("customer", "staff", "owner", "no_subject", "anon", "service")
-BROKEN = {"42601", "42883", "42703", "42P01", "XX000"}  # the attempt itself is no SQL, or finds no such thing
-
+from tests.attacks.sessions import BROKEN, FEW, REFUSED, Dial, Visit, literal
 
 # ------------------------------------------------------------------ rows
 
 PLAIN = {
     "read": "SELECT id FROM {t}",
-    "update": "UPDATE {t} SET {c} = '2999-01-01'",  # reads no column, so that no SELECT policy narrows it
+    "update": "UPDATE {t} SET {c} = '2999-01-01'",  # reads no column: no SELECT policy filters the rows
     "delete": "DELETE FROM {t}",
 }
 OTHER = {
@@ -108,7 +101,7 @@ INSERTS = [
 
 
 class Effect(NamedTuple):
-    """What a statement came to: the ids that it returned, the rows that are others afterwards or gone, or new."""
+    """The ids that a statement returned, those of the rows that it changed or deleted, and those that it added."""
 
     returned: frozenset[str]
     changed: frozenset[str]
@@ -120,7 +113,7 @@ NONE = Effect(frozenset(), frozenset(), frozenset())
 
 
 def effect(connection: Connection[Any], table: str, before: dict[str, str], statement: str) -> Effect:
-    """What comes of a statement of whoever is signed in, which is undone; nothing, if it is refused."""
+    """Run a statement as the signed-in persona, and undo it; returns its effect, NONE if it is refused."""
     try:
         with connection.transaction(force_rollback=True):
             returned = run(connection, statement.replace("<n>", str(next(NUMBERS))))
@@ -136,14 +129,14 @@ def effect(connection: Connection[Any], table: str, before: dict[str, str], stat
 
 @contextmanager
 def signed_in(connection: Connection[Any], world: World, persona: str) -> Iterator[None]:
-    """A persona for the block, who says what the Storage API says before it deletes; all is undone."""
+    """Sign a persona in for the block, with the setting that the Storage API makes before a DELETE; undo everything."""
     with connection.transaction(force_rollback=True), Session(connection, world.personas).acting_as(persona):
         connection.execute("SET LOCAL storage.allow_delete_query = 'true'")
         yield
 
 
 def run(connection: Connection[Any], statement: str) -> list[str]:
-    """The first column of the last result of one or more statements."""
+    """Run one or more statements; returns the first column of the last result."""
     with connection.cursor() as cursor:
         if statement.startswith("COPY"):
             with cursor.copy(statement.encode()) as copy:
@@ -155,6 +148,7 @@ def run(connection: Connection[Any], statement: str) -> list[str]:
 
 
 def snapshot(connection: Connection[Any], table: str) -> dict[str, str]:
+    """A digest of each row, by id."""
     return dict(connection.execute(f"SELECT id::text, md5(t::text) FROM {table} AS t".encode()).fetchall())
 
 
@@ -172,52 +166,55 @@ def test_rows_are_read_changed_and_deleted_in_no_other_way(
                 }
                 may = plain["read"].returned, plain["update"].changed, plain["delete"].changed
                 for kind, text in ((kind, text) for kind, texts in OTHER.items() for text in texts):
-                    came = effect(connection, table, before[table], text.format(t=table, c=column))
+                    other = effect(connection, table, before[table], text.format(t=table, c=column))
                     changes = {"read": may[1] | may[2], "update": may[1], "delete": may[2]}[kind]
-                    if not (came.returned & before[table].keys() <= may[0] and came.changed <= changes) or came.added:
+                    reads = other.returned & before[table].keys()
+                    if not (reads <= may[0] and other.changed <= changes) or other.added:
                         wrong.add((table, text))
-    # The platform grants everything on its own tables, TRUNCATE too, which no policy stops (F102).
-    made = {item.full_name for item in manifest.of_kind("table")}
-    assert {(table, text) for table, text in wrong if table in made or "TRUNCATE" not in text} == set()
-    assert {table for table, _ in wrong} == truncatable(database, set(times) - made)
+    # On its own tables the platform grants all privileges, also TRUNCATE, to which no policy applies (F102).
+    created = {item.full_name for item in manifest.of_kind("table")}
+    assert {(table, text) for table, text in wrong if table in created or "TRUNCATE" not in text} == set()
+    assert {table for table, _ in wrong} == truncatable(database, set(times) - created)
 
 
 def truncatable(database: Scratch, tables: set[str]) -> set[str]:
+    """Those of the tables that signed-in users may truncate."""
     query = "SELECT t FROM unnest(%s::text[]) AS t WHERE has_table_privilege('authenticated', t, 'TRUNCATE')"
     return {table for (table,) in database.connection.execute(query, [list(tables)])}
 
 
 def test_the_other_ways_do_work_where_they_may(database: Scratch, world: World, times: dict[str, str]) -> None:
-    """Or the test above would prove nothing: each of them comes to something for somebody."""
+    """Without this, the test above would also pass if no statement ever worked. Each works for one of two personas."""
     idle = {text for texts in OTHER.values() for text in texts}
     for persona in ("service", "customer"):
         with signed_in(database.connection, world, persona):
             for table, column in times.items():
                 before = snapshot_as_superuser(database.connection, table)
                 for kind, text in [(kind, text) for kind, texts in OTHER.items() for text in texts if text in idle]:
-                    came = effect(database.connection, table, before, text.format(t=table, c=column))
-                    idle -= {text} if (came.returned if kind == "read" else came.changed) else set()
+                    other = effect(database.connection, table, before, text.format(t=table, c=column))
+                    idle -= {text} if (other.returned if kind == "read" else other.changed) else set()
     assert idle - {text for text in OTHER["delete"] if "TRUNCATE" in text} == set()
 
 
 def snapshot_as_superuser(connection: Connection[Any], table: str) -> dict[str, str]:
+    """As ``snapshot``, of all rows, although a persona is signed in."""
     with connection.transaction(force_rollback=True):
         connection.execute("SET LOCAL SESSION AUTHORIZATION DEFAULT")
         return snapshot(connection, table)
 
 
 def test_rows_are_added_in_no_other_way(database: Scratch, manifest: Manifest, world: World, thorough: bool) -> None:
-    """Each row that there is, as if it were new: who may not insert it may not by another command."""
+    """Each existing row is inserted again after a DELETE: no command helps a persona that may not INSERT it."""
     connection, wrong, worked = database.connection, [], set()
     for table in manifest.tables:
         rows = connection.execute(f"SELECT id::text, row_to_json(t)::text FROM {table} AS t".encode()).fetchall()
         for key, row in rows if thorough else rows[:2]:
-            source = f"jsonb_populate_record(NULL::{table}, {quoted(row)})"
+            source = f"jsonb_populate_record(NULL::{table}, {literal(row)})"
             names = connection.execute(COLUMNS, [table]).fetchall()
             values = ", ".join(f"(SELECT r.{name} FROM {source} AS r)" for (name,) in names)
             with connection.transaction(force_rollback=True):
                 connection.execute("SET LOCAL storage.allow_delete_query = 'true'")
-                connection.execute(f"DELETE FROM {table} WHERE id::text = {quoted(key)}".encode())
+                connection.execute(f"DELETE FROM {table} WHERE id::text = {literal(key)}".encode())
                 before = snapshot(connection, table)
                 for persona in world.personas if thorough else FEW:
                     with signed_in(connection, world, persona):
@@ -237,22 +234,19 @@ WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnu
 """
 
 
-def quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def test_copy_puts_no_row_past_the_policies(visit: Visit, manifest: Manifest, world: World) -> None:
-    """COPY FROM knows no policies, and so is refused to whom they apply."""
-    came: dict[str, set[str]] = {}
+    """COPY FROM does not apply policies: PostgreSQL refuses it to the roles that they are for."""
+    results: dict[str, set[str]] = {}
     for name, persona in world.personas.items():
         with visit(name) as session:
             for table in manifest.tables:
-                came.setdefault(persona.role, set()).add(copied(session.connection, table))
-    assert came["anon"] | came["authenticated"] == {"42501", "0A000"}
-    assert came["service_role"] == {"worked"}
+                results.setdefault(persona.role, set()).add(copied(session.connection, table))
+    assert results["anon"] | results["authenticated"] == {REFUSED, "0A000"}
+    assert results["service_role"] == {"worked"}
 
 
 def copied(connection: Connection[Any], table: str) -> str:
+    """The SQLSTATE of a COPY FROM without rows, "worked" if it is no error."""
     try:
         with connection.transaction(), connection.cursor().copy(f"COPY {table} FROM STDIN".encode()) as copy:
             copy.write(b"")
@@ -261,12 +255,12 @@ def copied(connection: Connection[Any], table: str) -> str:
     return "worked"
 
 
-# ------------------------------------------------------------------ one session, several people
+# ------------------------------------------------------------------ several personas in one session
 
 
 @pytest.mark.parametrize("first", ["service", "customer", "owner"])
 def test_what_one_prepared_another_does_not_run(dial: Dial, manifest: Manifest, world: World, first: str) -> None:
-    """A plan that was made for one role, or with one token, is made again for the next."""
+    """PostgreSQL plans a prepared statement again for another role, and reads the token at each execution."""
     with dial() as connection:
         connection.execute("SET plan_cache_mode = force_generic_plan")
         session = Session(connection, world.personas)
@@ -280,6 +274,7 @@ def test_what_one_prepared_another_does_not_run(dial: Dial, manifest: Manifest, 
 
 
 def ids(connection: Connection[Any], statement: str) -> list[str] | str:
+    """The ids that a query returns, in order; the SQLSTATE if it is an error."""
     try:
         with connection.transaction():
             return sorted(key for (key,) in connection.execute(statement.encode()))
@@ -287,14 +282,14 @@ def ids(connection: Connection[Any], statement: str) -> list[str] | str:
         return str(error.sqlstate)
 
 
-def test_a_cursor_that_outlives_its_transaction_holds_ones_own_rows(
+def test_a_cursor_with_hold_has_only_own_rows(
     dial: Dial, manifest: Manifest, world: World
 ) -> None:
-    """Its rows are gathered at COMMIT, and are there for whoever comes next: they are those of whoever declared it."""
+    """COMMIT stores the rows of a cursor WITH HOLD. The next persona can read them: they are those of the first one."""
     for persona in FEW:
         for table in manifest.tables:
             with dial() as connection:
-                with connection.transaction():  # signed in until it ends, as a request is
+                with connection.transaction():  # with the settings of a request
                     for setting in world.personas[persona].settings("POST"):
                         connection.execute("SELECT set_config(%s, %s, true)", setting)
                     plain = ids(connection, f"SELECT id::text FROM {table}")
@@ -304,7 +299,7 @@ def test_a_cursor_that_outlives_its_transaction_holds_ones_own_rows(
 
 
 def test_row_security_is_not_switched_off(visit: Visit, manifest: Manifest, world: World) -> None:
-    """To whom the policies apply, PostgreSQL then refuses the query."""
+    """PostgreSQL then refuses every query to which a policy would apply."""
     for name, persona in world.personas.items():
         with visit(name) as session:
             session.execute("SET LOCAL row_security = off")
@@ -314,7 +309,7 @@ def test_row_security_is_not_switched_off(visit: Visit, manifest: Manifest, worl
 
 
 def test_the_statistics_show_nobodys_values(visit: Visit, manifest: Manifest, world: World, database: Scratch) -> None:
-    """pg_stats has the most common values of a column, for those whom no policy stops."""
+    """pg_stats shows the most common values of a column only to roles to which no policy applies."""
     query = """
         SELECT count(*) FROM pg_stats
         WHERE schemaname || '.' || tablename = ANY (%s) AND num_nonnulls(most_common_vals, histogram_bounds) > 0

@@ -1,4 +1,4 @@
-"""calculate_business_hours: when a salon is open on a date, and for how many minutes without the break."""
+"""calculate_business_hours: the opening hours of a salon on a date, and their minutes without the break."""
 
 from __future__ import annotations
 
@@ -9,27 +9,10 @@ from typing import Any
 import pytest
 
 from rolecall import Session, World
+from tests.functions.calls import MAY_CALL, UNKNOWN, columns
 
-WEEK = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")  # from 0 on
+WEEK = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")  # 0 to 6
 MONDAY, TUESDAY = date(2025, 1, 6), date(2025, 1, 7)
-NOBODYS = "00000000-0000-0000-0000-000000000000"
-
-# Whoever is signed in may ask for any salon's.
-MAY_ASK = {
-    "customer": True,
-    "other_customer": True,
-    "staff": True,
-    "other_staff": True,
-    "owner": True,
-    "other_owner": True,
-    "former_staff": True,
-    "owner_on_staff": True,
-    "staff_customer": True,
-    "no_subject": True,
-    "anon": False,
-    "granted_anon": False,
-    "service": True,
-}
 
 Hours = dict[str, Any]
 NINE_TO_SIX: Hours = {"start_time": "09:00", "end_time": "18:00"}
@@ -42,21 +25,21 @@ def salon(world: World) -> str:
 
 @pytest.fixture
 def closed_all_week(db: Session) -> None:
-    """No salon has any hours, but for those that the test gives it."""
+    """No salon has any hours until the test inserts some; each of their columns may be NULL."""
     db.execute("DELETE FROM scheduling.operating_hours")
     for column in ("is_open", "is_active", "start_time", "end_time", "break_start", "break_end"):
         db.execute(f"ALTER TABLE scheduling.operating_hours ALTER COLUMN {column} DROP NOT NULL")
 
 
 def opens(db: Session, salon: str, day: int = 1, **hours: Any) -> None:
-    """Give a salon hours on a day of the week, Mondays if none is given."""
+    """Insert hours of a salon for a day of the week (default: Monday)."""
     row = {"salon_id": salon, "day_of_week": day, "is_open": True, "is_active": True, **hours}
     names, places = ", ".join(row), ", ".join(f"%({name})s" for name in row)
     db.execute(f"INSERT INTO scheduling.operating_hours ({names}) VALUES ({places})", row)
 
 
 def hours(db: Session, salon: str | None, day: date | str | None = MONDAY) -> list[tuple[Any, ...]]:
-    """What the customer is told."""
+    """The rows that the function returns to the customer."""
     with db.reading_as("customer"):
         return db.rows(
             "SELECT * FROM scheduling.calculate_business_hours(p_salon_id => %s, p_date => %s)", [salon, day]
@@ -64,34 +47,30 @@ def hours(db: Session, salon: str | None, day: date | str | None = MONDAY) -> li
 
 
 def minutes(db: Session, salon: str) -> Any:
-    """The minutes of a Monday, of which there must be one row."""
+    """The working minutes of a Monday. Raises AssertionError unless there is one row."""
     with db.reading_as("customer"):
         return db.value(
             "SELECT total_working_minutes FROM scheduling.calculate_business_hours(%s, %s)", [salon, MONDAY]
         )
 
 
-def test_no_persona_is_left_out(world: World) -> None:
-    assert MAY_ASK.keys() == world.personas.keys()
-
-
 @pytest.mark.parametrize("which", ["salon", "other_salon"])
-@pytest.mark.parametrize("name", MAY_ASK)
+@pytest.mark.parametrize("name", MAY_CALL)
 def test_a_salons_mondays_as(db: Session, world: World, name: str, which: str) -> None:
-    asked = [world.row("organization.salons", which)["id"], MONDAY]
+    params = [world.row("organization.salons", which)["id"], MONDAY]
     query = "SELECT * FROM scheduling.calculate_business_hours(%s, %s)"
     with db.acting_as(name, on="scheduling.operating_hours"):
-        if MAY_ASK[name]:
-            assert db.rows(query, asked) == [("Monday", True, time(9), time(18), time(12), time(13), 480)]
+        if MAY_CALL[name]:
+            assert db.rows(query, params) == [("Monday", True, time(9), time(18), time(12), time(13), 480)]
         else:
             with db.raises("42501", message="permission denied for function calculate_business_hours"):
-                db.rows(query, asked)
+                db.rows(query, params)
 
 
 def test_columns_and_their_types(db: Session, salon: str) -> None:
     with db.reading_as("customer"):
         cursor = db.execute("SELECT * FROM scheduling.calculate_business_hours(%s, %s)", [salon, MONDAY])
-        assert [(column.name, column.type_display) for column in cursor.description or ()] == [
+        assert columns(cursor) == [
             ("day_name", "varchar"),
             ("is_open", "bool"),
             ("start_time", "time"),
@@ -163,7 +142,7 @@ def test_half_a_break_is_no_break(db: Session, salon: str, half: Hours) -> None:
 
 @pytest.mark.usefixtures("closed_all_week")
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("opening", "expected"),
     [
         pytest.param({"start_time": "09:00:00", "end_time": "09:00:59"}, 0, id="less than a minute"),
         pytest.param({"start_time": "09:00:30", "end_time": "10:00:00"}, 59, id="a minute begun does not count"),
@@ -177,14 +156,14 @@ def test_half_a_break_is_no_break(db: Session, salon: str, half: Hours) -> None:
         ),
     ],
 )
-def test_only_whole_minutes_count(db: Session, salon: str, given: Hours, expected: int) -> None:
-    opens(db, salon, **given)
+def test_only_whole_minutes_count(db: Session, salon: str, opening: Hours, expected: int) -> None:
+    opens(db, salon, **opening)
     assert minutes(db, salon) == expected
 
 
 @pytest.mark.usefixtures("closed_all_week")
 @pytest.mark.parametrize(
-    "given",
+    "opening",
     [
         pytest.param({}, id="no times at all"),
         pytest.param({"start_time": "09:00"}, id="no end"),
@@ -192,8 +171,8 @@ def test_only_whole_minutes_count(db: Session, salon: str, given: Hours, expecte
         pytest.param({"break_start": "12:00", "break_end": "13:00"}, id="only a break"),
     ],
 )
-def test_open_without_hours_is_no_minute(db: Session, salon: str, given: Hours) -> None:
-    opens(db, salon, **given)
+def test_open_without_hours_is_no_minute(db: Session, salon: str, opening: Hours) -> None:
+    opens(db, salon, **opening)
     assert minutes(db, salon) == 0
 
 
@@ -210,13 +189,13 @@ def test_closed_is_no_minute(db: Session, salon: str, is_open: bool | None) -> N
 @pytest.mark.usefixtures("closed_all_week")
 @pytest.mark.parametrize("name", WEEK)
 def test_each_day_of_the_week_has_its_own(db: Session, salon: str, name: str) -> None:
-    """0 is Sunday, and no name is padded. Every day the salon closes an hour later."""
+    """0 is Sunday, and no name is padded with spaces. Each day the salon closes an hour later than the day before."""
     day = WEEK.index(name)
     for weekday in range(7):
         opens(db, salon, weekday, start_time=time(12), end_time=time(13 + weekday))
     for month, first in ((1, 5), (6, 1)):  # two Sundays
-        told = hours(db, salon, date(2025, month, first + day))
-        assert told == [(name, True, time(12), time(13 + day), None, None, 60 * (1 + day))]
+        rows = hours(db, salon, date(2025, month, first + day))
+        assert rows == [(name, True, time(12), time(13 + day), None, None, 60 * (1 + day))]
 
 
 @pytest.mark.usefixtures("closed_all_week")
@@ -247,7 +226,7 @@ def test_a_date_that_is_no_timestamp_is_a_clear_error(db: Session, salon: str) -
 @pytest.mark.usefixtures("closed_all_week")
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Apia", "America/Los_Angeles"])
 def test_a_day_is_itself_in_every_time_zone(db: Session, salon: str, zone: str) -> None:
-    """In Apia there was no 30 December 2011."""
+    """Apia skipped 30 December 2011."""
     opens(db, salon, 5, **NINE_TO_SIX)
     db.execute("SELECT set_config('TimeZone', %s, true)", [zone])
     assert [row[0] for row in hours(db, salon, date(2011, 12, 30))] == ["Friday"]
@@ -264,9 +243,9 @@ def test_no_day_of_the_week_is_no_row(db: Session, salon: str, day: str | None) 
 # ------------------------------------------------------------------ rows
 
 
-@pytest.mark.parametrize("asked", [NOBODYS, None], ids=["unknown", "NULL"])
-def test_an_unknown_salon_has_no_row(db: Session, asked: str | None) -> None:
-    assert hours(db, asked) == []
+@pytest.mark.parametrize("salon_id", [UNKNOWN, None], ids=["unknown", "NULL"])
+def test_an_unknown_salon_has_no_row(db: Session, salon_id: str | None) -> None:
+    assert hours(db, salon_id) == []
 
 
 def test_a_day_without_hours_has_no_row(db: Session, salon: str) -> None:
@@ -307,7 +286,7 @@ def test_another_salons_hours_are_not_ones_own(db: Session, world: World, salon:
 )
 def test_of_two_rows_it_is_always_the_same(db: Session, salon: str, first: Hours, other: Hours) -> None:
     common = {"is_open": True, **NINE_TO_SIX}
-    wanted = {
+    expected = {
         "break_start": None,
         "break_end": None,
         "start_time": time(9),
@@ -318,9 +297,9 @@ def test_of_two_rows_it_is_always_the_same(db: Session, salon: str, first: Hours
         db.execute("DELETE FROM scheduling.operating_hours")
         for row in order:
             opens(db, salon, **{**common, **row})
-        told = [row[1:-1] for row in hours(db, salon)]
-        assert told == [
-            tuple(wanted[name] for name in ("is_open", "start_time", "end_time", "break_start", "break_end"))
+        rows = [row[1:-1] for row in hours(db, salon)]
+        assert rows == [
+            tuple(expected[name] for name in ("is_open", "start_time", "end_time", "break_start", "break_end"))
         ]
 
 

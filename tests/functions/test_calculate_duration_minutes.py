@@ -7,25 +7,7 @@ from typing import Any
 import pytest
 
 from rolecall import Session, World
-
-UNKNOWN = "00000000-0000-0000-0000-000000000000"
-
-# Whoever is signed in may ask for any salon's services.
-MAY_ASK = {
-    "customer": True,
-    "other_customer": True,
-    "staff": True,
-    "other_staff": True,
-    "owner": True,
-    "other_owner": True,
-    "former_staff": True,
-    "owner_on_staff": True,
-    "staff_customer": True,
-    "no_subject": True,
-    "anon": False,
-    "granted_anon": False,
-    "service": True,
-}
+from tests.functions.calls import MAY_CALL, UNKNOWN, columns
 
 
 def duration(db: Session, services: list[str | None] | None) -> Any:
@@ -33,12 +15,12 @@ def duration(db: Session, services: list[str | None] | None) -> Any:
 
 
 def haircut(world: World, salon: str = "salon") -> str:
-    """A service of 45 minutes."""
+    """The id of a service of 45 minutes."""
     return str(world.row("catalog.services", f"{salon}'s haircut")["id"])
 
 
 def lasting(db: Session, world: World, *durations: str | None, is_active: bool | None = True) -> list[str | None]:
-    """Services of these durations; gives their ids."""
+    """Insert services of these durations; returns their ids."""
     for column in ("duration_range", "is_active"):
         db.execute(f"ALTER TABLE catalog.services ALTER COLUMN {column} DROP NOT NULL")
     salon = world.row("organization.salons", "salon")["id"]
@@ -54,14 +36,10 @@ def lasting(db: Session, world: World, *durations: str | None, is_active: bool |
     ]
 
 
-def test_no_persona_is_left_out(world: World) -> None:
-    assert MAY_ASK.keys() == world.personas.keys()
-
-
-@pytest.mark.parametrize("name", MAY_ASK)
+@pytest.mark.parametrize("name", MAY_CALL)
 def test_of_two_salons_services_as(db: Session, world: World, name: str) -> None:
     with db.acting_as(name, on="catalog.services"):
-        if MAY_ASK[name]:
+        if MAY_CALL[name]:
             assert duration(db, [haircut(world), haircut(world, "other_salon")]) == 90
         else:
             with db.raises("42501", message="permission denied for function calculate_duration_minutes"):
@@ -69,7 +47,7 @@ def test_of_two_salons_services_as(db: Session, world: World, name: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("length", "expected"),
     [
         pytest.param("45 minutes", 45, id="minutes"),
         pytest.param("2 hours 5 minutes", 125, id="hours"),
@@ -89,14 +67,14 @@ def test_of_two_salons_services_as(db: Session, world: World, name: str) -> None
         pytest.param(None, 0, id="NULL"),
     ],
 )
-def test_of_one_service(db: Session, world: World, given: str | None, expected: int) -> None:
-    services = lasting(db, world, given)
+def test_of_one_service(db: Session, world: World, length: str | None, expected: int) -> None:
+    services = lasting(db, world, length)
     with db.reading_as("customer"):
         assert duration(db, services) == expected
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("durations", "expected"),
     [
         pytest.param(["45 minutes", "1 day 2 hours"], 1605, id="minutes and days"),
         pytest.param(["30 seconds", "30 seconds"], 1, id="seconds add up"),
@@ -107,8 +85,8 @@ def test_of_one_service(db: Session, world: World, given: str | None, expected: 
         pytest.param(["-45 minutes", "-30 minutes"], 0, id="only negative"),
     ],
 )
-def test_of_several_services(db: Session, world: World, given: list[str | None], expected: int) -> None:
-    services = lasting(db, world, *given)
+def test_of_several_services(db: Session, world: World, durations: list[str | None], expected: int) -> None:
+    services = lasting(db, world, *durations)
     with db.reading_as("customer"):
         assert duration(db, services) == expected
 
@@ -142,30 +120,30 @@ HAIRCUT = "the haircut"
 )
 def test_lists(db: Session, world: World, services: list[str | None] | None, expected: int) -> None:
     key = haircut(world)
-    said = {HAIRCUT: key, HAIRCUT.upper(): key.upper()}
+    keys = {HAIRCUT: key, HAIRCUT.upper(): key.upper()}
     with db.reading_as("customer"):
-        assert duration(db, services and [said.get(one or "", one) for one in services]) == expected
+        assert duration(db, services and [keys.get(one or "", one) for one in services]) == expected
 
 
 # ------------------------------------------------------------------ more than an integer holds
 
 
 @pytest.mark.parametrize(
-    "given",
+    "durations",
     [
         pytest.param(["35791394 hours 7 minutes"], id="one"),
         pytest.param(["35791394 hours 7 minutes 59 seconds"], id="with seconds"),
         pytest.param(["35791394 hours", "7 minutes"], id="two"),
     ],
 )
-def test_the_most_that_fits(db: Session, world: World, given: list[str]) -> None:
-    services = lasting(db, world, *given)
+def test_the_most_that_fits(db: Session, world: World, durations: list[str]) -> None:
+    services = lasting(db, world, *durations)
     with db.reading_as("customer"):
         assert duration(db, services) == 2_147_483_647
 
 
 @pytest.mark.parametrize(
-    "given",
+    "durations",
     [
         pytest.param(["35791394 hours 8 minutes"], id="a minute too many"),
         pytest.param(["35791394 hours 7 minutes", "1 minute"], id="a minute too many in two"),
@@ -173,8 +151,8 @@ def test_the_most_that_fits(db: Session, world: World, given: list[str]) -> None
         pytest.param(["178000000 years"] * 3, id="three as long as can be"),
     ],
 )
-def test_what_does_not_fit_is_a_clear_error(db: Session, world: World, given: list[str]) -> None:
-    services = lasting(db, world, *given)
+def test_what_does_not_fit_is_a_clear_error(db: Session, world: World, durations: list[str]) -> None:
+    services = lasting(db, world, *durations)
     with db.reading_as("customer"), db.raises("22003", message="integer out of range"):
         duration(db, services)
 
@@ -189,9 +167,7 @@ def test_what_does_not_fit_does_no_harm_unless_it_is_asked_for(db: Session, worl
 def test_the_result_is_an_integer(db: Session, world: World) -> None:
     with db.reading_as("customer"):
         cursor = db.execute("SELECT * FROM catalog.calculate_duration_minutes(ARRAY[%s]::uuid[])", [haircut(world)])
-        assert [(column.name, column.type_display) for column in cursor.description or ()] == [
-            ("calculate_duration_minutes", "int4")
-        ]
+        assert columns(cursor) == [("calculate_duration_minutes", "int4")]
 
 
 def test_sixty_services_without_length_take_no_minute(db: Session, world: World) -> None:

@@ -1,18 +1,18 @@
-"""What holds for all eight functions alike: who may run them, how they are declared, what they touch."""
+"""All eight functions: declaration, EXECUTE privileges, rows that they write, and safe name lookup."""
 
 from __future__ import annotations
 
-import json
 from typing import Any, NamedTuple
 
 import pytest
 
 from rolecall import Session, World
 from rolecall.catalog.manifest import Manifest
+from tests.functions.calls import HAS_NOTIFICATIONS, MAY_CALL, set_claims
 
 
 class Function(NamedTuple):
-    """A function as it is declared, and a call of it by the customer that answers one value."""
+    """The declaration of a function, and a call by the customer that returns one value."""
 
     arguments: str
     result: str
@@ -101,21 +101,26 @@ every_function = pytest.mark.parametrize("name", FUNCTIONS)
 
 
 def call(db: Session, world: World, name: str) -> Any:
-    """Call a function as whoever is signed in; returns its answer."""
-    names = {
-        "customer": world.personas["customer"].claims["sub"],
+    """Run the function's call as the signed-in persona; returns its value."""
+    params = {
+        "customer": world.personas["customer"].subject,
         "salon": world.row("organization.salons", "salon")["id"],
         "service": world.row("catalog.services", "salon's haircut")["id"],
     }
-    return db.value(FUNCTIONS[name].call, names)
+    return db.value(FUNCTIONS[name].call, params)
 
 
 def attribute(db: Session, name: str, expression: str) -> Any:
-    """Something of a function's entry in the catalog; there must be one function of the name."""
+    """The value of an SQL expression about the function's row in pg_proc. Raises an error unless one has the name."""
     return db.value(f"SELECT {expression} FROM pg_proc p WHERE p.oid = %s::regproc", [name])
 
 
-# ------------------------------------------------------------------ what there is
+def test_no_persona_is_left_out(world: World) -> None:
+    assert MAY_CALL.keys() == world.personas.keys()
+    assert HAS_NOTIFICATIONS.keys() == {name for name, persona in world.personas.items() if "sub" in persona.claims}
+
+
+# ------------------------------------------------------------------ declaration
 
 
 def test_there_are_these_eight_and_no_other(manifest: Manifest) -> None:
@@ -146,7 +151,7 @@ def test_runs_as_its_owner_and_looks_for_names_in_pg_catalog_first(db: Session, 
 
 @every_function
 def test_is_owned_by_the_role_that_migrates(db: Session, manifest: Manifest, name: str) -> None:
-    """What runs as a superuser would pass by everything."""
+    """A function of a superuser would bypass every policy."""
     owner, is_superuser = db.row(
         "SELECT r.rolname, r.rolsuper FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner WHERE p.oid = %s::regproc",
         [name],
@@ -159,12 +164,12 @@ def test_is_called_on_a_null_argument_too(db: Session, name: str) -> None:
     assert attribute(db, name, "p.proisstrict") is False
 
 
-# ------------------------------------------------------------------ who may run it
+# ------------------------------------------------------------------ EXECUTE privileges
 
 
 @every_function
 def test_execute_is_granted_to_these_two_alone(db: Session, name: str) -> None:
-    granted = db.rows(
+    grants = db.rows(
         """
         SELECT COALESCE(r.rolname, 'PUBLIC'), acl.privilege_type, acl.is_grantable
         FROM pg_proc p
@@ -175,7 +180,7 @@ def test_execute_is_granted_to_these_two_alone(db: Session, name: str) -> None:
         """,
         [name],
     )
-    assert granted == [("authenticated", "EXECUTE", False), ("service_role", "EXECUTE", False)]
+    assert grants == [("authenticated", "EXECUTE", False), ("service_role", "EXECUTE", False)]
 
 
 @every_function
@@ -183,24 +188,23 @@ def test_execute_is_granted_to_these_two_alone(db: Session, name: str) -> None:
     ("role", "may"), [("authenticated", True), ("service_role", True), ("anon", False), ("public", False)]
 )
 def test_execute_as_the_catalog_sees_it(db: Session, name: str, role: str, may: bool) -> None:
-    """By whatever way a privilege may have come, membership in another role included."""
+    """Privileges of every source, also those of a role of which this role is a member."""
     assert attribute(db, name, f"has_function_privilege('{role}', p.oid, 'EXECUTE')") is may
 
 
 @every_function
 @pytest.mark.parametrize("role", ["authenticated", "service_role"])
-def test_runs_for(db: Session, world: World, name: str, role: str) -> None:
-    claims = {"sub": world.personas["customer"].claims["sub"], "role": role}
+def test_runs_for(db: Session, world: World, customer: str, name: str, role: str) -> None:
     with db.acting_as("service" if role == "service_role" else "customer"):
         assert db.value("SELECT current_user::text") == role
-        db.execute("SELECT set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])
+        set_claims(db, sub=customer, role=role)
         assert call(db, world, name) == FUNCTIONS[name].answer
 
 
 @every_function
 @pytest.mark.parametrize("role", ["anon", "authenticator"])
 def test_refuses(db: Session, world: World, name: str, role: str) -> None:
-    """Anon, and a role that has what PUBLIC has: also where they may look into the schema."""
+    """Anon, and a role with the privileges of PUBLIC alone, are refused also with USAGE on the schema."""
     schema, function = name.split(".")
     db.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
     with db.raises("42501", message=f"permission denied for function {function}"):
@@ -209,7 +213,7 @@ def test_refuses(db: Session, world: World, name: str, role: str) -> None:
 
 
 def test_no_client_may_run_a_function_that_a_trigger_runs(db: Session, manifest: Manifest) -> None:
-    """They need no grant: a trigger does not ask for one."""
+    """They need no grant: PostgreSQL checks none when a trigger fires."""
     functions = sorted(item.full_name for item in manifest.of_kind("trigger function"))
     assert "communication.soft_delete_thread" in functions
     may = db.rows(
@@ -223,29 +227,29 @@ def test_no_client_may_run_a_function_that_a_trigger_runs(db: Session, manifest:
     assert may == []
 
 
-# ------------------------------------------------------------------ what it touches
+# ------------------------------------------------------------------ rows that it writes
 
 
-def written(db: Session) -> dict[str, tuple[int, int, int]]:
-    """The rows that this connection has inserted, updated and deleted, by table, as the server counts them."""
-    counted = db.rows(
+def row_counts(db: Session) -> dict[str, tuple[int, int, int]]:
+    """The numbers of rows that this transaction has inserted, updated and deleted, by table."""
+    counts = db.rows(
         "SELECT schemaname || '.' || relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_xact_all_tables"
     )
-    return {table: (inserted, updated, deleted) for table, inserted, updated, deleted in counted}
+    return {table: (inserted, updated, deleted) for table, inserted, updated, deleted in counts}
 
 
 @every_function
 def test_writes_these_rows_and_no_other(db: Session, world: World, name: str) -> None:
-    before = written(db)
+    before = row_counts(db)
     with db.acting_as("customer"):
         call(db, world, name)
-    after = written(db)
-    wrote = {
+    after = row_counts(db)
+    changes = {
         table: (inserted - was[0], updated - was[1], deleted - was[2])
         for table, (inserted, updated, deleted) in after.items()
         if (inserted, updated, deleted) != (was := before.get(table, (0, 0, 0)))
     }
-    assert wrote == FUNCTIONS[name].writes
+    assert changes == FUNCTIONS[name].writes
 
 
 @pytest.mark.parametrize("name", STABLE)
@@ -260,12 +264,12 @@ def test_what_writes_does_not_run_in_a_get(db: Session, world: World, name: str)
         call(db, world, name)
 
 
-# ------------------------------------------------------------------ what cannot lead it astray
+# ------------------------------------------------------------------ safe name lookup
 
 
 def plant(db: Session) -> None:
-    """What a function that asks the search path would find first: operators and functions that
-    give themselves away, and empty tables of the names that it uses."""
+    """Put objects in front of a search path: operators and functions that raise an error when they are called, and
+    empty tables with the names of the tables that the functions use."""
     db.execute("CREATE SCHEMA planted")
     db.execute("GRANT USAGE ON SCHEMA planted TO PUBLIC")
     fails = "LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'led astray'; END $$"
@@ -287,19 +291,19 @@ def test_a_search_path_of_ones_own_changes_nothing(db: Session, world: World, na
     plant(db)
     with db.acting_as("customer"):
         db.execute("SET LOCAL search_path = planted, pg_temp, pg_catalog")
-        with db.raises("P0001", message="led astray"):  # whoever does ask the path
+        with db.raises("P0001", message="led astray"):  # the planted operator is found
             db.execute("SELECT 'a'::text = 'a'::text")
         assert call(db, world, name) == FUNCTIONS[name].answer
 
 
 @every_function
 def test_a_temporary_type_changes_nothing(db: Session, world: World, name: str) -> None:
-    """An empty search path still looks among the temporary types first: the checks of a stranger's domain would run
-    as the function's owner, in auth.uid() too, which casts to what it calls uuid."""
-    db.execute("SET LOCAL search_path = pg_catalog, pg_temp")  # the test's own statements are not to be led astray
+    """PostgreSQL looks up types in pg_temp first, also with an empty search path. The CHECK of a caller's domain would
+    run as the owner of the function: also in auth.uid(), which casts to "uuid"."""
+    db.execute("SET LOCAL search_path = pg_catalog, pg_temp")  # for the statements of the test itself
     for kind in ("jsonb", "uuid"):
         db.execute(f"CREATE DOMAIN pg_temp.{kind} AS pg_catalog.{kind} CONSTRAINT led_astray CHECK (VALUE IS NULL)")
     signature = db.value("SELECT %s::regproc::regprocedure::text", [name])
-    db.execute(f"ALTER FUNCTION {signature} COST 100")  # as in a new session: it is compiled again
+    db.execute(f"ALTER FUNCTION {signature} COST 100")  # makes PL/pgSQL compile it again, as in a new session
     with db.acting_as("customer"):
         assert call(db, world, name) == FUNCTIONS[name].answer

@@ -1,4 +1,4 @@
-"""get_notifications_page: one's own notifications, newest first, page by page; the service may ask for anyone's."""
+"""get_notifications_page: a user's notifications, newest first, in pages; for that user and for the service."""
 
 from __future__ import annotations
 
@@ -7,49 +7,17 @@ from typing import Any
 import pytest
 
 from rolecall import Session, World
+from tests.functions.calls import NOT_YOUR_ID, about_oneself, about_the_customer, columns, unknown_or_null
 
-NOT_ONES_OWN = "p_user_id must be your own id"
-NOT_ALLOWED = "permission denied"
-NOBODY = "00000000-0000-0000-0000-000000000000"
 LARGEST = 2_147_483_647
 
-# What comes of asking for the customer's: how many, or why it is refused.
-CUSTOMERS_PAGE: dict[str, int | str] = {
-    "customer": 3,
-    "other_customer": NOT_ONES_OWN,
-    "staff": NOT_ONES_OWN,
-    "other_staff": NOT_ONES_OWN,
-    "owner": NOT_ONES_OWN,
-    "other_owner": NOT_ONES_OWN,
-    "former_staff": NOT_ONES_OWN,
-    "owner_on_staff": NOT_ONES_OWN,
-    "staff_customer": NOT_ONES_OWN,
-    "no_subject": NOT_ONES_OWN,
-    "anon": NOT_ALLOWED,
-    "granted_anon": NOT_ALLOWED,
-    "service": 3,
-}
-
-# How many everybody with a profile has, read or not.
-OWN_PAGE = {
-    "customer": 3,
-    "other_customer": 3,
-    "staff": 3,
-    "other_staff": 0,
-    "owner": 3,
-    "other_owner": 0,
-    "former_staff": 0,
-    "owner_on_staff": 0,
-    "staff_customer": 0,
-}
-
-
-def subject(world: World, name: str) -> str:
-    return str(world.personas[name].claims["sub"])
+# How many notifications come, read and unread.
+CUSTOMERS_PAGE = about_the_customer(3)
+OWN_PAGE = about_oneself(some=3, none=0)
 
 
 def page(db: Session, user: str | None) -> list[tuple[Any, ...]]:
-    """A page as it comes when nothing is said of its size."""
+    """A page of the default size."""
     return db.rows("SELECT * FROM communication.get_notifications_page(p_user_id => %s)", [user])
 
 
@@ -60,12 +28,11 @@ def messages(db: Session, user: str | None, limit: int | None, offset: int | Non
 
 
 @pytest.fixture
-def numbered(db: Session, world: World) -> str:
-    """The customer with 25 notifications instead, "1" being the newest; gives the customer's id.
+def numbered(db: Session, customer: str) -> str:
+    """The id of the customer, who has 25 notifications instead of the world's: "1" is the newest.
 
-    They come in fives of the same time, and stand in the table in an order of their own.
+    Five each have the same time. Their order in the table is another one.
     """
-    customer = subject(world, "customer")
     db.execute("DELETE FROM communication.notifications WHERE user_id = %s", [customer])
     db.execute(
         """
@@ -84,74 +51,65 @@ def numbers(first: int, last: int) -> list[str]:
     return [str(n) for n in range(first, last + 1)]
 
 
-def test_no_persona_is_left_out(world: World) -> None:
-    assert CUSTOMERS_PAGE.keys() == world.personas.keys()
-    assert OWN_PAGE.keys() == {name for name, persona in world.personas.items() if "sub" in persona.claims}
-
-
 @pytest.mark.parametrize("name", CUSTOMERS_PAGE)
-def test_the_customers_page_as(db: Session, world: World, name: str) -> None:
+def test_the_customers_page_as(db: Session, customer: str, name: str) -> None:
     expected = CUSTOMERS_PAGE[name]
     with db.acting_as(name, on="communication.notifications"):
         if isinstance(expected, int):
-            rows = page(db, subject(world, "customer"))
-            assert [str(row[1]) for row in rows] == [subject(world, "customer")] * expected
+            rows = page(db, customer)
+            assert [str(row[1]) for row in rows] == [customer] * expected
         else:
             with db.raises("42501", message=expected):
-                page(db, subject(world, "customer"))
+                page(db, customer)
 
 
 @pytest.mark.parametrize("name", OWN_PAGE)
 def test_ones_own_page_as(db: Session, world: World, name: str) -> None:
     with db.reading_as(name):
-        rows = page(db, subject(world, name))
-    assert [str(row[1]) for row in rows] == [subject(world, name)] * OWN_PAGE[name]
+        rows = page(db, world.personas[name].subject)
+    assert [str(row[1]) for row in rows] == [world.personas[name].subject] * OWN_PAGE[name]
 
 
 @pytest.mark.parametrize("name", OWN_PAGE)
 def test_the_service_is_shown_anybodys(db: Session, world: World, name: str) -> None:
     with db.reading_as("service"):
-        assert len(page(db, subject(world, name))) == OWN_PAGE[name]
+        assert len(page(db, world.personas[name].subject)) == OWN_PAGE[name]
 
 
-@pytest.mark.parametrize("user", [pytest.param(NOBODY, id="an unknown id"), pytest.param(None, id="NULL")])
+@unknown_or_null
 def test_nobody_has_no_notifications(db: Session, user: str | None) -> None:
     with db.reading_as("service"):
         assert page(db, user) == []
 
 
 @pytest.mark.parametrize("name", ["customer", "no_subject"])
-@pytest.mark.parametrize("user", [pytest.param(NOBODY, id="an unknown id"), pytest.param(None, id="NULL")])
+@unknown_or_null
 def test_nobody_is_not_oneself(db: Session, name: str, user: str | None) -> None:
-    with db.reading_as(name), db.raises("42501", message=NOT_ONES_OWN):
+    with db.reading_as(name), db.raises("42501", message=NOT_YOUR_ID):
         page(db, user)
 
 
-def test_a_session_without_claims_is_nobody(db: Session, world: World) -> None:
-    """Not even a superuser's: the settings are empty between two requests."""
-    with db.raises("42501", message=NOT_ONES_OWN):
-        page(db, subject(world, "customer"))
+def test_a_session_without_claims_is_nobody(db: Session, customer: str) -> None:
+    """Also the session of a superuser: the settings are empty between two requests."""
+    with db.raises("42501", message=NOT_YOUR_ID):
+        page(db, customer)
 
 
-def test_rows_are_shown_as_they_are(db: Session, world: World) -> None:
-    rows = [
-        row
-        for row in world.rows["communication.notifications"].values()
-        if row["user_id"] == subject(world, "customer")
-    ]
+def test_rows_are_shown_as_they_are(db: Session, world: World, customer: str) -> None:
+    rows = [row for row in world.rows["communication.notifications"].values() if row["user_id"] == customer]
     rows.sort(key=lambda row: (row["created_at"], row["id"]), reverse=True)
     with db.reading_as("customer"):
-        shown = page(db, subject(world, "customer"))
+        shown = page(db, customer)
     assert [(str(key), str(user), *rest) for key, user, *rest in shown] == [
         tuple(row[name] for name in ("id", "user_id", "message", "notification_type", "read_at", "created_at"))
         for row in rows
     ]
 
 
-def test_columns_and_their_types(db: Session, world: World) -> None:
+def test_columns_and_their_types(db: Session, customer: str) -> None:
     with db.reading_as("customer"):
-        cursor = db.execute("SELECT * FROM communication.get_notifications_page(%s)", [subject(world, "customer")])
-        assert [(column.name, column.type_display) for column in cursor.description or ()] == [
+        cursor = db.execute("SELECT * FROM communication.get_notifications_page(%s)", [customer])
+        assert columns(cursor) == [
             ("id", "uuid"),
             ("user_id", "uuid"),
             ("message", "text"),
@@ -171,7 +129,7 @@ def test_twenty_from_the_newest_if_nothing_is_said(db: Session, numbered: str) -
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 24, 25, 26])
 def test_pages_neither_repeat_nor_skip(db: Session, numbered: str, size: int) -> None:
-    """Times are equal across the edges of pages: the id, the greatest first, makes the order total."""
+    """Rows of two pages may have the same time: among them the greatest id comes first, so that the order is total."""
     with db.reading_as("customer"):
         pages = [messages(db, numbered, size, offset) for offset in range(0, 25, size)]
     assert [message for one in pages for message in one] == numbers(1, 25)
@@ -184,8 +142,7 @@ def test_pages_stay_the_same_when_rows_move_in_the_table(db: Session, numbered: 
         assert messages(db, numbered, 25, 0) == numbers(1, 25)
 
 
-def test_the_order_is_the_times_and_not_the_ids(db: Session, world: World) -> None:
-    customer = subject(world, "customer")
+def test_the_order_is_the_times_and_not_the_ids(db: Session, customer: str) -> None:
     db.execute("DELETE FROM communication.notifications WHERE user_id = %s", [customer])
     db.execute(
         """
@@ -203,7 +160,7 @@ def test_the_order_is_the_times_and_not_the_ids(db: Session, world: World) -> No
 
 @pytest.fixture
 def undated(db: Session, numbered: str) -> list[str]:
-    """The same, but 5, 1 and 3 have no time, nor has somebody else's; gives all 25 in the order of the pages."""
+    """As ``numbered``, but 5, 1, 3 and the other users' have no time; returns all 25 in the order of the pages."""
     db.execute("ALTER TABLE communication.notifications ALTER COLUMN created_at DROP NOT NULL")
     db.execute(
         """
@@ -222,8 +179,7 @@ def test_what_is_of_unknown_age_comes_last(db: Session, numbered: str, undated: 
     assert [message for one in pages for message in one] == undated
 
 
-def test_a_page_reads_no_more_than_it_shows(db: Session, world: World) -> None:
-    customer = subject(world, "customer")
+def test_a_page_reads_no_more_than_it_shows(db: Session, customer: str) -> None:
     db.execute(
         """
         INSERT INTO communication.notifications (user_id, message, notification_type, created_at)
@@ -232,17 +188,17 @@ def test_a_page_reads_no_more_than_it_shows(db: Session, world: World) -> None:
         """,
         [customer],
     )
-    # Through an index, as it would be read if it were larger still.
+    # By an index, as in a larger table.
     db.execute("CREATE INDEX read_by_page ON communication.notifications (user_id, created_at DESC)")
     db.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
-    read = """
+    tuples_read = """
         SELECT sum(pg_stat_get_xact_tuples_returned(indexrelid))
         FROM pg_index WHERE indrelid = 'communication.notifications'::regclass
     """
-    before = db.value(read)
+    before = db.value(tuples_read)
     with db.reading_as("customer"):
         assert len(messages(db, customer, 20, 40)) == 20
-    assert 60 <= db.value(read) - before < 120
+    assert 60 <= db.value(tuples_read) - before < 120
 
 
 @pytest.mark.parametrize(
@@ -271,8 +227,7 @@ def test_edges_of_a_page(
         assert messages(db, numbered, limit, offset) == expected
 
 
-def test_a_page_is_as_large_as_one_asks(db: Session, world: World) -> None:
-    customer = subject(world, "customer")
+def test_a_page_is_as_large_as_one_asks(db: Session, customer: str) -> None:
     db.execute(
         """
         INSERT INTO communication.notifications (user_id, message, notification_type)
@@ -299,12 +254,12 @@ def test_a_page_is_as_large_as_one_asks(db: Session, world: World) -> None:
 )
 @pytest.mark.parametrize("name", ["customer", "service"])
 def test_what_is_negative_is_a_clear_error(
-    db: Session, world: World, name: str, limit: int | None, offset: int | None, wrong: str
+    db: Session, customer: str, name: str, limit: int | None, offset: int | None, wrong: str
 ) -> None:
     with db.reading_as(name), db.raises("22023", message=wrong):
-        messages(db, subject(world, "customer"), limit, offset)
+        messages(db, customer, limit, offset)
 
 
-def test_who_asks_for_anothers_is_not_told_what_is_wrong_besides(db: Session, world: World) -> None:
-    with db.reading_as("other_customer"), db.raises("42501", message=NOT_ONES_OWN):
-        messages(db, subject(world, "customer"), -1, -1)
+def test_who_asks_for_anothers_is_not_told_what_is_wrong_besides(db: Session, customer: str) -> None:
+    with db.reading_as("other_customer"), db.raises("42501", message=NOT_YOUR_ID):
+        messages(db, customer, -1, -1)

@@ -1,19 +1,18 @@
-"""log_action: one entry in the audit log, in the name of whoever is signed in and of nobody else."""
+"""log_action: one entry in the audit log; its actor is the signed-in user."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from psycopg.types.json import Jsonb
 
 from rolecall import Session, World
+from tests.functions.calls import NOT_ALLOWED, UNKNOWN, columns, set_claims, stored
 
 NO_ACTOR = "an audit entry needs an actor, and this session has no subject"
-NOT_ALLOWED = "permission denied"
 
-# None: writes an entry in one's own name. Otherwise why it is refused.
+# None: the persona writes an entry, and is its actor. Otherwise the message of the error.
 REFUSED: dict[str, str | None] = {
     "customer": None,
     "other_customer": None,
@@ -33,25 +32,21 @@ REFUSED: dict[str, str | None] = {
 LOG = "SELECT audit.log_action(p_entity_type => %s, p_entity_id => %s, p_action => %s)"
 
 
-def subject(world: World, name: str) -> str:
-    return str(world.personas[name].claims["sub"])
-
-
 def log(db: Session, kind: str | None = "salon", entity: str | None = None, action: str | None = "update") -> str:
-    """Write an entry; gives its id."""
+    """Write an entry; returns its id."""
     return str(db.value(LOG, [kind, entity, action]))
 
 
 def entries(db: Session) -> dict[str, dict[str, Any]]:
-    """The whole log by id."""
-    return dict(db.rows("SELECT id::text, to_jsonb(l) FROM audit.audit_logs l"))
+    """All entries of the log, by id."""
+    return stored(db, "audit.audit_logs")
 
 
 def entry_of(db: Session, key: str) -> dict[str, Any]:
-    """The entry with a key, which has to be there."""
-    found = entries(db)
-    assert key in found
-    return found[key]
+    """The entry with this id. Raises AssertionError if there is none."""
+    log = entries(db)
+    assert key in log
+    return log[key]
 
 
 def test_no_persona_is_left_out(world: World) -> None:
@@ -70,7 +65,7 @@ def test_an_entry_as(db: Session, world: World, name: str) -> None:
     after = entries(db)
     if not refused:
         assert after.keys() - before.keys() == {key}
-        assert after.pop(key)["actor_id"] == subject(world, name)
+        assert after.pop(key)["actor_id"] == world.personas[name].subject
     assert after == before
 
 
@@ -90,7 +85,7 @@ def test_every_column_of_an_entry(db: Session, world: World) -> None:
         "entity_type": "salon",
         "entity_id": salon,
         "action": "rename",
-        "actor_id": subject(world, "owner"),
+        "actor_id": world.personas["owner"].subject,
         "created_at": db.value("SELECT to_json(now())"),
         "old_values": {"name": "Old"},
         "new_values": {"name": "New"},
@@ -111,7 +106,7 @@ def test_what_is_not_said_is_null(db: Session) -> None:
 
 
 def test_arguments_in_their_order(db: Session, world: World) -> None:
-    """Each in its own column, also where they are not named."""
+    """Each argument is stored in its own column, also in a call without names."""
     salon = str(world.row("organization.salons", "salon")["id"])
     with db.acting_as("owner"):
         key = db.value("SELECT audit.log_action('type', %s, 'action', '[1]', '[2]', 'reason')::text", [salon])
@@ -128,11 +123,11 @@ def test_the_same_twice_is_two_entries(db: Session) -> None:
 
 
 def test_the_entity_need_not_exist(db: Session) -> None:
-    """What was deleted is worth an entry too."""
-    gone = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+    """A deleted entity gets entries too."""
+    deleted = "ffffffff-ffff-ffff-ffff-ffffffffffff"
     with db.acting_as("customer"):
-        key = log(db, entity=gone)
-    assert entry_of(db, key)["entity_id"] == gone
+        key = log(db, entity=deleted)
+    assert entry_of(db, key)["entity_id"] == deleted
 
 
 @pytest.mark.parametrize(
@@ -164,15 +159,14 @@ def test_texts_as_long_as_they_may_be(db: Session, length: int) -> None:
 
 
 def test_the_service_with_a_subject_acts_in_its_name(db: Session, world: World) -> None:
-    claims = {"role": "service_role", "sub": subject(world, "owner")}
     with db.acting_as("service"):
-        db.execute("SELECT set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])
+        set_claims(db, role="service_role", sub=world.personas["owner"].subject)
         key = log(db)
-    assert entry_of(db, key)["actor_id"] == subject(world, "owner")
+    assert entry_of(db, key)["actor_id"] == world.personas["owner"].subject
 
 
 def test_a_session_without_claims_is_refused(db: Session) -> None:
-    """Also a superuser's: the settings are empty between two requests."""
+    """Also the session of a superuser: the settings are empty between two requests."""
     before = entries(db)
     with db.raises("42501", message=NO_ACTOR):
         log(db)
@@ -180,9 +174,8 @@ def test_a_session_without_claims_is_refused(db: Session) -> None:
 
 
 def test_a_subject_without_a_profile_is_refused(db: Session) -> None:
-    claims = {"role": "authenticated", "sub": "00000000-0000-0000-0000-000000000000"}
     with db.acting_as("customer"):
-        db.execute("SELECT set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])
+        set_claims(db, role="authenticated", sub=UNKNOWN)
         with db.raises("23503", constraint="audit_logs_actor_id_fkey"):
             log(db)
 
@@ -192,29 +185,29 @@ def test_a_subject_without_a_profile_is_refused(db: Session) -> None:
 
 @pytest.mark.parametrize("column", ["entity_type", "action"])
 def test_what_is_missing_is_named(db: Session, column: str) -> None:
-    given = {"entity_type": "salon", "action": "update"} | {column: None}
+    texts = {"entity_type": "salon", "action": "update"} | {column: None}
     before = entries(db)
     with db.acting_as("customer"), db.raises("23502", column=column):
-        log(db, kind=given["entity_type"], action=given["action"])
+        log(db, kind=texts["entity_type"], action=texts["action"])
     assert entries(db) == before
 
 
-@pytest.mark.parametrize("blank", ["", " ", "   "], ids=["empty text", "a blank", "blanks"])
+@pytest.mark.parametrize("blank", ["", " ", "   "], ids=["empty text", "a space", "spaces"])
 @pytest.mark.parametrize("column", ["entity_type", "action"])
 def test_blank_text_is_refused(db: Session, column: str, blank: str) -> None:
-    given = {"entity_type": "salon", "action": "update"} | {column: blank}
+    texts = {"entity_type": "salon", "action": "update"} | {column: blank}
     before = entries(db)
     with db.acting_as("customer"), db.raises("23514", constraint="valid_action"):
-        log(db, kind=given["entity_type"], action=given["action"])
+        log(db, kind=texts["entity_type"], action=texts["action"])
     assert entries(db) == before
 
 
 @pytest.mark.parametrize("column", ["entity_type", "action"])
 def test_a_text_that_is_too_long_is_refused(db: Session, column: str) -> None:
-    """Cut off silently it would say something else."""
-    given = {"entity_type": "salon", "action": "update"} | {column: "x" * 101}
+    """A text without its end could mean something else."""
+    texts = {"entity_type": "salon", "action": "update"} | {column: "x" * 101}
     with db.acting_as("customer"), db.raises("22001", message="value too long for type character varying(100)"):
-        log(db, kind=given["entity_type"], action=given["action"])
+        log(db, kind=texts["entity_type"], action=texts["action"])
 
 
 def test_a_transaction_that_only_reads(db: Session) -> None:
@@ -225,4 +218,4 @@ def test_a_transaction_that_only_reads(db: Session) -> None:
 def test_the_result_is_a_uuid(db: Session) -> None:
     with db.acting_as("customer"):
         cursor = db.execute("SELECT * FROM audit.log_action('salon', NULL, 'update')")
-    assert [(column.name, column.type_display) for column in cursor.description or ()] == [("log_action", "uuid")]
+    assert columns(cursor) == [("log_action", "uuid")]

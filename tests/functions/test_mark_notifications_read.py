@@ -1,4 +1,5 @@
-"""mark_notifications_read: one's own unread notifications, all or those listed; the service anyone's."""
+"""mark_notifications_read: sets the time of reading of a user's unread notifications, all or the listed ones; for that
+user and for the service."""
 
 from __future__ import annotations
 
@@ -7,46 +8,23 @@ from typing import Any
 import pytest
 
 from rolecall import Session, World
+from tests.functions.calls import (
+    NOT_YOUR_ID,
+    UNKNOWN,
+    about_oneself,
+    about_the_customer,
+    columns,
+    stored,
+    unknown_or_null,
+)
 
 PREFIX = "Failed to mark notifications as read: "
-NOT_ONES_OWN = PREFIX + "p_user_id must be your own id"
-NOT_ALLOWED = "permission denied"
-NOBODY = "00000000-0000-0000-0000-000000000000"
+NOT_YOUR_OWN = PREFIX + NOT_YOUR_ID
 TABLE = "communication.notifications"
 
-# What comes of marking the customer's: how many, or why it is refused.
-MARKED_FOR_THE_CUSTOMER: dict[str, int | str] = {
-    "customer": 2,
-    "other_customer": NOT_ONES_OWN,
-    "staff": NOT_ONES_OWN,
-    "other_staff": NOT_ONES_OWN,
-    "owner": NOT_ONES_OWN,
-    "other_owner": NOT_ONES_OWN,
-    "former_staff": NOT_ONES_OWN,
-    "owner_on_staff": NOT_ONES_OWN,
-    "staff_customer": NOT_ONES_OWN,
-    "no_subject": NOT_ONES_OWN,
-    "anon": NOT_ALLOWED,
-    "granted_anon": NOT_ALLOWED,
-    "service": 2,
-}
-
-# How many everybody with a profile marks of one's own.
-MARKED_OF_ONES_OWN = {
-    "customer": 2,
-    "other_customer": 2,
-    "staff": 2,
-    "other_staff": 0,
-    "owner": 2,
-    "other_owner": 0,
-    "former_staff": 0,
-    "owner_on_staff": 0,
-    "staff_customer": 0,
-}
-
-
-def subject(world: World, name: str) -> str:
-    return str(world.personas[name].claims["sub"])
+# How many notifications are marked.
+MARKED_FOR_THE_CUSTOMER = about_the_customer(2, refusal=NOT_YOUR_OWN)
+MARKED_OF_ONES_OWN = about_oneself(some=2, none=0)
 
 
 def notification(world: World, name: str) -> str:
@@ -54,76 +32,66 @@ def notification(world: World, name: str) -> str:
 
 
 def mark(db: Session, user: str | None) -> Any:
-    """All of a user's."""
+    """Mark all of a user's notifications."""
     return db.value("SELECT communication.mark_notifications_read(p_user_id => %s)", [user])
 
 
 def mark_listed(db: Session, user: str | None, listed: list[str | None] | None) -> Any:
-    """Those listed."""
+    """Mark the listed notifications of a user."""
     return db.value(
         "SELECT communication.mark_notifications_read(p_user_id => %s, p_notification_ids => %s::uuid[])",
         [user, listed],
     )
 
 
-def everything(db: Session) -> dict[str, dict[str, Any]]:
-    """All notifications by id."""
-    return dict(db.rows("SELECT id::text, to_jsonb(n) FROM communication.notifications n"))
-
-
 def changed(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> dict[str, set[str]]:
-    """The columns that differ, by id; no row may have come or gone."""
+    """The columns that differ, by id. Raises AssertionError if a row is new or missing."""
     assert before.keys() == after.keys()
     differing = {key: {name for name in row if row[name] != before[key][name]} for key, row in after.items()}
     return {key: columns for key, columns in differing.items() if columns}
 
 
-def test_no_persona_is_left_out(world: World) -> None:
-    assert MARKED_FOR_THE_CUSTOMER.keys() == world.personas.keys()
-    assert MARKED_OF_ONES_OWN.keys() == {name for name, persona in world.personas.items() if "sub" in persona.claims}
-
-
 @pytest.mark.parametrize("name", MARKED_FOR_THE_CUSTOMER)
-def test_the_customers_as(db: Session, world: World, name: str) -> None:
-    expected, before = MARKED_FOR_THE_CUSTOMER[name], everything(db)
+def test_the_customers_as(db: Session, world: World, customer: str, name: str) -> None:
+    expected, before = MARKED_FOR_THE_CUSTOMER[name], stored(db, TABLE)
     with db.acting_as(name, on=TABLE):
         if isinstance(expected, int):
-            assert mark(db, subject(world, "customer")) == expected
+            assert mark(db, customer) == expected
         else:
             with db.raises("42501", message=expected):
-                mark(db, subject(world, "customer"))
+                mark(db, customer)
     theirs = {notification(world, f"customer's {which}") for which in ("reminder 0", "promotion 2")}
-    assert changed(before, everything(db)).keys() == (theirs if isinstance(expected, int) else set())
+    assert changed(before, stored(db, TABLE)).keys() == (theirs if isinstance(expected, int) else set())
 
 
 @pytest.mark.parametrize("name", MARKED_OF_ONES_OWN)
 def test_ones_own_as(db: Session, world: World, name: str) -> None:
-    before = everything(db)
+    before = stored(db, TABLE)
     with db.acting_as(name):
-        assert mark(db, subject(world, name)) == MARKED_OF_ONES_OWN[name]
-    rows = changed(before, everything(db))
+        assert mark(db, world.personas[name].subject) == MARKED_OF_ONES_OWN[name]
+    rows = changed(before, stored(db, TABLE))
     assert len(rows) == MARKED_OF_ONES_OWN[name]
-    assert {before[key]["user_id"] for key in rows} <= {subject(world, name)}
+    assert {before[key]["user_id"] for key in rows} <= {world.personas[name].subject}
 
 
-def test_both_times_are_set_and_nothing_else(db: Session, world: World) -> None:
-    before = everything(db)
+def test_both_times_are_set_and_nothing_else(db: Session, world: World, customer: str) -> None:
+    before = stored(db, TABLE)
     with db.acting_as("customer"):
-        mark(db, subject(world, "customer"))
-    now, after = db.value("SELECT to_json(now())"), everything(db)
+        mark(db, customer)
+    now, after = db.value("SELECT to_json(now())"), stored(db, TABLE)
     keys = [notification(world, "customer's reminder 0"), notification(world, "customer's promotion 2")]
     assert changed(before, after) == {key: {"read_at", "updated_at"} for key in keys}
     assert [(after[key]["read_at"], after[key]["updated_at"]) for key in keys] == [(now, now)] * 2
 
 
-def test_what_is_read_keeps_the_time_at_which_it_was(db: Session, world: World) -> None:
+def test_what_is_read_keeps_the_time_at_which_it_was(db: Session, world: World, customer: str) -> None:
     read = notification(world, "customer's reminder 1")
-    before = everything(db)[read]
+    before = stored(db, TABLE)[read]
     with db.acting_as("customer"):
-        assert mark_listed(db, subject(world, "customer"), [read]) == 0
-        assert mark(db, subject(world, "customer")) == 2
-        assert mark(db, subject(world, "customer")) == 0
-    assert everything(db)[read] == before
+        assert mark_listed(db, customer, [read]) == 0
+        assert mark(db, customer) == 2
+        assert mark(db, customer) == 0
+    assert stored(db, TABLE)[read] == before
 
 
 @pytest.mark.parametrize(
@@ -139,65 +107,65 @@ def test_what_is_read_keeps_the_time_at_which_it_was(db: Session, world: World) 
         pytest.param(["customer's reminder 1"], [], id="one that is read"),
         pytest.param(["staff's reminder 0"], [], id="another's"),
         pytest.param(["staff's reminder 0", "customer's promotion 2"], ["promotion 2"], id="another's and one's own"),
-        pytest.param([NOBODY], [], id="an unknown one"),
-        pytest.param([NOBODY] * 10_000 + ["customer's reminder 0"], ["reminder 0"], id="ten thousand unknown and one"),
+        pytest.param([UNKNOWN], [], id="an unknown one"),
+        pytest.param([UNKNOWN] * 10_000 + ["customer's reminder 0"], ["reminder 0"], id="ten thousand unknown and one"),
     ],
 )
 @pytest.mark.parametrize("name", ["customer", "service"])
 def test_those_listed(
-    db: Session, world: World, name: str, listed: list[str | None] | None, expected: list[str]
+    db: Session, world: World, customer: str, name: str, listed: list[str | None] | None, expected: list[str]
 ) -> None:
     known = world.rows[TABLE]
     keys = None if listed is None else [str(known[one]["id"]) if one in known else one for one in listed]
-    before = everything(db)
+    before = stored(db, TABLE)
     with db.acting_as(name):
-        assert mark_listed(db, subject(world, "customer"), keys) == len(expected)
-    assert changed(before, everything(db)) == {
+        assert mark_listed(db, customer, keys) == len(expected)
+    assert changed(before, stored(db, TABLE)) == {
         notification(world, f"customer's {which}"): {"read_at", "updated_at"} for which in expected
     }
 
 
-@pytest.mark.parametrize("user", [pytest.param(NOBODY, id="an unknown id"), pytest.param(None, id="NULL")])
+@unknown_or_null
 def test_nobody_has_nothing_to_mark(db: Session, user: str | None) -> None:
-    before = everything(db)
+    before = stored(db, TABLE)
     with db.acting_as("service"):
         assert mark(db, user) == 0
-    assert everything(db) == before
+    assert stored(db, TABLE) == before
 
 
 @pytest.mark.parametrize("name", ["customer", "no_subject"])
-@pytest.mark.parametrize("user", [pytest.param(NOBODY, id="an unknown id"), pytest.param(None, id="NULL")])
+@unknown_or_null
 def test_nobody_is_not_oneself(db: Session, name: str, user: str | None) -> None:
-    with db.acting_as(name), db.raises("42501", message=NOT_ONES_OWN):
+    with db.acting_as(name), db.raises("42501", message=NOT_YOUR_OWN):
         mark(db, user)
 
 
 def test_anothers_is_refused_also_for_ones_own_notifications(db: Session, world: World) -> None:
     own: list[str | None] = [notification(world, "customer's reminder 0")]
-    with db.acting_as("customer"), db.raises("42501", message=NOT_ONES_OWN):
-        mark_listed(db, subject(world, "staff"), own)
+    with db.acting_as("customer"), db.raises("42501", message=NOT_YOUR_OWN):
+        mark_listed(db, world.personas["staff"].subject, own)
 
 
-def test_a_session_without_claims_is_nobody(db: Session, world: World) -> None:
-    """Not even a superuser's: the settings are empty between two requests."""
-    with db.raises("42501", message=NOT_ONES_OWN):
-        mark(db, subject(world, "customer"))
+def test_a_session_without_claims_is_nobody(db: Session, customer: str) -> None:
+    """Also the session of a superuser: the settings are empty between two requests."""
+    with db.raises("42501", message=NOT_YOUR_OWN):
+        mark(db, customer)
 
 
 # ------------------------------------------------------------------ errors that are passed on
 
 
-def test_a_row_that_a_constraint_refuses(db: Session, world: World) -> None:
+def test_a_row_that_a_constraint_refuses(db: Session, customer: str) -> None:
     db.execute("ALTER TABLE communication.notifications ADD CONSTRAINT unread CHECK (read_at IS NULL) NOT VALID")
-    before = everything(db)
+    before = stored(db, TABLE)
     refused = PREFIX + 'new row for relation "notifications" violates check constraint "unread"'
     with db.acting_as("customer"), db.raises("23514", message=refused):
-        mark(db, subject(world, "customer"))
-    assert everything(db) == before
+        mark(db, customer)
+    assert stored(db, TABLE) == before
 
 
-def test_an_sqlstate_of_somebodys_own(db: Session, world: World) -> None:
-    """PostgREST answers with the HTTP status that stands in PTxyz: it must come through."""
+def test_an_sqlstate_of_somebodys_own(db: Session, customer: str) -> None:
+    """PostgREST answers PTxyz with the HTTP status xyz: the function must not change the SQLSTATE."""
     db.execute(
         """
         CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql
@@ -207,18 +175,16 @@ def test_an_sqlstate_of_somebodys_own(db: Session, world: World) -> None:
         """
     )
     with db.acting_as("customer"), db.raises("PT423", message=PREFIX + "50% of them are locked"):
-        mark(db, subject(world, "customer"))
+        mark(db, customer)
 
 
-def test_a_transaction_that_only_reads(db: Session, world: World) -> None:
+def test_a_transaction_that_only_reads(db: Session, customer: str) -> None:
     refused = PREFIX + "cannot execute UPDATE in a read-only transaction"
     with db.reading_as("customer"), db.raises("25006", message=refused):
-        mark(db, subject(world, "customer"))
+        mark(db, customer)
 
 
-def test_the_result_is_an_integer(db: Session, world: World) -> None:
+def test_the_result_is_an_integer(db: Session, customer: str) -> None:
     with db.acting_as("customer"):
-        cursor = db.execute("SELECT * FROM communication.mark_notifications_read(%s)", [subject(world, "customer")])
-    assert [(column.name, column.type_display) for column in cursor.description or ()] == [
-        ("mark_notifications_read", "int4")
-    ]
+        cursor = db.execute("SELECT * FROM communication.mark_notifications_read(%s)", [customer])
+    assert columns(cursor) == [("mark_notifications_read", "int4")]

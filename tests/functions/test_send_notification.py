@@ -1,4 +1,4 @@
-"""send_notification: one new notification for the recipient, and what it returns; what is missing is an error."""
+"""send_notification: one new notification for the recipient, and the result; a missing value is an error."""
 
 from __future__ import annotations
 
@@ -8,29 +8,16 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from rolecall import Session, World
+from tests.functions.calls import MAY_CALL, UNKNOWN, columns, stored
 
+TABLE = "communication.notifications"
 PREFIX = "Failed to send notification: "
 
-# Who may write to somebody else: everyone signed in may write to everyone.
-MAY_SEND = {
-    "customer": True,
-    "other_customer": True,
-    "staff": True,
-    "other_staff": True,
-    "owner": True,
-    "other_owner": True,
-    "former_staff": True,
-    "owner_on_staff": True,
-    "staff_customer": True,
-    "no_subject": True,
-    "anon": False,
-    "granted_anon": False,
-    "service": True,
-}
 
-
-def subject(world: World, name: str) -> str:
-    return str(world.personas[name].claims["sub"])
+@pytest.fixture
+def owner(world: World) -> str:
+    """The owner's id."""
+    return world.personas["owner"].subject
 
 
 def send(db: Session, recipient: str | None, message: str | None = "Hello", kind: str | None = "greeting") -> Any:
@@ -44,43 +31,39 @@ def send(db: Session, recipient: str | None, message: str | None = "Hello", kind
 
 
 def id_of(sent: Any) -> Any:
-    """The id in what the function returns, which has to be an object."""
+    """The id in the result of the function, which must be a JSON object."""
     assert isinstance(sent, dict), sent
     return sent.get("id")
 
 
 def ids(db: Session) -> set[str]:
-    return {key for (key,) in db.rows("SELECT id::text FROM communication.notifications")}
+    return set(stored(db, TABLE))
 
 
-def test_no_persona_is_left_out(world: World) -> None:
-    assert MAY_SEND.keys() == world.personas.keys()
-
-
-@pytest.mark.parametrize("name", MAY_SEND)
+@pytest.mark.parametrize("name", MAY_CALL)
 def test_to_another_as(db: Session, world: World, name: str) -> None:
-    before, recipient = ids(db), subject(world, "staff" if name != "staff" else "customer")
+    before, recipient = ids(db), world.personas["staff" if name != "staff" else "customer"].subject
     with db.acting_as(name, on="communication.notifications"):
-        if MAY_SEND[name]:
+        if MAY_CALL[name]:
             sent = send(db, recipient)
         else:
             with db.raises("42501", message="permission denied"):
                 send(db, recipient)
-    if MAY_SEND[name]:
+    if MAY_CALL[name]:
         before |= {id_of(sent)}
     assert ids(db) == before
 
 
-def test_to_oneself(db: Session, world: World) -> None:
+def test_to_oneself(db: Session, customer: str) -> None:
     with db.acting_as("customer"):
-        sent = send(db, subject(world, "customer"))
-    stored = db.row("SELECT user_id::text, message FROM communication.notifications WHERE id = %s", [id_of(sent)])
-    assert stored == (subject(world, "customer"), "Hello")
+        sent = send(db, customer)
+    row = db.row("SELECT user_id::text, message FROM communication.notifications WHERE id = %s", [id_of(sent)])
+    assert row == (customer, "Hello")
 
 
-def test_what_is_returned_is_what_is_in_the_row(db: Session, world: World) -> None:
+def test_what_is_returned_is_what_is_in_the_row(db: Session, owner: str) -> None:
     with db.acting_as("customer"):
-        sent = send(db, subject(world, "owner"), "Your salon has been approved", "salon_approval")
+        sent = send(db, owner, "Your salon has been approved", "salon_approval")
     key, created_at, is_now, updated_at = db.row(
         """
         SELECT id::text, to_json(created_at), created_at = now(), updated_at
@@ -90,7 +73,7 @@ def test_what_is_returned_is_what_is_in_the_row(db: Session, world: World) -> No
     assert (is_now, updated_at) == (True, None)
     assert sent == {
         "id": key,
-        "recipient_id": subject(world, "owner"),
+        "recipient_id": owner,
         "message": "Your salon has been approved",
         "notification_type": "salon_approval",
         "read_at": None,
@@ -98,26 +81,25 @@ def test_what_is_returned_is_what_is_in_the_row(db: Session, world: World) -> No
     }
 
 
-def test_the_one_row_is_new_and_the_others_are_as_they_were(db: Session, world: World) -> None:
-    everything = "SELECT id::text, to_jsonb(n) FROM communication.notifications n"
-    before = dict(db.rows(everything))
+def test_the_one_row_is_new_and_the_others_are_as_they_were(db: Session, owner: str) -> None:
+    before = stored(db, TABLE)
     with db.acting_as("customer"):
-        sent = send(db, subject(world, "owner"))
-    after = dict(db.rows(everything))
+        sent = send(db, owner)
+    after = stored(db, TABLE)
     assert after.keys() - before.keys() == {id_of(sent)}
-    assert after.pop(id_of(sent))["user_id"] == subject(world, "owner")
+    assert after.pop(id_of(sent))["user_id"] == owner
     assert after == before
 
 
-def test_the_same_twice_is_two_notifications(db: Session, world: World) -> None:
+def test_the_same_twice_is_two_notifications(db: Session, owner: str) -> None:
     with db.acting_as("customer"):
-        first, second = send(db, subject(world, "owner")), send(db, subject(world, "owner"))
+        first, second = send(db, owner), send(db, owner)
     assert len({id_of(first), id_of(second)}) == 2
     assert len(ids(db) & {id_of(first), id_of(second)}) == 2
 
 
 @pytest.mark.parametrize(
-    ("given", "stored"),
+    ("metadata", "expected"),
     [
         pytest.param(None, {}, id="NULL is none"),
         pytest.param({}, {}, id="none"),
@@ -126,14 +108,13 @@ def test_the_same_twice_is_two_notifications(db: Session, world: World) -> None:
         pytest.param("text", "text", id="a text"),
     ],
 )
-def test_metadata(db: Session, world: World, given: Any, stored: Any) -> None:
-    metadata = None if given is None else Jsonb(given)
+def test_metadata(db: Session, owner: str, metadata: Any, expected: Any) -> None:
     with db.acting_as("customer"):
         sent = db.value(
             "SELECT communication.send_notification(%s, 'Hello', 'greeting', p_metadata => %s)",
-            [subject(world, "owner"), metadata],
+            [owner, None if metadata is None else Jsonb(metadata)],
         )
-    assert db.value("SELECT metadata FROM communication.notifications WHERE id = %s", [id_of(sent)]) == stored
+    assert db.value("SELECT metadata FROM communication.notifications WHERE id = %s", [id_of(sent)]) == expected
     assert sent.keys() == {"id", "recipient_id", "message", "notification_type", "read_at", "sent_at"}
 
 
@@ -141,15 +122,15 @@ def test_metadata(db: Session, world: World, given: Any, stored: Any) -> None:
     "message",
     [
         pytest.param("x", id="one character"),
-        pytest.param(" ", id="a blank"),
+        pytest.param(" ", id="a space"),
         pytest.param("\n", id="an empty line"),
         pytest.param("Zażółć 🎉 50% 'off'; --", id="any characters"),
         pytest.param("long " * 100_000, id="half a million characters"),
     ],
 )
-def test_a_message_arrives_as_it_is(db: Session, world: World, message: str) -> None:
+def test_a_message_arrives_as_it_is(db: Session, owner: str, message: str) -> None:
     with db.acting_as("customer"):
-        sent = send(db, subject(world, "owner"), message)
+        sent = send(db, owner, message)
     assert isinstance(sent, dict)
     assert sent.get("message") == message
     assert db.value("SELECT message FROM communication.notifications WHERE id = %s", [id_of(sent)]) == message
@@ -172,7 +153,7 @@ def test_what_is_missing_is_named(
 ) -> None:
     before = ids(db)
     with db.acting_as(name), db.raises("P0001", message=PREFIX + missing):
-        send(db, recipient and subject(world, recipient), message, kind)
+        send(db, recipient and world.personas[recipient].subject, message, kind)
     assert ids(db) == before
 
 
@@ -180,28 +161,28 @@ def test_what_is_missing_is_named(
 
 
 def test_an_unknown_recipient(db: Session) -> None:
-    # Whatever the baseline's own foreign key may be called and refer to.
+    # The foreign key of the baseline may have another name, and refer to another table.
     db.execute(
         "ALTER TABLE communication.notifications ADD FOREIGN KEY (user_id) REFERENCES identity.profiles (id) NOT VALID"
     )
     before = ids(db)
     refused = PREFIX + 'insert or update on table "notifications" violates foreign key constraint'
     with db.acting_as("customer"), db.raises("23503", message=refused):
-        send(db, "00000000-0000-0000-0000-000000000000")
+        send(db, UNKNOWN)
     assert ids(db) == before
 
 
-def test_a_row_that_a_constraint_refuses(db: Session, world: World) -> None:
+def test_a_row_that_a_constraint_refuses(db: Session, owner: str) -> None:
     db.execute(
         "ALTER TABLE communication.notifications ADD CONSTRAINT no_shouting CHECK (message <> 'HELLO') NOT VALID"
     )
     refused = PREFIX + 'new row for relation "notifications" violates check constraint "no_shouting"'
     with db.acting_as("customer"), db.raises("23514", message=refused):
-        send(db, subject(world, "owner"), "HELLO")
+        send(db, owner, "HELLO")
 
 
-def test_an_sqlstate_of_somebodys_own(db: Session, world: World) -> None:
-    """PostgREST answers with the HTTP status that stands in PTxyz: it must come through."""
+def test_an_sqlstate_of_somebodys_own(db: Session, owner: str) -> None:
+    """PostgREST answers PTxyz with the HTTP status xyz: the function must not change the SQLSTATE."""
     db.execute(
         """
         CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql
@@ -211,20 +192,16 @@ def test_an_sqlstate_of_somebodys_own(db: Session, world: World) -> None:
         """
     )
     with db.acting_as("customer"), db.raises("PT429", message=PREFIX + "too many for greeting"):
-        send(db, subject(world, "owner"))
+        send(db, owner)
 
 
-def test_a_transaction_that_only_reads(db: Session, world: World) -> None:
+def test_a_transaction_that_only_reads(db: Session, owner: str) -> None:
     refused = PREFIX + "cannot execute INSERT in a read-only transaction"
     with db.reading_as("customer"), db.raises("25006", message=refused):
-        send(db, subject(world, "owner"))
+        send(db, owner)
 
 
-def test_the_result_is_jsonb(db: Session, world: World) -> None:
+def test_the_result_is_jsonb(db: Session, owner: str) -> None:
     with db.acting_as("customer"):
-        cursor = db.execute(
-            "SELECT * FROM communication.send_notification(%s, 'Hello', 'greeting')", [subject(world, "owner")]
-        )
-    assert [(column.name, column.type_display) for column in cursor.description or ()] == [
-        ("send_notification", "jsonb")
-    ]
+        cursor = db.execute("SELECT * FROM communication.send_notification(%s, 'Hello', 'greeting')", [owner])
+    assert columns(cursor) == [("send_notification", "jsonb")]

@@ -1,4 +1,4 @@
-"""Anon stays out of the five tables whatever is granted and whatever further policy lets everybody in."""
+"""Anon reads and writes nothing in the five tables, with any grant and beside any other policy."""
 
 import pytest
 

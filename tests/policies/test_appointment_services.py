@@ -1,4 +1,4 @@
-"""What was booked: read by the customer and the salon, written by its staff, deleted by no client."""
+"""Booked services: the customer and the salon read them, its staff writes them, and no client deletes them."""
 
 import pytest
 
@@ -32,7 +32,7 @@ test_grid = grid(
       anon                            !        !        !        !        !                   !
       service                         yes      yes      yes      yes      yes                 yes
 
-    # Somebody who works at another salon, and is a customer here.
+    # A staff member of another salon who is a customer of this one.
     staff customer at the salon
       staff_customer                  yes      !        -        !        -                   -
       staff                           yes      yes      yes      !        yes                 !
@@ -55,7 +55,7 @@ test_grid = grid(
       anon                            !        !        !        !        !                   !
       service                         yes      yes      yes      yes      yes                 yes
 
-    # An owner is no staff (the plan's words), unless on the staff as well.
+    # An owner counts as staff only with a staff profile, as the plan has it.
     customer at the solo salon
       customer                        yes      !        -        !        -                   -
       owner_on_staff                  yes      yes      yes      !        !                   !
@@ -95,9 +95,9 @@ def test_the_service_outlives_the_member_of_the_staff(db: Session, world: World)
 
 
 def test_staff_of_two_salons_cannot_move_a_service_between_them(db: Session, world: World) -> None:
-    both = world.personas["staff"].claims["sub"]
-    elsewhere = world.row("organization.salons", "other_salon")["id"]
-    db.execute("INSERT INTO organization.staff_profiles (salon_id, user_id) VALUES (%s, %s)", [elsewhere, both])
+    member = world.personas["staff"].subject
+    other_salon = world.row("organization.salons", "other_salon")["id"]
+    db.execute("INSERT INTO organization.staff_profiles (salon_id, user_id) VALUES (%s, %s)", [other_salon, member])
     ours = world.row("scheduling.appointment_services", "customer at the salon")["id"]
     theirs = world.row("scheduling.appointments", "customer at the other salon")["id"]
     move = "UPDATE scheduling.appointment_services SET appointment_id = %s WHERE id = %s"
@@ -109,7 +109,7 @@ def test_staff_of_two_salons_cannot_move_a_service_between_them(db: Session, wor
             db.execute(move, [theirs, ours])
 
 
-@pytest.mark.parametrize("target", ["gen_random_uuid()", "NULL"], ids=["one that there is not", "none"])
+@pytest.mark.parametrize("target", ["gen_random_uuid()", "NULL"], ids=["unknown", "NULL"])
 def test_no_appointment_is_another_salons_too(db: Session, world: World, target: str) -> None:
     ours = world.row("scheduling.appointment_services", "customer at the salon")["id"]
     with db.acting_as("staff"), db.raises("42501", message="cannot move to another salon's appointment"):
@@ -117,8 +117,8 @@ def test_no_appointment_is_another_salons_too(db: Session, world: World, target:
 
 
 def test_the_policy_itself_keeps_a_service_with_the_staff(db: Session, world: World) -> None:
-    # Without the trigger, which comes first, WITH CHECK has to refuse.
-    # So it has where the other salon's appointment can be seen.
+    # Without the trigger, which runs first, WITH CHECK must refuse: also if the staff can read the appointment of the
+    # other salon.
     db.execute("ALTER TABLE scheduling.appointment_services DISABLE TRIGGER USER")
     db.execute("CREATE POLICY everybody ON scheduling.appointments FOR SELECT USING (true)")
     ours = world.row("scheduling.appointment_services", "customer at the salon")["id"]

@@ -1,4 +1,4 @@
-"""The audit trail: read by everyone signed in, written in one's own name, changed by nobody."""
+"""The audit trail: every signed-in user reads it and adds entries about their own actions; no client changes it."""
 
 from rolecall import Session, World, grid
 
@@ -43,7 +43,7 @@ test_grid = grid(
 
 
 def test_entries_outlive_the_profile_of_their_actor(db: Session, world: World) -> None:
-    ours, actor = world.row(TABLE, "customer's entry")["id"], world.personas["customer"].claims["sub"]
+    ours, actor = world.row(TABLE, "customer's entry")["id"], world.personas["customer"].subject
     count = db.value(f"SELECT count(*) FROM {TABLE}")
     db.execute("DELETE FROM identity.profiles WHERE id = %s", [actor])
     assert db.value(f"SELECT actor_id FROM {TABLE} WHERE id = %s", [ours]) is None

@@ -1,4 +1,4 @@
-"""Avatars: everyone signed in looks at them, each keeps one's own folder."""
+"""Avatars: every signed-in user reads all of them, and writes only in their own folder."""
 
 from rolecall import Session, World, grid
 
@@ -39,14 +39,14 @@ test_grid = grid(
       no_subject, anon, granted_anon  -        !        -        -        -        -                 -
       service                         yes      yes      yes      yes      yes      yes               yes
 
-    # A folder of that name says nothing in another bucket.
+    # In another bucket a folder with the name of the user gives no rights.
     customer's file in another bucket
       customer, other_customer, staff, other_staff, owner, other_owner,
       former_staff, owner_on_staff, staff_customer,
       no_subject, anon, granted_anon  -        !        -        -        -        -                 -
       service                         yes      yes      yes      yes      yes      yes               yes
 
-    # The column may be NULL, which must not be as good as a yes.
+    # bucket_id may be NULL: a policy must not allow that.
     customer's file in no bucket
       customer, other_customer, staff, other_staff, owner, other_owner,
       former_staff, owner_on_staff, staff_customer,
@@ -59,13 +59,13 @@ test_grid = grid(
         "move to another": "name = {other_customer_folder}",
         "move bucket": "bucket_id = 'documents'",
     },
-    # As the Storage API does; without it, a trigger refuses every direct DELETE before a policy is asked.
+    # The Storage API makes this setting. Without it a trigger refuses each DELETE before any policy.
     settings={"storage.allow_delete_query": "true"},
 )
 
 
 def test_an_overwrite_really_works(db: Session, world: World) -> None:
-    # What the Storage API sends for an upload with upsert.
+    # The statement of the Storage API for an upload with upsert.
     avatar = world.row(TABLE, "customer's avatar")
     overwrite = f"""
         INSERT INTO {TABLE} (bucket_id, name, metadata) VALUES ('avatars', %s, '{{"size": 2}}')

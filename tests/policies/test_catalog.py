@@ -1,4 +1,4 @@
-"""The policies, privileges and triggers that there are, by the plan's names, and no others."""
+"""The tables have the policies, privileges and triggers of the plan, and no others."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ AVATARS = {
 }
 
 WRITABLE = {
-    f"{what} to {role}"
-    for what in ("SELECT", "INSERT", "UPDATE", "DELETE")
+    f"{privilege} to {role}"
+    for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE")
     for role in ("authenticated", "service_role")
 }
 GRANTS = {
@@ -63,6 +63,7 @@ GRANTS = {
 
 
 def policies(db: Session, table: str) -> dict[str, tuple[str, str, list[str]]]:
+    """The policies of a table by name: kind, command, roles."""
     rows = db.rows(
         "SELECT policyname, permissive, cmd, roles::text[] FROM pg_policies WHERE schemaname || '.' || tablename = %s",
         [table],
@@ -76,9 +77,9 @@ def test_the_policies_are_those_of_the_plan(db: Session, table: str) -> None:
 
 
 def test_the_policies_of_the_avatars_are_those_of_the_plan(db: Session) -> None:
-    # On storage.objects there may be others' policies.
-    there = policies(db, "storage.objects")
-    assert {name: there.get(name) for name in AVATARS} == AVATARS
+    # An application may have other policies on storage.objects.
+    existing = policies(db, "storage.objects")
+    assert {name: existing.get(name) for name in AVATARS} == AVATARS
 
 
 @pytest.mark.parametrize("table", GRANTS)
@@ -86,7 +87,7 @@ def test_nobody_holds_more_than_was_granted(db: Session, table: str) -> None:
     held = db.rows(
         """
         SELECT privilege_type || ' to ' || coalesce(rolname, 'PUBLIC')
-          || CASE WHEN is_grantable THEN ', and on' ELSE '' END
+          || CASE WHEN is_grantable THEN ' with grant option' ELSE '' END
         FROM pg_class c CROSS JOIN aclexplode(relacl) a LEFT JOIN pg_roles r ON r.oid = grantee
         WHERE c.oid = %s::regclass AND grantee <> relowner
         """,

@@ -1,4 +1,4 @@
-"""What a policy costs: who is signed in is asked once a query, and an index finds the rows."""
+"""The cost of the policies: one call of auth.uid() for a query, and an index that finds the rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from rolecall import Session, World
 
-# For each table: more rows of it, none of which breaks a unique index.
+# For each table: an INSERT of more rows, without a conflict in a unique index.
 MORE = {
     "scheduling.appointment_services": """
         INSERT INTO scheduling.appointment_services (appointment_id, service_id)
@@ -43,7 +43,7 @@ COUNTING = """
 
 
 def calls(db: Session, statement: str) -> int:
-    """How often a statement of the staff's asks who is signed in."""
+    """The number of calls of auth.uid() in a statement of the staff."""
     db.execute("SELECT setval('auth.calls', 1)")
     with db.acting_as("staff"):
         db.execute(statement)
@@ -62,8 +62,8 @@ def test_who_is_signed_in_is_asked_once_a_query(db: Session, world: World, table
 
 @pytest.mark.parametrize("table", INDEX)
 def test_an_index_finds_the_rows(db: Session, table: str) -> None:
-    # The table is too small for an index to be worth it, and small enough for any other to be read whole:
-    # what is asked here is whether these can serve.
+    # The table is so small that the planner prefers a sequential scan, or any other index. The test is whether these
+    # indexes can serve the query.
     db.execute("SET LOCAL enable_seqscan = off")
     name = table.split(".")[1]
     db.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}_pkey")

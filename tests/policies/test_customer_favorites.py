@@ -1,4 +1,4 @@
-"""Favourites are the customer's own: nobody else reads, keeps or gives them up."""
+"""Favourites: only their customer reads, adds, changes and deletes them."""
 
 from rolecall import grid
 
@@ -23,7 +23,7 @@ test_grid = grid(
       anon                          !        !        !        !        !
       service                       yes      yes      yes      yes      yes
 
-    # What was taken off the list is still the customer's own.
+    # A former favourite still belongs to the customer.
     customer's former favourite
       customer                      yes      yes      yes      yes      !
       other_customer, staff, other_staff, owner, other_owner,

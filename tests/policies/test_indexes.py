@@ -1,4 +1,4 @@
-"""What each index is for: an everyday query that it answers on a table that is too large to be read whole."""
+"""The purpose of each index: a common query that it serves in a large table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rolecall.grids.grid import fill
 
 LATEST = "true ORDER BY created_at DESC LIMIT 10"
 
-# For each index the rows that it finds, or the order in which it gives them.
+# For each index a condition by which it finds rows, or an order in which it returns them.
 QUERIES = {
     "scheduling.appointment_services": {
         "idx_appointment_services_appointment_id": "appointment_id = {same_salon_appointment}",
@@ -54,13 +54,13 @@ QUERIES = {
         "idx_service_booking_rules_unique": "service_id = {salon_service} AND salon_id = {salon}",
     },
 }
-# Those that another index makes superfluous (F92).
+# Indexes that are not needed beside another one (F92).
 SPARE = {
     "idx_message_threads_created_by": "idx_message_threads_participants",
     "idx_service_booking_rules_service": "idx_service_booking_rules_unique",
 }
 
-# For each table 5,000 more rows, whose values are as rare as in a table that has grown for years: the n-th.
+# The columns of the n-th of 5,000 more rows of each table. Their values are as rare as in a table of many years.
 MANY = {
     "scheduling.appointment_services": {
         "appointment_id": "pg_temp.id(n / 2)",
@@ -100,14 +100,14 @@ GROW = """
       AS $$ SELECT md5($1::text)::uuid $$;
     CREATE OR REPLACE FUNCTION pg_temp.moment(bigint) RETURNS timestamptz LANGUAGE sql STABLE
       AS $$ SELECT timestamptz '2020-01-01 00:00Z' + $1 * interval '1 hour' $$;
-    SET LOCAL session_replication_role = replica; -- the foreign keys' other ends are not made
+    SET LOCAL session_replication_role = replica; -- the rows that the foreign keys refer to do not exist
     INSERT INTO {table} ({columns}) SELECT {values} FROM generate_series(1, 5000) AS n;
     ANALYZE {table};
 """
 
 
 def grow(db: Session, table: str) -> None:
-    """Let a table have so many rows that reading all of them takes longer than an index."""
+    """Insert so many rows into a table that an index is faster than a sequential scan."""
     db.execute(GROW.format(table=table, columns=", ".join(MANY[table]), values=", ".join(MANY[table].values())))
 
 
@@ -124,20 +124,20 @@ def nodes(plan: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_every_index_has_a_query(manifest: Manifest) -> None:
-    there = {(item.owner, item.name) for item in manifest.of_kind("index", "unique")}
-    assert {(table, index) for table, queries in QUERIES.items() for index in queries} == there
+    existing = {(item.owner, item.name) for item in manifest.of_kind("index", "unique")}
+    assert {(table, index) for table, queries in QUERIES.items() for index in queries} == existing
 
 
 def answered_by(db: Session, world: World, where: str, table: str) -> str:
-    """The index with which the server finds these rows, or what keeps it from being the answer."""
+    """The name of the index that serves a query, and after it what the index does not do: columns, a sort."""
     with db.reading_as("service"):
         plan = list(nodes(json.loads(db.explain(f"SELECT * FROM {table} WHERE {fill(where, world)}"))))
-    serving = {node["Index Name"]: node.get("Index Cond", "") for node in plan if "Index Name" in node}
-    name, condition = next(((name, serving[name]) for name in serving if name.startswith("idx_")), ("", ""))
+    conditions = {node["Index Name"]: node.get("Index Cond", "") for node in plan if "Index Name" in node}
+    name, condition = next(((name, conditions[name]) for name in conditions if name.startswith("idx_")), ("", ""))
     columns = re.findall(r"(?:^|AND )(\w+(?:\(.*?\))?) = (?!false|true)", where)
-    beside = [column for column in columns if column not in condition]
+    missing = [column for column in columns if column not in condition]
     sorts = [node["Node Type"] for node in plan if "Sort" in node["Node Type"]]
-    return " ".join([name, *beside, *sorts])
+    return " ".join([name, *missing, *sorts])
 
 
 @pytest.mark.parametrize("table", QUERIES)

@@ -1,4 +1,4 @@
-"""Threads belong to their two participants, and to nobody once deleted."""
+"""Threads: only the two participants read and write them, and nobody does after the deletion."""
 
 import pytest
 
@@ -37,8 +37,8 @@ test_grid = grid(
       anon                   !        !        !        !        !              !                 !              !
       service                yes      yes      yes      yes      yes            yes               yes            yes
 
-    # Gone for both: neither read nor changed nor brought back. Only the policy of inserts does not ask; it is the
-    # SELECT policy that refuses a client who wants the new row in return.
+    # Both participants can no longer read, change or restore it. Only the INSERT policy accepts a deleted thread: the
+    # SELECT policy refuses it with RETURNING.
     deleted by customer or staff
       customer               -        yes/!    -        -        -              -                 -              -
       staff, other_customer, other_staff, owner, other_owner,
@@ -47,7 +47,7 @@ test_grid = grid(
       anon                   !        !        !        !        !              !                 !              !
       service                yes      yes      yes      yes      yes            yes               yes            yes
 
-    # is_deleted may be NULL (F43), which is as good as deleted.
+    # is_deleted may be NULL (F43). It counts as deleted.
     neither deleted nor not
       customer               -        yes/!    -        -        -              -                 -              -
       staff, other_customer, other_staff, owner, other_owner,
@@ -69,6 +69,7 @@ COUNT = f"SELECT count(*) FROM {TABLE} WHERE id = %s"
 
 
 def thread(world: World, name: str) -> str:
+    """The id of a thread of the world."""
     return str(world.row(TABLE, name)["id"])
 
 
@@ -94,7 +95,7 @@ def test_deleting_touches_no_other_thread(db: Session, world: World) -> None:
 
 @pytest.mark.parametrize("opener", ["customer", "staff"])
 def test_a_deleted_thread_frees_the_pair(db: Session, world: World, opener: str) -> None:
-    pair = {name: world.personas[name].claims["sub"] for name in ("customer", "staff")}
+    pair = {name: world.personas[name].subject for name in ("customer", "staff")}
     recipient = next(key for name, key in pair.items() if name != opener)
     again = f"INSERT INTO {TABLE} (created_by_id, recipient_id) VALUES (%s, %s)"
     with db.acting_as(opener):
@@ -113,13 +114,13 @@ def test_the_service_really_deletes(db: Session, world: World) -> None:
 
 def test_a_thread_goes_with_its_profile(db: Session, world: World) -> None:
     ours = thread(world, "customer to staff")
-    db.execute("DELETE FROM identity.profiles WHERE id = %s", [world.personas["staff"].claims["sub"]])
+    db.execute("DELETE FROM identity.profiles WHERE id = %s", [world.personas["staff"].subject])
     assert db.value(COUNT, [ours]) == 0
 
 
 def test_a_thread_goes_with_its_profile_when_the_person_deletes_it(db: Session, world: World) -> None:
-    # The cascade runs as the table's owner, also below a statement of somebody to whom the policies apply.
-    ours, me = thread(world, "customer to staff"), world.personas["staff"].claims["sub"]
+    # The cascade runs as the owner of the table, also in a statement of a user to whom the policies apply.
+    ours, me = thread(world, "customer to staff"), world.personas["staff"].subject
     db.execute("GRANT DELETE ON identity.profiles TO authenticated")
     db.execute("CREATE POLICY mine ON identity.profiles FOR DELETE TO authenticated USING (id = auth.uid())")
     with db.acting_as("staff"):
@@ -128,7 +129,7 @@ def test_a_thread_goes_with_its_profile_when_the_person_deletes_it(db: Session, 
 
 
 def test_an_update_may_name_the_same_participants(db: Session, world: World) -> None:
-    # As an upsert of the whole row does.
+    # An upsert of the whole row does that.
     ours = thread(world, "customer to staff")
     with db.acting_as("staff"):
         update = f"UPDATE {TABLE} SET created_by_id = created_by_id, recipient_id = recipient_id WHERE id = %s"
@@ -142,14 +143,14 @@ def test_a_participant_cannot_be_left_out(db: Session, world: World, who: str, o
 
 
 def test_nobody_writes_to_oneself(db: Session, world: World) -> None:
-    me = world.personas["customer"].claims["sub"]
+    me = world.personas["customer"].subject
     with db.acting_as("customer"), db.raises("42501", message="row-level security"):
         db.execute(f"INSERT INTO {TABLE} (created_by_id, recipient_id) VALUES (%s, %s)", [me, me])
 
 
 def test_the_policy_itself_keeps_a_thread_with_its_participants(db: Session, world: World) -> None:
-    # Without the trigger, which comes first, WITH CHECK has to refuse.
+    # Without the trigger, which runs first, WITH CHECK must refuse.
     db.execute(f"ALTER TABLE {TABLE} DISABLE TRIGGER USER")
-    strangers = [world.personas[name].claims["sub"] for name in ("owner", "other_staff")]
+    strangers = [world.personas[name].subject for name in ("owner", "other_staff")]
     with db.acting_as("customer"), db.raises("42501", message="row-level security"):
         db.execute(f"UPDATE {TABLE} SET created_by_id = %s, recipient_id = %s", strangers)

@@ -1,4 +1,4 @@
-"""Booking rules: read by the salon's staff and owner, made and unmade by its owner alone."""
+"""Booking rules: the staff and the owner of the salon read them, only the owner writes them."""
 
 from rolecall import grid
 
@@ -24,7 +24,7 @@ test_grid = grid(
       anon                            !        !        !        !        !
       service                         yes      yes      yes      yes      yes
 
-    # Whose owner is also on its staff.
+    # The owner of this salon is also on its staff.
     the solo salon's rule
       owner_on_staff                  yes      yes      yes      yes      !
       customer, other_customer, staff, other_staff, owner, other_owner,

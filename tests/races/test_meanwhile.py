@@ -1,23 +1,22 @@
-"""What happens to one person's work while somebody else's goes on: reading, marking, deleting, losing a role."""
+"""One session reads, marks, deletes or loses its rights while another session writes the same rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 import pytest
 
 from rolecall import World
+from tests.races.arena import PATIENCE, Arena, sqlstate
 
-HELD = 4711  # an advisory lock that a test's superuser holds, and a statement waits for in its middle
+HELD = 4711  # an advisory lock: the superuser holds it, and a statement waits for it at each row
 
 
 @contextmanager
-def stopped_at_each_row(arena: Any, table: str, command: str) -> Iterator[None]:
-    """Every row of a table that a command writes waits for the advisory lock, for the block."""
+def stopped_at_each_row(arena: Arena, table: str, command: str) -> Iterator[None]:
+    """For the block: a command waits for the advisory lock before it writes a row of the table."""
     arena.superuser.execute(
         f"""
         CREATE FUNCTION public.wait_for_the_test() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -46,35 +45,36 @@ FROM generate_series(1, %s) AS n, (SELECT max(created_at) FROM communication.not
 """
 
 
-def notify(arena: Any, person: str, number: int) -> None:
-    """Notifications arrive for somebody, each newer than all that there are."""
+def notify(arena: Arena, person: str, number: int) -> None:
+    """Insert notifications for a person, newer than all others."""
     arena.superuser.execute(ARRIVE, [person, number])
 
 
-def notify_anew(arena: Any, person: str, number: int) -> None:
-    """The same, with those gone that came in the round before."""
+def notify_anew(arena: Arena, person: str, number: int) -> None:
+    """Delete the notifications of the round before, and insert new ones."""
     arena.superuser.execute("DELETE FROM communication.notifications WHERE notification_type = 'race'")
     notify(arena, person, number)
 
 
+UNREAD = "SELECT count(*) FROM communication.notifications WHERE user_id = %s AND read_at IS NULL"
+
+
 @pytest.fixture
-def customer(arena: Any, world: World) -> Iterator[str]:
-    """The customer's id; the notifications that a test made are gone afterwards, and the others as they were."""
-    me = str(world.personas["customer"].claims["sub"])
+def customer(arena: Arena, world: World) -> Iterator[str]:
+    """The customer's id. After the test all notifications are as before it."""
     arena.superuser.execute("CREATE TEMPORARY TABLE kept AS TABLE communication.notifications")
-    yield me
+    yield world.personas["customer"].subject
     arena.superuser.execute(
         "BEGIN; DELETE FROM communication.notifications; "
         "INSERT INTO communication.notifications TABLE kept; DROP TABLE kept; COMMIT"
     )
 
 
-def test_what_arrives_while_one_marks_stays_unread(arena: Any, customer: str, rounds: range) -> None:
-    """The count is of the rows that were marked; those that came meanwhile are not among them."""
-    unread = "SELECT count(*) FROM communication.notifications WHERE user_id = %s AND read_at IS NULL"
+def test_what_arrives_while_one_marks_stays_unread(arena: Arena, customer: str, rounds: range) -> None:
+    """The function marks and counts the rows of its own snapshot alone."""
     for _ in rounds:
         notify_anew(arena, customer, 5)
-        before = arena.value(unread, [customer])
+        before = arena.value(UNREAD, [customer])
         with arena.racers("customer") as (reader,):
             reader.begin()
             with stopped_at_each_row(arena, "communication.notifications", "UPDATE"):
@@ -82,17 +82,15 @@ def test_what_arrives_while_one_marks_stays_unread(arena: Any, customer: str, ro
                 arena.wait_until_blocked(reader)
                 notify(arena, customer, 3)
                 arena.superuser.execute(f"SELECT pg_advisory_unlock({HELD})".encode())
-                assert marking.result(25) == [(before,)]
+                assert marking.result(PATIENCE) == [(before,)]
                 reader.run("COMMIT")
-        assert arena.value(unread, [customer]) == 3
+        assert arena.value(UNREAD, [customer]) == 3
 
 
-def test_two_who_mark_at_once_count_each_row_once(arena: Any, customer: str, rounds: range) -> None:
+def test_two_who_mark_at_once_count_each_row_once(arena: Arena, customer: str, rounds: range) -> None:
     for _ in rounds:
         notify_anew(arena, customer, 4)
-        total = arena.value(
-            "SELECT count(*) FROM communication.notifications WHERE user_id = %s AND read_at IS NULL", [customer]
-        )
+        total = arena.value(UNREAD, [customer])
         with arena.racers("customer", "customer") as (one, other):
             one.begin()
             other.begin()
@@ -100,7 +98,7 @@ def test_two_who_mark_at_once_count_each_row_once(arena: Any, customer: str, rou
             second = other.start("SELECT communication.mark_notifications_read(%s)", [customer])
             arena.wait_until_blocked(other)
             one.run("COMMIT")
-            assert (first, second.result(25)) == (total, [(0,)])
+            assert (first, second.result(PATIENCE)) == (total, [(0,)])
             other.run("COMMIT")
 
 
@@ -108,66 +106,70 @@ PAGE = "SELECT id::text FROM communication.get_notifications_page(%s, 3, %s)"
 ALL = "SELECT array(SELECT id::text FROM communication.get_notifications_page(%s, NULL))"
 
 
-def test_pages_of_one_snapshot_know_nothing_of_what_comes_in(arena: Any, customer: str, rounds: range) -> None:
+def read_pages(
+    arena: Arena, customer: str, offsets: Callable[[int], Iterable[int]], *, new: int, isolation: str
+) -> tuple[list[str], list[str]]:
+    """Read the customer's notifications in pages of three, while ``new`` notifications arrive after each page.
+
+    ``offsets`` gets the number of notifications before the first page. Returns their ids, and the ids of all pages.
+    """
+    notify_anew(arena, customer, 10)
+    with arena.racers("customer") as (reader,):
+        reader.begin(isolation)
+        ((before,),) = reader.run(ALL, [customer])
+        pages: list[str] = []
+        for offset in offsets(len(before)):
+            pages += [key for (key,) in reader.run(PAGE, [customer, offset])]
+            notify(arena, customer, new)
+        reader.run("COMMIT")
+    return before, pages
+
+
+def test_pages_of_one_snapshot_know_nothing_of_what_comes_in(arena: Arena, customer: str, rounds: range) -> None:
     for _ in rounds:
-        notify_anew(arena, customer, 10)
-        with arena.racers("customer") as (reader,):
-            reader.begin("REPEATABLE READ")
-            before = reader.run(ALL, [customer])[0][0]
-            seen: list[str] = []
-            for offset in range(0, len(before), 3):
-                seen += [key for (key,) in reader.run(PAGE, [customer, offset])]
-                notify(arena, customer, 2)
-            reader.run("COMMIT")
-        assert seen == before
+        before, pages = read_pages(
+            arena, customer, lambda number: range(0, number, 3), new=2, isolation="REPEATABLE READ"
+        )
+        assert pages == before
 
 
 def test_pages_neither_repeat_nor_skip_for_whoever_counts_what_comes_in(
-    arena: Any, customer: str, rounds: range
+    arena: Arena, customer: str, rounds: range
 ) -> None:
-    """As a client can that is told of each new one: it moves the offset on by their number."""
+    """A client that hears of each new notification adds it to the offset: four for each page of three."""
     for _ in rounds:
-        notify_anew(arena, customer, 10)
-        with arena.racers("customer") as (reader,):
-            reader.begin()
-            before = reader.run(ALL, [customer])[0][0]
-            seen: list[str] = []
-            for page in range(len(before) // 3 + 1):
-                seen += [key for (key,) in reader.run(PAGE, [customer, 3 * page + page])]
-                notify(arena, customer, 1)
-            reader.run("COMMIT")
-        assert seen == before
+        before, pages = read_pages(
+            arena, customer, lambda number: range(0, 4 * (number // 3 + 1), 4), new=1, isolation="READ COMMITTED"
+        )
+        assert pages == before
 
 
-def test_what_comes_in_makes_pages_repeat_and_never_skip(arena: Any, customer: str, rounds: range) -> None:
-    """An offset counts from the newest, so that each that comes in pushes one back onto the next page (F104)."""
+def test_what_comes_in_makes_pages_repeat_and_never_skip(arena: Arena, customer: str, rounds: range) -> None:
+    """An offset counts from the newest: each new notification moves an old one to the next page (F104).
+
+    Each page has three rows and one new one arrives, so that twice the number of rows reaches the last one.
+    """
     for _ in rounds:
-        notify_anew(arena, customer, 10)
-        with arena.racers("customer") as (reader,):
-            reader.begin()
-            before = reader.run(ALL, [customer])[0][0]
-            seen: list[str] = []
-            for offset in range(0, 2 * len(before), 3):  # three a page, and one comes in meanwhile: it does end
-                seen += [key for (key,) in reader.run(PAGE, [customer, offset])]
-                notify(arena, customer, 1)
-            reader.run("COMMIT")
-        assert sorted(set(seen)) == sorted(before)
-        assert len(seen) > len(before)
+        before, pages = read_pages(
+            arena, customer, lambda number: range(0, 2 * number, 3), new=1, isolation="READ COMMITTED"
+        )
+        assert sorted(set(pages)) == sorted(before)
+        assert len(pages) > len(before)
 
 
 @pytest.fixture
-def thread(arena: Any, world: World) -> Iterator[str]:
-    """A thread from the customer to another owner, which is gone afterwards."""
-    people = [world.personas[name].claims["sub"] for name in ("customer", "other_owner")]
-    make = "INSERT INTO communication.message_threads (created_by_id, recipient_id) VALUES (%s, %s) RETURNING id::text"
-    key = str(arena.value(make, people))
+def thread(arena: Arena, world: World) -> Iterator[str]:
+    """The id of a thread from the customer to the other owner. It is deleted after the test."""
+    people = [world.personas[name].subject for name in ("customer", "other_owner")]
+    insert = "INSERT INTO communication.message_threads (created_by_id, recipient_id) VALUES (%s, %s) RETURNING id"
+    key = str(arena.value(insert, people))
     yield key
     arena.superuser.execute("DELETE FROM communication.message_threads WHERE id = %s", [key])
 
 
 @pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
-def test_an_update_that_waits_for_a_soft_delete(arena: Any, thread: str, end: str) -> None:
-    """It finds nothing once the thread is deleted; it does not bring it back."""
+def test_an_update_that_waits_for_a_soft_delete(arena: Arena, thread: str, end: str) -> None:
+    """The update finds no row once the thread is deleted, and does not restore it."""
     with arena.racers("customer", "other_owner") as (one, other):
         one.begin()
         other.begin()
@@ -175,14 +177,14 @@ def test_an_update_that_waits_for_a_soft_delete(arena: Any, thread: str, end: st
         changing = other.start("UPDATE communication.message_threads SET subject = 'race' WHERE id = %s", [thread])
         arena.wait_until_blocked(other)
         one.run(end)
-        assert changing.result(25) == (0 if end == "COMMIT" else 1)
+        assert changing.result(PATIENCE) == (0 if end == "COMMIT" else 1)
         other.run("COMMIT")
     state = arena.value("SELECT (is_deleted, subject)::text FROM communication.message_threads WHERE id = %s", [thread])
     assert state == ("(t,)" if end == "COMMIT" else "(f,race)")
 
 
-def test_a_soft_delete_that_waits_for_an_update(arena: Any, thread: str) -> None:
-    """The thread is deleted, with what the update wrote."""
+def test_a_soft_delete_that_waits_for_an_update(arena: Arena, thread: str) -> None:
+    """The thread is deleted, and keeps the values of the update."""
     with arena.racers("customer", "other_owner") as (one, other):
         one.begin()
         other.begin()
@@ -190,14 +192,14 @@ def test_a_soft_delete_that_waits_for_an_update(arena: Any, thread: str) -> None
         deleting = other.start("DELETE FROM communication.message_threads WHERE id = %s", [thread])
         arena.wait_until_blocked(other)
         one.run("COMMIT")
-        deleting.result(25)
+        deleting.result(PATIENCE)
         other.run("COMMIT")
     state = arena.value("SELECT (is_deleted, subject)::text FROM communication.message_threads WHERE id = %s", [thread])
     assert state == "(t,race)"
 
 
-def test_both_delete_the_thread(arena: Any, thread: str) -> None:
-    """The second finds it deleted; afterwards the two may begin another."""
+def test_both_delete_the_thread(arena: Arena, thread: str) -> None:
+    """The second DELETE waits for the first, and is no error."""
     with arena.racers("customer", "other_owner") as (one, other):
         one.begin()
         other.begin()
@@ -205,19 +207,19 @@ def test_both_delete_the_thread(arena: Any, thread: str) -> None:
         deleting = other.start("DELETE FROM communication.message_threads WHERE id = %s", [thread])
         arena.wait_until_blocked(other)
         one.run("COMMIT")
-        deleting.result(25)
+        deleting.result(PATIENCE)
         other.run("COMMIT")
     assert arena.value("SELECT is_deleted FROM communication.message_threads WHERE id = %s", [thread]) is True
 
 
 @pytest.mark.parametrize(("isolation", "sees"), [("READ COMMITTED", False), ("REPEATABLE READ", True)])
-def test_who_leaves_the_staff_in_mid_transaction(arena: Any, world: World, isolation: str, sees: bool) -> None:
-    """The next statement knows; a transaction with one snapshot goes on as it began, reading and writing (F105)."""
+def test_who_leaves_the_staff_in_mid_transaction(arena: Arena, world: World, isolation: str, sees: bool) -> None:
+    """The next statement has lost the rights of the staff; a REPEATABLE READ transaction keeps them (F105)."""
     count = "SELECT count(*) FROM catalog.service_booking_rules"
     appointment, service = (world.names()[name] for name in ("same_salon_appointment", "salon_service"))
     insert = "INSERT INTO scheduling.appointment_services (appointment_id, service_id) VALUES "
     insert += f"('{appointment}', '{service}')"
-    staff = world.personas["staff"].claims["sub"]
+    staff = world.personas["staff"].subject
     arena.superuser.execute("CREATE TEMPORARY TABLE kept AS TABLE organization.staff_profiles")
     try:
         with arena.racers("staff") as (member,):
@@ -241,10 +243,8 @@ def test_who_leaves_the_staff_in_mid_transaction(arena: Any, world: World, isola
 
 
 @pytest.mark.parametrize("first", ["the profile goes", "the favourite comes"])
-def test_a_favourite_comes_while_its_profile_goes(
-    arena: Any, world: World, sqlstate: Callable[[Future[Any]], str], first: str
-) -> None:
-    """Either the favourite is refused, or it goes with the profile: none is left without one."""
+def test_a_favourite_comes_while_its_profile_goes(arena: Arena, world: World, first: str) -> None:
+    """Either the favourite is refused, or it is deleted with the profile: no favourite remains without a profile."""
     person = "11111111-1111-4111-8111-111111111111"
     arena.superuser.execute("INSERT INTO identity.profiles (id) VALUES (%s)", [person])
     insert = "INSERT INTO engagement.customer_favorites (customer_id, salon_id) VALUES (%s, %s)"
@@ -261,16 +261,16 @@ def test_a_favourite_comes_while_its_profile_goes(
             waiting = other.start(delete, [person])
         arena.wait_until_blocked(other)
         one.run("COMMIT")
-        came = sqlstate(waiting)
-        other.run("ROLLBACK" if came else "COMMIT")
-    assert came == ("23503" if first == "the profile goes" else "")
-    left = "SELECT (SELECT count(*) FROM engagement.customer_favorites WHERE customer_id = %s)::int"
-    assert arena.value(left, [person]) == 0
+        result = sqlstate(waiting)
+        other.run("ROLLBACK" if result else "COMMIT")
+    assert result == ("23503" if first == "the profile goes" else "")
+    favorites = "SELECT (SELECT count(*) FROM engagement.customer_favorites WHERE customer_id = %s)::int"
+    assert arena.value(favorites, [person]) == 0
     assert arena.value("SELECT count(*) FROM identity.profiles WHERE id = %s", [person]) == 0
 
 
-def test_a_file_comes_while_its_bucket_goes(arena: Any, sqlstate: Callable[[Future[Any]], str]) -> None:
-    """A file of no bucket is refused."""
+def test_a_file_comes_while_its_bucket_goes(arena: Arena) -> None:
+    """A file without a bucket is refused."""
     arena.superuser.execute("INSERT INTO storage.buckets (id, name) VALUES ('race', 'race')")
     with arena.racers("service", "service") as (one, other):
         one.begin()

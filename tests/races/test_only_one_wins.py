@@ -1,18 +1,15 @@
-"""Two open the same thread, favourite, booking rule or file at once: one wins, the other gets the unique violation."""
+"""Two sessions insert the same thread, favourite, booking rule or file at once: one of them gets a unique violation."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any
 
 import pytest
 
 from rolecall import World
+from tests.races.arena import Arena, sqlstate
 
 UNIQUE = "23505"
 
-# Two people, and what each of them inserts; "{…}" is the world's name for a value, its persona's id or a new one.
+# Two personas, the statement of each, and one that deletes the row. "{…}" is a name of the world, or a persona's id.
 RACES = {
     "a thread, from both sides": (
         ("other_customer", "other_staff"),
@@ -47,10 +44,8 @@ RACES = {
 
 @pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
 @pytest.mark.parametrize("race", RACES)
-def test_one_wins(
-    arena: Any, world: World, rounds: range, sqlstate: Callable[[Future[Any]], str], race: str, end: str
-) -> None:
-    """The second waits for the first, and gets the unique violation if that one commits; else it is the one."""
+def test_one_wins(arena: Arena, world: World, rounds: range, race: str, end: str) -> None:
+    """The second waits for the first. It gets a unique violation if the first commits, else it inserts its row."""
     people, statements, undo = RACES[race]
     one, other = (statement.format(**world.names()) for statement in statements)
     for _ in rounds:
@@ -62,17 +57,17 @@ def test_one_wins(
                 waiting = second.start(other)
                 arena.wait_until_blocked(second)
                 first.run(end)
-                came = sqlstate(waiting)
-                assert came == (UNIQUE if end == "COMMIT" else ""), came
-                second.run("ROLLBACK" if came else "COMMIT")
+                result = sqlstate(waiting)
+                assert result == (UNIQUE if end == "COMMIT" else ""), result
+                second.run("ROLLBACK" if result else "COMMIT")
         finally:
-            gone = arena.superuser.execute(undo.format(**world.names()).encode())
-            while gone.nextset():
+            cursor = arena.superuser.execute(undo.format(**world.names()).encode())
+            while cursor.nextset():
                 pass
 
 
-def test_two_log_entries_do_not_wait_for_each_other(arena: Any, rounds: range) -> None:
-    """And both are there, each with its own actor."""
+def test_two_log_entries_do_not_wait_for_each_other(arena: Arena, rounds: range) -> None:
+    """Both entries are written, each with its own actor."""
     call = "SELECT audit.log_action('salon', '00000000-0000-4000-8000-000000000001', 'race')::text"
     for _ in rounds:
         with arena.racers("customer", "owner") as racers:
@@ -84,5 +79,5 @@ def test_two_log_entries_do_not_wait_for_each_other(arena: Any, rounds: range) -
         query = (
             "SELECT array_agg(actor_id::text ORDER BY actor_id::text) FROM audit.audit_logs WHERE id = ANY (%s::uuid[])"
         )
-        assert arena.value(query, [ids]) == sorted(racer.persona.claims["sub"] for racer in racers)
+        assert arena.value(query, [ids]) == sorted(racer.persona.subject for racer in racers)
         arena.superuser.execute("DELETE FROM audit.audit_logs WHERE id = ANY (%s::uuid[])", [ids])

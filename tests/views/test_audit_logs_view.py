@@ -1,4 +1,5 @@
-"""The audit trail beside its actors: newest first, and nobody reads another's name or address in it."""
+"""audit_logs_view: entries with their actors, newest first; an actor's name and address only for those who may read
+the profile."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ PROFILES = "identity.profiles"
 ACTORS = {"owner's entry": "owner", "customer's entry": "customer", "nobody's entry": None}
 ALL = set(ACTORS)
 
-# Every signed-in user reads the whole trail: so the plan says (F44).
+# Every signed-in user reads all entries, as the plan has it (F44).
 SEES: dict[str, set[str]] = {
     "customer": ALL,
     "other_customer": ALL,
@@ -31,14 +32,14 @@ SEES: dict[str, set[str]] = {
     "service": ALL,
 }
 
-# The entries whose actor one may look up: everybody else sees none.
+# The entries whose actor the persona may read. Every other persona may read no actor.
 KNOWS: dict[str, set[str]] = {
     "customer": {"customer's entry"},
     "owner": {"owner's entry"},
     "service": {"customer's entry", "owner's entry"},
 }
 
-# What granted_anon was given.
+# The mistaken grants of granted_anon.
 MISTAKE = """
     GRANT USAGE ON SCHEMA audit, identity TO anon;
     GRANT ALL ON audit.audit_logs_view, audit.audit_logs, identity.profiles TO anon
@@ -46,7 +47,7 @@ MISTAKE = """
 
 
 def actor(world: World, entry: str, persona: str) -> tuple[Any, ...]:
-    """The name and address that a persona may read beside an entry."""
+    """The name and the address of an entry's actor, NULL where the persona may not read them."""
     person = ACTORS[entry]
     if person is None or entry not in KNOWS.get(persona, ()):
         return None, None
@@ -72,7 +73,7 @@ def test_shows_what_the_tables_show(persona: str, db: Session, world: World) -> 
 
 
 def test_anon_is_refused(db: Session) -> None:
-    db.execute("GRANT USAGE ON SCHEMA audit TO anon")  # so that it is the view that refuses
+    db.execute("GRANT USAGE ON SCHEMA audit TO anon")  # then it is the view that refuses
     with db.reading_as("anon"), db.raises("42501", message="permission denied for view audit_logs_view"):
         db.rows("SELECT id FROM audit.audit_logs_view")
 
@@ -113,7 +114,7 @@ def test_an_entry_outlives_its_actor(db: Session, world: World) -> None:
 def test_the_newest_entry_comes_first(persona: str, db: Session, world: World) -> None:
     times: dict[str, datetime] = {row["id"]: row["created_at"] for row in world.rows[AUDIT].values()}
     middle = sorted(times.values())[1]
-    # Written in an order that is neither the one that is wanted nor its opposite.
+    # Inserted in an order that is neither ascending nor descending.
     for days in (2, -2000, 2000, 1, -2, -1):
         created = middle + timedelta(days=days)
         key = db.value(

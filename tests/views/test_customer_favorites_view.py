@@ -1,4 +1,4 @@
-"""Favourites beside their salon: each customer's own, and only those still on the list."""
+"""customer_favorites_view: the customer's own current favourites, with their salons."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +27,7 @@ SEES: dict[str, set[str]] = {
     "service": {"customer's favourite", "other customer's favourite"},
 }
 
-# What granted_anon was given.
+# The mistaken grants of granted_anon.
 MISTAKE = """
     GRANT USAGE ON SCHEMA engagement, organization TO anon;
     GRANT ALL ON engagement.customer_favorites_view, engagement.customer_favorites, organization.salons TO anon
@@ -35,6 +35,7 @@ MISTAKE = """
 
 
 def described(world: World, name: str) -> tuple[Any, ...]:
+    """The columns of a salon that the view shows."""
     salon = world.row(SALONS, name)
     return salon["name"], salon["slug"], salon["description"], salon["image_url"]
 
@@ -54,7 +55,7 @@ def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> 
 
 
 def test_anon_is_refused(db: Session) -> None:
-    db.execute("GRANT USAGE ON SCHEMA engagement TO anon")  # so that it is the view that refuses
+    db.execute("GRANT USAGE ON SCHEMA engagement TO anon")  # then it is the view that refuses
     with db.reading_as("anon"), db.raises("42501", message="permission denied for view customer_favorites_view"):
         db.rows("SELECT id FROM engagement.customer_favorites_view")
 

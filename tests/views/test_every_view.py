@@ -1,4 +1,4 @@
-"""What holds for all seven views: their columns, who may read them, and that nothing is written through one."""
+"""All seven views: columns, privileges, security_invoker, and no writes through them."""
 
 import re
 
@@ -8,8 +8,8 @@ from psycopg import sql
 from rolecall import Session, World
 from rolecall.catalog.manifest import Manifest
 
-# The plan's columns in its order, each with its type; schema.table.column stands for the type of that
-# column, which is the application's to choose.
+# The columns of the plan, in its order: name, type. schema.table.column stands for the type of that column: the
+# application chooses it.
 COLUMNS = {
     "audit.audit_logs_view": """
         id                           uuid
@@ -119,15 +119,15 @@ PERSONAS = (
     *("owner_on_staff", "staff_customer", "no_subject", "anon", "granted_anon", "service"),
 )
 
-# Six views join or count: PostgreSQL writes through none of them, whoever asks. Nothing but the missing
-# grant keeps people from writing through the seventh.
+# Six views join or count: PostgreSQL cannot write through them. The seventh is refused only because no role has the
+# grant.
 ONE_TABLE = "identity.view_profile_metadata"
 
 every_view = pytest.mark.parametrize("view", COLUMNS)
 
 
 def type_of(db: Session, column: str) -> str:
-    """The type behind a line of COLUMNS."""
+    """The type in a line of COLUMNS."""
     if not re.fullmatch(r"\w+\.\w+\.\w+", column):
         return column
     table, name = column.rsplit(".", 1)
@@ -146,7 +146,7 @@ def test_these_are_all_views_and_all_personas(manifest: Manifest, world: World) 
 
 @every_view
 def test_the_columns_are_the_plans(view: str, db: Session) -> None:
-    found = db.rows(
+    actual = db.rows(
         """
         SELECT attname, format_type(atttypid, atttypmod)
         FROM pg_attribute
@@ -155,8 +155,8 @@ def test_the_columns_are_the_plans(view: str, db: Session) -> None:
         """,
         [view],
     )
-    written = [line.split(maxsplit=1) for line in COLUMNS[view].strip().splitlines()]
-    assert found == [(name, type_of(db, column)) for name, column in written]
+    expected = [line.split(maxsplit=1) for line in COLUMNS[view].strip().splitlines()]
+    assert actual == [(name, type_of(db, column)) for name, column in expected]
 
 
 @every_view
@@ -169,15 +169,15 @@ def test_it_reads_as_the_one_who_asks(view: str, db: Session) -> None:
 def test_it_is_granted_for_reading_to_signed_in_users_and_the_service(view: str, db: Session) -> None:
     grants = db.rows(
         """
-        SELECT COALESCE(grantee.rolname, 'PUBLIC'), granted.privilege_type, granted.is_grantable, granted.attname
+        SELECT COALESCE(grantee.rolname, 'PUBLIC'), acl.privilege_type, acl.is_grantable, acl.attname
         FROM pg_class c
         CROSS JOIN LATERAL (
           SELECT NULL AS attname, whole.* FROM aclexplode(COALESCE(c.relacl, acldefault('r', c.relowner))) AS whole
           UNION ALL
           SELECT a.attname, one.* FROM pg_attribute a CROSS JOIN aclexplode(a.attacl) AS one WHERE a.attrelid = c.oid
-        ) AS granted
-        LEFT JOIN pg_roles grantee ON grantee.oid = granted.grantee
-        WHERE c.oid = %s::regclass AND granted.grantee <> c.relowner
+        ) AS acl
+        LEFT JOIN pg_roles grantee ON grantee.oid = acl.grantee
+        WHERE c.oid = %s::regclass AND acl.grantee <> c.relowner
         ORDER BY 1, 2
         """,
         [view],
@@ -190,9 +190,9 @@ def test_it_is_granted_for_reading_to_signed_in_users_and_the_service(view: str,
 def test_nobody_writes_through_it(persona: str, view: str, db: Session) -> None:
     schema, name = view.split(".")
     relation, column = sql.Identifier(schema, name), sql.Identifier(COLUMNS[view].split()[0])
-    # So that it is the view that refuses, not the schema.
+    # Then it is the view that refuses, not the schema.
     db.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO anon").format(sql.Identifier(schema)))
-    sqlstate, said = ("42501", f"permission denied for view {name}") if view == ONE_TABLE else ("55000", f'"{name}"')
+    sqlstate, message = ("42501", f"permission denied for view {name}") if view == ONE_TABLE else ("55000", f'"{name}"')
     for statement in ("INSERT INTO {0} DEFAULT VALUES", "UPDATE {0} SET {1} = {1}", "DELETE FROM {0}"):
-        with db.acting_as(persona), db.raises(sqlstate, message=said):
+        with db.acting_as(persona), db.raises(sqlstate, message=message):
             db.execute(sql.SQL(statement).format(relation, column))

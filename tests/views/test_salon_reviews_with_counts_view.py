@@ -1,4 +1,7 @@
-"""Reviews beside their salon's statistics: counted by hand here, over what the reader may read."""
+"""salon_reviews_with_counts_view: reviews with statistics of their salon, over the reviews that the reader may read.
+
+The expected numbers are counted by hand.
+"""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,7 +18,7 @@ PROFILES = "identity.profiles"
 
 ALL = {"customer on the salon", "other_customer on the salon", "customer on the other_salon"}
 
-# Reviews are read by everyone who is signed in, and by anon: from the table, not from the view.
+# Every signed-in user reads all reviews. So does anon, from the table, but not from the view.
 SEES: dict[str, set[str]] = {
     "customer": ALL,
     "other_customer": ALL,
@@ -31,7 +34,7 @@ SEES: dict[str, set[str]] = {
     "service": ALL,
 }
 
-# What granted_anon was given.
+# The mistaken grants of granted_anon.
 MISTAKE = """
     GRANT USAGE ON SCHEMA engagement TO anon;
     GRANT ALL ON engagement.salon_reviews_with_counts_view, engagement.salon_reviews TO anon
@@ -44,7 +47,7 @@ STATISTICS = """
     WHERE salon_id = %s
 """
 
-# What the world's reviews come to: the salon has a five and a two, the other salon a four, the third none.
+# The statistics of the world's reviews: five and two stars for the salon, four for the other salon, none for the third.
 WORLD = {
     "salon": (2, Decimal("3.50"), 1, 0, 0, 1, 0),
     "other_salon": (1, Decimal("4.00"), 0, 1, 0, 0, 0),
@@ -52,7 +55,7 @@ WORLD = {
 
 
 def review(db: Session, world: World, salon: str, *ratings: int | None) -> None:
-    """Review a salon once for each rating, as the superuser."""
+    """Insert a review of a salon for each rating, as the superuser."""
     db.execute(
         """
         INSERT INTO engagement.salon_reviews (salon_id, customer_id, rating, status)
@@ -63,7 +66,7 @@ def review(db: Session, world: World, salon: str, *ratings: int | None) -> None:
 
 
 def statistics(db: Session, world: World, persona: str, salon: str) -> list[tuple[Any, ...]]:
-    """What a persona reads beside each review of a salon."""
+    """The statistics that a persona reads in each row of a salon."""
     with db.reading_as(persona):
         return db.rows(STATISTICS, [world.row(SALONS, salon)["id"]])
 
@@ -86,7 +89,7 @@ def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> 
 
 
 def test_anon_is_refused(db: Session) -> None:
-    db.execute("GRANT USAGE ON SCHEMA engagement TO anon")  # so that it is the view that refuses
+    db.execute("GRANT USAGE ON SCHEMA engagement TO anon")  # then it is the view that refuses
     with (
         db.reading_as("anon"),
         db.raises("42501", message="permission denied for view salon_reviews_with_counts_view"),

@@ -1,4 +1,5 @@
-"""Blocked times beside staff member and appointment: what the reader may not see of them stays NULL."""
+"""view_blocked_times_with_relations: blocked times with staff member and appointment. What the reader may not
+read is NULL."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -28,7 +29,7 @@ SEES: dict[str, set[str]] = {
     "service": {"staff's pause", "other staff's pause", "solo owner's pause"},
 }
 
-# What granted_anon was given.
+# The mistaken grants of granted_anon.
 MISTAKE = """
     GRANT USAGE ON SCHEMA scheduling, organization, identity TO anon;
     GRANT ALL ON scheduling.view_blocked_times_with_relations, scheduling.blocked_times, scheduling.appointments,
@@ -44,7 +45,7 @@ RELATIONS = """
 
 
 def block(db: Session, world: World, member: str, appointment: str | None = None, deleted: bool | None = False) -> str:
-    """Block some time of a staff member, as the superuser; returns its id."""
+    """Insert a blocked time of a staff member, as the superuser; returns its id."""
     return str(
         db.value(
             """
@@ -62,15 +63,18 @@ def block(db: Session, world: World, member: str, appointment: str | None = None
 
 
 def member(world: World, person: str) -> tuple[Any, ...]:
+    """The columns of a staff member, as a reader of the profile sees them."""
     profile = world.row(PROFILES, person)
     return profile["id"], profile["username"], profile["email"]
 
 
 def nameless(world: World, person: str) -> tuple[Any, ...]:
+    """The columns of a staff member, as other readers see them."""
     return world.row(PROFILES, person)["id"], None, None
 
 
 def booked(world: World, name: str) -> tuple[Any, ...]:
+    """The columns of an appointment."""
     appointment = world.row(APPOINTMENTS, name)
     return appointment["salon_id"], appointment["customer_id"], appointment["scheduled_date"]
 
@@ -98,7 +102,7 @@ def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> 
 
 
 def test_anon_is_refused(db: Session) -> None:
-    db.execute("GRANT USAGE ON SCHEMA scheduling TO anon")  # so that it is the view that refuses
+    db.execute("GRANT USAGE ON SCHEMA scheduling TO anon")  # then it is the view that refuses
     with (
         db.reading_as("anon"),
         db.raises("42501", message="permission denied for view view_blocked_times_with_relations"),
@@ -153,8 +157,8 @@ def test_every_column_is_the_stored_value(db: Session, world: World) -> None:
 def test_only_the_staff_member_and_the_service_see_the_name(persona: str, db: Session, world: World) -> None:
     with db.reading_as(persona):
         row = db.row(RELATIONS, [world.row(BLOCKED, "staff's pause")["id"]])
-    who = nameless(world, "staff") if persona == "owner" else member(world, "staff")
-    assert row == (*who, *booked(world, "customer at the salon"))
+    columns = nameless(world, "staff") if persona == "owner" else member(world, "staff")
+    assert row == (*columns, *booked(world, "customer at the salon"))
 
 
 @pytest.mark.parametrize("persona", ["other_staff", "other_owner", "staff_customer", "service"])
@@ -162,8 +166,8 @@ def test_colleagues_see_the_appointment_and_no_name(persona: str, db: Session, w
     key = block(db, world, "other_staff", "customer at the other salon")
     with db.reading_as(persona):
         row = db.row(RELATIONS, [key])
-    who = member if persona in {"other_staff", "service"} else nameless
-    assert row == (*who(world, "other_staff"), *booked(world, "customer at the other salon"))
+    columns = member if persona in {"other_staff", "service"} else nameless
+    assert row == (*columns(world, "other_staff"), *booked(world, "customer at the other salon"))
 
 
 @pytest.mark.parametrize("persona", ["staff", "owner", "service"])
@@ -197,8 +201,8 @@ def test_blocked_times_open_to_all_open_nothing_else(persona: str, db: Session, 
     db.execute('CREATE POLICY "All read all" ON scheduling.blocked_times FOR SELECT TO authenticated USING (true)')
     with db.reading_as(persona):
         row = db.row(RELATIONS, [world.row(BLOCKED, "staff's pause")["id"]])
-    mine = booked(world, "customer at the salon") if persona == "customer" else NOT_SEEN
-    assert row == (*nameless(world, "staff"), *mine)
+    appointment = booked(world, "customer at the salon") if persona == "customer" else NOT_SEEN
+    assert row == (*nameless(world, "staff"), *appointment)
 
 
 def test_a_staff_profile_that_one_may_not_see_stays_unknown(db: Session, world: World) -> None:

@@ -1,4 +1,4 @@
-"""Notifications beside their recipient: nobody finds more in the view than in the two tables under it."""
+"""view_notifications: notifications with their recipient; the view shows no more than its two tables."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -32,7 +32,7 @@ SEES: dict[str, set[str]] = {
     "service": three_of("customer") | three_of("other_customer") | three_of("staff") | three_of("owner"),
 }
 
-# What granted_anon was given.
+# The mistaken grants of granted_anon.
 MISTAKE = """
     GRANT USAGE ON SCHEMA communication, identity TO anon;
     GRANT ALL ON communication.view_notifications, communication.notifications, identity.profiles TO anon
@@ -60,7 +60,7 @@ def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> 
 
 
 def test_anon_is_refused(db: Session) -> None:
-    db.execute("GRANT USAGE ON SCHEMA communication TO anon")  # so that it is the view that refuses
+    db.execute("GRANT USAGE ON SCHEMA communication TO anon")  # then it is the view that refuses
     with db.reading_as("anon"), db.raises("42501", message="permission denied for view view_notifications"):
         db.rows("SELECT id FROM communication.view_notifications")
 

@@ -1,4 +1,4 @@
-"""Profiles with the parts of their metadata: one's own profile, and whatever is stored in it."""
+"""view_profile_metadata: the user's own profile with the parts of its metadata, of any JSON type."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -23,13 +23,13 @@ SEES: dict[str, set[str]] = {
     "service": set(OWN),
 }
 
-# What granted_anon was given.
+# The mistaken grants of granted_anon.
 MISTAKE = """
     GRANT USAGE ON SCHEMA identity TO anon;
     GRANT ALL ON identity.view_profile_metadata, identity.profiles TO anon
 """
 
-# As text: the JSON null that is stored is not the NULL of what is not there.
+# As text: a stored JSON null is not the NULL of a missing key.
 METADATA = """
     SELECT preferences::text, tags::text, interests::text, social_links::text, account_status
     FROM identity.view_profile_metadata
@@ -37,7 +37,7 @@ METADATA = """
 
 
 def store(db: Session, world: World, metadata: Any) -> None:
-    """Give the customer's profile this metadata, as the superuser."""
+    """Set the metadata of the customer's profile, as the superuser."""
     customer = world.row(PROFILES, "customer")["id"]
     db.execute("UPDATE identity.profiles SET metadata = %s WHERE id = %s", [metadata, customer])
 
@@ -68,7 +68,7 @@ def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> 
 
 
 def test_anon_is_refused(db: Session) -> None:
-    db.execute("GRANT USAGE ON SCHEMA identity TO anon")  # so that it is the view that refuses
+    db.execute("GRANT USAGE ON SCHEMA identity TO anon")  # then it is the view that refuses
     with db.reading_as("anon"), db.raises("42501", message="permission denied for view view_profile_metadata"):
         db.rows("SELECT id FROM identity.view_profile_metadata")
 

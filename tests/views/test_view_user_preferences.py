@@ -1,4 +1,4 @@
-"""Preferences out of the metadata: one's own, each with its default, whatever else may be stored there."""
+"""view_user_preferences: the user's own preferences from the metadata; a missing or malformed one has its default."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from rolecall import Session, World
 PROFILES = "identity.profiles"
 MINUTES = "booking_reminder_minutes"
 
-# Column, in the view's order: where its value is stored, the default, and another value.
+# For each column, in the view's order: section and key of its value, the default, and another value.
 PREFERENCES: dict[str, tuple[str, str, Any, Any]] = {
     "email_notifications_enabled": ("notifications", "email", True, False),
     "push_notifications_enabled": ("notifications", "push", True, False),
@@ -40,7 +40,7 @@ SEES: dict[str, set[str]] = {
     "service": set(OWN),
 }
 
-# What granted_anon was given.
+# The mistaken grants of granted_anon.
 MISTAKE = """
     GRANT USAGE ON SCHEMA identity TO anon;
     GRANT ALL ON identity.view_user_preferences, identity.profiles TO anon
@@ -53,7 +53,7 @@ READ = """
     FROM identity.view_user_preferences
 """
 
-# What PostgreSQL's boolean takes, as JSON and as text; nothing else is a yes or a no.
+# The inputs that PostgreSQL's boolean accepts, as JSON and as text; every other value is neither yes nor no.
 YES = {
     "JSON true": True,
     "number 1": 1,
@@ -66,7 +66,7 @@ YES = {
     "letter y": "y",
     "upper case": "TRUE",
     "capital": "Yes",
-    "blanks": " on ",
+    "spaces": " on ",
 }
 NO = {
     "JSON false": False,
@@ -80,15 +80,15 @@ NO = {
     "letter n": "n",
     "upper case": "FALSE",
     "capital": "No",
-    "blanks": " off ",
+    "spaces": " off ",
 }
 NEITHER: dict[str, Any] = {
     "maybe": "maybe",
     "empty text": "",
-    "blank": " ",
+    "space": " ",
     "o, of on or off": "o",
     "too long": "truely",
-    "said twice": "yes yes",
+    "twice": "yes yes",
     "the word null": "null",
     "JSON null": None,
     "number 2": 2,
@@ -109,7 +109,7 @@ MINUTES_TAKEN: dict[str, tuple[Any, int]] = {
     "highest": (2147483647, 2147483647),
     "lowest": (-2147483648, -2147483648),
     "text": ("30", 30),
-    "blanks": (" 30 ", 30),
+    "spaces": (" 30 ", 30),
     "plus": ("+30", 30),
     "minus": ("-30", -30),
     "zeros": ("0030", 30),
@@ -117,7 +117,7 @@ MINUTES_TAKEN: dict[str, tuple[Any, int]] = {
 NO_MINUTES: dict[str, Any] = {
     "soon": "soon",
     "empty text": "",
-    "blank": " ",
+    "space": " ",
     "with a unit": "30 minutes",
     "two numbers": "3 0",
     "text with a fraction": "30.5",
@@ -142,7 +142,7 @@ MALFORMED: dict[str, Any] = {"soon": "soon", "maybe": "maybe", "array": [1], "ob
 
 
 def stored(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Preferences as the metadata hold them: a section each, from the view's columns."""
+    """The preferences in the form of the metadata: a section each, from the view's columns."""
     sections: dict[str, dict[str, Any]] = {}
     for column, value in values.items():
         section, key, _, _ = PREFERENCES[column]
@@ -151,7 +151,7 @@ def stored(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def shown(db: Session, world: World, metadata: Any) -> dict[str, Any]:
-    """What the customer reads in the view once the profile has this metadata."""
+    """Set the metadata of the customer's profile; returns the row that the customer reads in the view."""
     customer = world.row(PROFILES, "customer")["id"]
     db.execute("UPDATE identity.profiles SET metadata = %s WHERE id = %s", [metadata, customer])
     with db.reading_as("customer"):
@@ -177,7 +177,7 @@ def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> 
 
 
 def test_anon_is_refused(db: Session) -> None:
-    db.execute("GRANT USAGE ON SCHEMA identity TO anon")  # so that it is the view that refuses
+    db.execute("GRANT USAGE ON SCHEMA identity TO anon")  # then it is the view that refuses
     with db.reading_as("anon"), db.raises("42501", message="permission denied for view view_user_preferences"):
         db.rows("SELECT user_id FROM identity.view_user_preferences")
 
@@ -240,16 +240,16 @@ def test_a_stored_default_is_shown_among_other_values(column: str, db: Session, 
 
 
 @pytest.mark.parametrize(
-    ("value", "meant"),
+    ("value", "expected"),
     [
-        pytest.param(value, meant, id=name)
-        for words, meant in ((YES, True), (NO, False))
+        pytest.param(value, expected, id=name)
+        for words, expected in ((YES, True), (NO, False))
         for name, value in words.items()
     ],
 )
-def test_a_switch_is_on_or_off_in_any_spelling(value: Any, meant: bool, db: Session, world: World) -> None:
+def test_a_switch_is_on_or_off_in_any_spelling(value: Any, expected: bool, db: Session, world: World) -> None:
     preferences = stored(dict.fromkeys(SWITCHES, value))
-    assert shown(db, world, Jsonb({"preferences": preferences})) == {**DEFAULTS, **dict.fromkeys(SWITCHES, meant)}
+    assert shown(db, world, Jsonb({"preferences": preferences})) == {**DEFAULTS, **dict.fromkeys(SWITCHES, expected)}
 
 
 @pytest.mark.parametrize("value", NEITHER.values(), ids=NEITHER)
@@ -258,10 +258,10 @@ def test_a_switch_that_is_neither_on_nor_off_has_its_default(value: Any, db: Ses
     assert shown(db, world, Jsonb({"preferences": preferences})) == {**DEFAULTS, MINUTES: 30}
 
 
-@pytest.mark.parametrize(("value", "meant"), MINUTES_TAKEN.values(), ids=MINUTES_TAKEN)
-def test_minutes_are_a_whole_number(value: Any, meant: int, db: Session, world: World) -> None:
+@pytest.mark.parametrize(("value", "expected"), MINUTES_TAKEN.values(), ids=MINUTES_TAKEN)
+def test_minutes_are_a_whole_number(value: Any, expected: int, db: Session, world: World) -> None:
     preferences = stored({MINUTES: value})
-    assert shown(db, world, Jsonb({"preferences": preferences})) == {**DEFAULTS, MINUTES: meant}
+    assert shown(db, world, Jsonb({"preferences": preferences})) == {**DEFAULTS, MINUTES: expected}
 
 
 @pytest.mark.parametrize("value", NO_MINUTES.values(), ids=NO_MINUTES)
@@ -278,7 +278,7 @@ def test_a_malformed_value_is_absent_by_itself(value: Any, column: str, db: Sess
 
 
 @pytest.mark.parametrize(
-    ("condition", "found"),
+    ("condition", "expected"),
     [
         pytest.param("true", OWN, id="no condition"),
         pytest.param("booking_reminder_minutes = 30", ("staff",), id="minutes"),
@@ -287,7 +287,7 @@ def test_a_malformed_value_is_absent_by_itself(value: Any, column: str, db: Sess
     ],
 )
 def test_one_malformed_profile_spoils_the_view_for_nobody(
-    condition: str, found: tuple[str, ...], db: Session, world: World
+    condition: str, expected: tuple[str, ...], db: Session, world: World
 ) -> None:
     malformed = stored({**dict.fromkeys(SWITCHES, "maybe"), MINUTES: "soon"})
     for person, preferences in (("customer", malformed), ("owner", ["malformed"]), ("staff", stored(OTHERS))):
@@ -297,4 +297,4 @@ def test_one_malformed_profile_spoils_the_view_for_nobody(
         )
     with db.reading_as("service"):
         rows = db.rows("SELECT user_id::text FROM identity.view_user_preferences WHERE " + condition)
-    assert sorted(rows) == sorted((world.row(PROFILES, person)["id"],) for person in found)
+    assert sorted(rows) == sorted((world.row(PROFILES, person)["id"],) for person in expected)

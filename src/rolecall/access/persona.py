@@ -13,15 +13,17 @@ from typing import Any, Literal
 
 from psycopg import sql
 
+from rolecall.errors import RolecallError
+
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 
 
 @dataclass(frozen=True)
 class Persona:
-    """Someone who may knock: a database role and the claims of the token that it would carry.
+    """A client that sends requests: a database role, and the claims of the token of each request.
 
     ``setup`` is SQL that a superuser runs before the persona acts on ``{schema}`` and ``{table}``
-    (qualified); it is undone afterwards. It says what is special here, e.g. a grant made by mistake.
+    (qualified); it is undone afterwards. It is for an unusual state, such as a mistaken grant.
     """
 
     name: str
@@ -29,13 +31,20 @@ class Persona:
     claims: Mapping[str, Any] = field(hash=False)
     setup: str = ""
 
+    @property
+    def subject(self) -> str:
+        """The claim ``sub``: the id of the user. Raises RolecallError if the token has none."""
+        if (subject := self.claims.get("sub")) is None:
+            raise RolecallError(f"the persona {self.name!r} has no subject: its token has no claim 'sub'.")
+        return str(subject)
+
     @cached_property
     def token(self) -> str:
-        """The claims as the setting has them."""
+        """The claims as JSON: the value of the setting ``request.jwt.claims``."""
         return json.dumps(dict(self.claims))
 
     def settings(self, method: Method) -> list[tuple[str, str]]:
-        """What PostgREST sets, in its order, for a request with this token."""
+        """The settings that PostgREST makes for a request with this token, in its order: names and values."""
         return [
             ("role", self.role),
             ("request.jwt.claims", self.token),
@@ -45,7 +54,7 @@ class Persona:
         ]
 
     def prepare(self, table: str) -> str:
-        """``setup`` with the table's name filled in; empty if there is none."""
+        """``setup`` with the names of the table ("schema.name") and its schema filled in; empty without a ``setup``."""
         schema, name = table.split(".")
         return sql.SQL(self.setup).format(schema=sql.Identifier(schema), table=sql.Identifier(schema, name)).as_string()
 

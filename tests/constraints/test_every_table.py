@@ -1,0 +1,340 @@
+"""Columns, defaults, indexes and foreign keys of the five tables.
+
+The file of each table tests its checks, its lengths and its unique indexes.
+"""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from rolecall import Session, World
+from rolecall.catalog.manifest import Manifest
+from tests.constraints.rows import Columns, Parent, Valid
+
+# The columns of the plan, in its order: name, type, NOT NULL.
+COLUMNS = {
+    "scheduling.appointment_services": """
+        id               uuid                      NOT NULL
+        appointment_id   uuid                      NOT NULL
+        service_id       uuid                      NOT NULL
+        staff_id         uuid
+        service_name     character varying(255)
+        duration_minutes integer
+        price_at_time    numeric(10,2)
+        created_at       timestamp with time zone
+        created_by_id    uuid
+        updated_at       timestamp with time zone
+        updated_by_id    uuid
+    """,
+    "communication.message_threads": """
+        id               uuid                      NOT NULL
+        created_by_id    uuid                      NOT NULL
+        recipient_id     uuid                      NOT NULL
+        subject          character varying(500)
+        description      text
+        salon_id         uuid
+        appointment_id   uuid
+        is_archived      boolean
+        is_deleted       boolean
+        last_message_at  timestamp with time zone
+        unread_count     integer
+        created_at       timestamp with time zone
+        updated_at       timestamp with time zone
+        metadata         jsonb
+    """,
+    "engagement.customer_favorites": """
+        id               uuid                      NOT NULL
+        customer_id      uuid                      NOT NULL
+        salon_id         uuid                      NOT NULL
+        notes            text
+        rating           integer
+        is_favorite      boolean
+        created_at       timestamp with time zone
+        created_by_id    uuid
+        updated_at       timestamp with time zone
+        updated_by_id    uuid
+    """,
+    # The plan's SQL has actor_id NOT NULL: its ON DELETE SET NULL could never work.
+    "audit.audit_logs": """
+        id               uuid                      NOT NULL
+        entity_type      character varying(100)    NOT NULL
+        entity_id        uuid
+        action           character varying(100)    NOT NULL
+        actor_id         uuid
+        created_at       timestamp with time zone
+        old_values       jsonb
+        new_values       jsonb
+        change_summary   text
+        reason           text
+        source_system    character varying(100)
+        ip_address       inet
+        user_agent       text
+        metadata         jsonb
+    """,
+    "catalog.service_booking_rules": """
+        id                      uuid                      NOT NULL
+        service_id              uuid                      NOT NULL
+        salon_id                uuid                      NOT NULL
+        min_notice_minutes      integer
+        max_advance_days        integer
+        requires_deposit        boolean
+        deposit_amount          numeric(10,2)
+        max_concurrent_bookings integer
+        bookable_by_staff_only  boolean
+        auto_confirm            boolean
+        created_at              timestamp with time zone
+        updated_at              timestamp with time zone
+    """,
+}
+
+# The defaults of the columns, without id (a random uuid) and created_at (now).
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "scheduling.appointment_services": {},
+    "communication.message_threads": {"is_archived": False, "is_deleted": False, "unread_count": 0, "metadata": {}},
+    "engagement.customer_favorites": {"is_favorite": True},
+    "audit.audit_logs": {"metadata": {}},
+    "catalog.service_booking_rules": {
+        "min_notice_minutes": 0,
+        "max_advance_days": 90,
+        "requires_deposit": False,
+        "bookable_by_staff_only": False,
+        "auto_confirm": True,
+    },
+}
+
+# The indexes without the primary key. UNIQUE marks a unique index.
+INDEXES = {
+    "scheduling.appointment_services": {
+        "idx_appointment_services_appointment_id": "(appointment_id)",
+        "idx_appointment_services_service_id": "(service_id)",
+        "idx_appointment_services_staff_id": "(staff_id)",
+        "idx_appointment_services_created_at": "(created_at DESC)",
+    },
+    "communication.message_threads": {
+        "idx_message_threads_created_by": "(created_by_id)",
+        "idx_message_threads_recipient": "(recipient_id)",
+        "idx_message_threads_created_at": "(created_at DESC)",
+        "idx_message_threads_last_message_at": "(last_message_at DESC NULLS LAST)",
+        "idx_message_threads_salon": "(salon_id)",
+        "idx_message_threads_appointment": "(appointment_id)",
+        "idx_message_threads_participants": "(created_by_id, recipient_id)",
+        "idx_message_threads_unique_active": "UNIQUE (LEAST(created_by_id, recipient_id), "
+        "GREATEST(created_by_id, recipient_id)) WHERE (is_deleted = false)",
+    },
+    "engagement.customer_favorites": {
+        "idx_customer_favorites_unique": "UNIQUE (customer_id, salon_id) WHERE (is_favorite = true)",
+        "idx_customer_favorites_customer": "(customer_id)",
+        "idx_customer_favorites_salon": "(salon_id)",
+        "idx_customer_favorites_created_at": "(created_at DESC)",
+    },
+    "audit.audit_logs": {
+        "idx_audit_logs_entity": "(entity_type, entity_id)",
+        "idx_audit_logs_actor": "(actor_id)",
+        "idx_audit_logs_created_at": "(created_at DESC)",
+        "idx_audit_logs_action": "(action)",
+        # Without the plan's predicate: it depends on the current time, which PostgreSQL refuses.
+        "idx_audit_logs_recent": "(entity_type, created_at DESC)",
+    },
+    "catalog.service_booking_rules": {
+        "idx_service_booking_rules_unique": "UNIQUE (service_id, salon_id)",
+        "idx_service_booking_rules_salon": "(salon_id)",
+        "idx_service_booking_rules_service": "(service_id)",
+    },
+}
+
+# The foreign keys, and what happens to a row when the row that it refers to is deleted.
+FOREIGN_KEYS = {
+    "scheduling.appointment_services": {
+        "appointment_id": "CASCADE",
+        "service_id": "CASCADE",
+        "staff_id": "SET NULL",
+        "created_by_id": "SET NULL",
+        "updated_by_id": "SET NULL",
+    },
+    "communication.message_threads": {
+        "created_by_id": "CASCADE",
+        "recipient_id": "CASCADE",
+        "salon_id": "SET NULL",
+        "appointment_id": "SET NULL",
+    },
+    "engagement.customer_favorites": {
+        "customer_id": "CASCADE",
+        "salon_id": "CASCADE",
+        "created_by_id": "SET NULL",
+        "updated_by_id": "SET NULL",
+    },
+    "audit.audit_logs": {"actor_id": "SET NULL"},
+    "catalog.service_booking_rules": {"service_id": "CASCADE", "salon_id": "CASCADE"},
+}
+
+# Checks that repeat NOT NULL for these columns.
+REPEATED_NOT_NULL = {
+    "scheduling.appointment_services": ("valid_appointment_service", ["appointment_id", "service_id"]),
+    "engagement.customer_favorites": ("valid_customer_salon", ["customer_id", "salon_id"]),
+}
+
+every_table = pytest.mark.parametrize("table", COLUMNS)
+
+
+def lines(table: str) -> list[str]:
+    """The columns of a table, each as "name type" or "name type NOT NULL"."""
+    return [" ".join(line.split()) for line in COLUMNS[table].strip().splitlines()]
+
+
+def columns(*, nullable: bool) -> list[Any]:
+    """Each column of each table that may be NULL, or each that may not: test parameters "table" and "column"."""
+    return [
+        pytest.param(table, line.split()[0], id=f"{table}.{line.split()[0]}")
+        for table in COLUMNS
+        for line in lines(table)
+        if nullable is not line.endswith("NOT NULL")
+    ]
+
+
+def foreign_keys(*actions: str) -> list[Any]:
+    """Each foreign key with one of these actions: test parameters "table" and "column"."""
+    return [
+        pytest.param(table, column, id=f"{table}.{column}")
+        for table, keys in FOREIGN_KEYS.items()
+        for column, action in keys.items()
+        if action in actions
+    ]
+
+
+def delete(db: Session, table: str, key: str) -> None:
+    assert db.execute(f"DELETE FROM {table} WHERE id = %s", [key]).rowcount == 1
+
+
+def test_these_are_all_tables(manifest: Manifest) -> None:
+    assert {item.full_name for item in manifest.of_kind("table")} == COLUMNS.keys()
+
+
+# ------------------------------------------------------------------ columns
+
+
+@every_table
+def test_the_columns_are_those_of_the_plan(db: Session, table: str) -> None:
+    actual = db.rows(
+        """
+        SELECT concat_ws(' ', attname, format_type(atttypid, atttypmod), CASE WHEN attnotnull THEN 'NOT NULL' END)
+        FROM pg_attribute
+        WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
+        ORDER BY attnum
+        """,
+        [table],
+    )
+    assert [line for (line,) in actual] == lines(table)
+
+
+@every_table
+def test_a_column_without_a_value_gets_its_default_or_null(
+    db: Session, table: str, required: Columns, valid: Valid
+) -> None:
+    with db.connection.transaction(force_rollback=True):  # the unique indexes allow one such row at a time
+        another = valid()
+    row = valid()
+    assert row["id"].version == 4
+    assert row["id"] != another["id"]
+    assert {column: value for column, value in row.items() if value is not None} == {
+        **{column: row[column] for column in required},
+        **DEFAULTS[table],
+        "id": row["id"],
+        "created_at": db.value("SELECT now()"),
+    }
+
+
+@pytest.mark.parametrize(("table", "column"), columns(nullable=False))
+def test_null_is_refused(db: Session, column: str, valid: Valid) -> None:
+    with db.raises("23502", column=column):
+        valid(**{column: None})
+
+
+@pytest.mark.parametrize(("table", "column"), columns(nullable=True))
+def test_null_is_accepted(column: str, valid: Valid) -> None:
+    assert valid(**{column: None})[column] is None
+
+
+@pytest.mark.parametrize(
+    ("table", "constraint", "column"),
+    [
+        pytest.param(table, constraint, column, id=f"{table}.{column}")
+        for table, (constraint, columns) in REPEATED_NOT_NULL.items()
+        for column in columns
+    ],
+)
+def test_the_check_says_what_not_null_says(db: Session, table: str, constraint: str, column: str, valid: Valid) -> None:
+    # PostgreSQL tests NOT NULL first: the check can refuse a row only without it.
+    db.execute(SQL("ALTER TABLE {} ALTER {} DROP NOT NULL").format(Identifier(*table.split(".")), Identifier(column)))
+    with db.raises("23514", constraint=constraint):
+        valid(**{column: None})
+
+
+# ------------------------------------------------------------------ indexes
+
+
+@every_table
+def test_the_indexes_are_those_of_the_plan_and_valid(db: Session, table: str) -> None:
+    actual = db.rows(
+        "SELECT pg_get_indexdef(indexrelid), indisvalid FROM pg_index WHERE indrelid = %s::regclass", [table]
+    )
+    expected = {f"{table.split('.')[1]}_pkey": "UNIQUE (id)", **INDEXES[table]}
+    assert dict(actual) == {definition(table, name, text): True for name, text in expected.items()}
+
+
+def definition(table: str, index: str, text: str) -> str:
+    """A line of INDEXES as pg_get_indexdef writes it."""
+    kind = "UNIQUE INDEX" if text.startswith("UNIQUE ") else "INDEX"
+    return f"CREATE {kind} {index} ON {table} USING btree {text.removeprefix('UNIQUE ')}"
+
+
+@every_table
+def test_an_id_is_unique(db: Session, table: str, valid: Valid, world: World) -> None:
+    existing = next(iter(world.rows[table].values()))
+    with db.raises("23505", constraint=f"{table.split('.')[1]}_pkey"):
+        valid(id=existing["id"])
+
+
+# ------------------------------------------------------------------ foreign keys
+
+
+@every_table
+def test_the_foreign_keys_are_those_of_the_plan(db: Session, table: str) -> None:
+    actual = db.rows(
+        """
+        SELECT attname, CASE confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' ELSE confdeltype::text END
+        FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
+        WHERE contype = 'f' AND conrelid = %s::regclass
+        """,
+        [table],
+    )
+    assert dict(actual) == FOREIGN_KEYS[table]
+
+
+@pytest.mark.parametrize(("table", "column"), foreign_keys("CASCADE", "SET NULL"))
+def test_a_reference_to_no_row_is_refused(db: Session, table: str, column: str, valid: Valid) -> None:
+    with db.raises("23503", constraint=f"{table.split('.')[1]}_{column}_fkey"):
+        valid(**{column: uuid4()})
+
+
+@pytest.mark.parametrize(("table", "column"), foreign_keys("CASCADE"))
+def test_a_row_is_deleted_with_the_row_that_it_refers_to(
+    db: Session, table: str, column: str, valid: Valid, parent: Parent
+) -> None:
+    referenced, key = parent(column)
+    row = valid(**{column: key})
+    delete(db, referenced, key)
+    assert db.rows(f"SELECT id FROM {table} WHERE id = %s", [row["id"]]) == []
+
+
+@pytest.mark.parametrize(("table", "column"), foreign_keys("SET NULL"))
+def test_a_row_outlives_the_row_that_it_refers_to(
+    db: Session, table: str, column: str, valid: Valid, parent: Parent
+) -> None:
+    referenced, key = parent(column)
+    row = valid(**{column: key})
+    assert str(row[column]) == key
+    delete(db, referenced, key)
+    remaining = db.row(f"SELECT * FROM {table} WHERE id = %s", [row["id"]])
+    assert remaining == tuple({**row, column: None}.values())

@@ -1,0 +1,79 @@
+"""What the tests of several functions share: who may call a function, the answer that each persona gets, and what a
+call returns and stores."""
+
+import json
+from typing import Any, TypeVar
+
+import pytest
+from psycopg import Cursor
+
+from rolecall import Session
+
+T = TypeVar("T")
+
+NOT_ALLOWED = "permission denied"
+NOT_YOUR_ID = "p_user_id must be your own id"
+UNKNOWN = "00000000-0000-0000-0000-000000000000"
+
+unknown_or_null = pytest.mark.parametrize(
+    "user", [pytest.param(UNKNOWN, id="an unknown id"), pytest.param(None, id="NULL")]
+)
+
+# Signed-in users and the service may call a function. Anon may not, even after a mistaken grant on the table.
+MAY_CALL = {
+    "customer": True,
+    "other_customer": True,
+    "staff": True,
+    "other_staff": True,
+    "owner": True,
+    "other_owner": True,
+    "former_staff": True,
+    "owner_on_staff": True,
+    "staff_customer": True,
+    "no_subject": True,
+    "anon": False,
+    "granted_anon": False,
+    "service": True,
+}
+
+# Every user with a subject, and whether the world has notifications for them.
+HAS_NOTIFICATIONS = {
+    "customer": True,
+    "other_customer": True,
+    "staff": True,
+    "other_staff": False,
+    "owner": True,
+    "other_owner": False,
+    "former_staff": False,
+    "owner_on_staff": False,
+    "staff_customer": False,
+}
+
+
+def about_the_customer(answer: T, refusal: str = NOT_YOUR_ID) -> dict[str, T | str]:
+    """What each persona gets for a call about the customer: the answer for the customer and the service, for the
+    others the message of the error."""
+    return {
+        name: answer if name in ("customer", "service") else refusal if may else NOT_ALLOWED
+        for name, may in MAY_CALL.items()
+    }
+
+
+def about_oneself(some: T, none: T) -> dict[str, T]:
+    """What each persona with a subject gets for a call about itself: ``some`` with notifications, else ``none``."""
+    return {name: some if has else none for name, has in HAS_NOTIFICATIONS.items()}
+
+
+def set_claims(db: Session, **claims: Any) -> None:
+    """Replace the claims of the signed-in persona, until it signs out."""
+    db.execute("SELECT set_config('request.jwt.claims', %s, true)", [json.dumps(claims)])
+
+
+def columns(cursor: Cursor[Any]) -> list[tuple[str, str]]:
+    """The columns of a result: names and types."""
+    return [(column.name, column.type_display) for column in cursor.description or ()]
+
+
+def stored(db: Session, table: str) -> dict[str, dict[str, Any]]:
+    """All rows of a table, by id."""
+    return dict(db.rows(f"SELECT id::text, to_jsonb(t) FROM {table} AS t"))

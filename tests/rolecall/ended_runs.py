@@ -73,7 +73,7 @@ def pytest_configure(config):
 def pytest_sessionstart(session):
     plugin = session.config.pluginmanager.getplugin("rolecall-run")
     if not hasattr(session.config, "workerinput"):
-        plugin._stack.callback(stop_at, "close")
+        plugin.process._stack.callback(stop_at, "close")
     stop_at("start")
 '''
 

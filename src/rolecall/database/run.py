@@ -119,7 +119,7 @@ class Run:
         """Drop a database, if it exists, and end all sessions on it."""
         name = sql.Identifier(database)
         with self.cursor() as cursor:
-            if not cursor.execute("SELECT FROM pg_database WHERE datname = %s", [database]).fetchone():
+            if not cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
                 return
             cursor.execute(sql.SQL("ALTER DATABASE {} WITH allow_connections false is_template false").format(name))
             cursor.execute(END_SESSIONS, [database])

@@ -34,7 +34,7 @@ class Equivalents:
             mutant, _, reason = (part.strip() for part in line.rpartition(BETWEEN))
             if not mutant or not reason:
                 raise RolecallError(
-                    f"{path}:{number}: write the mutant's id, two colons between blanks, and the reason."
+                    f"{path}:{number}: write the mutant's id, two colons between spaces, and the reason."
                 )
             if mutant in reasons:
                 raise RolecallError(f"{path}:{number}: {mutant} is declared already.")
@@ -45,7 +45,7 @@ class Equivalents:
         """Raise RolecallError for a declared mutant that there is not any more."""
         there = set(mutants)
         gone = [
-            f"{self.path}:{number}: no such mutant any more, take it out: {mutant}"
+            f"{self.path}:{number}: this mutant does not exist any more, remove it: {mutant}"
             for mutant, number in self.lines.items()
             if mutant not in there
         ]

@@ -31,7 +31,7 @@ SWEEP = [sys.executable, "-m", "rolecall", "sweep"]
 ELSEWHERE = [
     sys.executable,
     "-c",
-    "from rolecall import cli, marks; marks.machine = lambda: 'another'; cli.main(['sweep'])",
+    "from rolecall import cli; from rolecall.database import marks; marks.machine = lambda: 'another'; cli.main(['sweep'])",
 ]
 Inventory = Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]
 
@@ -142,7 +142,7 @@ def test_what_could_not_be_dropped_is_said_and_the_exit_code_is_the_tests(
                 outside.execute("ALTER ROLE toy_leaver NOLOGIN")
         """
     )
-    result = toy.runpytest_subprocess(f"--pg-dsn={theirs.conninfo.to(user='toy_leaver')}", "test_it.py")
+    result = toy.runpytest_subprocess(f"--rolecall-pg-dsn={theirs.conninfo.to(user='toy_leaver')}", "test_it.py")
     assert result.ret == pytest.ExitCode.OK
     result.stderr.fnmatch_lines(
         [

@@ -311,7 +311,7 @@ KILL = """
 
 import os
 import signal
-from rolecall.connection import ServerConnection
+from rolecall.server.connection import ServerConnection
 
 execute, left = ServerConnection.execute, [int(os.environ["KILL_AT"])]
 

@@ -41,7 +41,7 @@ def told(worker: Worker, held: Grid, cell_id: str) -> str:
     failure = worker.check(held, cell)
     assert failure is not None, "the cell is as written"
     first, written, rest = terminal.cell_failure(failure).split("\n", 2)
-    assert written == f"  written     test_explanations.py:{cell.line}"
+    assert written == f"  written     test_explain.py:{cell.line}"
     return f"{first}\n{rest}\n"
 
 

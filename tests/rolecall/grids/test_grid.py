@@ -280,7 +280,7 @@ def test_a_grid_whose_text_is_not_in_the_file_is_placed_at_its_call() -> None:
     text = "\n".join([COMMANDS.replace("hand over", ""), "a note", "  alice  yes  yes  yes"])
     with pytest.raises(GridError) as caught:
         grid("shop.notes", text, update="body = NULL")
-    assert re.fullmatch(r".*/test_reading_grids\.py:\d+: expected names, then 4 verdicts .*", str(caught.value))
+    assert re.fullmatch(r".*/test_grid\.py:\d+: expected names, then 4 verdicts .*", str(caught.value))
 
 
 # ------------------------------------------------------------------ as pytest shows it

@@ -40,14 +40,14 @@ def test_nothing_to_break_is_one_error(toy: pytest.Pytester, options: list[str])
     result = toy.runpytest_inprocess("--rolecall-mutants", *options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     operators = ", ".join(operator.name for operator in OPERATORS)
-    told = f"ERROR: --rolecall-mutants: nothing that was asked for can be broken. The operators are: {operators}.\n"
+    told = f"ERROR: --rolecall-mutants: there is no mutant of what the options name. The operators are: {operators}.\n"
     assert told in result.stderr.str()
 
 
 def test_nothing_to_break_is_no_crash_of_several_processes(toy: pytest.Pytester) -> None:
     result = toy.runpytest_subprocess("-n", "2", "--rolecall-mutants", "--rolecall-mutants-of", "nowhere")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stdout.fnmatch_lines(["ERROR: --rolecall-mutants: nothing that was asked for can be broken.*"])
+    result.stdout.fnmatch_lines(["ERROR: --rolecall-mutants: there is no mutant of what the options name.*"])
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
 
 

@@ -245,7 +245,7 @@ def test_a_signal_in_a_held_block_is_raised_at_its_end() -> None:
     """In a process of its own: this one has handlers that are not to be touched."""
     program = """
 import os, signal
-from rolecall import signals
+from rolecall.server import signals
 
 assert signals.install()
 done = []

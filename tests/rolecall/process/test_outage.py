@@ -37,7 +37,7 @@ def end_server(db, how):
 
 @pytest.fixture
 def no_template(pytestconfig):
-    run = pytestconfig.pluginmanager.getplugin("rolecall-run").run
+    run = pytestconfig.pluginmanager.getplugin("rolecall-run").process.run
     with psycopg.connect(run.conninfo, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {run.template} WITH is_template false")
         connection.execute(f"DROP DATABASE {run.template} WITH (FORCE)")

@@ -126,7 +126,7 @@ def test_what_one_test_writes_the_next_does_not_see(toy: pytest.Pytester) -> Non
     """Two files of the same text: each finds what the other would have left."""
     for name in ("a", "b"):
         (toy.path / f"test_{name}.py").write_text(
-            "def test_writing(db, world, scratch):\n"
+            "def test_writing(db, scratch):\n"
             "    assert db.value('SELECT count(*) FROM shop.notes') == 2\n"
             "    assert db.value(\"SELECT current_setting('request.jwt.claims', true)\") in (None, '')\n"
             "    assert scratch(migrated=True).connection.execute('DELETE FROM shop.notes').rowcount == 2\n"

@@ -156,7 +156,7 @@ def test_programs_that_will_not_do_are_one_error(
 def test_a_directory_that_is_not_there_is_one_error(toy: pytest.Pytester, temporary: Path) -> None:
     result = toy.runpytest_inprocess("--rolecall-pg-bin=nowhere", CELL)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert result.stderr.lines == [f"ERROR: --rolecall-pg-bin names {toy.path}/nowhere, which is not there.", ""]
+    assert result.stderr.lines == [f"ERROR: --rolecall-pg-bin names {toy.path}/nowhere, which does not exist.", ""]
     assert left(temporary) == NOTHING
 
 

@@ -46,7 +46,7 @@ import pytest
 
 @pytest.fixture
 def run(request):
-    return request.config.pluginmanager.getplugin("rolecall-run").run
+    return request.config.pluginmanager.getplugin("rolecall-run").process.run
 
 
 @pytest.fixture
@@ -104,12 +104,12 @@ def test_an_internal_error_shows_none(toy: pytest.Pytester, guarded: Guarded, mo
 
 def pytest_runtest_setup(item):
     plugin = item.config.pluginmanager.getplugin("rolecall-run")
-    settings, run = plugin.settings, plugin.run
+    settings, run = plugin.settings, plugin.process.run
 
 
 def pytest_runtest_logreport(report):
     import gc
-    from rolecall.database import Run
+    from rolecall.database.run import Run
     runs = [each for each in gc.get_objects() if type(each) is Run]
     runs[0].connect("nowhere")
 """

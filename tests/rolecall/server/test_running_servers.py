@@ -149,7 +149,7 @@ def test_a_migration_role_that_is_a_superuser_is_refused(toy: pytest.Pytester, o
 def test_the_first_migration_role_that_is_no_superuser_is_taken(toy: pytest.Pytester, owner: Connection) -> None:
     path = toy.path / "pytest.ini"
     path.write_text(path.read_text().replace("= toy_migrator", "= toy_boss toy_migrator toy_member"))
-    toy.makepyfile(test_role="def test_role(built): assert manifest.role == 'toy_migrator'")
+    toy.makepyfile(test_role="def test_role(rolecall_manifest): assert rolecall_manifest.role == 'toy_migrator'")
     owner.execute("CREATE ROLE toy_boss SUPERUSER")
     try:
         toy.runpytest_inprocess("test_role.py").assert_outcomes(passed=1)

@@ -159,7 +159,7 @@ def test_steps_and_phases_are_applied_by_number_and_not_by_spelling(toy: pytest.
     add(toy.path / "migrations/phase_10_more/10_1_more.sql", "DROP TABLE shop.renamed;")
     toy.makepyfile(
         test_order="""
-        def test_order(built):
+        def test_order(rolecall_manifest):
             assert manifest.phases == ["phase_1_notes", "phase_2_more", "phase_10_more"]
             assert manifest.of_kind("view") == []
         """

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from rolecall import fixtures, settings
 from rolecall.mutants import OPERATORS
+from rolecall.mutants.operators.constraints import SCHEMA_ANALYST
+from rolecall.mutants.operators.policies import XACML
 from rolecall.plugin import Hooks
 from rolecall.settings import Names, Option
 
@@ -90,7 +92,8 @@ def _operators() -> Iterator[str]:
     yield "|---|---|---|---|"
     for each in OPERATORS:
         does = markdown(str(each.__doc__)).removesuffix(".")
-        cells = (does, each.stands_for, each.source or "ours")
+        source = each.source.replace(XACML, "MX").replace(SCHEMA_ANALYST, "SA")
+        cells = (does, each.stands_for, source or "ours")
         yield " | ".join([f"| `{each.name}`", *(" ".join(cell.split()).replace("|", "\\|") for cell in cells)]) + " |"
 
 

@@ -28,7 +28,7 @@ def _contains(folder: Path, path: Path) -> bool:
 
 def problems(manifest: Manifest, grids: Collection[str], exceptions: Mapping[str, str]) -> Iterator[str]:
     """A line for each table without a grid, and for each exception that is none (any more)."""
-    protected = manifest.protected_tables
+    protected = manifest.protected
     for table in protected:
         if table not in grids and table not in exceptions:
             advice = f"write a grid, or add it to {SETTING} with the reason"
@@ -37,4 +37,5 @@ def problems(manifest: Manifest, grids: Collection[str], exceptions: Mapping[str
         if table in grids:
             yield f"{SETTING} names {table}, which has a grid: remove the line."
         elif table not in protected:
-            yield f"{SETTING} names {table}, on which the migrations put no row-level security: remove the line."
+            what = "no table with row-level security that this project made"
+            yield f"{SETTING} names {table}, which is {what}: remove the line."

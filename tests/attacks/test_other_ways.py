@@ -282,9 +282,7 @@ def ids(connection: Connection[Any], statement: str) -> list[str] | str:
         return str(error.sqlstate)
 
 
-def test_a_cursor_with_hold_has_only_own_rows(
-    dial: Dial, manifest: Manifest, world: World
-) -> None:
+def test_a_cursor_with_hold_has_only_own_rows(dial: Dial, manifest: Manifest, world: World) -> None:
     """COMMIT stores the rows of a cursor WITH HOLD. The next persona can read them: they are those of the first one."""
     for persona in FEW:
         for table in manifest.tables:

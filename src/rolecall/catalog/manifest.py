@@ -18,6 +18,7 @@ class Manifest:
     role: str | None
     added: list[Object]
     tables: list[str]  # every table that the migrations made, or put a policy on
+    protected: list[str]  # tables with row-level security, of the migrations or, without migrations, of the baseline
     phases: list[str]  # names of the folders, in order
     notes: list[str]  # on the migrations' files, for the summary
 
@@ -26,7 +27,7 @@ class Manifest:
         """The manifest in a database's comment."""
         data = json.loads(text)[KEY]
         added = [Object(*item) for item in data["added"]]
-        return cls(data["role"], added, data["tables"], data["phases"], data["notes"])
+        return cls(data["role"], added, data["tables"], data["protected"], data["phases"], data["notes"])
 
     def as_comment(self) -> dict[str, Any]:
         """What :meth:`from_comment` reads."""
@@ -35,12 +36,6 @@ class Manifest:
     def of_kind(self, *kinds: str) -> list[Object]:
         """The added objects of these kinds."""
         return [item for item in self.added if item.kind in kinds]
-
-    @property
-    def protected_tables(self) -> list[str]:
-        """The tables on which the migrations put row-level security or a policy, sorted."""
-        tables = {item.full_name for item in self.of_kind("table") if item.detail == "rls"}
-        return sorted(tables | {item.owner for item in self.of_kind("policy")})
 
     @property
     def constraints(self) -> list[Object]:

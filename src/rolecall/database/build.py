@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -28,7 +29,9 @@ def build(run: Run, settings: Settings) -> Manifest:
     phases = migrations.read(settings.migrations) if settings.migrations else ()
     run.create(run.baseline)
     with run.connect(run.baseline) as connection:
-        _lay_baseline(run, connection, settings, role)
+        _run_platform(run, connection, settings, role)
+        platform = objects.objects(connection)
+        _run_baseline(run, connection, settings, role)
         before = objects.objects(connection)
     run.create(run.template, run.baseline)
     with run.connect(run.template) as connection:
@@ -38,10 +41,17 @@ def build(run: Run, settings: Settings) -> Manifest:
     new = objects.added(before, after)
     tables = {item.owner for item in new if item.kind == "policy"}
     tables |= {item.full_name for item in new if item.kind == "table"}
+    protected = _protected(new if phases else objects.added(platform, before))
     notes = [note for phase in phases for note in phase.session_notes()]
-    manifest = Manifest(role, new, sorted(tables), [phase.rollback.folder for phase in phases], notes)
+    manifest = Manifest(role, new, sorted(tables), protected, [phase.rollback.folder for phase in phases], notes)
     run.comment_on(run.template, **manifest.as_comment())
     return manifest
+
+
+def _protected(added: Iterable[objects.Object]) -> list[str]:
+    """The tables that have row-level security or a policy, of what was added; sorted."""
+    tables = {item.full_name for item in added if item.kind == "table" and item.detail == "rls"}
+    return sorted(tables | {item.owner for item in added if item.kind == "policy"})
 
 
 def load(run: Run, world: World) -> None:
@@ -72,12 +82,15 @@ def run_file(run: Run, connection: ServerConnection, path: Path, role: str | Non
         files.run(connection, path, role=role)
 
 
-def _lay_baseline(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> None:
+def _run_platform(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> None:
     parameters = {"default_privileges": settings.default_privileges, "migration_role": role or ""}
     for name, value in parameters.items():
         connection.execute("SELECT set_config(%s, %s, false)", [f"rolecall.{name}", value])
     if settings.platform:
         run_file(run, connection, settings.platform)
+
+
+def _run_baseline(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> None:
     if settings.baseline:
         run_file(run, connection, settings.baseline, role)
     if settings.requires:

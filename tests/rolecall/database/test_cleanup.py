@@ -31,7 +31,8 @@ SWEEP = [sys.executable, "-m", "rolecall", "sweep"]
 ELSEWHERE = [
     sys.executable,
     "-c",
-    "from rolecall import cli; from rolecall.database import marks; marks.machine = lambda: 'another'; cli.main(['sweep'])",
+    "from rolecall import cli\nfrom rolecall.database import marks\n"
+    "marks.machine = lambda: 'another'\ncli.main(['sweep'])",
 ]
 Inventory = Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]
 

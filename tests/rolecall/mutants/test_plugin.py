@@ -291,8 +291,7 @@ def test_a_cell_that_is_wrong_anyway_is_no_kill(toy: pytest.Pytester) -> None:
     )
     assert score(result) == "1 error · no score"
     assert (
-        "test_notes.py: alice's note-select-bob fails without the mutant too: it proves nothing."
-        in result.stdout.str()
+        "test_notes.py: alice's note-select-bob fails without the mutant too: it proves nothing." in result.stdout.str()
     )
 
 

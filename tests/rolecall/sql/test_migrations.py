@@ -160,8 +160,8 @@ def test_steps_and_phases_are_applied_by_number_and_not_by_spelling(toy: pytest.
     toy.makepyfile(
         test_order="""
         def test_order(rolecall_manifest):
-            assert manifest.phases == ["phase_1_notes", "phase_2_more", "phase_10_more"]
-            assert manifest.of_kind("view") == []
+            assert rolecall_manifest.phases == ["phase_1_notes", "phase_2_more", "phase_10_more"]
+            assert rolecall_manifest.of_kind("view") == []
         """
     )
     toy.runpytest_inprocess("test_order.py").assert_outcomes(passed=1)

@@ -1,0 +1,111 @@
+"""A table with row-level security and no grid fails the run, unless a setting gives the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ORDERS = "CREATE TABLE shop.orders (id int PRIMARY KEY); ALTER TABLE shop.orders ENABLE ROW LEVEL SECURITY;"
+NO_GRID = (
+    "  ERROR: shop.orders has row-level security and no grid: "
+    "write a grid, or add it to rolecall_tables_without_grid with the reason."
+)
+
+
+@pytest.fixture
+def orders(toy: pytest.Pytester) -> pytest.Pytester:
+    """The project with another table, for which there is no grid."""
+    step = toy.path / "migrations/phase_1_notes/1_3_orders.sql"
+    step.write_text(ORDERS)
+    return toy
+
+
+def excuse(toy: pytest.Pytester, *lines: str) -> None:
+    with (toy.path / "pytest.ini").open("a") as file:
+        file.write("rolecall_tables_without_grid =\n" + "".join(f"    {line}\n" for line in lines))
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_table_without_a_grid_fails_the_run(orders: pytest.Pytester, processes: str) -> None:
+    result = orders.runpytest_subprocess("-n", processes)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert NO_GRID in result.stdout.lines
+
+
+def test_a_table_with_a_reason_does_not(orders: pytest.Pytester) -> None:
+    excuse(orders, "shop.orders: filled by a job, and read by nobody")
+    result = orders.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.OK
+    assert "ERROR" not in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ("shop.notes: it has one", "names shop.notes, which has a grid: remove the line."),
+        (
+            "shop.gone: it was there",
+            "names shop.gone, which is no table with row-level security that this project made: remove the line.",
+        ),
+    ],
+)
+def test_a_reason_that_is_not_needed_is_an_error(toy: pytest.Pytester, line: str, error: str) -> None:
+    excuse(toy, line)
+    result = toy.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert f"  ERROR: rolecall_tables_without_grid {error}" in result.stdout.lines
+
+
+@pytest.mark.parametrize("line", ["shop.orders", "shop.orders:", "orders: no schema", ": nothing"])
+def test_an_exception_needs_a_table_and_a_reason(toy: pytest.Pytester, line: str) -> None:
+    excuse(toy, line)
+    result = toy.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    text = f"ERROR: rolecall_tables_without_grid has the line {line!r}: write schema.table: the reason."
+    assert result.stderr.lines == [text, ""]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(["test_notes.py"], id="one file"),
+        pytest.param(["test_notes.py::test_grid"], id="one id"),
+        pytest.param(["-k", "alice"], id="-k"),
+        pytest.param(["-m", "not slow"], id="-m"),
+        pytest.param(["-o", "addopts=--import-mode=importlib", "--lf"], id="--lf"),
+        pytest.param(["below"], id="a subfolder"),
+    ],
+)
+def test_a_part_of_the_suite_does_not_tell_what_the_rest_has(orders: pytest.Pytester, options: list[str]) -> None:
+    (orders.path / "below").mkdir()
+    (orders.path / "below" / "test_more.py").write_text("def test_more(rolecall_db): pass\n")
+    assert orders.runpytest_inprocess(*options).ret == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize("options", [[], ["."], [".", "below"], ["--deselect", "test_notes.py::test_grid"]], ids=str)
+def test_the_whole_suite_does(orders: pytest.Pytester, options: list[str]) -> None:
+    (orders.path / "below").mkdir()
+    (orders.path / "below" / "test_more.py").write_text("def test_more(rolecall_db): pass\n")
+    result = orders.runpytest_inprocess(*options)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.stdout.str().count("has row-level security and no grid") == 1
+
+
+def test_without_migrations_the_tables_of_the_baseline_need_a_grid(toy: pytest.Pytester) -> None:
+    ini = toy.path / "pytest.ini"
+    ini.write_text(ini.read_text().replace("rolecall_migrations = migrations\n", ""))
+    with (toy.path / "baseline.sql").open("a") as file:
+        file.write(Path(toy.path / "migrations/phase_1_notes/1_1_notes.sql").read_text() + ORDERS)
+    result = toy.runpytest_inprocess("--deselect", "defects")
+    assert "shop.orders has row-level security and no grid" in result.stdout.str()
+    assert "shop.notes has" not in result.stdout.str()
+
+
+def test_a_run_that_needs_no_database_starts_none(toy: pytest.Pytester) -> None:
+    (toy.path / "test_notes.py").unlink()
+    (toy.path / "defects/f1_anybody_reads.sql").unlink()
+    toy.makepyfile(test_plain="def test_plain(): pass")
+    result = toy.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.OK
+    assert "no grid" not in result.stdout.str()

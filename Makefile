@@ -51,6 +51,16 @@ matrix: $(VENV)/suite ## Run all tests on PostgreSQL 16 and 18, with default pri
 	@for pg in 16 18; do for privileges in revoked granted; do \
 	  $(PYTEST) -q --rolecall-pg $$pg --rolecall-default-privileges $$privileges $(ARGS) || exit 1; done; done
 
+# All of them are active, also those that pyproject.toml switches off.
+BESIDE := pytest-django pytest-randomly pytest-cov pytest-asyncio pytest-timeout pytest-mock
+beside: $(VENV)/suite ## Run `make verify` with the wheel, beside six other plugins that are downloaded for it.
+	@rm -rf "$(VENV)/wheel" && "$(BIN)/python" -m pip wheel -q --no-deps --no-build-isolation -w "$(VENV)/wheel" .
+	@$(PYTHON) -m venv --clear "$(VENV)/beside"
+	@"$(VENV)/beside/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@"$(VENV)/beside/bin/python" -m pip install -q --disable-pip-version-check "$(VENV)"/wheel/*.whl $(BESIDE)
+	@"$(VENV)/beside/bin/python" -m pytest -n 2 -q -o addopts="--strict-config --import-mode=importlib -p pytester" \
+	  $(call ignore,$(ROLECALL) $(DEFECTS)) $(ARGS)
+
 shuffle: $(VENV)/dev ## Run all tests three times, each time in another random order.
 	@for seed in 1 2 3; do $(PYTEST) -q -p randomly --randomly-seed=$$seed $(ARGS) || exit 1; done
 

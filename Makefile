@@ -94,7 +94,7 @@ lock: $(VENV)/dev ## Update the lock files to the newest versions that pyproject
 LOCK := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 clean: ## Remove the environment and everything that the targets wrote, but not the samples of benchmarks.
-	rm -rf .venv .rolecall .hypothesis .mypy_cache .ruff_cache .pytest_cache dist site
+	rm -rf .venv .rolecall .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist site
 
 # ------------------------------------------------------------------ the environment
 

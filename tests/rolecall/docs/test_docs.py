@@ -53,6 +53,16 @@ def test_each_linked_file_exists(page: Path) -> None:
 
 
 @each_page
+def test_lines_are_not_long(page: Path) -> None:
+    """Tables, code blocks and links cannot wrap."""
+    text = re.sub(
+        r"^```.*?^```", lambda block: "\n" * block[0].count("\n"), text_of(page), flags=re.DOTALL | re.MULTILINE
+    )
+    lines = [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|") and "](" not in line]
+    assert lines == []
+
+
+@each_page
 def test_generated_parts_are_up_to_date(page: Path) -> None:
     text = text_of(page)
     assert reference.generated(text) == text, "run: .venv/bin/python docs/reference.py"

@@ -120,6 +120,8 @@ class RunHooks:
                 template.manifest.notes,
                 self.problems,
             )
+            # The last line counts them, and is red.
+            terminalreporter.stats.setdefault("error", []).extend(map(_error, self.problems))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
@@ -139,6 +141,11 @@ class RunHooks:
         if file_path.suffix == ".sql" and file_path.parent == self.settings.defects:
             return DefectFile.from_parent(parent, path=file_path)
         return None
+
+
+def _error(problem: str) -> pytest.TestReport:
+    """A problem of the whole run, as pytest lists an error."""
+    return pytest.TestReport(required_grids.ID, ("", None, required_grids.ID), {}, "failed", problem, "setup")
 
 
 def _needs_database(item: pytest.Item) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from rolecall.catalog.manifest import Manifest
 
+ID = "rolecall::tables_without_grid"
 SETTING = "rolecall_tables_without_grid"
 
 

@@ -12,6 +12,8 @@ NO_GRID = (
     "write a grid, or add it to rolecall_tables_without_grid with the reason."
 )
 
+CELLS = 40
+
 
 @pytest.fixture
 def orders(toy: pytest.Pytester) -> pytest.Pytester:
@@ -31,6 +33,7 @@ def test_a_table_without_a_grid_fails_the_run(orders: pytest.Pytester, processes
     result = orders.runpytest_subprocess("-n", processes)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert NO_GRID in result.stdout.lines
+    result.assert_outcomes(passed=CELLS + 1, errors=1)
 
 
 def test_a_table_with_a_reason_does_not(orders: pytest.Pytester) -> None:

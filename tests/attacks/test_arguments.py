@@ -163,7 +163,7 @@ def attempt(session: Session, function: str, arguments: str) -> Attempt:
 # ------------------------------------------------------------------ results
 
 
-def test_each_error_is_one_that_is_meant(attempts: dict[str, list[Attempt]]) -> None:
+def test_each_error_is_intended(attempts: dict[str, list[Attempt]]) -> None:
     """No internal error, no timeout, no stack overflow; and every error of the list comes."""
     sqlstates: dict[str, set[str]] = defaultdict(set)
     for own in attempts.values():
@@ -174,16 +174,16 @@ def test_each_error_is_one_that_is_meant(attempts: dict[str, list[Attempt]]) -> 
     }
 
 
-def test_each_function_answers_somebody(attempts: dict[str, list[Attempt]], routines: dict[str, Routine]) -> None:
+def test_each_function_works_for_a_persona(attempts: dict[str, list[Attempt]], routines: dict[str, Routine]) -> None:
     successful = {each.function for own in attempts.values() for each in own if not each.sqlstate}
     assert successful == {name for name, routine in routines.items() if not routine.tables}
 
 
-def test_who_may_not_ask_is_always_refused(attempts: dict[str, list[Attempt]]) -> None:
+def test_anon_is_always_refused(attempts: dict[str, list[Attempt]]) -> None:
     assert {each.sqlstate for each in attempts["anon"]} == {REFUSED}
 
 
-def test_nobody_is_told_anothers_rows(attempts: dict[str, list[Attempt]], hidden: Callable[[str], set[str]]) -> None:
+def test_no_answer_shows_hidden_values(attempts: dict[str, list[Attempt]], hidden: Callable[[str], set[str]]) -> None:
     """Neither rows nor errors have a value that is hidden from the persona and is not in its own arguments."""
     assert {
         (persona, each.function, each.arguments[:200], value)
@@ -194,7 +194,7 @@ def test_nobody_is_told_anothers_rows(attempts: dict[str, list[Attempt]], hidden
     } == set()
 
 
-def test_an_error_leaves_nothing_half_done(
+def test_a_failed_call_changes_nothing(
     attempts: dict[str, list[Attempt]],
     fingerprint: Callable[[], dict[str, str]],
     dial: Dial,

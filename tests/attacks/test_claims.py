@@ -168,7 +168,7 @@ NEVER_THE_SAME = ("communication.send_notification(", "audit.log_action(")
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_the_role_and_the_subject_decide_alone(
+def test_only_role_and_subject_decide(
     dial: Dial,
     statements: list[str],
     honest: Callable[[str, str | None], list[Outcome]],
@@ -197,7 +197,7 @@ def test_the_role_and_the_subject_decide_alone(
     assert differences == []
 
 
-def test_a_token_that_is_none_is_an_error_and_no_open_door(dial: Dial, world: World, thorough: bool) -> None:
+def test_an_invalid_token_is_an_error(dial: Dial, world: World, thorough: bool) -> None:
     """These forgeries are no tokens: auth.uid() raises an error."""
     me, other = (world.personas[name].subject for name in ("customer", "other_customer"))
     errors: dict[str, str] = {}
@@ -218,7 +218,7 @@ def test_a_token_that_is_none_is_an_error_and_no_open_door(dial: Dial, world: Wo
     }
 
 
-def test_a_stranger_sees_what_everybody_sees(
+def test_an_unknown_subject_reads_only_what_every_user_reads(
     dial: Dial, visit: Visit, visible: Callable[[Session], set[str]], world: World
 ) -> None:
     """An unknown subject reads only what every signed-in user reads."""
@@ -232,7 +232,9 @@ def test_a_stranger_sees_what_everybody_sees(
                 assert values <= visible(user), persona.name
 
 
-def test_a_stranger_changes_nothing(statements: list[str], honest: Callable[[str, str | None], list[Outcome]]) -> None:
+def test_an_unknown_subject_changes_nothing(
+    statements: list[str], honest: Callable[[str, str | None], list[Outcome]]
+) -> None:
     wrong = [
         (statement, result)
         for statement, result in zip(statements, honest("authenticated", STRANGER), strict=True)

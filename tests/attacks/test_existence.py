@@ -222,7 +222,7 @@ def acting(session: Session, persona: str, without: Template | None = None) -> I
             yield
 
 
-def test_only_what_is_listed_tells(
+def test_only_the_listed_cases_show_that_a_row_exists(
     database: Scratch,
     keys: list[Key],
     routines: dict[str, Routine],

@@ -123,7 +123,7 @@ def statements(manifest: Manifest, targets: dict[str, list[str]]) -> Iterator[st
             yield from (text.format(t=target) for text in WRITES)
 
 
-def test_no_row_that_one_may_not_see_reaches_it(
+def test_hidden_rows_do_not_reach_the_function(
     manifest: Manifest,
     world: World,
     visit: Visit,
@@ -147,7 +147,7 @@ def was_called(texts: list[str]) -> bool:
     return any(text.startswith("peek: ") for text in texts)
 
 
-def test_it_is_shown_what_one_may_see(visit: Visit, world: World, targets: dict[str, list[str]]) -> None:
+def test_visible_rows_reach_the_function(visit: Visit, world: World, targets: dict[str, list[str]]) -> None:
     """Without this, the test above would also pass if the functions were never called."""
     visible = set()
     for persona in world.personas:
@@ -167,7 +167,7 @@ SHOWN_IN_CONFLICT = {
 }
 
 
-def test_a_row_in_the_way_is_shown_to_the_condition_of_an_upsert(
+def test_the_condition_of_an_upsert_sees_the_conflicting_row(
     database: Scratch,
     world: World,
     visit: Visit,
@@ -185,7 +185,7 @@ def test_a_row_in_the_way_is_shown_to_the_condition_of_an_upsert(
     assert tables == SHOWN_IN_CONFLICT
 
 
-def test_a_view_that_reads_as_its_owner_is_seen_through(
+def test_a_view_that_reads_as_its_owner_leaks(
     database: Scratch, visit: Visit, hidden: Callable[[str], set[str]]
 ) -> None:
     """A view that filters rows by its own WHERE, without a policy, does not hide them: the attack finds that."""
@@ -202,7 +202,7 @@ def test_a_view_that_reads_as_its_owner_is_seen_through(
     assert any(secret in text for secret in hidden("customer") for text in texts)
 
 
-def test_nobody_makes_a_function_leakproof(visit: Visit, world: World) -> None:
+def test_no_persona_creates_a_leakproof_function(visit: Visit, world: World) -> None:
     for persona in world.personas:
         with (
             visit(persona) as session,

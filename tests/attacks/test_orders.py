@@ -140,7 +140,7 @@ def orders(database: Scratch, manifest: Manifest, times: dict[str, str]) -> dict
 ON_THE_PLATFORMS = ("CREATE TRIGGER mine ",)
 
 
-def test_nobody_changes_what_is_not_theirs(
+def test_no_persona_changes_objects_of_others(
     visit: Visit, world: World, manifest: Manifest, orders: dict[str, set[str]], thorough: bool
 ) -> None:
     """An order is refused, or changes nothing (a GRANT without the right to grant is only a warning)."""
@@ -185,7 +185,7 @@ def changes(session: Session, order: str, before: Any) -> bool:
         return bool(session.value(CATALOG) != before)
 
 
-def test_the_digest_sees_what_the_owner_does(database: Scratch, orders: dict[str, set[str]]) -> None:
+def test_the_digest_notices_what_the_owner_changes(database: Scratch, orders: dict[str, set[str]]) -> None:
     """Without this, the test above would also pass if the digest never differed. The superuser's orders change it."""
     session = Session(database.connection, {})
     with session.connection.transaction(force_rollback=True):
@@ -202,7 +202,7 @@ def test_the_digest_sees_what_the_owner_does(database: Scratch, orders: dict[str
 
 # A role that may UPDATE or DELETE may also lock the whole table until the end of its transaction, and block all others
 # (F103). Clients of PostgREST cannot: it runs no LOCK.
-def test_who_may_not_write_locks_nothing(visit: Visit, manifest: Manifest, world: World, database: Scratch) -> None:
+def test_only_writers_can_lock_a_table(visit: Visit, manifest: Manifest, world: World, database: Scratch) -> None:
     for name, persona in world.personas.items():
         with visit(name) as session:
             for table in manifest.tables:
@@ -264,7 +264,7 @@ SERVER = [
 ]
 
 
-def test_what_is_the_servers_is_refused(visit: Visit, database: Scratch, manifest: Manifest, world: World) -> None:
+def test_commands_on_the_server_are_refused(visit: Visit, database: Scratch, manifest: Manifest, world: World) -> None:
     """No persona becomes the role of the migrations or the superuser either."""
     superuser = database.connection.info.user
     more = [f"SET LOCAL ROLE {manifest.role}", f"SET LOCAL ROLE {superuser}", f"SET SESSION AUTHORIZATION {superuser}"]
@@ -280,9 +280,7 @@ def test_what_is_the_servers_is_refused(visit: Visit, database: Scratch, manifes
     assert wrong == []
 
 
-def test_whoever_resets_the_role_has_no_rights_left(
-    visit: Visit, manifest: Manifest, database: Scratch, world: World
-) -> None:
+def test_reset_role_leaves_no_rights(visit: Visit, manifest: Manifest, database: Scratch, world: World) -> None:
     """The role ``authenticator`` inherits no privileges: it has those of another role only after SET ROLE."""
     for persona in world.personas:
         with visit(persona) as session:

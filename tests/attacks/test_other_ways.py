@@ -152,7 +152,7 @@ def snapshot(connection: Connection[Any], table: str) -> dict[str, str]:
     return dict(connection.execute(f"SELECT id::text, md5(t::text) FROM {table} AS t".encode()).fetchall())
 
 
-def test_rows_are_read_changed_and_deleted_in_no_other_way(
+def test_no_other_command_reads_changes_or_deletes_rows(
     database: Scratch, manifest: Manifest, world: World, times: dict[str, str], thorough: bool
 ) -> None:
     connection, wrong = database.connection, set()
@@ -183,7 +183,7 @@ def truncatable(database: Scratch, tables: set[str]) -> set[str]:
     return {table for (table,) in database.connection.execute(query, [list(tables)])}
 
 
-def test_the_other_ways_do_work_where_they_may(database: Scratch, world: World, times: dict[str, str]) -> None:
+def test_the_other_commands_work_with_permission(database: Scratch, world: World, times: dict[str, str]) -> None:
     """Without this, the test above would also pass if no statement ever worked. Each works for one of two personas."""
     idle = {text for texts in OTHER.values() for text in texts}
     for persona in ("service", "customer"):
@@ -203,7 +203,7 @@ def snapshot_as_superuser(connection: Connection[Any], table: str) -> dict[str, 
         return snapshot(connection, table)
 
 
-def test_rows_are_added_in_no_other_way(database: Scratch, manifest: Manifest, world: World, thorough: bool) -> None:
+def test_no_other_command_adds_rows(database: Scratch, manifest: Manifest, world: World, thorough: bool) -> None:
     """Each existing row is inserted again after a DELETE: no command helps a persona that may not INSERT it."""
     connection, wrong, worked = database.connection, [], set()
     for table in manifest.tables:
@@ -234,7 +234,7 @@ WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnu
 """
 
 
-def test_copy_puts_no_row_past_the_policies(visit: Visit, manifest: Manifest, world: World) -> None:
+def test_copy_does_not_bypass_the_policies(visit: Visit, manifest: Manifest, world: World) -> None:
     """COPY FROM does not apply policies: PostgreSQL refuses it to the roles that they are for."""
     results: dict[str, set[str]] = {}
     for name, persona in world.personas.items():
@@ -259,7 +259,9 @@ def copied(connection: Connection[Any], table: str) -> str:
 
 
 @pytest.mark.parametrize("first", ["service", "customer", "owner"])
-def test_what_one_prepared_another_does_not_run(dial: Dial, manifest: Manifest, world: World, first: str) -> None:
+def test_a_prepared_statement_reads_as_the_current_persona(
+    dial: Dial, manifest: Manifest, world: World, first: str
+) -> None:
     """PostgreSQL plans a prepared statement again for another role, and reads the token at each execution."""
     with dial() as connection:
         connection.execute("SET plan_cache_mode = force_generic_plan")
@@ -296,7 +298,7 @@ def test_a_cursor_with_hold_has_only_own_rows(dial: Dial, manifest: Manifest, wo
                 assert plain in (REFUSED, ids(connection, "FETCH ALL FROM c")), (persona, table)
 
 
-def test_row_security_is_not_switched_off(visit: Visit, manifest: Manifest, world: World) -> None:
+def test_row_security_off_gives_no_rows(visit: Visit, manifest: Manifest, world: World) -> None:
     """PostgreSQL then refuses every query to which a policy would apply."""
     for name, persona in world.personas.items():
         with visit(name) as session:
@@ -306,7 +308,7 @@ def test_row_security_is_not_switched_off(visit: Visit, manifest: Manifest, worl
                 assert refused is (persona.role != "service_role"), (name, table)
 
 
-def test_the_statistics_show_nobodys_values(visit: Visit, manifest: Manifest, world: World, database: Scratch) -> None:
+def test_pg_stats_shows_no_values(visit: Visit, manifest: Manifest, world: World, database: Scratch) -> None:
     """pg_stats shows the most common values of a column only to roles to which no policy applies."""
     query = """
         SELECT count(*) FROM pg_stats

@@ -179,12 +179,12 @@ def combinations(shadows: list[Shadow]) -> Iterator[list[Shadow]]:
         yield [each for each in shadows if each.name == name]
 
 
-def test_every_function_runs_for_somebody(calls: dict[str, list[Call]]) -> None:
+def test_every_function_runs_for_a_persona(calls: dict[str, list[Call]]) -> None:
     """A function that does not run is not attacked. PLAIN needs a value for the types of its arguments."""
     assert [name for name, own in calls.items() if not own] == []
 
 
-def test_nothing_of_the_callers_runs_as_the_owner(
+def test_no_object_of_the_caller_runs_as_the_owner(
     calls: dict[str, list[Call]],
     shadows: dict[str, list[Shadow]],
     attack: Attack,
@@ -201,7 +201,7 @@ def test_nothing_of_the_callers_runs_as_the_owner(
     assert sorted(set(wrong)) == []
 
 
-def test_the_spy_sees_what_an_empty_search_path_lets_in(
+def test_the_spy_notices_an_empty_search_path(
     database: Scratch,
     routines: dict[str, Routine],
     calls: dict[str, list[Call]],
@@ -241,7 +241,7 @@ $$
 """
 
 
-def test_the_spy_sees_every_kind_of_shadow(
+def test_the_spy_notices_every_kind_of_shadow(
     database: Scratch,
     calls: dict[str, list[Call]],
     meanings: list[tuple[str, str, str]],

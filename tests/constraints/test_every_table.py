@@ -207,7 +207,7 @@ def delete(db: Session, table: str, key: str) -> None:
     assert db.execute(f"DELETE FROM {table} WHERE id = %s", [key]).rowcount == 1
 
 
-def test_these_are_all_tables(manifest: Manifest) -> None:
+def test_every_table_is_listed(manifest: Manifest) -> None:
     assert {item.full_name for item in manifest.of_kind("table")} == COLUMNS.keys()
 
 
@@ -264,7 +264,7 @@ def test_null_is_accepted(column: str, valid: Valid) -> None:
         for column in columns
     ],
 )
-def test_the_check_says_what_not_null_says(db: Session, table: str, constraint: str, column: str, valid: Valid) -> None:
+def test_the_check_repeats_not_null(db: Session, table: str, constraint: str, column: str, valid: Valid) -> None:
     # PostgreSQL tests NOT NULL first: the check can refuse a row only without it.
     db.execute(SQL("ALTER TABLE {} ALTER {} DROP NOT NULL").format(Identifier(*table.split(".")), Identifier(column)))
     with db.raises("23514", constraint=constraint):

@@ -1,6 +1,6 @@
 -- F99: whoever's token says service_role is the service, whatever the session's role is
--- caught by: tests/attacks/test_claims.py::test_the_role_and_the_subject_decide_alone[authenticated]
--- caught by: tests/attacks/test_claims.py::test_the_role_and_the_subject_decide_alone[service_role]
+-- caught by: tests/attacks/test_claims.py::test_only_role_and_subject_decide[authenticated]
+-- caught by: tests/attacks/test_claims.py::test_only_role_and_subject_decide[service_role]
 DO $$
 DECLARE
   made record;

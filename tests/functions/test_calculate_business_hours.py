@@ -171,14 +171,14 @@ def test_only_whole_minutes_count(db: Session, salon: str, opening: Hours, expec
         pytest.param({"break_start": "12:00", "break_end": "13:00"}, id="only a break"),
     ],
 )
-def test_open_without_hours_is_no_minute(db: Session, salon: str, opening: Hours) -> None:
+def test_open_without_hours_is_zero_minutes(db: Session, salon: str, opening: Hours) -> None:
     opens(db, salon, **opening)
     assert minutes(db, salon) == 0
 
 
 @pytest.mark.usefixtures("closed_all_week")
 @pytest.mark.parametrize("is_open", [False, None], ids=["closed", "neither open nor closed"])
-def test_closed_is_no_minute(db: Session, salon: str, is_open: bool | None) -> None:
+def test_closed_is_zero_minutes(db: Session, salon: str, is_open: bool | None) -> None:
     opens(db, salon, is_open=is_open, **NINE_TO_SIX, break_start="12:00", break_end="13:00")
     assert hours(db, salon) == [("Monday", is_open, time(9), time(18), time(12), time(13), 0)]
 
@@ -188,7 +188,7 @@ def test_closed_is_no_minute(db: Session, salon: str, is_open: bool | None) -> N
 
 @pytest.mark.usefixtures("closed_all_week")
 @pytest.mark.parametrize("name", WEEK)
-def test_each_day_of_the_week_has_its_own(db: Session, salon: str, name: str) -> None:
+def test_each_weekday_has_its_own_hours(db: Session, salon: str, name: str) -> None:
     """0 is Sunday, and no name is padded with spaces. Each day the salon closes an hour later than the day before."""
     day = WEEK.index(name)
     for weekday in range(7):
@@ -209,14 +209,14 @@ def test_each_day_of_the_week_has_its_own(db: Session, salon: str, name: str) ->
         pytest.param("294276-12-31", "Sunday", id="the last date that is a timestamp"),
     ],
 )
-def test_dates_far_and_near(db: Session, salon: str, day: str, name: str) -> None:
+def test_distant_dates(db: Session, salon: str, day: str, name: str) -> None:
     for weekday in range(7):
         opens(db, salon, weekday, **NINE_TO_SIX)
     assert hours(db, salon, day) == [(name, True, time(9), time(18), None, None, 540)]
 
 
 @pytest.mark.usefixtures("closed_all_week")
-def test_a_date_that_is_no_timestamp_is_a_clear_error(db: Session, salon: str) -> None:
+def test_a_date_out_of_range_is_an_error(db: Session, salon: str) -> None:
     for weekday in range(7):
         opens(db, salon, weekday, **NINE_TO_SIX)
     with db.raises("22008", message="date out of range for timestamp"):
@@ -225,7 +225,7 @@ def test_a_date_that_is_no_timestamp_is_a_clear_error(db: Session, salon: str) -
 
 @pytest.mark.usefixtures("closed_all_week")
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Apia", "America/Los_Angeles"])
-def test_a_day_is_itself_in_every_time_zone(db: Session, salon: str, zone: str) -> None:
+def test_the_time_zone_does_not_change_the_weekday(db: Session, salon: str, zone: str) -> None:
     """Apia skipped 30 December 2011."""
     opens(db, salon, 5, **NINE_TO_SIX)
     db.execute("SELECT set_config('TimeZone', %s, true)", [zone])
@@ -234,7 +234,7 @@ def test_a_day_is_itself_in_every_time_zone(db: Session, salon: str, zone: str) 
 
 @pytest.mark.usefixtures("closed_all_week")
 @pytest.mark.parametrize("day", [None, "infinity", "-infinity"], ids=["NULL", "infinity", "minus infinity"])
-def test_no_day_of_the_week_is_no_row(db: Session, salon: str, day: str | None) -> None:
+def test_a_date_without_a_weekday_has_no_row(db: Session, salon: str, day: str | None) -> None:
     for weekday in range(7):
         opens(db, salon, weekday, **NINE_TO_SIX)
     assert hours(db, salon, day) == []
@@ -254,7 +254,7 @@ def test_a_day_without_hours_has_no_row(db: Session, salon: str) -> None:
 
 @pytest.mark.usefixtures("closed_all_week")
 @pytest.mark.parametrize("is_active", [False, None], ids=["inactive", "neither active nor not"])
-def test_what_is_not_active_is_passed_over(db: Session, salon: str, is_active: bool | None) -> None:
+def test_inactive_hours_are_ignored(db: Session, salon: str, is_active: bool | None) -> None:
     opens(db, salon, is_active=is_active, start_time="08:00", end_time="20:00")
     assert hours(db, salon) == []
     opens(db, salon, **NINE_TO_SIX)
@@ -262,7 +262,7 @@ def test_what_is_not_active_is_passed_over(db: Session, salon: str, is_active: b
 
 
 @pytest.mark.usefixtures("closed_all_week")
-def test_another_salons_hours_are_not_ones_own(db: Session, world: World, salon: str) -> None:
+def test_another_salons_hours_do_not_count(db: Session, world: World, salon: str) -> None:
     opens(db, world.row("organization.salons", "other_salon")["id"], **NINE_TO_SIX)
     assert hours(db, salon) == []
 
@@ -284,7 +284,7 @@ def test_another_salons_hours_are_not_ones_own(db: Session, world: World, salon:
         pytest.param({"break_end": time(13)}, {"break_end": time(14)}, id="the shorter break"),
     ],
 )
-def test_of_two_rows_it_is_always_the_same(db: Session, salon: str, first: Hours, other: Hours) -> None:
+def test_two_rows_always_give_the_same_one(db: Session, salon: str, first: Hours, other: Hours) -> None:
     common = {"is_open": True, **NINE_TO_SIX}
     expected = {
         "break_start": None,
@@ -304,7 +304,7 @@ def test_of_two_rows_it_is_always_the_same(db: Session, salon: str, first: Hours
 
 
 @pytest.mark.usefixtures("closed_all_week")
-def test_of_many_rows_it_is_one(db: Session, salon: str) -> None:
+def test_many_rows_give_one(db: Session, salon: str) -> None:
     for start in (13, 11, 9, 15, 10):
         opens(db, salon, start_time=time(start), end_time=time(18))
     assert hours(db, salon) == [("Monday", True, time(9), time(18), None, None, 540)]

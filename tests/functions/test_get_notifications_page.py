@@ -64,38 +64,38 @@ def test_the_customers_page_as(db: Session, customer: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OWN_PAGE)
-def test_ones_own_page_as(db: Session, world: World, name: str) -> None:
+def test_own_page_as(db: Session, world: World, name: str) -> None:
     with db.reading_as(name):
         rows = page(db, world.personas[name].subject)
     assert [str(row[1]) for row in rows] == [world.personas[name].subject] * OWN_PAGE[name]
 
 
 @pytest.mark.parametrize("name", OWN_PAGE)
-def test_the_service_is_shown_anybodys(db: Session, world: World, name: str) -> None:
+def test_the_service_may_ask_for_any_user(db: Session, world: World, name: str) -> None:
     with db.reading_as("service"):
         assert len(page(db, world.personas[name].subject)) == OWN_PAGE[name]
 
 
 @unknown_or_null
-def test_nobody_has_no_notifications(db: Session, user: str | None) -> None:
+def test_an_unknown_user_has_no_notifications(db: Session, user: str | None) -> None:
     with db.reading_as("service"):
         assert page(db, user) == []
 
 
 @pytest.mark.parametrize("name", ["customer", "no_subject"])
 @unknown_or_null
-def test_nobody_is_not_oneself(db: Session, name: str, user: str | None) -> None:
+def test_an_unknown_user_is_refused(db: Session, name: str, user: str | None) -> None:
     with db.reading_as(name), db.raises("42501", message=NOT_YOUR_ID):
         page(db, user)
 
 
-def test_a_session_without_claims_is_nobody(db: Session, customer: str) -> None:
+def test_a_session_without_claims_is_refused(db: Session, customer: str) -> None:
     """Also the session of a superuser: the settings are empty between two requests."""
     with db.raises("42501", message=NOT_YOUR_ID):
         page(db, customer)
 
 
-def test_rows_are_shown_as_they_are(db: Session, world: World, customer: str) -> None:
+def test_rows_are_shown_as_stored(db: Session, world: World, customer: str) -> None:
     rows = [row for row in world.rows["communication.notifications"].values() if row["user_id"] == customer]
     rows.sort(key=lambda row: (row["created_at"], row["id"]), reverse=True)
     with db.reading_as("customer"):
@@ -122,7 +122,7 @@ def test_columns_and_their_types(db: Session, customer: str) -> None:
 # ------------------------------------------------------------------ pages
 
 
-def test_twenty_from_the_newest_if_nothing_is_said(db: Session, numbered: str) -> None:
+def test_the_default_page_has_the_20_newest(db: Session, numbered: str) -> None:
     with db.reading_as("customer"):
         assert [row[2] for row in page(db, numbered)] == numbers(1, 20)
 
@@ -142,7 +142,7 @@ def test_pages_stay_the_same_when_rows_move_in_the_table(db: Session, numbered: 
         assert messages(db, numbered, 25, 0) == numbers(1, 25)
 
 
-def test_the_order_is_the_times_and_not_the_ids(db: Session, customer: str) -> None:
+def test_pages_are_ordered_by_time_and_not_by_id(db: Session, customer: str) -> None:
     db.execute("DELETE FROM communication.notifications WHERE user_id = %s", [customer])
     db.execute(
         """
@@ -173,13 +173,15 @@ def undated(db: Session, numbered: str) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 22, 23, 24, 25, 26, None])
-def test_what_is_of_unknown_age_comes_last(db: Session, numbered: str, undated: list[str], size: int | None) -> None:
+def test_notifications_without_a_time_come_last(
+    db: Session, numbered: str, undated: list[str], size: int | None
+) -> None:
     with db.reading_as("customer"):
         pages = [messages(db, numbered, size, offset) for offset in range(0, 25, size or 25)]
     assert [message for one in pages for message in one] == undated
 
 
-def test_a_page_reads_no_more_than_it_shows(db: Session, customer: str) -> None:
+def test_a_page_reads_few_rows(db: Session, customer: str) -> None:
     db.execute(
         """
         INSERT INTO communication.notifications (user_id, message, notification_type, created_at)
@@ -220,14 +222,14 @@ def test_a_page_reads_no_more_than_it_shows(db: Session, customer: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["customer", "service"])
-def test_edges_of_a_page(
+def test_limits_and_offsets(
     db: Session, numbered: str, name: str, limit: int | None, offset: int | None, expected: list[str]
 ) -> None:
     with db.reading_as(name):
         assert messages(db, numbered, limit, offset) == expected
 
 
-def test_a_page_is_as_large_as_one_asks(db: Session, customer: str) -> None:
+def test_a_page_has_no_maximum_size(db: Session, customer: str) -> None:
     db.execute(
         """
         INSERT INTO communication.notifications (user_id, message, notification_type)
@@ -253,13 +255,13 @@ def test_a_page_is_as_large_as_one_asks(db: Session, customer: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["customer", "service"])
-def test_what_is_negative_is_a_clear_error(
+def test_a_negative_limit_or_offset_is_an_error(
     db: Session, customer: str, name: str, limit: int | None, offset: int | None, wrong: str
 ) -> None:
     with db.reading_as(name), db.raises("22023", message=wrong):
         messages(db, customer, limit, offset)
 
 
-def test_who_asks_for_anothers_is_not_told_what_is_wrong_besides(db: Session, customer: str) -> None:
+def test_the_refusal_comes_before_other_errors(db: Session, customer: str) -> None:
     with db.reading_as("other_customer"), db.raises("42501", message=NOT_YOUR_ID):
         messages(db, customer, -1, -1)

@@ -52,7 +52,7 @@ def changed(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]])
 
 
 @pytest.mark.parametrize("name", MARKED_FOR_THE_CUSTOMER)
-def test_the_customers_as(db: Session, world: World, customer: str, name: str) -> None:
+def test_the_customers_notifications_as(db: Session, world: World, customer: str, name: str) -> None:
     expected, before = MARKED_FOR_THE_CUSTOMER[name], stored(db, TABLE)
     with db.acting_as(name, on=TABLE):
         if isinstance(expected, int):
@@ -65,7 +65,7 @@ def test_the_customers_as(db: Session, world: World, customer: str, name: str) -
 
 
 @pytest.mark.parametrize("name", MARKED_OF_ONES_OWN)
-def test_ones_own_as(db: Session, world: World, name: str) -> None:
+def test_own_notifications_as(db: Session, world: World, name: str) -> None:
     before = stored(db, TABLE)
     with db.acting_as(name):
         assert mark(db, world.personas[name].subject) == MARKED_OF_ONES_OWN[name]
@@ -74,7 +74,7 @@ def test_ones_own_as(db: Session, world: World, name: str) -> None:
     assert {before[key]["user_id"] for key in rows} <= {world.personas[name].subject}
 
 
-def test_both_times_are_set_and_nothing_else(db: Session, world: World, customer: str) -> None:
+def test_only_the_two_times_change(db: Session, world: World, customer: str) -> None:
     before = stored(db, TABLE)
     with db.acting_as("customer"):
         mark(db, customer)
@@ -84,7 +84,7 @@ def test_both_times_are_set_and_nothing_else(db: Session, world: World, customer
     assert [(after[key]["read_at"], after[key]["updated_at"]) for key in keys] == [(now, now)] * 2
 
 
-def test_what_is_read_keeps_the_time_at_which_it_was(db: Session, world: World, customer: str) -> None:
+def test_a_read_notification_keeps_its_time(db: Session, world: World, customer: str) -> None:
     read = notification(world, "customer's reminder 1")
     before = stored(db, TABLE)[read]
     with db.acting_as("customer"):
@@ -112,7 +112,7 @@ def test_what_is_read_keeps_the_time_at_which_it_was(db: Session, world: World, 
     ],
 )
 @pytest.mark.parametrize("name", ["customer", "service"])
-def test_those_listed(
+def test_listed_notifications(
     db: Session, world: World, customer: str, name: str, listed: list[str | None] | None, expected: list[str]
 ) -> None:
     known = world.rows[TABLE]
@@ -126,7 +126,7 @@ def test_those_listed(
 
 
 @unknown_or_null
-def test_nobody_has_nothing_to_mark(db: Session, user: str | None) -> None:
+def test_an_unknown_user_has_nothing_to_mark(db: Session, user: str | None) -> None:
     before = stored(db, TABLE)
     with db.acting_as("service"):
         assert mark(db, user) == 0
@@ -135,18 +135,18 @@ def test_nobody_has_nothing_to_mark(db: Session, user: str | None) -> None:
 
 @pytest.mark.parametrize("name", ["customer", "no_subject"])
 @unknown_or_null
-def test_nobody_is_not_oneself(db: Session, name: str, user: str | None) -> None:
+def test_an_unknown_user_is_refused(db: Session, name: str, user: str | None) -> None:
     with db.acting_as(name), db.raises("42501", message=NOT_YOUR_OWN):
         mark(db, user)
 
 
-def test_anothers_is_refused_also_for_ones_own_notifications(db: Session, world: World) -> None:
+def test_another_user_is_refused_even_with_own_notifications(db: Session, world: World) -> None:
     own: list[str | None] = [notification(world, "customer's reminder 0")]
     with db.acting_as("customer"), db.raises("42501", message=NOT_YOUR_OWN):
         mark_listed(db, world.personas["staff"].subject, own)
 
 
-def test_a_session_without_claims_is_nobody(db: Session, customer: str) -> None:
+def test_a_session_without_claims_is_refused(db: Session, customer: str) -> None:
     """Also the session of a superuser: the settings are empty between two requests."""
     with db.raises("42501", message=NOT_YOUR_OWN):
         mark(db, customer)
@@ -155,7 +155,7 @@ def test_a_session_without_claims_is_nobody(db: Session, customer: str) -> None:
 # ------------------------------------------------------------------ errors that are passed on
 
 
-def test_a_row_that_a_constraint_refuses(db: Session, customer: str) -> None:
+def test_a_constraint_violation_is_passed_on(db: Session, customer: str) -> None:
     db.execute("ALTER TABLE communication.notifications ADD CONSTRAINT unread CHECK (read_at IS NULL) NOT VALID")
     before = stored(db, TABLE)
     refused = PREFIX + 'new row for relation "notifications" violates check constraint "unread"'
@@ -164,7 +164,7 @@ def test_a_row_that_a_constraint_refuses(db: Session, customer: str) -> None:
     assert stored(db, TABLE) == before
 
 
-def test_an_sqlstate_of_somebodys_own(db: Session, customer: str) -> None:
+def test_a_custom_sqlstate_is_passed_on(db: Session, customer: str) -> None:
     """PostgREST answers PTxyz with the HTTP status xyz: the function must not change the SQLSTATE."""
     db.execute(
         """
@@ -178,7 +178,7 @@ def test_an_sqlstate_of_somebodys_own(db: Session, customer: str) -> None:
         mark(db, customer)
 
 
-def test_a_transaction_that_only_reads(db: Session, customer: str) -> None:
+def test_a_read_only_transaction_is_refused(db: Session, customer: str) -> None:
     refused = PREFIX + "cannot execute UPDATE in a read-only transaction"
     with db.reading_as("customer"), db.raises("25006", message=refused):
         mark(db, customer)

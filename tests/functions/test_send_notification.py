@@ -61,7 +61,7 @@ def test_to_oneself(db: Session, customer: str) -> None:
     assert row == (customer, "Hello")
 
 
-def test_what_is_returned_is_what_is_in_the_row(db: Session, owner: str) -> None:
+def test_the_result_describes_the_stored_row(db: Session, owner: str) -> None:
     with db.acting_as("customer"):
         sent = send(db, owner, "Your salon has been approved", "salon_approval")
     key, created_at, is_now, updated_at = db.row(
@@ -81,7 +81,7 @@ def test_what_is_returned_is_what_is_in_the_row(db: Session, owner: str) -> None
     }
 
 
-def test_the_one_row_is_new_and_the_others_are_as_they_were(db: Session, owner: str) -> None:
+def test_only_one_row_is_added(db: Session, owner: str) -> None:
     before = stored(db, TABLE)
     with db.acting_as("customer"):
         sent = send(db, owner)
@@ -91,7 +91,7 @@ def test_the_one_row_is_new_and_the_others_are_as_they_were(db: Session, owner: 
     assert after == before
 
 
-def test_the_same_twice_is_two_notifications(db: Session, owner: str) -> None:
+def test_two_equal_calls_send_two_notifications(db: Session, owner: str) -> None:
     with db.acting_as("customer"):
         first, second = send(db, owner), send(db, owner)
     assert len({id_of(first), id_of(second)}) == 2
@@ -128,7 +128,7 @@ def test_metadata(db: Session, owner: str, metadata: Any, expected: Any) -> None
         pytest.param("long " * 100_000, id="half a million characters"),
     ],
 )
-def test_a_message_arrives_as_it_is(db: Session, owner: str, message: str) -> None:
+def test_a_message_is_stored_unchanged(db: Session, owner: str, message: str) -> None:
     with db.acting_as("customer"):
         sent = send(db, owner, message)
     assert isinstance(sent, dict)
@@ -148,7 +148,7 @@ def test_a_message_arrives_as_it_is(db: Session, owner: str, message: str) -> No
     ],
 )
 @pytest.mark.parametrize("name", ["customer", "service"])
-def test_what_is_missing_is_named(
+def test_a_missing_value_is_named(
     db: Session, world: World, name: str, recipient: str | None, message: str | None, kind: str | None, missing: str
 ) -> None:
     before = ids(db)
@@ -172,7 +172,7 @@ def test_an_unknown_recipient(db: Session) -> None:
     assert ids(db) == before
 
 
-def test_a_row_that_a_constraint_refuses(db: Session, owner: str) -> None:
+def test_a_constraint_violation_is_passed_on(db: Session, owner: str) -> None:
     db.execute(
         "ALTER TABLE communication.notifications ADD CONSTRAINT no_shouting CHECK (message <> 'HELLO') NOT VALID"
     )
@@ -181,7 +181,7 @@ def test_a_row_that_a_constraint_refuses(db: Session, owner: str) -> None:
         send(db, owner, "HELLO")
 
 
-def test_an_sqlstate_of_somebodys_own(db: Session, owner: str) -> None:
+def test_a_custom_sqlstate_is_passed_on(db: Session, owner: str) -> None:
     """PostgREST answers PTxyz with the HTTP status xyz: the function must not change the SQLSTATE."""
     db.execute(
         """
@@ -195,7 +195,7 @@ def test_an_sqlstate_of_somebodys_own(db: Session, owner: str) -> None:
         send(db, owner)
 
 
-def test_a_transaction_that_only_reads(db: Session, owner: str) -> None:
+def test_a_read_only_transaction_is_refused(db: Session, owner: str) -> None:
     refused = PREFIX + "cannot execute INSERT in a read-only transaction"
     with db.reading_as("customer"), db.raises("25006", message=refused):
         send(db, owner)

@@ -110,13 +110,13 @@ def test_staff_of_two_salons_cannot_move_a_service_between_them(db: Session, wor
 
 
 @pytest.mark.parametrize("target", ["gen_random_uuid()", "NULL"], ids=["unknown", "NULL"])
-def test_no_appointment_is_another_salons_too(db: Session, world: World, target: str) -> None:
+def test_an_unknown_appointment_is_refused(db: Session, world: World, target: str) -> None:
     ours = world.row("scheduling.appointment_services", "customer at the salon")["id"]
     with db.acting_as("staff"), db.raises("42501", message="cannot move to another salon's appointment"):
         db.execute(f"UPDATE scheduling.appointment_services SET appointment_id = {target} WHERE id = %s", [ours])
 
 
-def test_the_policy_itself_keeps_a_service_with_the_staff(db: Session, world: World) -> None:
+def test_without_the_trigger_the_policy_refuses_the_move(db: Session, world: World) -> None:
     # Without the trigger, which runs first, WITH CHECK must refuse: also if the staff can read the appointment of the
     # other salon.
     db.execute("ALTER TABLE scheduling.appointment_services DISABLE TRIGGER USER")

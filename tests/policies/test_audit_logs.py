@@ -52,13 +52,13 @@ def test_entries_outlive_the_profile_of_their_actor(db: Session, world: World) -
         assert db.value(f"SELECT count(*) FROM {TABLE} WHERE id = %s", [ours]) == 1
 
 
-def test_nobody_empties_the_trail(db: Session, world: World) -> None:
+def test_no_persona_truncates_the_log(db: Session, world: World) -> None:
     for persona in world.personas:
         with db.acting_as(persona), db.raises("42501", message="permission denied for"):
             db.execute(f"TRUNCATE {TABLE}")
 
 
-def test_an_entry_without_an_actor_is_the_service_s_alone(db: Session) -> None:
+def test_only_the_service_adds_an_entry_without_an_actor(db: Session) -> None:
     entry = f"INSERT INTO {TABLE} (entity_type, action, actor_id) VALUES ('salon', 'update', NULL)"
     with db.acting_as("customer"), db.raises("42501", message="row-level security"):
         db.execute(entry)

@@ -51,7 +51,7 @@ def calls(db: Session, statement: str) -> int:
 
 
 @pytest.mark.parametrize("table", MORE)
-def test_who_is_signed_in_is_asked_once_a_query(db: Session, world: World, table: str) -> None:
+def test_a_query_calls_auth_uid_once(db: Session, world: World, table: str) -> None:
     db.execute(COUNTING)
     few = calls(db, f"SELECT FROM {table}")
     before = db.value(f"SELECT count(*) FROM {table}")

@@ -141,7 +141,7 @@ def answered_by(db: Session, world: World, where: str, table: str) -> str:
 
 
 @pytest.mark.parametrize("table", QUERIES)
-def test_each_answers_an_everyday_query(db: Session, world: World, table: str) -> None:
+def test_each_index_serves_a_common_query(db: Session, world: World, table: str) -> None:
     grow(db, table)
     drop(db, table, *SPARE)
     queries = {index: where for index, where in QUERIES[table].items() if index not in SPARE}
@@ -151,7 +151,7 @@ def test_each_answers_an_everyday_query(db: Session, world: World, table: str) -
 
 
 @pytest.mark.parametrize("index", SPARE)
-def test_another_one_does_as_well(db: Session, world: World, index: str) -> None:
+def test_a_spare_index_has_a_substitute(db: Session, world: World, index: str) -> None:
     table, where = next((table, queries[index]) for table, queries in QUERIES.items() if index in queries)
     grow(db, table)
     for dropped, other in ((index, SPARE[index]), (SPARE[index], index)):

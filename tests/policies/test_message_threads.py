@@ -94,7 +94,7 @@ def test_deleting_touches_no_other_thread(db: Session, world: World) -> None:
 
 
 @pytest.mark.parametrize("opener", ["customer", "staff"])
-def test_a_deleted_thread_frees_the_pair(db: Session, world: World, opener: str) -> None:
+def test_a_deleted_thread_makes_room_for_a_new_one(db: Session, world: World, opener: str) -> None:
     pair = {name: world.personas[name].subject for name in ("customer", "staff")}
     recipient = next(key for name, key in pair.items() if name != opener)
     again = f"INSERT INTO {TABLE} (created_by_id, recipient_id) VALUES (%s, %s)"
@@ -105,20 +105,20 @@ def test_a_deleted_thread_frees_the_pair(db: Session, world: World, opener: str)
         assert db.execute(again, [pair[opener], recipient]).rowcount == 1
 
 
-def test_the_service_really_deletes(db: Session, world: World) -> None:
+def test_the_service_deletes_the_row(db: Session, world: World) -> None:
     ours = thread(world, "customer to staff")
     with db.acting_as("service"):
         assert db.execute(f"DELETE FROM {TABLE} WHERE id = %s", [ours]).rowcount == 1
     assert db.value(COUNT, [ours]) == 0
 
 
-def test_a_thread_goes_with_its_profile(db: Session, world: World) -> None:
+def test_a_thread_is_deleted_with_its_profile(db: Session, world: World) -> None:
     ours = thread(world, "customer to staff")
     db.execute("DELETE FROM identity.profiles WHERE id = %s", [world.personas["staff"].subject])
     assert db.value(COUNT, [ours]) == 0
 
 
-def test_a_thread_goes_with_its_profile_when_the_person_deletes_it(db: Session, world: World) -> None:
+def test_a_thread_is_deleted_with_its_profile_by_the_user(db: Session, world: World) -> None:
     # The cascade runs as the owner of the table, also in a statement of a user to whom the policies apply.
     ours, me = thread(world, "customer to staff"), world.personas["staff"].subject
     db.execute("GRANT DELETE ON identity.profiles TO authenticated")
@@ -137,18 +137,18 @@ def test_an_update_may_name_the_same_participants(db: Session, world: World) -> 
 
 
 @pytest.mark.parametrize(("who", "other"), [("customer", "recipient_id"), ("staff", "created_by_id")])
-def test_a_participant_cannot_be_left_out(db: Session, world: World, who: str, other: str) -> None:
+def test_a_participant_cannot_become_null(db: Session, world: World, who: str, other: str) -> None:
     with db.acting_as(who), db.raises("42501", message="the participants of a thread cannot be changed"):
         db.execute(f"UPDATE {TABLE} SET {other} = NULL WHERE id = %s", [thread(world, "customer to staff")])
 
 
-def test_nobody_writes_to_oneself(db: Session, world: World) -> None:
+def test_the_policy_refuses_a_thread_with_oneself(db: Session, world: World) -> None:
     me = world.personas["customer"].subject
     with db.acting_as("customer"), db.raises("42501", message="row-level security"):
         db.execute(f"INSERT INTO {TABLE} (created_by_id, recipient_id) VALUES (%s, %s)", [me, me])
 
 
-def test_the_policy_itself_keeps_a_thread_with_its_participants(db: Session, world: World) -> None:
+def test_without_the_trigger_the_policy_refuses_other_participants(db: Session, world: World) -> None:
     # Without the trigger, which runs first, WITH CHECK must refuse.
     db.execute(f"ALTER TABLE {TABLE} DISABLE TRIGGER USER")
     strangers = [world.personas[name].subject for name in ("owner", "other_staff")]

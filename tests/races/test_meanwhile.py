@@ -70,7 +70,7 @@ def customer(arena: Arena, world: World) -> Iterator[str]:
     )
 
 
-def test_what_arrives_while_one_marks_stays_unread(arena: Arena, customer: str, rounds: range) -> None:
+def test_notifications_that_arrive_during_marking_stay_unread(arena: Arena, customer: str, rounds: range) -> None:
     """The function marks and counts the rows of its own snapshot alone."""
     for _ in rounds:
         notify_anew(arena, customer, 5)
@@ -87,7 +87,7 @@ def test_what_arrives_while_one_marks_stays_unread(arena: Arena, customer: str, 
         assert arena.value(UNREAD, [customer]) == 3
 
 
-def test_two_who_mark_at_once_count_each_row_once(arena: Arena, customer: str, rounds: range) -> None:
+def test_concurrent_marking_counts_each_row_once(arena: Arena, customer: str, rounds: range) -> None:
     for _ in rounds:
         notify_anew(arena, customer, 4)
         total = arena.value(UNREAD, [customer])
@@ -125,7 +125,7 @@ def read_pages(
     return before, pages
 
 
-def test_pages_of_one_snapshot_know_nothing_of_what_comes_in(arena: Arena, customer: str, rounds: range) -> None:
+def test_pages_of_one_snapshot_ignore_new_notifications(arena: Arena, customer: str, rounds: range) -> None:
     for _ in rounds:
         before, pages = read_pages(
             arena, customer, lambda number: range(0, number, 3), new=2, isolation="REPEATABLE READ"
@@ -133,9 +133,7 @@ def test_pages_of_one_snapshot_know_nothing_of_what_comes_in(arena: Arena, custo
         assert pages == before
 
 
-def test_pages_neither_repeat_nor_skip_for_whoever_counts_what_comes_in(
-    arena: Arena, customer: str, rounds: range
-) -> None:
+def test_pages_neither_repeat_nor_skip_with_adjusted_offsets(arena: Arena, customer: str, rounds: range) -> None:
     """A client that hears of each new notification adds it to the offset: four for each page of three."""
     for _ in rounds:
         before, pages = read_pages(
@@ -144,7 +142,7 @@ def test_pages_neither_repeat_nor_skip_for_whoever_counts_what_comes_in(
         assert pages == before
 
 
-def test_what_comes_in_makes_pages_repeat_and_never_skip(arena: Arena, customer: str, rounds: range) -> None:
+def test_new_notifications_make_pages_repeat_but_never_skip(arena: Arena, customer: str, rounds: range) -> None:
     """An offset counts from the newest: each new notification moves an old one to the next page (F104).
 
     Each page has three rows and one new one arrives, so that twice the number of rows reaches the last one.
@@ -213,7 +211,7 @@ def test_both_delete_the_thread(arena: Arena, thread: str) -> None:
 
 
 @pytest.mark.parametrize(("isolation", "sees"), [("READ COMMITTED", False), ("REPEATABLE READ", True)])
-def test_who_leaves_the_staff_in_mid_transaction(arena: Arena, world: World, isolation: str, sees: bool) -> None:
+def test_staff_rights_end_during_a_transaction(arena: Arena, world: World, isolation: str, sees: bool) -> None:
     """The next statement has lost the rights of the staff; a REPEATABLE READ transaction keeps them (F105)."""
     count = "SELECT count(*) FROM catalog.service_booking_rules"
     appointment, service = (world.names()[name] for name in ("same_salon_appointment", "salon_service"))
@@ -243,7 +241,7 @@ def test_who_leaves_the_staff_in_mid_transaction(arena: Arena, world: World, iso
 
 
 @pytest.mark.parametrize("first", ["the profile goes", "the favourite comes"])
-def test_a_favourite_comes_while_its_profile_goes(arena: Arena, world: World, first: str) -> None:
+def test_a_favourite_is_added_while_its_profile_is_deleted(arena: Arena, world: World, first: str) -> None:
     """Either the favourite is refused, or it is deleted with the profile: no favourite remains without a profile."""
     person = "11111111-1111-4111-8111-111111111111"
     arena.superuser.execute("INSERT INTO identity.profiles (id) VALUES (%s)", [person])
@@ -269,7 +267,7 @@ def test_a_favourite_comes_while_its_profile_goes(arena: Arena, world: World, fi
     assert arena.value("SELECT count(*) FROM identity.profiles WHERE id = %s", [person]) == 0
 
 
-def test_a_file_comes_while_its_bucket_goes(arena: Arena) -> None:
+def test_a_file_is_added_while_its_bucket_is_deleted(arena: Arena) -> None:
     """A file without a bucket is refused."""
     arena.superuser.execute("INSERT INTO storage.buckets (id, name) VALUES ('race', 'race')")
     with arena.racers("service", "service") as (one, other):

@@ -55,7 +55,7 @@ def actor(world: World, entry: str, persona: str) -> tuple[Any, ...]:
     return profile["username"], profile["email"]
 
 
-def test_everybody_is_asked(world: World) -> None:
+def test_every_persona_is_listed(world: World) -> None:
     assert {*SEES, "anon"} == world.personas.keys()
 
 

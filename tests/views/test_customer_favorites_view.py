@@ -40,7 +40,7 @@ def described(world: World, name: str) -> tuple[Any, ...]:
     return salon["name"], salon["slug"], salon["description"], salon["image_url"]
 
 
-def test_everybody_is_asked(world: World) -> None:
+def test_every_persona_is_listed(world: World) -> None:
     assert {*SEES, "anon"} == world.personas.keys()
 
 
@@ -69,7 +69,7 @@ def test_anon_is_refused(db: Session) -> None:
         pytest.param(None, False, id="neither favourite nor not"),
     ],
 )
-def test_only_what_is_surely_a_favourite_is_shown(
+def test_only_rows_with_is_favorite_true_are_shown(
     persona: str, favorite: bool | None, shown: bool, db: Session, world: World
 ) -> None:
     key = db.value(
@@ -121,7 +121,7 @@ def test_note_and_rating_may_be_missing(db: Session, world: World) -> None:
 
 
 @pytest.mark.parametrize("persona", ["customer", "service"])
-def test_a_salon_that_one_may_not_see_stays_unknown(persona: str, db: Session, world: World) -> None:
+def test_a_hidden_salon_is_null(persona: str, db: Session, world: World) -> None:
     db.execute('CREATE POLICY "Nobody reads" ON organization.salons AS RESTRICTIVE FOR SELECT USING (false)')
     favourite = world.row(FAVORITES, "customer's favourite")
     with db.reading_as(persona):

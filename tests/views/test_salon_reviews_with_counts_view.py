@@ -71,7 +71,7 @@ def statistics(db: Session, world: World, persona: str, salon: str) -> list[tupl
         return db.rows(STATISTICS, [world.row(SALONS, salon)["id"]])
 
 
-def test_everybody_is_asked(world: World) -> None:
+def test_every_persona_is_listed(world: World) -> None:
     assert {*SEES, "anon"} == world.personas.keys()
     assert world.rows[REVIEWS].keys() == ALL
 
@@ -144,7 +144,7 @@ def test_the_statistics_of_a_salon(
         assert statistics(db, world, persona, "solo_salon") == [numbers] * len(ratings)
 
 
-def test_each_salon_is_counted_by_itself(db: Session, world: World) -> None:
+def test_each_salon_has_its_own_statistics(db: Session, world: World) -> None:
     review(db, world, "salon", 5, 5, None)
     review(db, world, "solo_salon", 1, 2)
     expected = {
@@ -165,7 +165,7 @@ def test_a_filter_on_reviews_does_not_change_the_statistics(db: Session, world: 
     assert total == 2
 
 
-def test_reviews_that_one_may_not_read_do_not_count(db: Session, world: World) -> None:
+def test_hidden_reviews_do_not_count(db: Session, world: World) -> None:
     db.execute(
         """
         CREATE POLICY "Only good reviews" ON engagement.salon_reviews AS RESTRICTIVE

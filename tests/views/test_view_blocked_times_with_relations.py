@@ -82,7 +82,7 @@ def booked(world: World, name: str) -> tuple[Any, ...]:
 NOT_SEEN = (None, None, None)
 
 
-def test_everybody_is_asked(world: World) -> None:
+def test_every_persona_is_listed(world: World) -> None:
     assert {*SEES, "anon"} == world.personas.keys()
 
 
@@ -119,7 +119,7 @@ def test_anon_is_refused(db: Session) -> None:
         pytest.param(None, False, id="neither deleted nor not"),
     ],
 )
-def test_only_what_is_surely_not_deleted_is_shown(
+def test_only_rows_with_is_deleted_false_are_shown(
     persona: str, deleted: bool | None, shown: bool, db: Session, world: World
 ) -> None:
     key = block(db, world, "other_staff", deleted=deleted)
@@ -171,7 +171,7 @@ def test_colleagues_see_the_appointment_and_no_name(persona: str, db: Session, w
 
 
 @pytest.mark.parametrize("persona", ["staff", "owner", "service"])
-def test_an_appointment_at_another_salon_stays_unknown(persona: str, db: Session, world: World) -> None:
+def test_an_appointment_at_another_salon_is_null(persona: str, db: Session, world: World) -> None:
     key = block(db, world, "staff", "customer at the other salon")
     with db.reading_as(persona):
         row = db.row(RELATIONS, [key])
@@ -197,7 +197,7 @@ def test_a_blocked_time_needs_no_appointment(persona: str, db: Session, world: W
 
 
 @pytest.mark.parametrize("persona", ["customer", "other_customer"])
-def test_blocked_times_open_to_all_open_nothing_else(persona: str, db: Session, world: World) -> None:
+def test_a_visible_blocked_time_does_not_show_hidden_relations(persona: str, db: Session, world: World) -> None:
     db.execute('CREATE POLICY "All read all" ON scheduling.blocked_times FOR SELECT TO authenticated USING (true)')
     with db.reading_as(persona):
         row = db.row(RELATIONS, [world.row(BLOCKED, "staff's pause")["id"]])
@@ -205,7 +205,7 @@ def test_blocked_times_open_to_all_open_nothing_else(persona: str, db: Session, 
     assert row == (*nameless(world, "staff"), *appointment)
 
 
-def test_a_staff_profile_that_one_may_not_see_stays_unknown(db: Session, world: World) -> None:
+def test_a_hidden_staff_profile_is_null(db: Session, world: World) -> None:
     db.execute(
         """
         CREATE POLICY "All read all" ON scheduling.blocked_times FOR SELECT TO authenticated USING (true);

@@ -44,7 +44,7 @@ def recipient(world: World, person: str) -> tuple[Any, ...]:
     return profile["username"], profile["email"], profile["avatar_url"]
 
 
-def test_everybody_is_asked(world: World) -> None:
+def test_every_persona_is_listed(world: World) -> None:
     assert {*SEES, "anon"} == world.personas.keys()
 
 
@@ -87,7 +87,7 @@ def test_every_column_is_the_stored_value(persona: str, db: Session, world: Worl
     )
 
 
-def test_an_unread_notification_has_no_time_of_reading(db: Session, world: World) -> None:
+def test_read_at_of_an_unread_notification_is_null(db: Session, world: World) -> None:
     with db.reading_as("customer"):
         rows = db.rows("SELECT id::text, read_at FROM communication.view_notifications")
     assert dict(rows) == {
@@ -110,7 +110,7 @@ def test_service_sees_every_recipient(db: Session, world: World) -> None:
     )
 
 
-def test_a_recipient_that_one_may_not_see_has_no_name(db: Session, world: World) -> None:
+def test_a_hidden_recipient_is_null(db: Session, world: World) -> None:
     db.execute('CREATE POLICY "All read all" ON communication.notifications FOR SELECT TO authenticated USING (true)')
     with db.reading_as("customer"):
         rows = db.rows(

@@ -42,7 +42,7 @@ def store(db: Session, world: World, metadata: Any) -> None:
     db.execute("UPDATE identity.profiles SET metadata = %s WHERE id = %s", [metadata, customer])
 
 
-def test_everybody_is_asked(world: World) -> None:
+def test_every_persona_is_listed(world: World) -> None:
     assert {*SEES, "anon"} == world.personas.keys()
     assert set(OWN) == world.rows[PROFILES].keys()
 
@@ -73,7 +73,7 @@ def test_anon_is_refused(db: Session) -> None:
         db.rows("SELECT id FROM identity.view_profile_metadata")
 
 
-def test_anon_with_every_grant_writes_nothing_through_it(db: Session, world: World) -> None:
+def test_anon_with_every_grant_writes_nothing(db: Session, world: World) -> None:
     db.execute(MISTAKE)
     with db.acting_as("granted_anon"):
         assert db.execute("UPDATE identity.view_profile_metadata SET full_name = 'Changed'").rowcount == 0
@@ -125,7 +125,7 @@ def test_every_column_is_the_stored_value(db: Session) -> None:
         pytest.param(Jsonb(True), id="boolean"),
     ],
 )
-def test_what_is_not_stored_is_null_and_the_account_active(metadata: Any, db: Session, world: World) -> None:
+def test_missing_parts_are_null_and_the_status_is_active(metadata: Any, db: Session, world: World) -> None:
     store(db, world, metadata)
     with db.reading_as("customer"):
         assert db.row(METADATA) == (None, None, None, None, "active")
@@ -143,7 +143,7 @@ def test_what_is_not_stored_is_null_and_the_account_active(metadata: Any, db: Se
         pytest.param(None, "null", id="JSON null"),
     ],
 )
-def test_each_part_is_shown_as_it_is_stored(name: str, value: Any, shown: str, db: Session, world: World) -> None:
+def test_each_part_is_shown_as_stored(name: str, value: Any, shown: str, db: Session, world: World) -> None:
     store(db, world, Jsonb({name: value}))
     parts = {"preferences": None, "tags": None, "interests": None, "social_links": None, name: shown}
     with db.reading_as("customer"):

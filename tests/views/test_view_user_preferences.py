@@ -158,7 +158,7 @@ def shown(db: Session, world: World, metadata: Any) -> dict[str, Any]:
         return dict(zip(PREFERENCES, db.row(READ), strict=True))
 
 
-def test_everybody_is_asked(world: World) -> None:
+def test_every_persona_is_listed(world: World) -> None:
     assert {*SEES, "anon"} == world.personas.keys()
     assert set(OWN) == world.rows[PROFILES].keys()
 
@@ -223,12 +223,12 @@ def test_every_column_is_the_stored_value(db: Session) -> None:
         pytest.param(Jsonb({"preferences": stored(dict.fromkeys(PREFERENCES))}), id="values of JSON null"),
     ],
 )
-def test_what_is_not_stored_has_its_default(metadata: Any, db: Session, world: World) -> None:
+def test_a_missing_value_has_its_default(metadata: Any, db: Session, world: World) -> None:
     assert shown(db, world, metadata) == DEFAULTS
 
 
 @pytest.mark.parametrize("column", PREFERENCES)
-def test_a_stored_value_takes_the_place_of_its_own_default(column: str, db: Session, world: World) -> None:
+def test_a_stored_value_replaces_only_its_own_default(column: str, db: Session, world: World) -> None:
     preferences = stored({column: OTHERS[column]})
     assert shown(db, world, Jsonb({"preferences": preferences})) == {**DEFAULTS, column: OTHERS[column]}
 
@@ -265,14 +265,14 @@ def test_minutes_are_a_whole_number(value: Any, expected: int, db: Session, worl
 
 
 @pytest.mark.parametrize("value", NO_MINUTES.values(), ids=NO_MINUTES)
-def test_minutes_that_are_no_number_of_minutes_are_a_day(value: Any, db: Session, world: World) -> None:
+def test_invalid_minutes_become_a_day(value: Any, db: Session, world: World) -> None:
     preferences = stored({**OTHERS, MINUTES: value})
     assert shown(db, world, Jsonb({"preferences": preferences})) == {**OTHERS, MINUTES: 1440}
 
 
 @pytest.mark.parametrize("column", PREFERENCES)
 @pytest.mark.parametrize("value", MALFORMED.values(), ids=MALFORMED)
-def test_a_malformed_value_is_absent_by_itself(value: Any, column: str, db: Session, world: World) -> None:
+def test_a_malformed_value_changes_no_other_value(value: Any, column: str, db: Session, world: World) -> None:
     preferences = stored({**OTHERS, column: value})
     assert shown(db, world, Jsonb({"preferences": preferences})) == {**OTHERS, column: DEFAULTS[column]}
 
@@ -286,7 +286,7 @@ def test_a_malformed_value_is_absent_by_itself(value: Any, column: str, db: Sess
         pytest.param("booking_reminder_minutes > 60 AND show_reviews", set(OWN) - {"staff"}, id="both"),
     ],
 )
-def test_one_malformed_profile_spoils_the_view_for_nobody(
+def test_a_malformed_profile_does_not_break_the_view(
     condition: str, expected: tuple[str, ...], db: Session, world: World
 ) -> None:
     malformed = stored({**dict.fromkeys(SWITCHES, "maybe"), MINUTES: "soon"})

@@ -15,7 +15,7 @@ from rolecall import Session, World
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
 from tests.attacks.schema import NIL, Routine
-from tests.attacks.sessions import REFUSED, Dial, Visit, literal
+from tests.attacks.sessions import REFUSED, Authenticator, SignIn, literal
 
 Outcome = tuple[str, str]  # the SQLSTATE, "" if it worked; the rows, or the message of the error
 
@@ -82,7 +82,7 @@ def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
                 {"sub": me, "app_metadata": {"role": "service_role"}, "is_admin": True, "aud": "service_role"}
             )
         },
-        "the old setting beside the new": {CLAIMS: json.dumps({"sub": me}), f"{OLD}.sub": other},
+        "the old and the new setting": {CLAIMS: json.dumps({"sub": me}), f"{OLD}.sub": other},
         "the old setting, empty": {CLAIMS: json.dumps({"sub": me}), f"{OLD}.sub": ""},
         "the old setting alone": {f"{OLD}.sub": me},
         "the old setting is no id": {CLAIMS: json.dumps({"sub": me}), f"{OLD}.sub": "x"},
@@ -124,9 +124,9 @@ def argument(kind: str, me: str) -> str:
 
 
 @contextmanager
-def session(dial: Dial, role: str, settings: Mapping[str, str]) -> Iterator[Connection[Any]]:
+def session(authenticator: Authenticator, role: str, settings: Mapping[str, str]) -> Iterator[Connection[Any]]:
     """A session of a role with these settings. Everything in it is undone at the end."""
-    with dial() as connection, connection.transaction(force_rollback=True):
+    with authenticator() as connection, connection.transaction(force_rollback=True):
         for name, value in (("role", role), *settings.items()):
             connection.execute("SELECT set_config(%s, %s, true)", [name, value])
         yield connection
@@ -149,29 +149,29 @@ def outcome(connection: Connection[Any], statement: str) -> Outcome:
 
 
 @pytest.fixture(scope="module")
-def honest(dial: Dial, statements: list[str]) -> Callable[[str, str | None], list[Outcome]]:
+def honest_outcomes(authenticator: Authenticator, statements: list[str]) -> Callable[[str, str | None], list[Outcome]]:
     """A function that returns the outcomes of the statements in a session of a role with an honest token."""
-    known: dict[tuple[str, str | None], list[Outcome]] = {}
+    cache: dict[tuple[str, str | None], list[Outcome]] = {}
 
-    def honest(role: str, subject: str | None) -> list[Outcome]:
-        if (role, subject) not in known:
+    def outcomes_of(role: str, subject: str | None) -> list[Outcome]:
+        if (role, subject) not in cache:
             claims = {"sub": subject, "role": role} if subject else {"role": role}
-            with session(dial, role, {CLAIMS: json.dumps(claims)}) as connection:
-                known[role, subject] = outcomes(connection, statements)
-        return known[role, subject]
+            with session(authenticator, role, {CLAIMS: json.dumps(claims)}) as connection:
+                cache[role, subject] = outcomes(connection, statements)
+        return cache[role, subject]
 
-    return honest
+    return outcomes_of
 
 
-# The results of these differ from call to call: they have a new id or the current time.
-NEVER_THE_SAME = ("communication.send_notification(", "audit.log_action(")
+# The results of these functions differ from call to call: they have a new id or the current time.
+ALWAYS_DIFFERENT = ("communication.send_notification(", "audit.log_action(")
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_only_role_and_subject_decide(
-    dial: Dial,
+    authenticator: Authenticator,
     statements: list[str],
-    honest: Callable[[str, str | None], list[Outcome]],
+    honest_outcomes: Callable[[str, str | None], list[Outcome]],
     world: World,
     role: str,
     thorough: bool,
@@ -182,27 +182,27 @@ def test_only_role_and_subject_decide(
     for what, settings in forgeries(me, other, LONG if thorough else SHORT).items():
         if not thorough and role != "authenticated" and "role" not in what and "never" not in what:
             continue
-        with session(dial, role, settings) as connection:
+        with session(authenticator, role, settings) as connection:
             sqlstate, answer = outcome(connection, "SELECT auth.uid()::text")
             subject = None if sqlstate or "None" in answer else answer[3:39]
             for statement, got, expected in zip(
-                statements, outcomes(connection, statements), honest(role, subject), strict=True
+                statements, outcomes(connection, statements), honest_outcomes(role, subject), strict=True
             ):
                 if sqlstate and got[0] in (sqlstate, REFUSED):
                     continue
-                if statement.startswith(tuple(f"SELECT * FROM {name}" for name in NEVER_THE_SAME)):
+                if statement.startswith(tuple(f"SELECT * FROM {name}" for name in ALWAYS_DIFFERENT)):
                     got, expected = (got[0], ""), (expected[0], "")
                 if got != expected:
                     differences.append((what, statement[:120], got, expected))
     assert differences == []
 
 
-def test_an_invalid_token_is_an_error(dial: Dial, world: World, thorough: bool) -> None:
+def test_an_invalid_token_is_an_error(authenticator: Authenticator, world: World, thorough: bool) -> None:
     """These forgeries are no tokens: auth.uid() raises an error."""
     me, other = (world.personas[name].subject for name in ("customer", "other_customer"))
     errors: dict[str, str] = {}
     for what, settings in forgeries(me, other, LONG if thorough else SHORT).items():
-        with session(dial, "authenticated", settings) as connection:
+        with session(authenticator, "authenticated", settings) as connection:
             sqlstate, _ = outcome(connection, "SELECT auth.uid()")
             errors |= {what: sqlstate} if sqlstate else {}
     assert errors == {
@@ -219,25 +219,25 @@ def test_an_invalid_token_is_an_error(dial: Dial, world: World, thorough: bool) 
 
 
 def test_an_unknown_subject_reads_only_what_every_user_reads(
-    dial: Dial, visit: Visit, visible: Callable[[Session], set[str]], world: World
+    authenticator: Authenticator, sign_in: SignIn, visible: Callable[[Session], set[str]], world: World
 ) -> None:
     """An unknown subject reads only what every signed-in user reads."""
     claims = json.dumps({"sub": STRANGER, "role": "authenticated"})
-    with session(dial, "authenticated", {CLAIMS: claims}) as connection:
+    with session(authenticator, "authenticated", {CLAIMS: claims}) as connection:
         values = visible(Session(connection, {}))
     assert values
     for persona in world.personas.values():
         if persona.role == "authenticated" and "sub" in persona.claims:
-            with visit(persona.name) as user:
+            with sign_in(persona.name) as user:
                 assert values <= visible(user), persona.name
 
 
 def test_an_unknown_subject_changes_nothing(
-    statements: list[str], honest: Callable[[str, str | None], list[Outcome]]
+    statements: list[str], honest_outcomes: Callable[[str, str | None], list[Outcome]]
 ) -> None:
-    wrong = [
+    changes = [
         (statement, result)
-        for statement, result in zip(statements, honest("authenticated", STRANGER), strict=True)
+        for statement, result in zip(statements, honest_outcomes("authenticated", STRANGER), strict=True)
         if statement.startswith(("UPDATE", "DELETE", "INSERT")) and result not in (("", "0"), (REFUSED, result[1]))
     ]
-    assert wrong == []
+    assert changes == []

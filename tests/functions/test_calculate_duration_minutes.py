@@ -1,4 +1,4 @@
-"""calculate_duration_minutes: how long the listed active services take together, in whole minutes."""
+"""calculate_duration_minutes: the total duration of the listed active services, in whole minutes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def haircut(world: World, salon: str = "salon") -> str:
     return str(world.row("catalog.services", f"{salon}'s haircut")["id"])
 
 
-def lasting(db: Session, world: World, *durations: str | None, is_active: bool | None = True) -> list[str | None]:
+def insert_services(
+    db: Session, world: World, *durations: str | None, is_active: bool | None = True
+) -> list[str | None]:
     """Insert services of these durations; returns their ids."""
     for column in ("duration_range", "is_active"):
         db.execute(f"ALTER TABLE catalog.services ALTER COLUMN {column} DROP NOT NULL")
@@ -28,7 +30,7 @@ def lasting(db: Session, world: World, *durations: str | None, is_active: bool |
         db.value(
             """
             INSERT INTO catalog.services (salon_id, name, duration_range, is_active)
-            VALUES (%s, 'Of some length', %s, %s) RETURNING id::text
+            VALUES (%s, 'A service', %s, %s) RETURNING id::text
             """,
             [salon, each, is_active],
         )
@@ -61,14 +63,14 @@ def test_services_of_two_salons_as(db: Session, world: World, name: str) -> None
         pytest.param("0", 0, id="no time"),
         pytest.param("59.999999 seconds", 0, id="just short of a minute"),
         pytest.param("60 seconds", 1, id="sixty seconds"),
-        pytest.param("119 seconds", 1, id="a minute begun does not count"),
+        pytest.param("119 seconds", 1, id="a started minute does not count"),
         pytest.param("-1 hour", 0, id="negative"),
         pytest.param("-1 second", 0, id="just negative"),
         pytest.param(None, 0, id="NULL"),
     ],
 )
 def test_one_service(db: Session, world: World, length: str | None, expected: int) -> None:
-    services = lasting(db, world, length)
+    services = insert_services(db, world, length)
     with db.reading_as("customer"):
         assert duration(db, services) == expected
 
@@ -86,14 +88,14 @@ def test_one_service(db: Session, world: World, length: str | None, expected: in
     ],
 )
 def test_several_services(db: Session, world: World, durations: list[str | None], expected: int) -> None:
-    services = lasting(db, world, *durations)
+    services = insert_services(db, world, *durations)
     with db.reading_as("customer"):
         assert duration(db, services) == expected
 
 
 @pytest.mark.parametrize("is_active", [False, None], ids=["inactive", "neither active nor not"])
 def test_inactive_services_add_nothing(db: Session, world: World, is_active: bool | None) -> None:
-    inactive = lasting(db, world, "1 hour", is_active=is_active)
+    inactive = insert_services(db, world, "1 hour", is_active=is_active)
     with db.reading_as("customer"):
         assert duration(db, inactive) == 0
         assert duration(db, [*inactive, haircut(world)]) == 45
@@ -137,7 +139,7 @@ def test_lists_of_ids(db: Session, world: World, services: list[str | None] | No
     ],
 )
 def test_the_maximum_of_an_integer(db: Session, world: World, durations: list[str]) -> None:
-    services = lasting(db, world, *durations)
+    services = insert_services(db, world, *durations)
     with db.reading_as("customer"):
         assert duration(db, services) == 2_147_483_647
 
@@ -152,14 +154,14 @@ def test_the_maximum_of_an_integer(db: Session, world: World, durations: list[st
     ],
 )
 def test_more_than_an_integer_is_an_error(db: Session, world: World, durations: list[str]) -> None:
-    services = lasting(db, world, *durations)
+    services = insert_services(db, world, *durations)
     with db.reading_as("customer"), db.raises("22003", message="integer out of range"):
         duration(db, services)
 
 
 def test_too_long_services_matter_only_if_listed(db: Session, world: World) -> None:
-    lasting(db, world, "178000000 years")
-    inactive = lasting(db, world, "178000000 years", is_active=False)
+    insert_services(db, world, "178000000 years")
+    inactive = insert_services(db, world, "178000000 years", is_active=False)
     with db.reading_as("customer"):
         assert duration(db, [haircut(world), *inactive]) == 45
 
@@ -171,4 +173,4 @@ def test_the_result_is_an_integer(db: Session, world: World) -> None:
 
 
 def test_sixty_services_without_length_take_no_minute(db: Session, world: World) -> None:
-    assert duration(db, lasting(db, world, *["0"] * 60)) == 0
+    assert duration(db, insert_services(db, world, *["0"] * 60)) == 0

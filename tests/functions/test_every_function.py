@@ -272,7 +272,7 @@ def plant(db: Session) -> None:
     empty tables with the names of the tables that the functions use."""
     db.execute("CREATE SCHEMA planted")
     db.execute("GRANT USAGE ON SCHEMA planted TO PUBLIC")
-    fails = "LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'led astray'; END $$"
+    fails = "LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'wrong object'; END $$"
     for kind in ("text", "uuid"):
         db.execute(f"CREATE FUNCTION planted.equal({kind}, {kind}) RETURNS boolean {fails}")
         db.execute(f"CREATE OPERATOR planted.= (LEFTARG = {kind}, RIGHTARG = {kind}, FUNCTION = planted.equal)")
@@ -291,7 +291,7 @@ def test_the_callers_search_path_changes_nothing(db: Session, world: World, name
     plant(db)
     with db.acting_as("customer"):
         db.execute("SET LOCAL search_path = planted, pg_temp, pg_catalog")
-        with db.raises("P0001", message="led astray"):  # the planted operator is found
+        with db.raises("P0001", message="wrong object"):  # the planted operator is found
             db.execute("SELECT 'a'::text = 'a'::text")
         assert call(db, world, name) == FUNCTIONS[name].answer
 
@@ -300,10 +300,10 @@ def test_the_callers_search_path_changes_nothing(db: Session, world: World, name
 def test_a_temporary_type_changes_nothing(db: Session, world: World, name: str) -> None:
     """PostgreSQL looks up types in pg_temp first, also with an empty search path. The CHECK of a caller's domain would
     run as the owner of the function: also in auth.uid(), which casts to "uuid"."""
-    db.execute("SET LOCAL search_path = pg_catalog, pg_temp")  # for the statements of the test itself
+    db.execute("SET LOCAL search_path = pg_catalog, pg_temp")  # for the statements of the test
     for kind in ("jsonb", "uuid"):
-        db.execute(f"CREATE DOMAIN pg_temp.{kind} AS pg_catalog.{kind} CONSTRAINT led_astray CHECK (VALUE IS NULL)")
+        db.execute(f"CREATE DOMAIN pg_temp.{kind} AS pg_catalog.{kind} CONSTRAINT wrong_object CHECK (VALUE IS NULL)")
     signature = db.value("SELECT %s::regproc::regprocedure::text", [name])
-    db.execute(f"ALTER FUNCTION {signature} COST 100")  # makes PL/pgSQL compile it again, as in a new session
+    db.execute(f"ALTER FUNCTION {signature} COST 100")  # PL/pgSQL then compiles it again, as in a new session
     with db.acting_as("customer"):
         assert call(db, world, name) == FUNCTIONS[name].answer

@@ -11,7 +11,7 @@ from tests.functions.calls import NOT_YOUR_ID, about_oneself, about_the_customer
 
 LARGEST = 2_147_483_647
 
-# How many notifications come, read and unread.
+# The expected number of notifications, read and unread.
 CUSTOMERS_PAGE = about_the_customer(3)
 OWN_PAGE = about_oneself(some=3, none=0)
 
@@ -28,10 +28,10 @@ def messages(db: Session, user: str | None, limit: int | None, offset: int | Non
 
 
 @pytest.fixture
-def numbered(db: Session, customer: str) -> str:
-    """The id of the customer, who has 25 notifications instead of the world's: "1" is the newest.
+def recipient(db: Session, customer: str) -> str:
+    """The id of the customer, who has 25 new notifications: "1" is the newest.
 
-    Five each have the same time. Their order in the table is another one.
+    Five each have the same time. Their order in the table differs.
     """
     db.execute("DELETE FROM communication.notifications WHERE user_id = %s", [customer])
     db.execute(
@@ -99,8 +99,8 @@ def test_rows_are_shown_as_stored(db: Session, world: World, customer: str) -> N
     rows = [row for row in world.rows["communication.notifications"].values() if row["user_id"] == customer]
     rows.sort(key=lambda row: (row["created_at"], row["id"]), reverse=True)
     with db.reading_as("customer"):
-        shown = page(db, customer)
-    assert [(str(key), str(user), *rest) for key, user, *rest in shown] == [
+        actual = page(db, customer)
+    assert [(str(key), str(user), *rest) for key, user, *rest in actual] == [
         tuple(row[name] for name in ("id", "user_id", "message", "notification_type", "read_at", "created_at"))
         for row in rows
     ]
@@ -122,24 +122,24 @@ def test_columns_and_their_types(db: Session, customer: str) -> None:
 # ------------------------------------------------------------------ pages
 
 
-def test_the_default_page_has_the_20_newest(db: Session, numbered: str) -> None:
+def test_the_default_page_has_the_20_newest(db: Session, recipient: str) -> None:
     with db.reading_as("customer"):
-        assert [row[2] for row in page(db, numbered)] == numbers(1, 20)
+        assert [row[2] for row in page(db, recipient)] == numbers(1, 20)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 24, 25, 26])
-def test_pages_neither_repeat_nor_skip(db: Session, numbered: str, size: int) -> None:
-    """Rows of two pages may have the same time: among them the greatest id comes first, so that the order is total."""
+def test_pages_neither_repeat_nor_skip(db: Session, recipient: str, size: int) -> None:
+    """Rows of two pages may have the same time: then the greatest id comes first."""
     with db.reading_as("customer"):
-        pages = [messages(db, numbered, size, offset) for offset in range(0, 25, size)]
+        pages = [messages(db, recipient, size, offset) for offset in range(0, 25, size)]
     assert [message for one in pages for message in one] == numbers(1, 25)
     assert [len(one) for one in pages[:-1]] == [size] * (len(pages) - 1)
 
 
-def test_pages_stay_the_same_when_rows_move_in_the_table(db: Session, numbered: str) -> None:
+def test_pages_stay_the_same_when_rows_move_in_the_table(db: Session, recipient: str) -> None:
     db.execute("UPDATE communication.notifications SET read_at = now() WHERE message IN ('3', '1', '12')")
     with db.reading_as("customer"):
-        assert messages(db, numbered, 25, 0) == numbers(1, 25)
+        assert messages(db, recipient, 25, 0) == numbers(1, 25)
 
 
 def test_pages_are_ordered_by_time_and_not_by_id(db: Session, customer: str) -> None:
@@ -159,26 +159,26 @@ def test_pages_are_ordered_by_time_and_not_by_id(db: Session, customer: str) -> 
 
 
 @pytest.fixture
-def undated(db: Session, numbered: str) -> list[str]:
-    """As ``numbered``, but 5, 1, 3 and the other users' have no time; returns all 25 in the order of the pages."""
+def undated_messages(db: Session, recipient: str) -> list[str]:
+    """The 25 messages in the order of the pages. 5, 1, 3 and those of other users have no time."""
     db.execute("ALTER TABLE communication.notifications ALTER COLUMN created_at DROP NOT NULL")
     db.execute(
         """
         UPDATE communication.notifications SET created_at = NULL
         WHERE message IN ('5', '1', '3') OR user_id <> %s
         """,
-        [numbered],
+        [recipient],
     )
     return ["2", "4", *numbers(6, 25), "1", "3", "5"]
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 22, 23, 24, 25, 26, None])
 def test_notifications_without_a_time_come_last(
-    db: Session, numbered: str, undated: list[str], size: int | None
+    db: Session, recipient: str, undated_messages: list[str], size: int | None
 ) -> None:
     with db.reading_as("customer"):
-        pages = [messages(db, numbered, size, offset) for offset in range(0, 25, size or 25)]
-    assert [message for one in pages for message in one] == undated
+        pages = [messages(db, recipient, size, offset) for offset in range(0, 25, size or 25)]
+    assert [message for one in pages for message in one] == undated_messages
 
 
 def test_a_page_reads_few_rows(db: Session, customer: str) -> None:
@@ -223,10 +223,10 @@ def test_a_page_reads_few_rows(db: Session, customer: str) -> None:
 )
 @pytest.mark.parametrize("name", ["customer", "service"])
 def test_limits_and_offsets(
-    db: Session, numbered: str, name: str, limit: int | None, offset: int | None, expected: list[str]
+    db: Session, recipient: str, name: str, limit: int | None, offset: int | None, expected: list[str]
 ) -> None:
     with db.reading_as(name):
-        assert messages(db, numbered, limit, offset) == expected
+        assert messages(db, recipient, limit, offset) == expected
 
 
 def test_a_page_has_no_maximum_size(db: Session, customer: str) -> None:
@@ -243,7 +243,7 @@ def test_a_page_has_no_maximum_size(db: Session, customer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "offset", "wrong"),
+    ("limit", "offset", "error"),
     [
         pytest.param(-1, 0, "p_limit must not be negative, but is -1", id="limit -1"),
         pytest.param(20, -1, "p_offset must not be negative, but is -1", id="offset -1"),
@@ -256,9 +256,9 @@ def test_a_page_has_no_maximum_size(db: Session, customer: str) -> None:
 )
 @pytest.mark.parametrize("name", ["customer", "service"])
 def test_a_negative_limit_or_offset_is_an_error(
-    db: Session, customer: str, name: str, limit: int | None, offset: int | None, wrong: str
+    db: Session, customer: str, name: str, limit: int | None, offset: int | None, error: str
 ) -> None:
-    with db.reading_as(name), db.raises("22023", message=wrong):
+    with db.reading_as(name), db.raises("22023", message=error):
         messages(db, customer, limit, offset)
 
 

@@ -8,12 +8,12 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from rolecall import Session, World
-from tests.functions.calls import NOT_ALLOWED, UNKNOWN, columns, set_claims, stored
+from tests.functions.calls import NOT_ALLOWED, UNKNOWN, columns, rows_by_id, set_claims
 
 NO_ACTOR = "an audit entry needs an actor, and this session has no subject"
 
-# None: the persona writes an entry, and is its actor. Otherwise the message of the error.
-REFUSED: dict[str, str | None] = {
+# The error of each persona. None: the persona writes an entry, and is its actor.
+ERRORS: dict[str, str | None] = {
     "customer": None,
     "other_customer": None,
     "staff": None,
@@ -39,7 +39,7 @@ def log(db: Session, kind: str | None = "salon", entity: str | None = None, acti
 
 def entries(db: Session) -> dict[str, dict[str, Any]]:
     """All entries of the log, by id."""
-    return stored(db, "audit.audit_logs")
+    return rows_by_id(db, "audit.audit_logs")
 
 
 def entry_of(db: Session, key: str) -> dict[str, Any]:
@@ -50,20 +50,20 @@ def entry_of(db: Session, key: str) -> dict[str, Any]:
 
 
 def test_every_persona_is_listed(world: World) -> None:
-    assert REFUSED.keys() == world.personas.keys()
+    assert ERRORS.keys() == world.personas.keys()
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", ERRORS)
 def test_an_entry_as(db: Session, world: World, name: str) -> None:
-    refused, before = REFUSED[name], entries(db)
+    error, before = ERRORS[name], entries(db)
     with db.acting_as(name, on="audit.audit_logs"):
-        if refused:
-            with db.raises("42501", message=refused):
+        if error:
+            with db.raises("42501", message=error):
                 log(db)
         else:
             key = log(db)
     after = entries(db)
-    if not refused:
+    if not error:
         assert after.keys() - before.keys() == {key}
         assert after.pop(key)["actor_id"] == world.personas[name].subject
     assert after == before
@@ -106,7 +106,7 @@ def test_omitted_arguments_are_null(db: Session) -> None:
 
 
 def test_positional_arguments(db: Session, world: World) -> None:
-    """Each argument is stored in its own column, also in a call without names."""
+    """Each argument is rows_by_id in its own column, also in a call without names."""
     salon = str(world.row("organization.salons", "salon")["id"])
     with db.acting_as("owner"):
         key = db.value("SELECT audit.log_action('type', %s, 'action', '[1]', '[2]', 'reason')::text", [salon])
@@ -155,7 +155,7 @@ def test_texts_of_minimum_and_maximum_length(db: Session, length: int) -> None:
     assert (entry["entity_type"], entry["action"]) == ("t" * length, "a" * length)
 
 
-# ------------------------------------------------------------------ who the actor is
+# ------------------------------------------------------------------ the actor
 
 
 def test_the_subject_of_the_service_is_the_actor(db: Session, world: World) -> None:
@@ -180,7 +180,7 @@ def test_a_subject_without_a_profile_is_refused(db: Session) -> None:
             log(db)
 
 
-# ------------------------------------------------------------------ what the table refuses
+# ------------------------------------------------------------------ errors of the table
 
 
 @pytest.mark.parametrize("column", ["entity_type", "action"])
@@ -204,7 +204,7 @@ def test_blank_text_is_refused(db: Session, column: str, blank: str) -> None:
 
 @pytest.mark.parametrize("column", ["entity_type", "action"])
 def test_a_text_that_is_too_long_is_refused(db: Session, column: str) -> None:
-    """A text without its end could mean something else."""
+    """The function must not shorten a text: it could mean something else."""
     texts = {"entity_type": "salon", "action": "update"} | {column: "x" * 101}
     with db.acting_as("customer"), db.raises("22001", message="value too long for type character varying(100)"):
         log(db, kind=texts["entity_type"], action=texts["action"])

@@ -1,4 +1,4 @@
-"""Anon reads and writes nothing in the five tables, with any grant and beside any other policy."""
+"""Anon reads and writes nothing in the five tables, with any grant and any other policy."""
 
 import pytest
 

@@ -43,13 +43,13 @@ test_grid = grid(
 
 
 def test_entries_outlive_the_profile_of_their_actor(db: Session, world: World) -> None:
-    ours, actor = world.row(TABLE, "customer's entry")["id"], world.personas["customer"].subject
+    entry_id, actor = world.row(TABLE, "customer's entry")["id"], world.personas["customer"].subject
     count = db.value(f"SELECT count(*) FROM {TABLE}")
     db.execute("DELETE FROM identity.profiles WHERE id = %s", [actor])
-    assert db.value(f"SELECT actor_id FROM {TABLE} WHERE id = %s", [ours]) is None
+    assert db.value(f"SELECT actor_id FROM {TABLE} WHERE id = %s", [entry_id]) is None
     assert db.value(f"SELECT count(*) FROM {TABLE}") == count
     with db.acting_as("owner"):
-        assert db.value(f"SELECT count(*) FROM {TABLE} WHERE id = %s", [ours]) == 1
+        assert db.value(f"SELECT count(*) FROM {TABLE} WHERE id = %s", [entry_id]) == 1
 
 
 def test_no_persona_truncates_the_log(db: Session, world: World) -> None:

@@ -84,7 +84,7 @@ def test_the_policies_of_the_avatars_are_those_of_the_plan(db: Session) -> None:
 
 @pytest.mark.parametrize("table", GRANTS)
 def test_the_privileges_are_those_of_the_plan(db: Session, table: str) -> None:
-    held = db.rows(
+    grants = db.rows(
         """
         SELECT privilege_type || ' to ' || coalesce(rolname, 'PUBLIC')
           || CASE WHEN is_grantable THEN ' with grant option' ELSE '' END
@@ -93,7 +93,7 @@ def test_the_privileges_are_those_of_the_plan(db: Session, table: str) -> None:
         """,
         [table],
     )
-    assert {entry for (entry,) in held} == GRANTS[table]
+    assert {entry for (entry,) in grants} == GRANTS[table]
     assert not db.rows("SELECT FROM pg_attribute WHERE attrelid = %s::regclass AND attacl IS NOT NULL", [table])
 
 

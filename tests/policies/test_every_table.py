@@ -1,4 +1,4 @@
-"""Every table that the migrations create or put policies on has a grid; some grids also with more visible rows."""
+"""Every table that the migrations create or put policies on has a grid; some are tried again with more visible rows."""
 
 from collections.abc import Callable
 

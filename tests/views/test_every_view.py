@@ -119,8 +119,8 @@ PERSONAS = (
     *("owner_on_staff", "staff_customer", "no_subject", "anon", "granted_anon", "service"),
 )
 
-# Six views join or count: PostgreSQL cannot write through them. The seventh is refused only because no role has the
-# grant.
+# Six views join or count: PostgreSQL cannot write through them. Writes through the seventh are refused only because
+# no role has the privilege.
 ONE_TABLE = "identity.view_profile_metadata"
 
 every_view = pytest.mark.parametrize("view", COLUMNS)

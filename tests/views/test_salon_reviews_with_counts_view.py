@@ -19,7 +19,7 @@ PROFILES = "identity.profiles"
 ALL = {"customer on the salon", "other_customer on the salon", "customer on the other_salon"}
 
 # Every signed-in user reads all reviews. So does anon, from the table, but not from the view.
-SEES: dict[str, set[str]] = {
+VISIBLE: dict[str, set[str]] = {
     "customer": ALL,
     "other_customer": ALL,
     "staff": ALL,
@@ -72,18 +72,18 @@ def statistics(db: Session, world: World, persona: str, salon: str) -> list[tupl
 
 
 def test_every_persona_is_listed(world: World) -> None:
-    assert {*SEES, "anon"} == world.personas.keys()
+    assert {*VISIBLE, "anon"} == world.personas.keys()
     assert world.rows[REVIEWS].keys() == ALL
 
 
-@pytest.mark.parametrize("persona", SEES)
+@pytest.mark.parametrize("persona", VISIBLE)
 def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> None:
     if persona == "granted_anon":
         db.execute(MISTAKE)
     with db.reading_as(persona):
-        through = db.rows("SELECT id::text FROM engagement.salon_reviews_with_counts_view ORDER BY 1")
-        under = db.rows("SELECT id::text FROM engagement.salon_reviews ORDER BY 1")
-    assert through == under == sorted((world.row(REVIEWS, name)["id"],) for name in SEES[persona])
+        view_rows = db.rows("SELECT id::text FROM engagement.salon_reviews_with_counts_view ORDER BY 1")
+        table_rows = db.rows("SELECT id::text FROM engagement.salon_reviews ORDER BY 1")
+    assert view_rows == table_rows == sorted((world.row(REVIEWS, name)["id"],) for name in VISIBLE[persona])
     for salon, numbers in WORLD.items():
         assert statistics(db, world, persona, salon) == [numbers] * numbers[0]
 

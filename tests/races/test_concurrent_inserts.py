@@ -54,10 +54,10 @@ def test_one_session_wins(arena: Arena, world: World, rounds: range, race: str, 
                 first.begin()
                 second.begin()
                 assert first.run(one) == 1
-                waiting = second.start(other)
+                pending = second.start(other)
                 arena.wait_until_blocked(second)
                 first.run(end)
-                result = sqlstate(waiting)
+                result = sqlstate(pending)
                 assert result == (UNIQUE if end == "COMMIT" else ""), result
                 second.run("ROLLBACK" if result else "COMMIT")
         finally:

@@ -215,7 +215,7 @@ def test_it_stops_and_counts_the_rows_of_each_table(migrated: Scratch, world: Wo
     with migrated.connection.transaction(force_rollback=True):
         roll_back_to(migrated, number)
         before = rows(migrated.connection, tables(migrated.connection))
-        with pytest.raises(SqlError, match="would destroy rows") as excinfo:
+        with pytest.raises(SqlError, match="would delete rows") as excinfo:
             migrated.rollback(number)
         assert rows(migrated.connection, tables(migrated.connection)) == before
         migrated.verify(number)
@@ -235,7 +235,7 @@ def test_rows_in_one_table_stop_it(bare: Scratch, world: World, table: str) -> N
                 bare.connection.execute(insert(each, row))
         with pytest.raises(SqlError) as excinfo:
             bare.rollback(number)
-    message = f"would destroy rows:\n{name}: {rows_to_lose(world, table)} (55000)\n"
+    message = f"would delete rows:\n{name}: {rows_to_lose(world, table)} (55000)\n"
     assert message in str(excinfo.value)
 
 
@@ -244,7 +244,7 @@ def test_only_the_value_on_discards_rows(migrated: Scratch, value: str) -> None:
     with migrated.connection.transaction(force_rollback=True):
         roll_back_to(migrated, 3)
         migrated.connection.execute("SELECT set_config('enorae.discard_data', %s, true)", [value])
-        with pytest.raises(SqlError, match="would destroy rows"):
+        with pytest.raises(SqlError, match="would delete rows"):
             migrated.rollback(3)
 
 

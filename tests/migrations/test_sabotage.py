@@ -325,7 +325,7 @@ def every_sabotage(config: pytest.Config) -> list[tuple[int, Sabotage]]:
 
 def test_verify_names_the_broken_object(migrated: Scratch, number: int, sabotage: Sabotage) -> None:
     lines = verify_message(migrated, number, sabotage.sql).splitlines()
-    assert lines[:1] == [f"phase {number} is not as it should be:"]
+    assert lines[:1] == [f"phase {number} differs from what its steps create:"]
     assert [line for line in lines if sabotage.is_named_in(line)], lines
 
 

@@ -54,7 +54,7 @@ def verify_message(scratch: Scratch, number: int) -> str:
     """The error of a phase's verify.sql, which must fail."""
     with pytest.raises(SqlError) as excinfo:
         scratch.verify(number)
-    assert f"phase {number} is not as it should be" in str(excinfo.value)
+    assert f"phase {number} differs from what its steps create" in str(excinfo.value)
     return str(excinfo.value)
 
 

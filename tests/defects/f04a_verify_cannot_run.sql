@@ -1,4 +1,4 @@
--- F04a: the check of the storage policies asks pg_policies for columns that it does not have
+-- F04a: the check of the storage policies reads columns that pg_policies does not have
 -- caught by: tests/migrations/test_apply.py::test_a_phase_applies_alone_except_3_after_1[phase 1-strict]
 -- caught by: tests/migrations/test_verify.py::test_it_prints_nothing[phase 1]
 -- instead of: migrations/phase_1_critical_tables/verify.sql

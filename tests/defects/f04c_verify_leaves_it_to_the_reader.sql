@@ -1,4 +1,4 @@
--- F04c: the checks show what is there and leave it to whoever reads it to notice what is not
+-- F04c: the checks only list what exists, and the reader must notice what is missing
 -- caught by: tests/migrations/test_sabotage.py::test_verify_names_the_broken_object
 -- instead of: migrations/phase_1_critical_tables/verify.sql
 SELECT EXISTS (

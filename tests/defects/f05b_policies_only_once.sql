@@ -1,4 +1,4 @@
--- F05b: a step cannot be run again: its policies are there already
+-- F05b: a step cannot run again, because its policies exist
 -- caught by: tests/migrations/test_apply.py::test_each_step_can_run_twice
 -- instead of: migrations/phase_1_critical_tables/1_5_avatars_bucket.sql
 INSERT INTO storage.buckets (id, name, public, file_size_limit)

@@ -1,4 +1,4 @@
--- F20: all eight functions may be run by everybody, anon included
+-- F20: every role may execute all eight functions, also anon
 -- caught by: tests/attacks/test_arguments.py::test_anon_is_always_refused
 -- caught by: tests/functions/test_every_function.py::test_refuses
 -- caught by: tests/functions/test_every_function.py::test_execute_is_granted_to_two_roles

@@ -1,4 +1,4 @@
--- F21: four functions answer for whichever user the caller names
+-- F21: four functions answer for any user that the caller names
 -- caught by: tests/attacks/test_arguments.py::test_no_answer_shows_hidden_values
 -- caught by: tests/functions/test_mark_notifications_read.py::test_the_customers_notifications_as[other_customer]
 -- caught by: tests/functions/test_get_unread_count.py::test_the_customers_count_as[other_customer]

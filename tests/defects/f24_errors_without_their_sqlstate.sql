@@ -1,4 +1,4 @@
--- F24: the two functions that wrap errors pass on the words and lose the SQLSTATE
+-- F24: the two functions that wrap errors keep the message and lose the SQLSTATE
 -- caught by: tests/functions/test_send_notification.py::test_an_unknown_recipient
 -- caught by: tests/functions/test_send_notification.py::test_a_custom_sqlstate_is_passed_on
 -- caught by: tests/functions/test_mark_notifications_read.py::test_a_constraint_violation_is_passed_on

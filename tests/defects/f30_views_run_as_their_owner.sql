@@ -1,4 +1,4 @@
--- F30: all seven views read as their owner, whom no policy stops
+-- F30: all seven views read as their owner, to whom no policy applies
 -- caught by: tests/attacks/test_leaky_functions.py::test_hidden_rows_do_not_reach_the_function
 -- caught by: tests/views/test_every_view.py::test_the_view_is_security_invoker
 -- caught by: tests/views/test_audit_logs_view.py::test_shows_what_the_tables_show[customer]

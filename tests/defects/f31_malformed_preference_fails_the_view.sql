@@ -1,4 +1,4 @@
--- F31: a single preference that is not of its type fails the view for whoever reads it
+-- F31: a single malformed preference is an error for every reader of the view
 -- caught by: tests/views/test_view_user_preferences.py::test_a_malformed_value_changes_no_other_value
 -- caught by: tests/views/test_view_user_preferences.py::test_a_malformed_profile_does_not_break_the_view
 CREATE OR REPLACE VIEW identity.view_user_preferences WITH (security_invoker = true) AS

@@ -1,4 +1,4 @@
--- F51: phase 1's rollback leaves the storage policies and the bucket behind
+-- F51: the rollback of phase 1 leaves the storage policies and the bucket
 -- caught by: tests/migrations/test_rollback.py::test_rollback_without_its_phase_changes_nothing[phase 1]
 -- caught by: tests/migrations/test_rollback.py::test_rollback_of_phase_1_removes_only_its_own_additions[the baseline's own grants]
 -- instead of: migrations/phase_1_critical_tables/rollback.sql

@@ -1,4 +1,4 @@
--- F52a: phase 3's rollback drops a table full of rows without a word
+-- F52a: the rollback of phase 3 drops a table with rows without a warning
 -- caught by: tests/migrations/test_rollback.py::test_it_stops_and_counts_the_rows_of_each_table[phase 3]
 -- caught by: tests/migrations/test_rollback.py::test_only_the_value_on_discards_rows
 -- instead of: migrations/phase_3_views_and_rules/rollback.sql

@@ -1,4 +1,4 @@
--- F68a: what the project's default privileges give anon on every new table and view is left with it
+-- F68a: anon keeps what the default privileges grant on every new table and view
 -- caught by: tests/policies/test_appointment_services.py::test_grid[customer at the salon-select-anon]
 -- caught by: tests/policies/test_message_threads.py::test_grid[customer to staff-select-anon]
 -- caught by: tests/policies/test_customer_favorites.py::test_grid[customer's favourite-update-anon]

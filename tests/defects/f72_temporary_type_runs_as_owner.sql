@@ -1,4 +1,4 @@
--- F72: an empty search_path leaves temporary types to be found first, and a caller's domain runs as the owner
+-- F72: with an empty search_path a temporary type comes first, and a caller's domain runs as the owner
 -- caught by: tests/attacks/test_shadowing.py::test_no_object_of_the_caller_runs_as_the_owner
 -- caught by: tests/functions/test_every_function.py::test_a_temporary_type_changes_nothing[communication.get_unread_count]
 -- caught by: tests/functions/test_every_function.py::test_a_temporary_type_changes_nothing[audit.log_action]

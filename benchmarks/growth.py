@@ -22,6 +22,7 @@ from benchmarks.results import Ratio, Result
 from benchmarks.synthetic import CELLS, lay_out
 from rolecall import Grid, World
 from rolecall.catalog import definitions, objects
+from rolecall.catalog.manifest import Manifest
 from rolecall.coverage import plpgsql
 from rolecall.coverage.count import count_all, count_tried
 from rolecall.database import build
@@ -60,14 +61,7 @@ def _in_process(
     result: Result, server: Server, tables: int, rows: int, size: str, only: tuple[str, ...] | None = None
 ) -> None:
     """Each step of a run, called as the plugin calls it, in this process."""
-    times: dict[str, float] = {}
-
-    @contextmanager
-    def timed(step: str) -> Iterator[None]:
-        start = _cpu(server)
-        yield
-        times[step] = _cpu(server) - start
-
+    clock = Clock(server)
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         lay_out(folder, tables, rows)
@@ -83,33 +77,37 @@ def _in_process(
         grids = [_grid(folder / f"test_t{table}.py") for table in range(tables)]
         run = run_on(server)
         with owned(run):
-            with timed("build"):
+            with clock.step("build"):
                 manifest = build.build(run, run_settings)
                 build.load(run, world)
-            with timed("clone"), run.clone(run.template, "copy"):
+            with clock.step("clone"), run.clone(run.template, "copy"):
                 pass
             worker = Worker(run, run_settings, world, "bench")
-            assert worker.connection
-            with timed("introspect"):
-                objects.added([], objects.objects(worker.connection))
-                catalog = definitions.read(worker.connection, manifest, world, migrations.read(folder / "migrations"))
-            with timed("complete"):
-                for grid in grids:
-                    grid.validate(world)
-            with timed("probe"):
-                wrong = [cell.id for grid in grids for cell in grid.cells if worker.check(grid, cell)]
-            assert not wrong, wrong[:3]
-            with timed("report"):
-                bodies = plpgsql.read(worker.connection, plpgsql.called(worker.connection, manifest))
-                phases = migrations.read(folder / "migrations")
-                count_tried(manifest, worker.recorder, list(world.personas))
-                count_all(manifest, catalog, bodies, phases, worker.recorder, list(world.personas))
-                StringIO().write(str(worker.recorder.as_json()))
+            _steps_of_a_worker(clock, worker, manifest, grids, folder / "migrations")
             result.facts[f"memory of the server's process, {size}, MB"] = _megabytes(_backend(worker.connection))
             worker.close()
-    for step, seconds in times.items():
+    for step, seconds in clock.seconds.items():
         if only is None or step in only:
             result.samples[f"{step}, {size}"] = [seconds]
+
+
+def _steps_of_a_worker(clock: Clock, worker: Worker, manifest: Manifest, grids: list[Grid], folder: Path) -> None:
+    world = worker.world
+    assert worker.connection
+    with clock.step("introspect"):
+        objects.added([], objects.objects(worker.connection))
+        catalog = definitions.read(worker.connection, manifest, world, migrations.read(folder))
+    with clock.step("complete"):
+        for grid in grids:
+            grid.validate(world)
+    with clock.step("probe"):
+        failures = [cell.id for grid in grids for cell in grid.cells if worker.check(grid, cell)]
+    assert not failures, failures[:3]
+    with clock.step("report"):
+        bodies = plpgsql.read(worker.connection, plpgsql.called(worker.connection, manifest))
+        count_tried(manifest, worker.recorder, list(world.personas))
+        count_all(manifest, catalog, bodies, migrations.read(folder), worker.recorder, list(world.personas))
+        StringIO().write(str(worker.recorder.as_json()))
 
 
 def _as_items(result: Result, server: Server, tables: int, rows: int, size: str) -> None:
@@ -141,15 +139,30 @@ def _grid(path: Path) -> Grid:
     return grid
 
 
+class Clock:
+    """Measures steps in CPU seconds of this process and the server."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Measure the block."""
+        start = _cpu(self.server)
+        yield
+        self.seconds[name] = _cpu(self.server) - start
+
+
 def _cpu(server: Server) -> float:
     """CPU seconds of this process and of all processes of the server."""
     with psycopg.connect(server.conninfo) as connection:
         postmaster = _backend(connection).parent()
         assert postmaster
         processes = [psutil.Process(), *postmaster.children()]
-        ended = postmaster.cpu_times()
-        used = [process.cpu_times() for process in processes]
-    return float(ended.children_user + ended.children_system + sum(times.user + times.system for times in used))
+        children = postmaster.cpu_times()
+        times = [process.cpu_times() for process in processes]
+    return float(children.children_user + children.children_system + sum(each.user + each.system for each in times))
 
 
 def _backend(connection: Connection[Any]) -> psutil.Process:

@@ -23,10 +23,10 @@ def run() -> Result:
         result.samples[way] = durations(how)
     result.ratio("a database cloned for each", "in a transaction", at_least=1)
     result.ratio("a database built for each", "in a transaction", at_least=1)
-    counts = {len(some) for some in result.samples.values()}
+    counts = {len(seconds) for seconds in result.samples.values()}
     assert len(counts) == 1, f"not the same mutants: {counts}"
-    for way, some in result.samples.items():
-        result.facts[f"mutants per second, {way}"] = round(len(some) / sum(some), 1)
+    for way, seconds in result.samples.items():
+        result.facts[f"mutants per second, {way}"] = round(len(seconds) / sum(seconds), 1)
     result.facts |= {"object": OBJECT, "mutants": counts.pop(), "tests": list(TESTS)}
     return result
 

@@ -38,10 +38,10 @@ def write() -> Path:
 
 def _rows(name: str, result: dict[str, Any]) -> Iterator[str]:
     targets = [ratio for ratio in result["ratios"] if ratio["met"] is not None]
-    shown = [ratio for ratio in targets if not ratio["met"]] if name == "policies" else targets
+    rows = [ratio for ratio in targets if not ratio["met"]] if name == "policies" else targets
     if name == "policies":
-        met = len(targets) - len(shown)
+        met = len(targets) - len(rows)
         yield f"| **policies**: queries within 1.5 times the filter by hand | {met} of {len(targets)} | | |"
-    for ratio in shown:
+    for ratio in rows:
         limit = f"≤ {ratio['at_most']:g}" if ratio["at_most"] is not None else f"≥ {ratio['at_least']:g}"
         yield f"| **{name}**: {ratio['what']} | {ratio['value']:.3g} | {limit} | {'✓' if ratio['met'] else 'not met'} |"

@@ -72,7 +72,7 @@ class Result:
         path = RAW / f"{self.name}.json"
         data = {
             **asdict(self),
-            "samples": {what: [round(one, 6) for one in some] for what, some in self.samples.items()},
+            "samples": {what: [round(one, 6) for one in samples] for what, samples in self.samples.items()},
             "medians": {what: round(self.median(what), 6) for what in self.samples},
             "ratios": [{**asdict(each), "value": round(each.value, 3), "met": each.met} for each in self.ratios],
             "machine": machine(),
@@ -84,8 +84,8 @@ class Result:
     def show(self, console: Console) -> None:
         """Print the medians and the ratios."""
         table = Table("", f"median, {self.unit}", "samples", title=self.title, title_justify="left")
-        for what, some in self.samples.items():
-            table.add_row(what, f"{self.median(what):,.4g}", str(len(some)))
+        for what, samples in self.samples.items():
+            table.add_row(what, f"{self.median(what):,.4g}", str(len(samples)))
         console.print(table)
         for each in self.ratios:
             target = f"at most {each.at_most:g}" if each.at_most is not None else ""

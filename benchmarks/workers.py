@@ -118,9 +118,9 @@ def tcp_server() -> Iterator[str]:
     port = free_port()
     with (
         patch.dict(cluster.CONFIGURATION, listen_addresses="127.0.0.1"),
-        choose.chosen(enorae.configuration()) as chosen,
+        choose.chosen(enorae.configuration()) as server,
     ):
-        assert chosen.cluster
-        chosen.cluster.start(port=port)
-        chosen.cluster.wait()
-        yield make_conninfo(chosen.conninfo, host="127.0.0.1", port=port)
+        assert server.cluster
+        server.cluster.start(port=port)
+        server.cluster.wait()
+        yield make_conninfo(server.conninfo, host="127.0.0.1", port=port)

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from psycopg import sql
 
-from reliability.place import Ended, Place, new_place
+from reliability.place import Outcome, Place, new_place
 from reliability.results import Deadline, Result
 from reliability.shared import SharedServer, remove, shared_server
 from reliability.stages import STAGES, Stage
@@ -77,36 +77,36 @@ def add_foreign_objects(server: SharedServer) -> None:
 # ------------------------------------------------------------------ runs of rolecall on this server
 
 
-def passes(place: Place, options: list[str]) -> Ended:
+def passes(place: Place, options: list[str]) -> Outcome:
     return place.run(*options, seconds=LIMIT)
 
 
-def fails(place: Place, options: list[str]) -> Ended:
+def fails(place: Place, options: list[str]) -> Outcome:
     (place.project / "test_wrong.py").write_text("def test_wrong(db):\n    assert db.value('SELECT 1') == 2\n")
     return place.run(*options, seconds=LIMIT)
 
 
-def has_wrong_sql(place: Place, options: list[str]) -> Ended:
+def has_wrong_sql(place: Place, options: list[str]) -> Outcome:
     (place.project / "migrations/phase_1_notes/1_2_count_notes.sql").write_text("SELECT nothing;\n")
     return place.run(*options, seconds=LIMIT)
 
 
-def two_at_once(place: Place, options: list[str]) -> Ended:
+def two_at_once(place: Place, options: list[str]) -> Outcome:
     """Two runs at the same time; returns how the second one ended."""
     other = place.start(*options, output="other output")
-    ended = place.run(*options, seconds=LIMIT)
+    outcome = place.run(*options, seconds=LIMIT)
     with suppress(subprocess.TimeoutExpired):
         other.wait(LIMIT)
-    return ended
+    return outcome
 
 
-def killed(sent: signal.Signals, stage: Stage) -> Callable[[Place, list[str]], Ended]:
+def killed(signum: signal.Signals, stage: Stage) -> Callable[[Place, list[str]], Outcome]:
     """A run that gets a signal at a stage, then a second run, which cleans up."""
 
-    def scenario(place: Place, options: list[str]) -> Ended:
+    def scenario(place: Place, options: list[str]) -> Outcome:
         process = place.start(*options, *stage.prepare(place))
         stage.wait(place)
-        os.kill(process.pid, sent)
+        os.kill(process.pid, signum)
         place.end(process, LIMIT)
         stage.release(place)
         time.sleep(0.2)
@@ -115,14 +115,14 @@ def killed(sent: signal.Signals, stage: Stage) -> Callable[[Place, list[str]], E
     return scenario
 
 
-SCENARIOS: dict[str, Callable[[Place, list[str]], Ended]] = {
+SCENARIOS: dict[str, Callable[[Place, list[str]], Outcome]] = {
     "passes": passes,
     "fails": fails,
     "has wrong SQL": has_wrong_sql,
     "two at once": two_at_once,
     **{
-        f"{sent.name} at {stage.name}, then one more run": killed(sent, stage)
-        for stage, sent in itertools.product(
+        f"{signum.name} at {stage.name}, then one more run": killed(signum, stage)
+        for stage, signum in itertools.product(
             [stage for stage in STAGES if stage.name in ("migration", "mid-test", "own database")],
             (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL),
         )
@@ -158,7 +158,7 @@ def _run_scenario(place: Place, server: SharedServer, name: str, result: Result)
     add_foreign_objects(server)
     names, before = server.names(), server.fingerprint()
     scenario, _, count = name.rpartition(", -n ")
-    ended = SCENARIOS[scenario](place, ["-q", "-n", count])
+    outcome = SCENARIOS[scenario](place, ["-q", "-n", count])
     after = server.fingerprint()
     result.tried("foreign")
     result.count("databases compared", len(before))
@@ -167,5 +167,5 @@ def _run_scenario(place: Place, server: SharedServer, name: str, result: Result)
     if changed or added:
         differences = [*(f"changed or gone: {each}" for each in changed[:4]), *(f"added: {each}" for each in added[:4])]
         command = f'python -m reliability foreign --seed {result.seed} --only "{name}"'
-        result.fail("foreign", f"{name}: {'; '.join(differences)} ({ended.last_line[:80]})", command)
+        result.fail("foreign", f"{name}: {'; '.join(differences)} ({outcome.last_line[:80]})", command)
     remove(server, added)

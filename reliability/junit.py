@@ -74,9 +74,9 @@ def pytest(arguments: Sequence[str], seconds: float, variables: Mapping[str, str
 
 def _stop(process: subprocess.Popen[str]) -> str:
     """Interrupt a run as Ctrl-C does, so that it cleans up. Kill it if it does not end."""
-    for sent in (signal.SIGINT, signal.SIGKILL):
+    for signum in (signal.SIGINT, signal.SIGKILL):
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, sent)
+            os.killpg(process.pid, signum)
         with suppress(subprocess.TimeoutExpired):
             return process.communicate(timeout=20)[0] or ""
     return ""

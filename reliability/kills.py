@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from reliability.place import Ended, Place, new_place
+from reliability.place import Outcome, Place, new_place
 from reliability.results import Deadline, Result
 from reliability.shared import SharedServer, remove, shared_server
 from reliability.stages import STAGES, Stage
@@ -72,7 +72,7 @@ class Case:
 
     @property
     def can_clean_up(self) -> bool:
-        """Whether the run still lives to remove what it created, and the server too."""
+        """Whether the run and its server survive, so that the run can remove what it created."""
         killed = self.ends_the_run and self.signal == signal.SIGKILL
         return not killed and not (self.on_shared and self.target == "postmaster")
 
@@ -81,14 +81,14 @@ def cases(seed: int) -> Iterator[Case]:
     """Every stage, process and signal, in an order that depends on the seed; then thousands of random moments."""
     ordered = [
         Case(
-            f"{'shared' if on_shared else 'embedded'}/{stage.name}/{target}/{sent.name}",
+            f"{'shared' if on_shared else 'embedded'}/{stage.name}/{target}/{signum.name}",
             stage,
             target,
-            sent,
+            signum,
             on_shared,
             n,
         )
-        for stage, (target, n), on_shared, sent in itertools.product(STAGES, TARGETS, (False, True), SIGNALS)
+        for stage, (target, n), on_shared, signum in itertools.product(STAGES, TARGETS, (False, True), SIGNALS)
         if _is_possible(stage, target, on_shared)
     ]
     random.Random(seed).shuffle(ordered)  # noqa: S311 - must be repeatable
@@ -126,9 +126,9 @@ def random_case(seed: int, number: int) -> Case:
     """The kill at random moment ``number``. It is the same for the same seed."""
     chooser = random.Random(f"{seed}/{number}")  # noqa: S311 - must be repeatable
     on_shared, workers = chooser.random() < 0.5, chooser.choice((0, 2))
-    sent, after = chooser.choice(SIGNALS), chooser.uniform(0.1, LATEST)
+    signum, after = chooser.choice(SIGNALS), chooser.uniform(0.1, LATEST)
     target = chooser.choice(("controller", "group")) if workers else "controller"
-    return Case(f"random/{number}", None, target, sent, on_shared, workers, after)
+    return Case(f"random/{number}", None, target, signum, on_shared, workers, after)
 
 
 def find(name: str, seed: int) -> Case:
@@ -167,26 +167,26 @@ class Runner:
         if not self._signal(case, process, segments):
             self.failed("ends", case, "the run did not reach its stage", place.end(process, 0))
             return
-        ended = place.end(process, LIMIT)
+        outcome = place.end(process, LIMIT)
         if case.stage:
             case.stage.release(place)  # for programs that the killed run has left
         if case.on_shared:
             self.server.revive()
         with self._lock:
             self.result.tried("ends")
-            self.result.seconds.setdefault(f"until the end, {case.signal.name}", []).append(ended.seconds)
-        self._check_end(case, ended)
-        left = self._leftovers(case, segments, before)
+            self.result.seconds.setdefault(f"until the end, {case.signal.name}", []).append(outcome.seconds)
+        self._check_end(case, outcome)
+        leftovers = self._leftovers(case, segments, before)
         if case.can_clean_up:
-            self._check_leftovers("leaves nothing", case, left, ended)
+            self._check_leftovers("leaves nothing", case, leftovers, outcome)
         follower = place.run(*options, "test_notes.py", seconds=LIMIT * 2)
         with self._lock:
             self.result.tried("next")
         if follower.status != 0:
             self.failed("next", case, f"the next run ended with {follower.status}", follower)
-        left = self._leftovers(case, segments, before)
-        self._check_leftovers("sweeps", case, left, follower)
-        if left and case.on_shared:
+        leftovers = self._leftovers(case, segments, before)
+        self._check_leftovers("sweeps", case, leftovers, follower)
+        if leftovers and case.on_shared:
             remove(self.server, sorted(self.server.names() - before))
 
     def _signal(self, case: Case, process: subprocess.Popen[bytes], segments: set[Path]) -> bool:
@@ -238,40 +238,43 @@ class Runner:
 
     # -- checks
 
-    def _check_end(self, case: Case, ended: Ended) -> None:
-        if ended.status is None:
-            self.failed("ends", case, f"still ran {LIMIT:g} s after the signal", ended)
+    def _check_end(self, case: Case, outcome: Outcome) -> None:
+        if outcome.status is None:
+            self.failed("ends", case, f"still ran {LIMIT:g} s after the signal", outcome)
             return
-        if (case.expected == FAILS and ended.status == 0) or (case.expected == PASSES and ended.status != 0):
+        if (case.expected == FAILS and outcome.status == 0) or (case.expected == PASSES and outcome.status != 0):
             self.failed(
-                "ends", case, f"ended with {ended.status}, but the expected status says that it {case.expected}", ended
+                "ends",
+                case,
+                f"ended with {outcome.status}, but the expected status says that it {case.expected}",
+                outcome,
             )
         with self._lock:
             self.result.tried("one error")
-        lines = len(ended.output.splitlines())
-        if "INTERNALERROR" in ended.output:
-            self.failed("one error", case, "INTERNALERROR", ended)
-        elif "Traceback (most recent call last)" in ended.output and not case.interrupts_pytest:
-            self.failed("one error", case, "a traceback", ended)
+        lines = len(outcome.output.splitlines())
+        if "INTERNALERROR" in outcome.output:
+            self.failed("one error", case, "INTERNALERROR", outcome)
+        elif "Traceback (most recent call last)" in outcome.output and not case.interrupts_pytest:
+            self.failed("one error", case, "a traceback", outcome)
         elif case.target in ("postmaster", "backend", "worker") and lines > MAX_LINES:
-            self.failed("one error", case, f"{lines} lines of output", ended)
+            self.failed("one error", case, f"{lines} lines of output", outcome)
 
     def _leftovers(self, case: Case, segments: set[Path], before: set[str]) -> list[str]:
-        left = self.place.leftovers(segments if not case.on_shared else set())
-        return left + (sorted(self.server.names() - before) if case.on_shared else [])
+        leftovers = self.place.leftovers(segments if not case.on_shared else set())
+        return leftovers + (sorted(self.server.names() - before) if case.on_shared else [])
 
-    def _check_leftovers(self, promise: str, case: Case, left: list[str], ended: Ended) -> None:
+    def _check_leftovers(self, promise: str, case: Case, leftovers: list[str], outcome: Outcome) -> None:
         with self._lock:
             self.result.tried(promise)
-        if left:
-            more = f" and {len(left) - 3} more" if len(left) > 3 else ""
-            self.failed(promise, case, f"left {', '.join(left[:3])}{more}", ended)
+        if leftovers:
+            more = f" and {len(leftovers) - 3} more" if len(leftovers) > 3 else ""
+            self.failed(promise, case, f"left {', '.join(leftovers[:3])}{more}", outcome)
 
-    def failed(self, promise: str, case: Case, what: str, ended: Ended) -> None:
+    def failed(self, promise: str, case: Case, what: str, outcome: Outcome) -> None:
         """Note a broken promise."""
         command = f'python -m reliability kills --seed {self.seed} --only "{case.name}"'
         with self._lock:
-            self.result.fail(promise, f"{case.name}: {promise}: {what} ({ended.last_line[:100]})", command)
+            self.result.fail(promise, f"{case.name}: {promise}: {what} ({outcome.last_line[:100]})", command)
 
 
 def run(deadline: Deadline, seed: int, only: str = "", progress: Callable[[str], None] = lambda _: None) -> Result:

@@ -59,8 +59,8 @@ def render(results: list[dict[str, Any]]) -> str:
 
 def _rows(result: dict[str, Any]) -> Iterator[str]:
     for promise in result["promises"].values():
-        held = promise["figures"] if not promise["broken"] else f"**{promise['figures']}**"
-        yield f"| {_cell(promise['text'])} | {_cell(promise['how'])} | {held} |"
+        figures = promise["figures"] if not promise["broken"] else f"**{promise['figures']}**"
+        yield f"| {_cell(promise['text'])} | {_cell(promise['how'])} | {figures} |"
 
 
 def _figures(result: dict[str, Any]) -> Iterator[str]:

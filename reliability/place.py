@@ -29,7 +29,7 @@ FOREIGN = ("ROLECALL_", "PG", "PYTEST_", "RELIABILITY_", "HYPOTHESIS_")
 
 
 @dataclass(frozen=True)
-class Ended:
+class Outcome:
     """How a run ended: status, output and waiting time in seconds. ``status`` is None if it did not end by itself."""
 
     status: int | None
@@ -108,7 +108,7 @@ class Place:
                 start_new_session=True,
             )
 
-    def end(self, process: subprocess.Popen[bytes], seconds: float) -> Ended:
+    def end(self, process: subprocess.Popen[bytes], seconds: float) -> Outcome:
         """Wait at most ``seconds`` for a run, then kill it."""
         start = time.monotonic()
         status: int | None = None
@@ -118,10 +118,10 @@ class Place:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        took = time.monotonic() - start
-        return Ended(status, (self.path / "output").read_text(encoding="utf-8", errors="replace"), took)
+        duration = time.monotonic() - start
+        return Outcome(status, (self.path / "output").read_text(encoding="utf-8", errors="replace"), duration)
 
-    def run(self, *arguments: str, seconds: float = 120) -> Ended:
+    def run(self, *arguments: str, seconds: float = 120) -> Outcome:
         """Run pytest, and wait for its end."""
         return self.end(self.start(*arguments), seconds)
 
@@ -144,14 +144,14 @@ class Place:
     def leftovers(self, segments: set[Path]) -> list[str]:
         """What ended runs have left here: processes, files, and those of ``segments`` that still exist."""
         deadline = time.monotonic() + GRACE
-        while (running := self.running()) and time.monotonic() < deadline:
+        while (commands := self.command_lines()) and time.monotonic() < deadline:
             time.sleep(0.05)
-        left = [f"process {command}" for command in running]
-        left += [f"{path.relative_to(self.path)}" for path in sorted(self.tmp.iterdir()) if not _is_pytests(path)]
-        left += [f"{path.relative_to(self.path)}" for path in sorted(self.project.rglob("*.part"))]
-        return left + [str(path) for path in sorted(segments) if path.exists()]
+        leftovers = [f"process {command}" for command in commands]
+        leftovers += [f"{path.relative_to(self.path)}" for path in sorted(self.tmp.iterdir()) if not _is_pytests(path)]
+        leftovers += [f"{path.relative_to(self.path)}" for path in sorted(self.project.rglob("*.part"))]
+        return leftovers + [str(path) for path in sorted(segments) if path.exists()]
 
-    def running(self) -> list[str]:
+    def command_lines(self) -> list[str]:
         """The command lines of the processes that run here."""
         commands = []
         for process in self.processes():

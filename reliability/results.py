@@ -70,7 +70,7 @@ class Result:
     broken: list[Broken] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, list[float]] = field(default_factory=dict)
-    started: float = field(default_factory=time.monotonic)
+    start: float = field(default_factory=time.monotonic)
 
     def promise(self, key: str, text: str, how: str, unit: str = "cases") -> None:
         """Declare a promise that this experiment tries."""
@@ -95,7 +95,7 @@ class Result:
             "name": self.name,
             "title": self.title,
             "seed": self.seed,
-            "duration, s": round(time.monotonic() - self.started),
+            "duration, s": round(time.monotonic() - self.start),
             "promises": {key: {**asdict(each), "figures": each.figures} for key, each in self.promises.items()},
             "counts": self.counts,
             "seconds": {

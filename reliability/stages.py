@@ -45,8 +45,8 @@ class Stage:
         if self.wraps:
             folder = place.path / "wrapped"
             folder.mkdir(exist_ok=True)
-            copied = place.path / "postgres" / "pginstall18" / "bin"
-            real = copied if copied.is_dir() else reachable(choose.embedded(18), place.path, server_user())
+            copy = place.path / "postgres" / "pginstall18" / "bin"
+            real = copy if copy.is_dir() else reachable(choose.embedded(18), place.path, server_user())
             for name in ("postgres", "initdb", "pg_dump"):
                 text = self.wraps.get(name, 'exec "{real}" "$@"')
                 program(folder / name, text.format(real=real / name, hold=SHELL_HOLD.format(**marks)))

@@ -19,7 +19,9 @@ def show(console: Console, result: Result) -> None:
         table.add_row(each.text, f"[{colour}]{each.figures}[/]")
     console.print(table)
     counts = [f"{name}: {number:,}" for name, number in result.counts.items()]
-    times = [f"{name}: median {median(some):.1f} s, longest {max(some):.1f} s" for name, some in result.seconds.items()]
+    times = [
+        f"{name}: median {median(values):.1f} s, longest {max(values):.1f} s" for name, values in result.seconds.items()
+    ]
     if figures := [*counts, *times]:
         console.print("  " + " · ".join(figures), highlight=False, markup=False)
 

@@ -25,9 +25,9 @@ SHORT, LONG = 2**14, 2**17  # characters of a long claim, in the short and in th
 ROLES = ("anon", "authenticated", "service_role")
 
 
-def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
-    """Settings of a session. The key names what is wrong with them."""
-    tokens = {
+def tokens(me: str, other: str, size: int) -> dict[str, str]:
+    """Tokens that are wrong as a whole. The key names what is wrong."""
+    return {
         "nothing": "",
         "no claim": "{}",
         "JSON null": "null",
@@ -42,7 +42,11 @@ def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
         "long": json.dumps({"sub": me, "more": "x" * size}),
         "1000 levels": '{"sub": "' + me + '", "x": ' + "[" * 1000 + "]" * 1000 + "}",
     }
-    subjects: dict[str, Any] = {
+
+
+def subjects(me: str, other: str, size: int) -> dict[str, Any]:
+    """Wrong values of the claim sub. The key names what is wrong."""
+    return {
         "null": None,
         "empty": "",
         "blank": " ",
@@ -61,6 +65,10 @@ def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
         "pattern": "%",
         "two": f"{me},{other}",
     }
+
+
+def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
+    """Settings of a session. The key names what is wrong with them."""
     roles: list[Any] = [
         "service_role",
         "postgres",
@@ -73,8 +81,8 @@ def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
     ]
     return {
         "never set": {},
-        **{f"the token is {what}": {CLAIMS: token} for what, token in tokens.items()},
-        **{f"sub is {what}": {CLAIMS: json.dumps({"sub": sub})} for what, sub in subjects.items()},
+        **{f"the token is {what}": {CLAIMS: token} for what, token in tokens(me, other, size).items()},
+        **{f"sub is {what}": {CLAIMS: json.dumps({"sub": sub})} for what, sub in subjects(me, other, size).items()},
         **{f"role is {role}": {CLAIMS: json.dumps({"sub": me, "role": role})} for role in roles},
         **{f"role is {role}, without sub": {CLAIMS: json.dumps({"role": role})} for role in roles},
         "admin everywhere": {
@@ -185,15 +193,15 @@ def test_only_role_and_subject_decide(
         with session(authenticator, role, settings) as connection:
             sqlstate, answer = outcome(connection, "SELECT auth.uid()::text")
             subject = None if sqlstate or "None" in answer else answer[3:39]
-            for statement, got, expected in zip(
+            for statement, actual, expected in zip(
                 statements, outcomes(connection, statements), honest_outcomes(role, subject), strict=True
             ):
-                if sqlstate and got[0] in (sqlstate, REFUSED):
+                if sqlstate and actual[0] in (sqlstate, REFUSED):
                     continue
                 if statement.startswith(tuple(f"SELECT * FROM {name}" for name in ALWAYS_DIFFERENT)):
-                    got, expected = (got[0], ""), (expected[0], "")
-                if got != expected:
-                    differences.append((what, statement[:120], got, expected))
+                    actual, expected = (actual[0], ""), (expected[0], "")
+                if actual != expected:
+                    differences.append((what, statement[:120], actual, expected))
     assert differences == []
 
 

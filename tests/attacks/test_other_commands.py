@@ -155,7 +155,7 @@ def snapshot(connection: Connection[Any], table: str) -> dict[str, str]:
 def test_no_other_command_reads_changes_or_deletes_rows(
     database: Scratch, manifest: Manifest, world: World, times: dict[str, str], thorough: bool
 ) -> None:
-    connection, wrong = database.connection, set()
+    connection, failures = database.connection, set()
     before = {table: snapshot(connection, table) for table in times}
     for persona in world.personas if thorough else FEW:
         with signed_in(connection, world, persona):
@@ -170,11 +170,11 @@ def test_no_other_command_reads_changes_or_deletes_rows(
                     changes = {"read": may[1] | may[2], "update": may[1], "delete": may[2]}[kind]
                     reads = other.returned & before[table].keys()
                     if not (reads <= may[0] and other.changed <= changes) or other.added:
-                        wrong.add((table, text))
+                        failures.add((table, text))
     # On its own tables the platform grants all privileges, also TRUNCATE, to which no policy applies (F102).
     created = {item.full_name for item in manifest.of_kind("table")}
-    assert {(table, text) for table, text in wrong if table in created or "TRUNCATE" not in text} == set()
-    assert {table for table, _ in wrong} == truncatable(database, set(times) - created)
+    assert {(table, text) for table, text in failures if table in created or "TRUNCATE" not in text} == set()
+    assert {table for table, _ in failures} == truncatable(database, set(times) - created)
 
 
 def truncatable(database: Scratch, tables: set[str]) -> set[str]:
@@ -205,7 +205,7 @@ def snapshot_as_superuser(connection: Connection[Any], table: str) -> dict[str, 
 
 def test_no_other_command_adds_rows(database: Scratch, manifest: Manifest, world: World, thorough: bool) -> None:
     """Each existing row is inserted again after a DELETE: no command helps a persona that may not INSERT it."""
-    connection, wrong, worked = database.connection, [], set()
+    connection, failures, worked = database.connection, [], set()
     for table in manifest.tables:
         rows = connection.execute(f"SELECT id::text, row_to_json(t)::text FROM {table} AS t".encode()).fetchall()
         for key, row in rows if thorough else rows[:2]:
@@ -223,8 +223,8 @@ def test_no_other_command_adds_rows(database: Scratch, manifest: Manifest, world
                             statement = text.format(t=table, row=source, values=values)
                             added = effect(connection, table, before, statement).added
                             worked |= {text} if added else set()
-                            wrong += [(persona, statement)] if added and not plain.added else []
-    assert wrong == []
+                            failures += [(persona, statement)] if added and not plain.added else []
+    assert failures == []
     assert worked == set(INSERTS)
 
 
@@ -240,12 +240,12 @@ def test_copy_does_not_bypass_the_policies(sign_in: SignIn, manifest: Manifest, 
     for name, persona in world.personas.items():
         with sign_in(name) as session:
             for table in manifest.tables:
-                results.setdefault(persona.role, set()).add(copied(session.connection, table))
+                results.setdefault(persona.role, set()).add(copy_result(session.connection, table))
     assert results["anon"] | results["authenticated"] == {REFUSED, "0A000"}
     assert results["service_role"] == {"worked"}
 
 
-def copied(connection: Connection[Any], table: str) -> str:
+def copy_result(connection: Connection[Any], table: str) -> str:
     """The SQLSTATE of a COPY FROM without rows, "worked" if it is no error."""
     try:
         with connection.transaction(), connection.cursor().copy(f"COPY {table} FROM STDIN".encode()) as copy:
@@ -304,8 +304,8 @@ def test_row_security_off_gives_no_rows(sign_in: SignIn, manifest: Manifest, wor
         with sign_in(name) as session:
             session.execute("SET LOCAL row_security = off")
             for table in manifest.tables:
-                refused = ids(session.connection, f"SELECT id::text FROM {table}") == REFUSED
-                assert refused is (persona.role != "service_role"), (name, table)
+                is_refused = ids(session.connection, f"SELECT id::text FROM {table}") == REFUSED
+                assert is_refused is (persona.role != "service_role"), (name, table)
 
 
 def test_pg_stats_shows_no_values(sign_in: SignIn, manifest: Manifest, world: World, database: Scratch) -> None:

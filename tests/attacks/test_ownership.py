@@ -272,14 +272,14 @@ def test_commands_on_the_server_are_refused(
     roles = [f"SET LOCAL ROLE {manifest.role}", f"SET LOCAL ROLE {superuser}", f"SET SESSION AUTHORIZATION {superuser}"]
     if not database.run.ours:  # the session is the superuser's: it may switch to any role
         roles = []
-    wrong = []
+    failures = []
     for persona in world.personas:
         with sign_in(persona) as session:
             session.execute(MINE)
             session.execute("CREATE TEMPORARY TABLE mine (line text)")
             statements = [each for each in SERVER + roles if roles or "SESSION AUTHORIZATION" not in each]
-            wrong += [(persona, each) for each in statements if sqlstate(session, each) in ("", *BROKEN)]
-    assert wrong == []
+            failures += [(persona, each) for each in statements if sqlstate(session, each) in ("", *BROKEN)]
+    assert failures == []
 
 
 def test_reset_role_leaves_no_rights(sign_in: SignIn, manifest: Manifest, database: Scratch, world: World) -> None:

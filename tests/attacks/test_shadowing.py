@@ -165,9 +165,9 @@ def attack(authenticator: Authenticator, world: World) -> Attack:
                 except psycopg.Error as error:
                     error_text = f"{error.sqlstate} {error}"
             own = world.personas[call.persona].role
-        wrong = {each for each in messages if each.startswith("spy: ") and not each.endswith(f" runs as {own}")}
-        wrong |= {f"{call.sqlstate or 'success'} becomes {error_text}"} if error_text[:5] != call.sqlstate else set()
-        return sorted(wrong)
+        failures = {each for each in messages if each.startswith("spy: ") and not each.endswith(f" runs as {own}")}
+        failures |= {f"{call.sqlstate or 'success'} becomes {error_text}"} if error_text[:5] != call.sqlstate else set()
+        return sorted(failures)
 
     return attack
 
@@ -191,14 +191,14 @@ def test_no_object_of_the_caller_runs_as_the_owner(
     thorough: bool,
 ) -> None:
     """Shadows of each name alone, and of all together: for one persona that may call, in the long form for all."""
-    wrong = [
+    failures = [
         f"{name} as {call.persona}: {text}"
         for name, all_calls in calls.items()
         for call in (all_calls if thorough else all_calls[:1])
         for combination in combinations(shadows[name])
         for text in attack(call, combination)
     ]
-    assert sorted(set(wrong)) == []
+    assert sorted(set(failures)) == []
 
 
 def test_the_spy_notices_an_empty_search_path(
@@ -248,11 +248,11 @@ def test_the_spy_notices_every_kind_of_shadow(
     attack: Attack,
 ) -> None:
     """PostgreSQL finds types and tables in pg_temp; functions and operators only by a qualified name."""
-    used = {"type": "date", "table": "profiles", "function": "now", "operator": "="}
+    names = {"type": "date", "table": "profiles", "function": "now", "operator": "="}
     shadows = [
         Shadow(name, shadow(kind, name, meaning, number))
         for number, (kind, name, meaning) in enumerate(meanings)
-        if used[kind] == name
+        if names[kind] == name
     ]
     call = next(iter(calls.values()))[0]._replace(statement="SELECT audit.careless()", sqlstate="")
     database.connection.execute(CARELESS)
@@ -260,4 +260,4 @@ def test_the_spy_notices_every_kind_of_shadow(
         texts = attack(call, shadows)
     finally:
         database.connection.execute("DROP FUNCTION audit.careless()")
-    assert {each.split()[1] for each in texts} == set(used), texts
+    assert {each.split()[1] for each in texts} == set(names), texts

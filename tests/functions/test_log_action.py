@@ -106,7 +106,7 @@ def test_omitted_arguments_are_null(db: Session) -> None:
 
 
 def test_positional_arguments(db: Session, world: World) -> None:
-    """Each argument is rows_by_id in its own column, also in a call without names."""
+    """Each argument is stored in its own column, also in a call without names."""
     salon = str(world.row("organization.salons", "salon")["id"])
     with db.acting_as("owner"):
         key = db.value("SELECT audit.log_action('type', %s, 'action', '[1]', '[2]', 'reason')::text", [salon])

@@ -115,8 +115,8 @@ def test_a_read_notification_keeps_its_time(db: Session, world: World, customer:
 def test_listed_notifications(
     db: Session, world: World, customer: str, name: str, names: list[str | None] | None, expected: list[str]
 ) -> None:
-    known = world.rows[TABLE]
-    keys = None if names is None else [str(known[one]["id"]) if one in known else one for one in names]
+    existing = world.rows[TABLE]
+    keys = None if names is None else [str(existing[one]["id"]) if one in existing else one for one in names]
     before = rows_by_id(db, TABLE)
     with db.acting_as(name):
         assert mark_listed(db, customer, keys) == len(expected)

@@ -80,8 +80,8 @@ def test_existing_objects_change_only_in_schema_grants(bare: Scratch, migrated: 
     before, after = entries(bare.dump()), entries(migrated.dump())
     assert before
     assert before.keys() - after.keys() == set()
-    changed = {line for name, lines in before.items() for line in lines ^ after[name]}
-    assert {line for line in changed if not GRANT_USAGE.fullmatch(line)} == set()
+    changes = {line for name, lines in before.items() for line in lines ^ after[name]}
+    assert {line for line in changes if not GRANT_USAGE.fullmatch(line)} == set()
 
 
 def test_storage_objects_is_the_only_existing_table_with_additions(bare: Scratch, manifest: Manifest) -> None:

@@ -120,9 +120,9 @@ def test_a_failed_step_leaves_nothing(scratch: Callable[..., Scratch], number: i
         text = step.path.read_text(encoding="utf-8")
         starts = [statement.start for statement in statements(text)]
         for end in (starts[len(starts) // 2], len(text)):
-            broken = tmp_path / step.path.name
-            broken.write_text(text[:end] + DIVISION_BY_ZERO, encoding="utf-8")
+            failing_step = tmp_path / step.path.name
+            failing_step.write_text(text[:end] + DIVISION_BY_ZERO, encoding="utf-8")
             with pytest.raises(SqlError) as excinfo:
-                database.execute(broken)
+                database.execute(failing_step)
             assert excinfo.value.sqlstate == "22012"
     assert database.dump() == before

@@ -255,8 +255,8 @@ def test_discard_data_removes_only_the_rows_of_the_phases(migrated: Scratch, bar
         roll_back_to(migrated, 0)
         after = rows(migrated.connection, existing)
         assert state(migrated.connection)[:2] == state(bare.connection)[:2]
-    lost = {table: len(before[table]) - len(after[table]) for table in existing if before[table] != after[table]}
-    assert lost == {"storage.objects": rows_to_lose(world, "storage.objects"), "storage.buckets": 1}
+    losses = {table: len(before[table]) - len(after[table]) for table in existing if before[table] != after[table]}
+    assert losses == {"storage.objects": rows_to_lose(world, "storage.objects"), "storage.buckets": 1}
 
 
 @pytest.mark.parametrize(

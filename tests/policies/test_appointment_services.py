@@ -83,8 +83,8 @@ def test_a_former_member_of_the_staff_loses_access_at_once(db: Session, world: W
     db.execute("DELETE FROM organization.staff_profiles WHERE id = %s", [staff])
     with db.acting_as("staff"):
         assert db.value(query, [own_id]) == 0
-        changed = db.execute("UPDATE scheduling.appointment_services SET service_name = 'mine'")
-        assert changed.rowcount == 0
+        cursor = db.execute("UPDATE scheduling.appointment_services SET service_name = 'mine'")
+        assert cursor.rowcount == 0
 
 
 def test_the_service_outlives_the_member_of_the_staff(db: Session, world: World) -> None:

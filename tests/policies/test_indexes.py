@@ -154,7 +154,7 @@ def test_each_index_serves_a_common_query(db: Session, world: World, table: str)
 def test_a_spare_index_has_a_substitute(db: Session, world: World, index: str) -> None:
     table, where = next((table, queries[index]) for table, queries in QUERIES.items() if index in queries)
     grow(db, table)
-    for dropped, other in ((index, SPARE[index]), (SPARE[index], index)):
+    for index_to_drop, other in ((index, SPARE[index]), (SPARE[index], index)):
         with db.connection.transaction(force_rollback=True):
-            drop(db, table, dropped)
+            drop(db, table, index_to_drop)
             assert serving_index(db, world, where, table) == other

@@ -24,13 +24,13 @@ def test_leftovers_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     with new_place() as place:
         assert place.leftovers(set()) == []
         (place.tmp / "rolecall-x").mkdir()
-        waiting = subprocess.Popen([sys.executable, "-c", "input()", str(place.path)], stdin=subprocess.PIPE)
+        sleeper = subprocess.Popen([sys.executable, "-c", "input()", str(place.path)], stdin=subprocess.PIPE)
         segment = place.path / "PostgreSQL.1"
         segment.touch()
         try:
             process, folder, memory = place.leftovers({segment, place.path / "gone"})
         finally:
-            waiting.communicate()
+            sleeper.communicate()
         assert process.startswith(f"process {sys.executable} -c input()")
         assert (folder, memory) == ("tmp/rolecall-x", str(segment))
     assert not place.path.exists()

@@ -68,7 +68,7 @@ def test_shows_what_the_tables_show(persona: str, db: Session, world: World) -> 
         table_rows = db.rows("SELECT id::text FROM audit.audit_logs")
     expected = {world.row(AUDIT, entry)["id"]: actor(world, entry, persona) for entry in VISIBLE[persona]}
     assert len(view_rows) == len(expected)
-    assert set(view_rows) == {(key, *known) for key, known in expected.items()}
+    assert set(view_rows) == {(key, *columns) for key, columns in expected.items()}
     assert sorted(table_rows) == sorted((key,) for key in expected)
 
 

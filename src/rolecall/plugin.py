@@ -59,7 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if settings.in_use:
         _register(config, settings)
     elif settings.mutants or settings.oracle:
-        raise pytest.UsageError("rolecall has nothing to build: set rolecall_baseline or rolecall_migrations.")
+        from rolecall.process.process import NOTHING_TO_BUILD
+
+        raise pytest.UsageError(NOTHING_TO_BUILD)
 
 
 def _register(config: pytest.Config, settings: Settings) -> None:

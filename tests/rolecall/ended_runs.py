@@ -133,9 +133,8 @@ def add_stages(project: Path, programs: Path, binaries: Path) -> Path:
     conftest = project / "conftest.py"
     conftest.write_text(conftest.read_text(encoding="utf-8") + CONFTEST, encoding="utf-8")
     (project / "test_staged.py").write_text(TESTS, encoding="utf-8")
-    binaries = reachable(
-        binaries, programs, server_user()
-    )  # a virtual environment may be in a folder that only root can enter
+    # A virtual environment may be in a folder that only root can enter.
+    binaries = reachable(binaries, programs, server_user())
     programs = programs / "bin"
     programs.mkdir(parents=True)
     for folder in ("lib", "share"):
@@ -169,16 +168,8 @@ def end_run(
     (folder / "reached").mkdir(parents=True)
     folder.chmod(0o755)
     (folder / "reached").chmod(0o777)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "test_staged.py", *arguments],
-        cwd=project,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "TMPDIR": str(temporary), "STAGE": stage, "STAGE_FOLDER": str(folder), MARK: name}
-        | dict(environment or {}),
-    )
+    variables = {"TMPDIR": str(temporary), "STAGE": stage, "STAGE_FOLDER": str(folder), MARK: name}
+    process = _start(project, arguments, variables | dict(environment or {}))
     try:
         _wait_for(folder / "reached", process)
         start = time.monotonic()
@@ -197,12 +188,28 @@ def end_run(
     except subprocess.TimeoutExpired as error:
         raise TimeoutError(f"the run did not end within {TIMEOUT:.0f} s: {error.stdout!r}") from None
     finally:
-        for other in psutil.process_iter():
-            if _belongs(other, name):
-                with suppress(psutil.Error):
-                    other.kill()
+        _kill(name)
         process.wait()
         shutil.rmtree(folder)
+
+
+def _start(project: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", "test_staged.py", *arguments],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, **environment},
+    )
+
+
+def _kill(name: str) -> None:
+    for process in psutil.process_iter():
+        if _belongs(process, name):
+            with suppress(psutil.Error):
+                process.kill()
 
 
 def processes_of(name: str) -> list[str]:

@@ -21,8 +21,8 @@ CELLS = 40
 def imported_modules(module: str) -> set[str]:
     """The modules that a new Python has imported after pytest and a module."""
     program = f"import pytest, sys\nbefore = set(sys.modules)\nimport {module}\nprint(*set(sys.modules) - before)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(result.stdout.split())
 
 
 # ------------------------------------------------------------------ imports
@@ -42,8 +42,8 @@ def test_the_parser_and_the_mutants_are_imported_on_demand() -> None:
 
 def test_another_operating_system_is_refused_in_one_sentence() -> None:
     program = "import os; os.name = 'nt'; import rolecall"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    last = done.stderr.splitlines()[-1]
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    last = result.stderr.splitlines()[-1]
     assert last == "ImportError: rolecall needs a POSIX system such as Linux; on Windows, use it inside WSL."
 
 

@@ -1,4 +1,4 @@
-"""Tests are isolated: the worker rolls back everything that a test does."""
+"""The worker isolates tests: it rolls back everything that a test does."""
 
 from __future__ import annotations
 

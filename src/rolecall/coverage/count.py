@@ -43,45 +43,25 @@ Requirements = Mapping[str, Collection[tuple[str, ...]]]  # by name: the facts o
 def count_all(
     manifest: Manifest,
     schema: Schema,
-    bodies: Iterable[Body],
+    bodies: Collection[Body],
     phases: Iterable[Phase],
     recorder: CoverageRecorder,
     personas: Collection[str],
 ) -> list[CoverageCount]:
     """Count everything that the migrations created, and how much of it the tests covered."""
     facts = recorder.facts
-    created = {item.full_name for item in manifest.of_kind("function", "trigger function")}
     instrumented = {body.name for body in bodies}
     requirements: dict[str, Requirements] = {
-        "policies": {
-            f'{policy.table}: "{policy.name}" {NEVER[what]} {command}': [(what, policy.table, policy.name, command)]
-            for policy in schema.policies
-            for command in (COMMANDS if policy.command == "all" else [policy.command])
-            for what in sorted(policies.outcomes(policy.using, policy.check, command))
-        },
+        "policies": _policies(schema),
         "constraints": {
             f"{item.owner}: {item.name} {NEVER[what]}": [(what, item.owner, item.name)]
             for item in manifest.constraints
             for what in ("let through", "refused")
         },
         "functions x personas": _by_persona(manifest, "function", personas),
-        "lines of functions": {
-            f"{body.signature}, {point}": [("reached", body.signature, str(number))]
-            for body in bodies
-            if body.name in created
-            for number, point in enumerate(body.points)
-        },
+        "lines of functions": _lines(manifest, bodies),
         "views x personas": _by_persona(manifest, "view", personas),
-        "grants": {
-            **{
-                f"{grant.what} on {grant.object} to {grant.role}": _uses(grant, facts)
-                for grant in _by_column(schema.grants)
-            },
-            **{
-                f"USAGE on {usage.owner} to {usage.name}": _schema_uses(usage, facts)
-                for usage in manifest.of_kind("usage")
-            },
-        },
+        "grants": _grants(manifest, schema, facts),
         "indexes": {
             f"{item.owner}: {item.name}": [("served", item.name), ("refused", item.owner, item.name)]
             for item in manifest.of_kind("index", "unique")
@@ -108,6 +88,36 @@ NEVER = {
     "let through": "let no value through",
     "refused": "refused none",
 }
+
+
+def _policies(schema: Schema) -> Requirements:
+    """Each outcome that a policy can have for a command."""
+    return {
+        f'{policy.table}: "{policy.name}" {NEVER[what]} {command}': [(what, policy.table, policy.name, command)]
+        for policy in schema.policies
+        for command in (COMMANDS if policy.command == "all" else [policy.command])
+        for what in sorted(policies.outcomes(policy.using, policy.check, command))
+    }
+
+
+def _lines(manifest: Manifest, bodies: Iterable[Body]) -> Requirements:
+    """Each statement and branch of the functions that the migrations created."""
+    created = {item.full_name for item in manifest.of_kind("function", "trigger function")}
+    return {
+        f"{body.signature}, {point}": [("reached", body.signature, str(number))]
+        for body in bodies
+        if body.name in created
+        for number, point in enumerate(body.points)
+    }
+
+
+def _grants(manifest: Manifest, schema: Schema, facts: Iterable[tuple[str, ...]]) -> Requirements:
+    """Each grant, by column, and each USAGE on a schema."""
+    grants = {
+        f"{grant.what} on {grant.object} to {grant.role}": _uses(grant, facts) for grant in _by_column(schema.grants)
+    }
+    usages = manifest.of_kind("usage")
+    return grants | {f"USAGE on {usage.owner} to {usage.name}": _schema_uses(usage, facts) for usage in usages}
 
 
 def _by_persona(manifest: Manifest, kind: str, personas: Iterable[str]) -> Requirements:

@@ -67,9 +67,8 @@ def called(connection: Connection[Any], manifest: Manifest) -> list[str]:
 def read(connection: Connection[Any], names: Iterable[str]) -> list[Body]:
     """The PL/pgSQL functions with these qualified names, instrumented. The database is not changed."""
     with connection.transaction():
-        connection.execute(
-            "SELECT set_config('search_path', '', true)"
-        )  # with an empty search_path, all names are qualified
+        # With an empty search_path, all names are qualified.
+        connection.execute("SELECT set_config('search_path', '', true)")
         rows = connection.execute(FUNCTIONS, [list(names)]).fetchall()
     return [body(*row) for row in rows]
 

@@ -90,7 +90,7 @@ class _Explanation:
             reads = self._decisions("select") if self._depends_on_reading(results) else None
             if reads and not any("stops" in each.decision for each in reads.policies):
                 reads = None
-        reads_what = "new row in return" if check.method == "POST" else "row in its WHERE"
+        reads_what = "row in its RETURNING" if check.method == "POST" else "row in its WHERE"
         return Reason(role, self.table, privileges, decisions, reads, reads_what)
 
     def _depends_on_reading(self, results: Results) -> bool:

@@ -246,8 +246,8 @@ def grid(
 class _Reader:
     """Reads a grid line by line: the commands, then a heading for each row, then its personas."""
 
-    def __init__(self, path: Path, line: int, known: tuple[str, ...]) -> None:
-        self.path, self.line, self.known = path, line, known
+    def __init__(self, path: Path, line: int, allowed: tuple[str, ...]) -> None:
+        self.path, self.line, self.allowed = path, line, allowed
         self.commands: list[str] = []
         self.lines: dict[str, int] = {}
         self.cells: list[Cell] = []
@@ -281,9 +281,9 @@ class _Reader:
 
     def _read_commands(self, line: str, number: int) -> None:
         self.commands = re.split(r"\s{2,}", line.strip())
-        if unknown := [command for command in self.commands if command not in self.known]:
-            self._fail(number, f"unknown command {_names(unknown)}: use {_names(self.known)}, or declare a move.")
-        if missing := [command for command in self.known if command not in self.commands]:
+        if unknown := [command for command in self.commands if command not in self.allowed]:
+            self._fail(number, f"unknown command {_names(unknown)}: use {_names(self.allowed)}, or declare a move.")
+        if missing := [command for command in self.allowed if command not in self.commands]:
             self._fail(number, f"no column for {_names(missing)}: every command needs one.")
         if len(set(self.commands)) < len(self.commands):
             self._fail(number, "a command has two columns: remove one.")

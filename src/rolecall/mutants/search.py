@@ -41,9 +41,8 @@ class FirstFailure:
             if verdict(outcome for _, outcome in results) != cell.expected:
                 self._put_first(check)
                 return cell
-            checks = checks[
-                number + 1 :
-            ]  # the single checks differ, but the verdict of the whole cell is the expected one
+            # The single checks differ, but the verdict of the whole cell is the expected one.
+            checks = checks[number + 1 :]
         return None
 
     def _first_unexpected(self, connection: Connection[Any], checks: Sequence[Check]) -> int | None:

@@ -132,17 +132,17 @@ class Oracle:
             self._remove(superuser, check, check.condition)
         before = self._state_of(superuser, check)
         sqlstate = message = None
-        counted = 0
+        row_count = 0
         with self._log_in(superuser, check.persona.role) as connection:
             initialize(connection, self._settings)
             try:
-                counted, wrote = _request(connection, check)
-                if wrote:
+                row_count, has_written = _request(connection, check)
+                if has_written:
                     self._mark_changed()
             except psycopg.Error as error:
                 sqlstate, message = error.sqlstate, error.diag.message_primary
         changed = self._state_of(superuser, check) != before
-        return Response(sqlstate, message, changed if check.blind else counted > 0 or changed)
+        return Response(sqlstate, message, changed if check.blind else row_count > 0 or changed)
 
     def _log_in(self, superuser: Connection[Any], role: str) -> Connection[Any]:
         """A new connection of the role that logs in for ``role``.
@@ -191,9 +191,9 @@ def _request(connection: Connection[Any], check: Check) -> tuple[int, bool]:
         calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
         connection.execute(f"SELECT {calls}".encode(), [text for setting in settings for text in setting])
         cursor = connection.execute(check.statement.encode())
-        counted = cursor.rowcount
+        row_count = cursor.rowcount
         row = connection.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL").fetchone()
-    return counted, row == (True,)
+    return row_count, row == (True,)
 
 
 def _is_setting(statement: str) -> bool:

@@ -17,8 +17,7 @@ import pytest
 from rolecall.database.rolled_back import TransactionEndedError
 from rolecall.database.run import Run
 from rolecall.defects import trial
-from rolecall.process import outage
-from rolecall.process.outage import Outage
+from rolecall.process.outage import Outage, find_outage, is_lost, suspicious_error, wait_for_recovery
 from rolecall.server import signals
 from rolecall.worker import Worker
 
@@ -99,9 +98,9 @@ class Ending:
 
     def find_outage(self, error: BaseException, *, templates: bool = True) -> Outage | None:
         """The outage behind an error; None if the run can continue. See :func:`rolecall.process.outage.find_outage`."""
-        if self.process.run and (cause := outage.suspicious_error(error)):
-            outage.wait_for_recovery(self.process.run)
-            return outage.find_outage(self.process.run, cause, templates=templates)
+        if self.process.run and (cause := suspicious_error(error)):
+            wait_for_recovery(self.process.run)
+            return find_outage(self.process.run, cause, templates=templates)
         return None
 
     # -- hooks
@@ -136,13 +135,13 @@ class Ending:
 
     def _handle_error(self, item: pytest.Item, error: BaseException, report: pytest.TestReport) -> None:
         lost_before = item.stash.get(trial.LOST, False)
-        if outage.is_lost(error):
+        if is_lost(error):
             item.stash[trial.LOST] = True
-        found = self.find_outage(error)
-        if found and found.may_pass:
+        outage = self.find_outage(error)
+        if outage and outage.may_pass:
             self._check_again = True
-        elif found:
-            self.outage = found
+        elif outage:
+            self.outage = outage
         elif lost_before and report.when == "teardown" and isinstance(error, TransactionEndedError):
             report.outcome, report.longrepr = "passed", None  # the test has already reported the lost connection
         elif self.process.worker and self.process.worker.lost:
@@ -157,17 +156,17 @@ class Ending:
             report.rolecall_outage = self.outage.what, self.outage.text  # type: ignore[attr-defined]
             self._end_run(report, self.outage)
 
-    def _end_run(self, report: pytest.TestReport, found: Outage) -> None:
+    def _end_run(self, report: pytest.TestReport, outage: Outage) -> None:
         if self._outage_shown:
-            report.outcome, report.longrepr = "skipped", ("", 0, found.what)
+            report.outcome, report.longrepr = "skipped", ("", 0, outage.what)
             report.rolecall_silent = True  # type: ignore[attr-defined]
         else:
-            report.longrepr, report.sections = found.text, []
-        self.outage, self._outage_shown = found, True
+            report.longrepr, report.sections = outage.text, []
+        self.outage, self._outage_shown = outage, True
         if self._session:
-            self._session.shouldfail = found.what
+            self._session.shouldfail = outage.what
         if distributor := self.config.pluginmanager.getplugin("dsession"):
-            distributor.shouldstop = found.what
+            distributor.shouldstop = outage.what
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """Leave a failure out of all counts if its outage was already shown."""
@@ -181,7 +180,7 @@ class Ending:
             for name in ("last_type", "last_value", "last_traceback", "last_exc"):
                 sys.__dict__.pop(name, None)
             gc.collect()
-            if found := outage.find_outage(self.process.run, psycopg.OperationalError()):
-                self.outage, self._session.shouldfail = found, found.what
+            if outage := find_outage(self.process.run, psycopg.OperationalError()):
+                self.outage, self._session.shouldfail = outage, outage.what
         if self.process.worker and not self.outage:
             self.process.worker.renew()

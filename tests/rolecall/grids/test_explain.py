@@ -110,6 +110,13 @@ def test_an_insert(toy_worker: Worker) -> None:
         """)
 
 
+def test_an_insert_whose_returning_is_refused(toy_worker: Worker) -> None:
+    toy_worker.connection.execute('ALTER POLICY "own notes are read" ON shop.notes USING (false)')
+    text = explanation(toy_worker, notes("yes"), "alice's note-insert-alice")
+    assert "  got         yes  1 row\n" in text
+    assert "  reads       the row in its RETURNING: the SELECT policies decide too\n" in text
+
+
 def test_an_insert_under_a_policy_for_all(toy_worker: Worker) -> None:
     """Without WITH CHECK, USING also applies to new rows."""
     toy_worker.connection.execute('DROP POLICY "own notes are written" ON shop.notes')

@@ -118,8 +118,8 @@ class DropUsage(Operator):
             if (namespace, grant.role) not in seen and grant.role != "public":
                 seen.add((namespace, grant.role))
                 before, sql = (
-                    f"{word} USAGE ON SCHEMA {namespace} {way} {grantee(grant.role)}"
-                    for word, way in (("GRANT", "TO"), ("REVOKE", "FROM"))
+                    f"{word} USAGE ON SCHEMA {namespace} {preposition} {grantee(grant.role)}"
+                    for word, preposition in (("GRANT", "TO"), ("REVOKE", "FROM"))
                 )
                 yield self.mutant(Target("schema", namespace), grant.name, f"no USAGE for {grant.role}", before, sql)
 

@@ -119,8 +119,8 @@ def change_operator(node: Any) -> Iterator[tuple[str, Change]]:
                 if in_words:
                     node.a_expr.kind, _ = WORDS[other]
 
-            was, becomes = (WORDS[each][1] if in_words else each for each in (operator, other))
-            yield f"{shown(node)}: {was} becomes {becomes}", change
+            old, new = (WORDS[each][1] if in_words else each for each in (operator, other))
+            yield f"{shown(node)}: {old} becomes {new}", change
 
 
 DISTINCT = {  # with the comparison that does not handle NULL

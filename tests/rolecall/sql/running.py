@@ -12,7 +12,7 @@ from rolecall.errors import SqlError
 from rolecall.sql import files
 
 ROLE = "toy_migrator"
-TABLE = "CREATE TABLE shop.made (id int);\n"
+TABLE = "CREATE TABLE shop.item (id int);\n"
 SESSION_OBJECTS = """
 SELECT
   (SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()),
@@ -46,6 +46,6 @@ def state(connection: Connection[Any]) -> Any:
     return (
         connection.info.transaction_status,
         connection.execute(
-            "SELECT session_user, current_user, current_setting('role'), to_regclass('shop.made') IS NULL"
+            "SELECT session_user, current_user, current_setting('role'), to_regclass('shop.item') IS NULL"
         ).fetchone(),
     )

@@ -54,11 +54,11 @@ CASES = [
         id="error without a position",
     ),
     pytest.param(
-        "CREATE TABLE made (id int);\nINSERT INTO made VALUES (1), (2);\n\n"
-        "  /* both */ ALTER TABLE made ADD UNIQUE (id); ALTER TABLE made DROP COLUMN nothing;",
+        "CREATE TABLE item (id int);\nINSERT INTO item VALUES (1), (2);\n\n"
+        "  /* both */ ALTER TABLE item ADD UNIQUE (id); ALTER TABLE item DROP COLUMN nothing;",
         [
-            'x.sql:4:48: column "nothing" of relation "made" does not exist (42703)',
-            "      /* both */ ALTER TABLE made ADD UNIQUE (id); ALTER TABLE made DROP COLUMN nothing;",
+            'x.sql:4:48: column "nothing" of relation "item" does not exist (42703)',
+            "      /* both */ ALTER TABLE item ADD UNIQUE (id); ALTER TABLE item DROP COLUMN nothing;",
             "    " + " " * 47 + "^",
         ],
         id="error without a position, after other statements in its line",

@@ -25,14 +25,14 @@ pytestmark = pytest.mark.usefixtures("working_directory")
 def test_resetting_the_role_keeps_the_migration_role(connection: Connection[Any], text: str) -> None:
     """As a superuser, the file would own its tables and pass every check."""
     run(connection, text + TABLE)
-    query = "SELECT relowner::regrole::text FROM pg_class WHERE oid = 'shop.made'::regclass"
+    query = "SELECT relowner::regrole::text FROM pg_class WHERE oid = 'shop.item'::regclass"
     assert connection.execute(query).fetchone() == (ROLE,)
     assert connection.execute("SELECT current_user = session_user").fetchone() == (True,)
 
 
 def test_the_migration_role_is_the_session_user_as_in_production(connection: Connection[Any]) -> None:
-    run(connection, "CREATE TABLE shop.made AS SELECT session_user::text AS one, current_user::text AS two")
-    assert connection.execute("SELECT * FROM shop.made").fetchone() == (ROLE, ROLE)
+    run(connection, "CREATE TABLE shop.item AS SELECT session_user::text AS one, current_user::text AS two")
+    assert connection.execute("SELECT * FROM shop.item").fetchone() == (ROLE, ROLE)
 
 
 SUPERUSER = "a superuser, which toy_migrator is not in production: remove what changes the role."
@@ -69,8 +69,8 @@ def test_a_deferred_trigger_that_becomes_a_superuser_is_stopped(either_connectio
         TABLE
         + "CREATE FUNCTION shop.up() RETURNS trigger LANGUAGE plpgsql AS "
         + "$$ BEGIN EXECUTE concat('RESET SESSION ', 'AUTHORIZATION'); RETURN NULL; END $$;"
-        + "CREATE CONSTRAINT TRIGGER up AFTER INSERT ON shop.made DEFERRABLE INITIALLY DEFERRED "
-        + "FOR EACH ROW EXECUTE FUNCTION shop.up(); INSERT INTO shop.made VALUES (1);",
+        + "CREATE CONSTRAINT TRIGGER up AFTER INSERT ON shop.item DEFERRABLE INITIALLY DEFERRED "
+        + "FOR EACH ROW EXECUTE FUNCTION shop.up(); INSERT INTO shop.item VALUES (1);",
     )
     assert str(error).endswith(SUPERUSER)
 
@@ -157,11 +157,11 @@ def test_without_a_superuser_a_file_that_resets_the_role_is_stopped(
 def test_without_a_superuser_a_file_runs_as_the_migration_role(plain_connection: Connection[Any]) -> None:
     run(
         plain_connection,
-        TABLE + "SET search_path = shop; INSERT INTO made VALUES (1); CREATE TEMP TABLE t (); PREPARE q AS SELECT 1",
+        TABLE + "SET search_path = shop; INSERT INTO item VALUES (1); CREATE TEMP TABLE t (); PREPARE q AS SELECT 1",
     )
-    query = "SELECT relowner::regrole::text FROM pg_class WHERE relname = 'made'"
+    query = "SELECT relowner::regrole::text FROM pg_class WHERE relname = 'item'"
     owner = plain_connection.execute(query).fetchone()
     session_objects = plain_connection.execute(SESSION_OBJECTS).fetchone()
-    plain_connection.execute("SET ROLE toy_migrator; DROP TABLE shop.made; RESET ROLE")
+    plain_connection.execute("SET ROLE toy_migrator; DROP TABLE shop.item; RESET ROLE")
     assert owner == (ROLE,)
     assert session_objects == (0, 0, 0, None, 0, 0, 0)

@@ -98,7 +98,7 @@ def test_a_file_may_set_its_isolation_level(
 
 
 def test_a_command_that_cannot_run_in_a_transaction_is_refused_with_a_hint(connection: Connection[Any]) -> None:
-    error = refused(connection, TABLE + "\nCREATE INDEX CONCURRENTLY ON shop.made (id);")
+    error = refused(connection, TABLE + "\nCREATE INDEX CONCURRENTLY ON shop.item (id);")
     assert (error.sqlstate, error.line) == ("25001", 3)
     assert str(error).endswith(
         "HINT: A file runs in one transaction, as with psql -1. This command cannot run in a transaction."
@@ -150,5 +150,5 @@ def test_an_open_quote_is_one_error(connection: Connection[Any]) -> None:
 
 
 def test_rows_for_psql_are_refused(connection: Connection[Any]) -> None:
-    error = refused(connection, TABLE + "COPY shop.made FROM stdin;\n1\n\\.\n")
+    error = refused(connection, TABLE + "COPY shop.item FROM stdin;\n1\n\\.\n")
     assert str(error).startswith("x.sql:2: COPY … FROM stdin")

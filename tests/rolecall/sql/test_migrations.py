@@ -148,8 +148,8 @@ def test_hidden_files_and_files_that_are_not_sql_are_ignored(toy: pytest.Pyteste
 
 def test_steps_and_phases_are_applied_in_the_order_of_their_numbers(toy: pytest.Pytester) -> None:
     """1_10 comes after 1_9, and phase 10 after phase 2."""
-    add(toy.path / PHASE / "1_9_made.sql", "CREATE TABLE shop.made (id int);")
-    add(toy.path / PHASE / "1_10_named.sql", "ALTER TABLE shop.made RENAME TO named;")
+    add(toy.path / PHASE / "1_9_item.sql", "CREATE TABLE shop.item (id int);")
+    add(toy.path / PHASE / "1_10_named.sql", "ALTER TABLE shop.item RENAME TO named;")
     add(toy.path / PHASE / "1_2_1_dropped.sql", "DROP VIEW shop.titles;")
     second_phase(toy.path, "phase_10_more")
     second_phase(toy.path, "phase_2_more")

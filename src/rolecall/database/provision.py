@@ -32,7 +32,7 @@ def provision(settings: Settings, world: World) -> Iterator[Provisioner]:
     A throwaway server starts in the background, while pytest collects tests.
     Raises RolecallError if there is no server.
     """
-    with choose.chosen(settings) as server:
+    with choose.choose_server(settings) as server:
         if server.cluster:
             yield ClusterProvisioner(server, server.cluster, settings, world)
         else:

@@ -37,7 +37,7 @@ class Run:
     name: str
     server: str
     bin: str | None
-    ours: bool  # rolecall started the server, and only this run uses it
+    throwaway: bool  # started by rolecall, and used by nobody else
     token: str = ""
     identity: Identity = field(default_factory=Identity)
 
@@ -108,7 +108,7 @@ class Run:
             query += sql.SQL(" OID {}").format(sql.Literal(oid))
         # file_copy takes half the time, but needs two checkpoints of the whole server. They cost nothing on a server
         # without fsync, and much on a server that others use.
-        return query + sql.SQL(" STRATEGY file_copy") if self.ours else query
+        return query + sql.SQL(" STRATEGY file_copy") if self.throwaway else query
 
     def comment_on(self, database: str, **details: Any) -> None:
         """Write a database's comment: the mark and ``details``."""
@@ -151,7 +151,7 @@ def run_on(server: Server) -> Run:
         f"rolecall_{secrets.token_hex(4)}",
         str(server),
         str(server.bin or "") or None,
-        ours=server.cluster is not None,
+        throwaway=server.cluster is not None,
         token=secrets.token_hex(16),
         identity=server.identity,
     )

@@ -67,7 +67,7 @@ def running(settings: Settings) -> Iterator[Server]:
 
     Raises RolecallError if it is too old, does not start or answer, or if the role may not create databases.
     """
-    with chosen(settings) as server:
+    with choose_server(settings) as server:
         if server.cluster:
             server.cluster.start()
             server.cluster.wait()
@@ -75,7 +75,7 @@ def running(settings: Settings) -> Iterator[Server]:
 
 
 @contextmanager
-def chosen(settings: Settings) -> Iterator[Server]:
+def choose_server(settings: Settings) -> Iterator[Server]:
     """The server of this run. A throwaway one has its directory, but is not started yet."""
     if settings.pg_dsn:
         yield existing(settings.pg_dsn)

@@ -25,7 +25,7 @@ from psycopg.conninfo import make_conninfo
 from rolecall.errors import RolecallError
 from rolecall.server.connection import connect
 from rolecall.server.directories import NOT_FOLLOWED, SERVER, open_log, open_to_all, read_log, remove_contents, run_as
-from rolecall.server.signals import held
+from rolecall.server.signals import deferred
 
 SUPERUSER = "rolecall"
 PATIENCE = 30.0  # seconds for a server to answer, or to stop
@@ -94,7 +94,7 @@ class Cluster:
         with (
             os.fdopen(open_log(self.directory), "ab") as log,
             os.fdopen(_open_archive(archive), "rb") as tar,
-            held(),
+            deferred(),
         ):
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", script],
@@ -121,7 +121,7 @@ class Cluster:
 
     def stop(self, number: signal.Signals = signal.SIGQUIT) -> None:
         """Stop the server. SIGQUIT stops it at once; after SIGINT its data is complete and can be packed."""
-        with held():
+        with deferred():
             if self._process is None:
                 return
             with suppress(ProcessLookupError):

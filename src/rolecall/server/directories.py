@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 
 from rolecall.errors import RolecallError
-from rolecall.server.signals import held
+from rolecall.server.signals import deferred
 
 PREFIX = "rolecall-"
 HIDDEN = "." + PREFIX  # while it is created
@@ -63,13 +63,13 @@ def run_directory() -> Iterator[tuple[Path, str | None]]:
     _check_room(parent)
     created: tuple[Path, int] | None = None
     try:
-        with held():
+        with deferred():
             created = _create(parent, user)
         yield created[0], user
     finally:
         if created:
             directory, lock = created
-            with held():
+            with deferred():
                 remove(directory, user)
                 os.close(lock)
 

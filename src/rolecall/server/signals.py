@@ -65,7 +65,7 @@ def ended_by() -> int | None:
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def deferred() -> Iterator[None]:
     """A block that no signal interrupts, not even Ctrl-C. The first signal that arrives is raised at its end."""
     main = threading.current_thread() is threading.main_thread()
     swapped = main and signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -88,7 +88,7 @@ def become(node: Any, other: Any) -> None:
     node.CopyFrom(copy)
 
 
-def shown(node: Any) -> str:
+def as_sql(node: Any) -> str:
     """A node as SQL."""
     tree = postgast.parse("SELECT 1")
     tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(node)

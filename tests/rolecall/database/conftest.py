@@ -14,15 +14,15 @@ from tests.rolecall.database.server_objects import Connection, execute, names
 
 
 @pytest.fixture
-def superuser(theirs: Server, toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+def superuser(running_server: Server, toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
     """A superuser's connection to a running server, which the project uses.
 
     The databases and roles that the test creates there are dropped.
     """
     assert toy.path.is_dir()
-    monkeypatch.setenv("ROLECALL_PG_DSN", theirs.conninfo)
+    monkeypatch.setenv("ROLECALL_PG_DSN", running_server.conninfo)
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # set if the outer run has workers
-    with psycopg.connect(theirs.conninfo, autocommit=True) as connection:
+    with psycopg.connect(running_server.conninfo, autocommit=True) as connection:
         before = names(connection)
         yield connection
         for kind, name in sorted(names(connection) - before):  # databases before roles

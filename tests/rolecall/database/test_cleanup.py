@@ -70,7 +70,7 @@ FIRST, ALL = "datname = 'postgres'", "true"  # the connection that shows that th
 def test_a_run_without_its_sessions_keeps_its_databases_and_drops_them_at_the_end(
     toy: pytest.Pytester,
     superuser: Connection,
-    theirs: Server,
+    running_server: Server,
     inventory: Inventory,
     which: str,
     commands: list[list[str]],
@@ -83,7 +83,7 @@ def test_a_run_without_its_sessions_keeps_its_databases_and_drops_them_at_the_en
     suffixes = ["baseline", "gw0", "migrated"] if processes == "2" else ["baseline", "main", "migrated"]
     toy.makepyfile(
         test_it=TEST.replace("{which}", which).format(
-            dsn=theirs.conninfo.reveal(), commands=commands, output=output, suffixes=suffixes
+            dsn=running_server.conninfo.reveal(), commands=commands, output=output, suffixes=suffixes
         )
     )
     result = toy.runpytest_subprocess("-n", processes, "--maxprocesses=1", "test_it.py")
@@ -119,7 +119,7 @@ def test_a_server_that_ends_idle_sessions_does_not_end_the_run(
 
 
 def test_a_run_that_cannot_drop_its_databases_says_so_and_keeps_its_exit_code(
-    toy: pytest.Pytester, superuser: Connection, theirs: Server, inventory: Inventory
+    toy: pytest.Pytester, superuser: Connection, running_server: Server, inventory: Inventory
 ) -> None:
     before = inventory(superuser)
     superuser.execute("CREATE ROLE toy_leaver SUPERUSER LOGIN")
@@ -128,11 +128,13 @@ def test_a_run_that_cannot_drop_its_databases_says_so_and_keeps_its_exit_code(
         import psycopg
 
         def test_it(db):
-            with psycopg.connect({theirs.conninfo.reveal()!r}, autocommit=True) as outside:
+            with psycopg.connect({running_server.conninfo.reveal()!r}, autocommit=True) as outside:
                 outside.execute("ALTER ROLE toy_leaver NOLOGIN")
         """
     )
-    result = toy.runpytest_subprocess(f"--rolecall-pg-dsn={theirs.conninfo.to(user='toy_leaver')}", "test_it.py")
+    result = toy.runpytest_subprocess(
+        f"--rolecall-pg-dsn={running_server.conninfo.to(user='toy_leaver')}", "test_it.py"
+    )
     assert result.ret == pytest.ExitCode.OK
     result.stderr.fnmatch_lines(
         [
@@ -147,11 +149,11 @@ def test_a_run_that_cannot_drop_its_databases_says_so_and_keeps_its_exit_code(
 
 
 def test_roles_are_kept_as_long_as_another_run_is_alive(
-    toy: pytest.Pytester, superuser: Connection, theirs: Server, inventory: Inventory
+    toy: pytest.Pytester, superuser: Connection, running_server: Server, inventory: Inventory
 ) -> None:
     """The last run drops them."""
     before = inventory(superuser)
-    other = run_on(choose.existing(theirs.conninfo))
+    other = run_on(choose.existing(running_server.conninfo))
     with owned(other):
         toy.runpytest_subprocess(CELL).assert_outcomes(passed=1)
         assert {row[1] for row in inventory(superuser) if row[1].startswith("toy_")} == {
@@ -204,16 +206,16 @@ def test_a_run_on_another_machine_is_alive_as_long_as_it_has_a_session() -> None
 
 
 def test_a_dead_run_of_another_machine_is_swept(
-    superuser: Connection, theirs: Server, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+    superuser: Connection, running_server: Server, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = inventory(superuser)
-    run = run_on(choose.existing(theirs.conninfo))
+    run = run_on(choose.existing(running_server.conninfo))
     monkeypatch.setattr(marks, "machine", lambda: "another")
     with run.maintain() as connection:
         marks.make_run(connection, run.name, run.token, connection.identity.system)
     run.create(run.baseline)
     monkeypatch.undo()
-    result = subprocess.run([*SWEEP, f"--pg-dsn={theirs.conninfo}"], capture_output=True, text=True, check=True)
+    result = subprocess.run([*SWEEP, f"--pg-dsn={running_server.conninfo}"], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines() == [f"removed database {run.baseline}", f"removed role {run.name}"]
     assert inventory(superuser) == before
 
@@ -222,7 +224,7 @@ def test_a_dead_run_of_another_machine_is_swept(
 
 
 def test_sweep_lists_and_then_removes_what_a_killed_run_left(
-    superuser: Connection, theirs: Server, killed_run: str, capsys: pytest.CaptureFixture[str]
+    superuser: Connection, running_server: Server, killed_run: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leftovers = [
         *(f"database {killed_run}_{suffix}" for suffix in ("baseline", "main", "migrated")),
@@ -235,7 +237,7 @@ def test_sweep_lists_and_then_removes_what_a_killed_run_left(
         return capsys.readouterr().out.splitlines()
 
     capsys.readouterr()
-    assert output("--dry-run", f"--pg-dsn={theirs.conninfo}") == [f"would remove {line}" for line in leftovers]
+    assert output("--dry-run", f"--pg-dsn={running_server.conninfo}") == [f"would remove {line}" for line in leftovers]
     assert output("--dry-run") == [f"would remove {line}" for line in leftovers]
     assert output() == [f"removed {line}" for line in leftovers]
     assert output() == ["nothing to remove"]

@@ -72,9 +72,9 @@ def system(connection: Connection) -> str:
 
 
 def test_a_database_is_kept_as_long_as_another_session_uses_it(
-    superuser: Connection, theirs: Server, killed_run: str, sweep: Callable[[], str]
+    superuser: Connection, running_server: Server, killed_run: str, sweep: Callable[[], str]
 ) -> None:
-    with psycopg.connect(theirs.conninfo.to(dbname=killed_run + "_main")) as other:
+    with psycopg.connect(running_server.conninfo.to(dbname=killed_run + "_main")) as other:
         assert f"kept database {killed_run}_main: 1 other session(s) use it" in sweep()
         assert other.execute("SELECT 1").fetchone() == (1,)
     assert f"removed database {killed_run}_main" in sweep()
@@ -99,9 +99,11 @@ def test_a_database_of_ours_is_dropped_in_any_state(
     assert not [name for _, name in names(superuser) if name.startswith((killed_run, "toy_"))]
 
 
-def test_a_run_marks_each_database_in_the_statement_that_creates_it(superuser: Connection, theirs: Server) -> None:
+def test_each_database_is_marked_by_the_statement_that_creates_it(
+    superuser: Connection, running_server: Server
+) -> None:
     """The oid follows from the token. If another database has it, the run takes the next one."""
-    run = run_on(choose.existing(theirs.conninfo))
+    run = run_on(choose.existing(running_server.conninfo))
     first, second, *_ = marks.database_oids(run.token, run.baseline)
     superuser.execute(f"CREATE DATABASE person OID {first}".encode())
     with owned(run):
@@ -209,9 +211,9 @@ def test_another_comment_is_not_a_mark(text: str | None) -> None:
 
 
 def test_a_role_that_another_session_creates_at_the_same_time_is_not_marked(
-    superuser: Connection, theirs: Server
+    superuser: Connection, running_server: Server
 ) -> None:
-    run = run_on(choose.existing(theirs.conninfo))
+    run = run_on(choose.existing(running_server.conninfo))
     with owned(run):
         run.create(run.baseline)
         with run.connect(run.baseline) as connection, run.marking(connection):
@@ -246,9 +248,9 @@ def test_roles_from_steps_and_scratch_databases_are_dropped(
     assert inventory(superuser) == before
 
 
-def test_the_connected_role_owns_the_databases(superuser: Connection, theirs: Server) -> None:
+def test_the_connected_role_owns_the_databases(superuser: Connection, running_server: Server) -> None:
     superuser.execute("CREATE ROLE toy_boss SUPERUSER LOGIN")
-    run = run_on(choose.existing(theirs.conninfo.to(user="toy_boss")))
+    run = run_on(choose.existing(running_server.conninfo.to(user="toy_boss")))
     with owned(run):
         run.create(run.baseline)
         query = "SELECT datdba::regrole::text FROM pg_database WHERE datname = %s"

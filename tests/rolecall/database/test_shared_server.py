@@ -63,11 +63,11 @@ def test_the_next_run_sweeps_what_a_killed_run_left(
 
 
 def test_what_a_living_run_uses_is_not_swept(
-    toy: pytest.Pytester, superuser: Connection, theirs: Server, inventory: Inventory
+    toy: pytest.Pytester, superuser: Connection, running_server: Server, inventory: Inventory
 ) -> None:
     """Neither its databases nor its roles, not even a role that has no privileges yet."""
     before = inventory(superuser)
-    run = run_on(theirs)
+    run = run_on(running_server)
     with owned(run):
         run.create(run.baseline)
         with run.connect(run.baseline) as connection, run.marking(connection):

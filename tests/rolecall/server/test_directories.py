@@ -75,14 +75,14 @@ def test_the_servers_user_may_write_only_to_its_own_folder(toy_server: Server) -
 @pytest.mark.parametrize("name", ["log", LOCK])
 def test_a_link_in_place_of_a_file_is_not_followed(parent: Path, name: str) -> None:
     victim = parent / "victim"
-    victim.write_text("theirs")
+    victim.write_text("running_server")
     with directories.run_directory() as (directory, _):
         (directory / name).unlink(missing_ok=True)
         (directory / name).symlink_to(victim)
         with pytest.raises(OSError, match="symbolic"):
             os.close(directories.open_log(directory) if name == "log" else os.open(directory / name, os.O_NOFOLLOW))
         assert directories.read_log(directory) == ""
-    assert victim.read_text() == "theirs"
+    assert victim.read_text() == "running_server"
 
 
 HOSTILE = """
@@ -94,11 +94,11 @@ mkfifo pipe; mkdir locked; touch locked/file; chmod 0 locked; touch -- -rf .hidd
 def test_files_of_the_servers_user_are_removed_and_no_link_is_followed(parent: Path) -> None:
     victim = parent / "victim"
     victim.mkdir()
-    (victim / "file").write_text("theirs")
+    (victim / "file").write_text("running_server")
     with directories.run_directory() as (directory, _):
         as_server(HOSTILE.format(victim=victim), directory / SERVER)
     assert [path.name for path in parent.iterdir()] == ["victim"]
-    assert (victim / "file").read_text() == "theirs"
+    assert (victim / "file").read_text() == "running_server"
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775])

@@ -191,7 +191,7 @@ def test_pg_dump_gets_the_password_in_its_environment_only(
     program.chmod(0o755)
     monkeypatch.setenv("PGSSLMODE", "nonsense")
     monkeypatch.setenv("ROLECALL_PG_DSN", guarded.url())
-    run = Run(Conninfo(guarded.url()), "rolecall_x", "", str(toy.path), ours=False)
+    run = Run(Conninfo(guarded.url()), "rolecall_x", "", str(toy.path), throwaway=False)
     scratch = Scratch(run, "postgres", None, {}, None, None)  # type: ignore[arg-type]
     arguments, *environment = scratch.dump().splitlines()
     assert [half for half in HALVES if half in arguments] == []
@@ -201,7 +201,7 @@ def test_pg_dump_gets_the_password_in_its_environment_only(
 
 
 def test_pg_dump_does_not_get_a_secret_as_an_argument(guarded: Guarded) -> None:
-    run = Run(Conninfo(guarded.url() + f"&sslpassword={ONE}"), "rolecall_x", "", None, ours=False)
+    run = Run(Conninfo(guarded.url() + f"&sslpassword={ONE}"), "rolecall_x", "", None, throwaway=False)
     with pytest.raises(RolecallError) as caught:
         Scratch(run, "postgres", None, {}, None, None).dump()  # type: ignore[arg-type]
     assert str(caught.value).startswith("the DSN has sslpassword, which pg_dump accepts only as an argument, and ")

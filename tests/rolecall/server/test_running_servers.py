@@ -26,9 +26,9 @@ def role(server: Server, name: str, options: str) -> Iterator[psycopg.Connection
             connection.execute(f'DROP ROLE "{name}"'.encode())
 
 
-def test_a_role_without_the_rights_is_one_error(toy: pytest.Pytester, theirs: Server) -> None:
-    with role(theirs, "toy limited", "BYPASSRLS"):
-        dsn = make_conninfo(theirs.conninfo, user="toy limited")
+def test_a_role_without_the_rights_is_one_error(toy: pytest.Pytester, running_server: Server) -> None:
+    with role(running_server, "toy limited", "BYPASSRLS"):
+        dsn = make_conninfo(running_server.conninfo, user="toy limited")
         result = toy.runpytest_inprocess(f"--rolecall-pg-dsn={dsn}", CELL)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert result.stderr.lines == [
@@ -40,11 +40,11 @@ def test_a_role_without_the_rights_is_one_error(toy: pytest.Pytester, theirs: Se
 
 
 def test_a_role_with_the_rights_need_not_be_a_superuser(
-    toy: pytest.Pytester, theirs: Server, inventory: Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]
+    toy: pytest.Pytester, running_server: Server, inventory: Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]
 ) -> None:
-    with role(theirs, "toy limited", "CREATEDB CREATEROLE BYPASSRLS") as superuser:
+    with role(running_server, "toy limited", "CREATEDB CREATEROLE BYPASSRLS") as superuser:
         before = inventory(superuser)
-        dsn = make_conninfo(theirs.conninfo, user="toy limited")
+        dsn = make_conninfo(running_server.conninfo, user="toy limited")
         result = toy.runpytest_inprocess(f"--rolecall-pg-dsn={dsn}")
         assert inventory(superuser) == before
     result.assert_outcomes(passed=41)

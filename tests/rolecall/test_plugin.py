@@ -217,8 +217,8 @@ def test_the_native_configuration_is_typed(toy: pytest.Pytester) -> None:
     [
         ('rolecall_world_seed = "two"', "rolecall_world_seed: give a whole number (*)."),
         ("rolecall_coverage = 1", "rolecall_coverage: give true or false (*)."),
-        ("rolecall_baseline = 1", "rolecall_baseline: give a text (*)."),
-        ("rolecall_migration_role = 1", "rolecall_migration_role: give words, or a list of texts (*)."),
+        ("rolecall_baseline = 1", "rolecall_baseline: give a string (*)."),
+        ("rolecall_migration_role = 1", "rolecall_migration_role: give words, or a list of strings (*)."),
     ],
 )
 def test_a_wrong_type_is_one_error(toy: pytest.Pytester, line: str, error: str) -> None:

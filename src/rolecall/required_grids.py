@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from glob import glob
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,13 @@ SETTING = "rolecall_tables_without_grid"
 
 def is_whole_suite(config: pytest.Config) -> bool:
     """Whether a run collects all tests: no single file or id, no ``-k``, ``-m`` or ``--lf``."""
-    option = config.option
+    option, root = config.option, config.rootpath
     if option.keyword or option.markexpr or getattr(option, "lf", False):
         return False
     arguments = [config.invocation_params.dir / argument for argument in config.args if "::" not in argument]
-    paths = [config.rootpath / path for path in config.getini("testpaths")] or [config.rootpath]
+    patterns = config.getini("testpaths")
+    found = [path for each in patterns for path in glob(each, root_dir=root, recursive=True)]  # noqa: PTH207 - absolute
+    paths = [root / path for path in found] or [root]
     return all(any(_contains(argument, path) for argument in arguments) for path in paths)
 
 

@@ -95,6 +95,20 @@ def test_the_whole_suite_needs_all_grids(orders: pytest.Pytester, options: list[
     assert result.stdout.str().count("has row-level security and no grid") == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "is_whole"), [([], True), (["a", "b"], True), (["a"], False), (["b"], False)], ids=str
+)
+def test_testpaths_say_what_the_whole_suite_is(orders: pytest.Pytester, options: list[str], is_whole: bool) -> None:
+    for name in ("a", "b", "other"):
+        (orders.path / name).mkdir()
+        (orders.path / name / "test_more.py").write_text("def test_more(rolecall_db): pass\n")
+    (orders.path / "test_notes.py").rename(orders.path / "a" / "test_notes.py")
+    with (orders.path / "pytest.ini").open("a") as file:
+        file.write("testpaths = [ab]\n")
+    result = orders.runpytest_inprocess(*options)
+    assert ("has row-level security and no grid" in result.stdout.str()) is is_whole
+
+
 def test_without_migrations_the_tables_of_the_baseline_need_a_grid(toy: pytest.Pytester) -> None:
     ini = toy.path / "pytest.ini"
     ini.write_text(ini.read_text().replace("rolecall_migrations = migrations\n", ""))

@@ -141,7 +141,7 @@ def test_so_it_is_with_several_processes(toy: pytest.Pytester, broken: object) -
 
 
 def test_notes_and_what_is_hidden_are_no_disorder(toy: pytest.Pytester) -> None:
-    for name in (".git/x", "__pycache__/x", "_drafts/1_1_x.sql", "README.md", "phase_1_notes/README.md"):
+    for name in (".git/x", "__pycache__/x", "_drafts/1_1_x.sql", "README.md", "monitor.sql", "phase_1_notes/README.md"):
         add(toy.path / "migrations" / name)
     result = toy.runpytest_inprocess("test_notes.py::test_grid[bob's note-select-bob]")
     result.assert_outcomes(passed=1)

@@ -11,7 +11,7 @@ import pytest
 
 from rolecall.database.scratch import Scratch
 from tests.features.programs import psql
-from tests.monitor.conftest import Monitor
+from tests.monitor.conftest import Answer, Monitor
 
 THREADS = "communication.message_threads"
 FAVORITES = "engagement.customer_favorites"
@@ -224,10 +224,10 @@ STATISTICS = """
 ONE = "VALUES ('{name}', '{query}', {calls}::bigint, {total}::float)"
 
 
-def statements(migrated: Scratch, monitor: Monitor) -> dict[str, tuple[str | None, str]]:
+def statements(migrated: Scratch, monitor: Monitor) -> dict[str, Answer]:
     """The statements of the answers, each with its time and advice."""
     found = monitor(migrated.connection).items()
-    return {name: tuple(answer) for (topic, name, _), answer in found if topic == "slow statements"}
+    return {name: answer for (topic, name, _), answer in found if topic == "slow statements"}
 
 
 def count_statements(scratch: Scratch, **row: object) -> None:

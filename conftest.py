@@ -295,15 +295,15 @@ class Enorae:
 
     def avatars(self) -> None:
         self.world.add("storage.buckets", "documents", id="documents", name="documents", public=False)
-        mine, other = self.people["customer"], self.people["other_customer"]
+        own, other = self.people["customer"], self.people["other_customer"]
         for name, bucket, path in (
-            ("customer's avatar", "avatars", f"{mine}/{self.fake.unique.file_name(extension='png')}"),
-            ("customer's avatar deeper down", "avatars", f"{mine}/2025/{self.fake.unique.file_name(extension='png')}"),
+            ("customer's avatar", "avatars", f"{own}/{self.fake.unique.file_name(extension='png')}"),
+            ("customer's avatar deeper down", "avatars", f"{own}/2025/{self.fake.unique.file_name(extension='png')}"),
             ("other customer's avatar", "avatars", f"{other}/{self.fake.unique.file_name(extension='png')}"),
-            ("customer's file in no bucket", None, f"{mine}/{self.fake.unique.file_name(extension='png')}"),
+            ("customer's file in no bucket", None, f"{own}/{self.fake.unique.file_name(extension='png')}"),
             ("avatar in no folder", "avatars", self.fake.unique.file_name(extension="png")),
-            ("customer's file in another bucket", "documents", f"{mine}/{self.fake.unique.file_name(extension='pdf')}"),
+            ("customer's file in another bucket", "documents", f"{own}/{self.fake.unique.file_name(extension='pdf')}"),
         ):
             self.add(OBJECTS, name, bucket_id=bucket, name=path, metadata={"mimetype": "image/png"})
-        self.world.alias("customer_folder", f"{mine}/moved.png")
+        self.world.alias("customer_folder", f"{own}/moved.png")
         self.world.alias("other_customer_folder", f"{other}/moved.png")

@@ -1,5 +1,5 @@
--- The tables that the plan refers to and does not create, as the live application has them.
--- Run once, as the migration role, after supabase.sql. A team puts its own schema dump here instead.
+-- The tables of the application that the plan refers to and does not create.
+-- Run once, as the migration role, after supabase.sql. A team replaces this file with its own schema dump.
 
 CREATE SCHEMA identity;
 CREATE SCHEMA organization;
@@ -145,7 +145,7 @@ CREATE POLICY "Owners change their salon" ON organization.salons
   USING (owner_id = (SELECT auth.uid()))
   WITH CHECK (owner_id = (SELECT auth.uid()));
 
--- The policies below look into staff_profiles and salons. Those two look at no table: nothing recurses.
+-- The policies below read staff_profiles and salons. The policies of these two read no table: no recursion.
 CREATE POLICY "Signed-in users read staff profiles" ON organization.staff_profiles
   FOR SELECT TO authenticated
   USING (true);
@@ -222,12 +222,12 @@ CREATE POLICY "Customers change their own reviews" ON engagement.salon_reviews
 
 -- Grants ---------------------------------------------------------------------
 
--- Nobody may look into audit yet: that is what the plan forgot (F07) and step 1_0 adds.
+-- No role has USAGE on audit yet: the plan forgot it (F07), and step 1_0 grants it.
 GRANT USAGE ON SCHEMA identity, organization, catalog, scheduling, communication, engagement
   TO authenticated, service_role;
 GRANT USAGE ON SCHEMA organization, catalog, scheduling, engagement TO anon;
 
--- Default privileges may have granted all: what stands here must not depend on them.
+-- Default privileges may have granted everything: the grants below must not depend on them.
 REVOKE ALL ON ALL TABLES IN SCHEMA identity, organization, catalog, scheduling, communication, engagement
   FROM PUBLIC, anon, authenticated, service_role;
 

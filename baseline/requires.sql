@@ -1,12 +1,12 @@
--- What the migrations need to find. Reads only; run after the baseline and before anything else:
--- ends with an error that names whatever is missing, one a line, and is silent otherwise.
+-- Checks that the database has everything that the migrations need. It only reads. Run it after the baseline.
+-- It is silent if nothing is missing; otherwise an error names each missing object in a line.
 DO $$
 DECLARE
   missing text;
 BEGIN
   WITH required_column (table_name, column_name, family) AS (
-    -- The family is what the SQL of the migrations depends on: 'text' and 'number' stand for any
-    -- type of that category, NULL for any type at all.
+    -- The family is the type that the migrations need: 'text' and 'number' mean any type of that category,
+    -- NULL means any type.
     VALUES
       ('identity.profiles', 'id', 'uuid'),
       ('identity.profiles', 'username', NULL),
@@ -78,7 +78,7 @@ BEGIN
       ('auth.role()', 'text'),
       ('storage.foldername(text)', 'text[]')
   ),
-  -- audit holds nothing yet, so that no table or function would bring it up.
+  -- audit is empty so far, so no required table or function names it.
   required_schema (name) AS (
     SELECT 'audit'
     UNION
@@ -123,7 +123,7 @@ BEGIN
     FROM required_table
     WHERE name NOT IN (SELECT name FROM found_table)
 
-    -- A table that is missing says so once, not once a column.
+    -- A missing table is reported once, not again for each column.
     UNION ALL
     SELECT 4, format('column %s.%s', table_name, column_name)
       || CASE WHEN f.type IS NULL THEN '' ELSE format(': is %s, must be %s', f.type, r.family) END
@@ -147,7 +147,7 @@ BEGIN
 
   IF missing IS NOT NULL THEN
     RAISE EXCEPTION E'the migrations need what this database does not have:\n%', missing
-      USING ERRCODE = '42704', HINT = 'Complete the baseline: nothing has been changed yet.';
+      USING ERRCODE = '42704', HINT = 'Complete the baseline. Nothing has been changed yet.';
   END IF;
 END
 $$;

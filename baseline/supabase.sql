@@ -1,9 +1,9 @@
--- The platform's stand-in: what a Supabase project holds before the application's first table.
+-- A stand-in for the platform: what a Supabase project has before the first table of the application.
 -- Run once in a fresh database by a superuser. Reads two settings: rolecall.default_privileges, rolecall.migration_role.
 
 -- Settings -------------------------------------------------------------------
 
--- An unset setting and an empty one mean the same, as everywhere below.
+-- An empty setting counts as unset, here and below.
 DO $$
 DECLARE
   regime text := COALESCE(NULLIF(current_setting('rolecall.default_privileges', true), ''), 'revoked');
@@ -17,14 +17,14 @@ $$;
 
 -- Roles ----------------------------------------------------------------------
 
--- Roles belong to the whole cluster, and another database may be made at this moment:
--- one that is there is left as it is, and losing the race to create it is no failure.
+-- Roles belong to the whole cluster, and another session may create the same ones at this moment: an existing
+-- role stays unchanged, and a role that another session creates first is no error.
 DO $$
 DECLARE
   migration_role text := COALESCE(NULLIF(current_setting('rolecall.migration_role', true), ''), 'postgres');
-  wanted record;
+  new_role record;
 BEGIN
-  FOR wanted IN
+  FOR new_role IN
     SELECT *
     FROM (VALUES
       ('anon', 'NOLOGIN NOINHERIT'),
@@ -36,30 +36,31 @@ BEGIN
     ) AS role (name, options)
   LOOP
     BEGIN
-      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted.name) THEN
-        EXECUTE format('CREATE ROLE %I %s', wanted.name, wanted.options);
+      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = new_role.name) THEN
+        EXECUTE format('CREATE ROLE %I %s', new_role.name, new_role.options);
       END IF;
     EXCEPTION
       WHEN duplicate_object OR unique_violation THEN NULL;
     END;
   END LOOP;
 
-  -- A superuser would pass every policy and own everything: nothing that it proves holds in production.
+  -- A superuser bypasses every policy and every privilege: its result would prove nothing for production.
   IF (SELECT rolsuper OR NOT rolbypassrls FROM pg_roles WHERE rolname = migration_role) THEN
     RAISE EXCEPTION 'role "%" cannot run the migrations: it must bypass RLS and not be a superuser', migration_role
-      USING ERRCODE = '42501', HINT = 'Name another one in rolecall.migration_role; it is created if missing.';
+      USING ERRCODE = '42501',
+        HINT = 'Name another role in rolecall.migration_role. It is created if it does not exist.';
   END IF;
 END
 $$;
 
--- A NOINHERIT member is one without the privileges, so membership is what is asked for. The runner needs
--- the privileges of the two owners to make things theirs; a superuser has them anyway.
+-- A NOINHERIT member has no privileges of the role, so this tests for membership. The session needs the privileges
+-- of the two owners to give them objects; a superuser has them anyway.
 DO $$
 DECLARE
   migration_role text := COALESCE(NULLIF(current_setting('rolecall.migration_role', true), ''), 'postgres');
-  wanted record;
+  new_grant record;
 BEGIN
-  FOR wanted IN
+  FOR new_grant IN
     SELECT *
     FROM (VALUES
       ('anon', 'authenticator', 'MEMBER'),
@@ -74,8 +75,8 @@ BEGIN
     ) AS membership (role, member, privilege)
   LOOP
     BEGIN
-      IF NOT pg_has_role(wanted.member, wanted.role, wanted.privilege) THEN
-        EXECUTE format('GRANT %I TO %I', wanted.role, wanted.member);
+      IF NOT pg_has_role(new_grant.member, new_grant.role, new_grant.privilege) THEN
+        EXECUTE format('GRANT %I TO %I', new_grant.role, new_grant.member);
       END IF;
     EXCEPTION
       WHEN duplicate_object OR unique_violation THEN NULL;
@@ -90,8 +91,8 @@ $$;
 
 CREATE SCHEMA auth;
 
--- PostgREST once set a setting a claim and now sets one for all; both are read, the old one first.
--- After the transaction that set it, a setting is '' and not NULL.
+-- PostgREST used to have a setting for each claim, and now has one for all. These functions read both, the old one
+-- first. After the transaction that set it, a setting is '' and not NULL.
 CREATE FUNCTION auth.uid() RETURNS uuid
 LANGUAGE sql STABLE
 AS $$
@@ -152,7 +153,7 @@ CREATE UNIQUE INDEX bucketid_objname ON storage.objects (bucket_id, name);
 ALTER TABLE storage.buckets ENABLE ROW LEVEL SECURITY;
 ALTER TABLE storage.objects ENABLE ROW LEVEL SECURITY;
 
--- Every segment of the path but the last, which is the file's own name.
+-- Every segment of the path except the last, which is the name of the file.
 CREATE FUNCTION storage.foldername(name text) RETURNS text[]
 LANGUAGE plpgsql IMMUTABLE
 AS $$
@@ -163,8 +164,8 @@ BEGIN
 END
 $$;
 
--- A row that goes without its file leaves the file behind: only the Storage API may delete,
--- and it says so in a setting.
+-- Deleting only the row would leave the file: so only the Storage API may delete.
+-- It identifies itself by a setting.
 CREATE FUNCTION storage.protect_delete() RETURNS trigger
 LANGUAGE plpgsql
 AS $$
@@ -206,7 +207,7 @@ BEGIN
 END
 $$;
 
--- Last: whoever runs this had to own them until here.
+-- Last: the session had to own these objects until now.
 GRANT CREATE, USAGE ON SCHEMA storage TO supabase_storage_admin;
 ALTER TABLE storage.buckets OWNER TO supabase_storage_admin;
 ALTER TABLE storage.objects OWNER TO supabase_storage_admin;

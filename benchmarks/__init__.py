@@ -1,1 +1,1 @@
-"""What rolecall and the migrations cost, beside what else one could have: see README.md."""
+"""What rolecall and the migrations cost, compared with the alternatives: see README.md."""

@@ -1,6 +1,6 @@
-"""A pytest plugin that tells how long collection and the tests took, without the start of pytest and of a server.
+"""A pytest plugin that measures collection and tests, without the start of pytest and of a server.
 
-The clock of the tests starts when the first is announced: what has to be built for all of them stands by then.
+The clock of the tests starts with the first test: everything that all tests need is built by then.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 import pytest
 
-TOLD_TO = "BENCHMARK_CLOCK"
+VARIABLE = "BENCHMARK_CLOCK"
 
 
 class Clock:
-    """Notes when what begins."""
+    """Measures one session of pytest, and writes the times to a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,38 +38,38 @@ class Clock:
         return collected
 
     def pytest_runtest_logstart(self) -> None:
-        """A test begins."""
+        """Note the start of a test."""
         self.first_cpu = self.first_cpu or time.process_time()
         self.began.append(time.perf_counter())
 
     def pytest_runtest_logfinish(self) -> None:
-        """It has ended."""
+        """Note the end of a test."""
         self.ended.append(time.perf_counter())
 
     def pytest_sessionfinish(self) -> None:
-        """Tell."""
+        """Write the times."""
         each = [end - begin for begin, end in zip(self.began, self.ended, strict=True)]
         tests = self.ended[-1] - self.began[0] if each else 0.0
-        told = {"collection": self.collection, "tests": tests, "each": each, "memory": _megabytes()}
-        told |= {"ran": len(each), "collection_cpu": self.collection_cpu}
-        told["tests_cpu"] = time.process_time() - self.first_cpu
-        self.path.write_text(json.dumps(told), encoding="utf-8")
+        times = {"collection": self.collection, "tests": tests, "each": each, "memory": _megabytes()}
+        times |= {"ran": len(each), "collection_cpu": self.collection_cpu}
+        times["tests_cpu"] = time.process_time() - self.first_cpu
+        self.path.write_text(json.dumps(times), encoding="utf-8")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Join in where somebody wants to know."""
-    if path := os.environ.get(TOLD_TO):
+    """Measure if the environment variable names a file."""
+    if path := os.environ.get(VARIABLE):
         config.pluginmanager.register(Clock(Path(path)))
 
 
 def _megabytes() -> float:
-    """The most that this process has held; getrusage would count what its parent held when it was forked."""
+    """The peak memory of this process. getrusage would include the memory of its parent at the fork."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) / 2**10
 
 
 class Timed(NamedTuple):
-    """What a pytest of its own took, in seconds, its memory at most, in MB, and how many tests ran."""
+    """Times of a run of pytest in seconds, its peak memory in MB, and the number of its tests."""
 
     collection: float
     tests: float
@@ -82,22 +82,22 @@ class Timed(NamedTuple):
 
 
 def time_pytest(folder: Path, arguments: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Timed:
-    """Run pytest in a process of its own, in ``folder``. Raises RuntimeError with what it said if a test failed."""
+    """Run pytest in its own process, in ``folder``. Raises RuntimeError with the output if a test fails."""
     root = Path(__file__).parent.parent
     path = os.pathsep.join([str(root / "src"), str(root)])
-    with TemporaryDirectory() as place:
-        told = Path(place) / "clock.json"
+    with TemporaryDirectory() as temporary:
+        file = Path(temporary) / "clock.json"
         start = time.perf_counter()
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "benchmarks.clock", *arguments],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": path, **(environment or {}), TOLD_TO: str(told)},
+            env={**os.environ, "PYTHONPATH": path, **(environment or {}), VARIABLE: str(file)},
             capture_output=True,
             text=True,
             check=False,
         )
         whole = time.perf_counter() - start
-        if done.returncode:
-            raise RuntimeError(done.stdout[-3000:] + done.stderr[-3000:])
-        times = json.loads(told.read_text(encoding="utf-8"))
+        if process.returncode:
+            raise RuntimeError(process.stdout[-3000:] + process.stderr[-3000:])
+        times = json.loads(file.read_text(encoding="utf-8"))
     return Timed(**times, whole=whole)

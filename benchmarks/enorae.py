@@ -1,4 +1,4 @@
-"""Enorae built on a server of one's own, with the grids of ``tests/policies``: what several benchmarks start from."""
+"""Enorae on a server of its own, with the grids of ``tests/policies``: the start of several benchmarks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ POLICIES = ROOT / "tests" / "policies"
 
 @dataclass(frozen=True)
 class Project:
-    """A run's databases, a worker on its clone of the template, and every grid."""
+    """The databases of a run, a worker with its clone of the template, and every grid."""
 
     run: Run
     settings: Settings
@@ -37,16 +37,16 @@ class Project:
 
     @property
     def connection(self) -> Connection[Any]:
-        """The superuser's, on the worker's clone."""
+        """The superuser's connection to the worker's database."""
         return self.worker.connection
 
     def checks(self) -> list[tuple[Grid, Cell, list[Check]]]:
-        """Every cell of every grid, with the statements that it stands for."""
+        """Every cell of every grid, with its checks."""
         return [(grid, cell, grid.checks(cell, self.world)) for grid in self.grids for cell in grid.cells]
 
 
 def configuration(pg_bin: Path | None = None) -> Settings:
-    """The settings of ``pyproject.toml``, as pytest would read them."""
+    """The settings of ``pyproject.toml``."""
     return settings.Settings(
         pg_bin=pg_bin,
         platform=ROOT / "baseline/supabase.sql",
@@ -59,15 +59,15 @@ def configuration(pg_bin: Path | None = None) -> Settings:
 
 @contextmanager
 def project(pg_bin: Path | None = None) -> Iterator[Project]:
-    """Enorae, built and cloned, for the block."""
-    asked = configuration(pg_bin)
+    """Enorae for the block: built, with a worker's clone."""
+    run_settings = configuration(pg_bin)
     world: World = runpy.run_path(str(ROOT / "conftest.py"))["pytest_rolecall_world"](1)
-    with choose.running(asked) as started, owned(run := run_on(started)):
-        build.build(run, asked)
+    with choose.running(run_settings) as server, owned(run := run_on(server)):
+        build.build(run, run_settings)
         build.load(run, world)
-        worker = Worker(run, asked, world, "bench")
+        worker = Worker(run, run_settings, world, "bench")
         try:
-            yield Project(run, asked, world, worker, grids())
+            yield Project(run, run_settings, world, worker, grids())
         finally:
             worker.close()
 
@@ -75,8 +75,8 @@ def project(pg_bin: Path | None = None) -> Iterator[Project]:
 def grids() -> list[Grid]:
     """Every grid of ``tests/policies``."""
     return [
-        held
+        value
         for path in sorted(POLICIES.glob("test_*.py"))
-        for held in runpy.run_path(str(path)).values()
-        if isinstance(held, Grid) and held.path == path
+        for value in runpy.run_path(str(path)).values()
+        if isinstance(value, Grid) and value.path == path
     ]

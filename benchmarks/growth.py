@@ -1,4 +1,4 @@
-"""What grows with the schema and with the grids, and how fast: time and memory over size, and their exponents."""
+"""Growth with the schema and with the grids: time and memory by size, and their exponents."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from benchmarks.results import Ratio, Result
 from benchmarks.synthetic import CELLS, lay_out
 from rolecall import Grid, World
 from rolecall.catalog import definitions, objects
+from rolecall.catalog.manifest import Manifest
 from rolecall.coverage import plpgsql
 from rolecall.coverage.count import count_all, count_tried
 from rolecall.database import build
@@ -34,46 +35,37 @@ from rolecall.worker import Worker
 
 TABLES = (10, 100, 1000)
 CELL_COUNTS = (1_000, 10_000, 100_000)
-OF_CELLS = 5  # tables, whose rows make the cells
-MOST = 1.2  # the exponent that passes for linear
+OF_CELLS = 5  # tables for the numbers of cells
+MAX_EXPONENT = 1.2  # counts as linear
 MEMORY = 500  # MB
-TICK = 0.02  # seconds; what takes less cannot be told from nothing
+TICK = 0.02  # seconds; the clock is not more precise
 
 
 def run() -> Result:
-    """Grow the schema, then the grids."""
-    result = Result(
-        "growth", "CPU time over size: tables with four policies each and one row, then cells of five tables"
-    )
-    with choose.running(enorae.configuration()) as started:
+    """Measure with more and more tables, then with more and more cells."""
+    result = Result("growth", "CPU time by size: tables with four policies each and one row, then cells of five tables")
+    with choose.running(enorae.configuration()) as server:
         for tables in TABLES:
-            _in_process(result, started, tables, 1, f"{tables:,} tables")
-            _as_items(result, started, tables, 1, f"{tables:,} tables")
+            _in_process(result, server, tables, 1, f"{tables:,} tables")
+            _as_items(result, server, tables, 1, f"{tables:,} tables")
         for cells in CELL_COUNTS:
             rows = cells // CELLS // OF_CELLS
-            _in_process(result, started, OF_CELLS, rows, f"{cells:,} cells", only=("probe", "report"))
-            _as_items(result, started, OF_CELLS, rows, f"{cells:,} cells")
+            _in_process(result, server, OF_CELLS, rows, f"{cells:,} cells", only=("probe", "report"))
+            _as_items(result, server, OF_CELLS, rows, f"{cells:,} cells")
     _exponents(result, [f"{size:,} tables" for size in TABLES])
     _exponents(result, [f"{size:,} cells" for size in CELL_COUNTS])
     return result
 
 
 def _in_process(
-    result: Result, started: Server, tables: int, rows: int, size: str, only: tuple[str, ...] | None = None
+    result: Result, server: Server, tables: int, rows: int, size: str, only: tuple[str, ...] | None = None
 ) -> None:
     """Each step of a run, called as the plugin calls it, in this process."""
-    times: dict[str, float] = {}
-
-    @contextmanager
-    def timed(step: str) -> Iterator[None]:
-        start = _cpu(started)
-        yield
-        times[step] = _cpu(started) - start
-
-    with TemporaryDirectory() as place:
-        folder = Path(place)
+    clock = Clock(server)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         lay_out(folder, tables, rows)
-        asked = replace(
+        run_settings = replace(
             enorae.configuration(),
             platform=folder / "platform.sql",
             baseline=None,
@@ -83,43 +75,47 @@ def _in_process(
         )
         world: World = runpy.run_path(str(folder / "conftest.py"))["pytest_rolecall_world"](1)
         grids = [_grid(folder / f"test_t{table}.py") for table in range(tables)]
-        run = run_on(started)
+        run = run_on(server)
         with owned(run):
-            with timed("build"):
-                manifest = build.build(run, asked)
+            with clock.step("build"):
+                manifest = build.build(run, run_settings)
                 build.load(run, world)
-            with timed("clone"), run.clone(run.template, "copy"):
+            with clock.step("clone"), run.clone(run.template, "copy"):
                 pass
-            worker = Worker(run, asked, world, "bench")
-            assert worker.connection
-            with timed("introspect"):
-                objects.added([], objects.objects(worker.connection))
-                there = definitions.read(worker.connection, manifest, world, migrations.read(folder / "migrations"))
-            with timed("complete"):
-                for grid in grids:
-                    grid.validate(world)
-            with timed("probe"):
-                wrong = [cell.id for grid in grids for cell in grid.cells if worker.check(grid, cell)]
-            assert not wrong, wrong[:3]
-            with timed("report"):
-                bodies = plpgsql.read(worker.connection, plpgsql.called(worker.connection, manifest))
-                phases = migrations.read(folder / "migrations")
-                count_tried(manifest, worker.recorder, list(world.personas))
-                count_all(manifest, there, bodies, phases, worker.recorder, list(world.personas))
-                StringIO().write(str(worker.recorder.as_json()))
+            worker = Worker(run, run_settings, world, "bench")
+            _steps_of_a_worker(clock, worker, manifest, grids, folder / "migrations")
             result.facts[f"memory of the server's process, {size}, MB"] = _megabytes(_backend(worker.connection))
             worker.close()
-    for step, took in times.items():
+    for step, seconds in clock.seconds.items():
         if only is None or step in only:
-            result.samples[f"{step}, {size}"] = [took]
+            result.samples[f"{step}, {size}"] = [seconds]
 
 
-def _as_items(result: Result, started: Server, tables: int, rows: int, size: str) -> None:
-    """A pytest of its own, with an item a cell."""
-    with TemporaryDirectory() as place:
-        folder = Path(place)
+def _steps_of_a_worker(clock: Clock, worker: Worker, manifest: Manifest, grids: list[Grid], folder: Path) -> None:
+    world = worker.world
+    assert worker.connection
+    with clock.step("introspect"):
+        objects.added([], objects.objects(worker.connection))
+        catalog = definitions.read(worker.connection, manifest, world, migrations.read(folder))
+    with clock.step("complete"):
+        for grid in grids:
+            grid.validate(world)
+    with clock.step("probe"):
+        failures = [cell.id for grid in grids for cell in grid.cells if worker.check(grid, cell)]
+    assert not failures, failures[:3]
+    with clock.step("report"):
+        bodies = plpgsql.read(worker.connection, plpgsql.called(worker.connection, manifest))
+        count_tried(manifest, worker.recorder, list(world.personas))
+        count_all(manifest, catalog, bodies, migrations.read(folder), worker.recorder, list(world.personas))
+        StringIO().write(str(worker.recorder.as_json()))
+
+
+def _as_items(result: Result, server: Server, tables: int, rows: int, size: str) -> None:
+    """A run of pytest with one item per cell."""
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         lay_out(folder, tables, rows)
-        timed = time_pytest(folder, ["-n", "0"], {"ROLECALL_PG_DSN": started.conninfo})
+        timed = time_pytest(folder, ["-n", "0"], {"ROLECALL_PG_DSN": server.conninfo})
     assert timed.ran == rows * tables * CELLS
     result.samples[f"collect, {size}"] = [timed.collection_cpu]
     result.samples[f"run items, {size}"] = [timed.tests_cpu]
@@ -133,23 +129,40 @@ def _exponents(result: Result, sizes: list[str]) -> None:
     last, biggest = sizes[-2:]
     for step in [name.removesuffix(f", {biggest}") for name in result.samples if name.endswith(f", {biggest}")]:
         times = result.median(f"{step}, {biggest}") / max(result.median(f"{step}, {last}"), TICK)
-        result.ratios.append(Ratio(f"exponent of {step}, to {biggest}", math.log10(max(times, 1)), at_most=MOST))
+        result.ratios.append(
+            Ratio(f"exponent of {step}, to {biggest}", math.log10(max(times, 1)), at_most=MAX_EXPONENT)
+        )
 
 
 def _grid(path: Path) -> Grid:
-    found: Grid = runpy.run_path(str(path))["test_grid"]
-    return found
+    grid: Grid = runpy.run_path(str(path))["test_grid"]
+    return grid
 
 
-def _cpu(started: Server) -> float:
-    """What this process and all of the server's have used: not what others took from them."""
-    with psycopg.connect(started.conninfo) as connection:
+class Clock:
+    """Measures steps in CPU seconds of this process and the server."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Measure the block."""
+        start = _cpu(self.server)
+        yield
+        self.seconds[name] = _cpu(self.server) - start
+
+
+def _cpu(server: Server) -> float:
+    """CPU seconds of this process and of all processes of the server."""
+    with psycopg.connect(server.conninfo) as connection:
         postmaster = _backend(connection).parent()
         assert postmaster
-        those = [psutil.Process(), *postmaster.children()]
-        gone = postmaster.cpu_times()
-        used = [process.cpu_times() for process in those]
-    return float(gone.children_user + gone.children_system + sum(times.user + times.system for times in used))
+        processes = [psutil.Process(), *postmaster.children()]
+        children = postmaster.cpu_times()
+        times = [process.cpu_times() for process in processes]
+    return float(children.children_user + children.children_system + sum(each.user + each.system for each in times))
 
 
 def _backend(connection: Connection[Any]) -> psutil.Process:
@@ -157,6 +170,6 @@ def _backend(connection: Connection[Any]) -> psutil.Process:
 
 
 def _megabytes(process: psutil.Process) -> float:
-    """Of its own: what it shares with the server's other processes is the server's buffers."""
-    there = process.memory_info()
-    return round((there.rss - there.shared) / 2**20, 1) if hasattr(there, "shared") else round(there.rss / 2**20, 1)
+    """Its own memory in MB, without the memory that it shares: that is the server's buffers."""
+    memory = process.memory_info()
+    return round((memory.rss - getattr(memory, "shared", 0)) / 2**20, 1)

@@ -1,4 +1,4 @@
-"""Mutants inside a transaction, against a database made for each: the same mutants, and the same tests."""
+"""The same mutants and tests in a transaction, and with a new database for each mutant."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ TESTS = ("tests/policies", "tests/constraints", "tests/views")
 
 
 def run() -> Result:
-    """Prove one table three times over."""
+    """Run the mutants of one table in three ways."""
     result = Result("mutants", f"Mutants of {OBJECT}, each")
     for way, how in WAYS.items():
-        result.samples[way] = took(how)
+        result.samples[way] = durations(how)
     result.ratio("a database cloned for each", "in a transaction", at_least=1)
     result.ratio("a database built for each", "in a transaction", at_least=1)
-    counts = {len(some) for some in result.samples.values()}
+    counts = {len(seconds) for seconds in result.samples.values()}
     assert len(counts) == 1, f"not the same mutants: {counts}"
-    for way, some in result.samples.items():
-        result.facts[f"mutants a second, {way}"] = round(len(some) / sum(some), 1)
+    for way, seconds in result.samples.items():
+        result.facts[f"mutants per second, {way}"] = round(len(seconds) / sum(seconds), 1)
     result.facts |= {"object": OBJECT, "mutants": counts.pop(), "tests": list(TESTS)}
     return result
 
 
-def took(how: str) -> list[float]:
-    """The seconds of each mutant in one run of pytest. Raises CalledProcessError if one survives."""
+def durations(how: str) -> list[float]:
+    """The seconds of each mutant in one run of pytest. Raises RuntimeError if a mutant survives."""
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "took.json"
+        path = Path(folder) / "durations.json"
         options = [
             "-q",
             "--rolecall-mutants",
             f"--rolecall-mutants-of={OBJECT}",
             "-p",
-            "benchmarks.anew",
-            f"--anew={how}",
-            f"--took={path}",
+            "benchmarks.fresh_databases",
+            f"--fresh-database={how}",
+            f"--durations-file={path}",
         ]
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "pytest", *options, *TESTS], cwd=ROOT, capture_output=True, text=True, check=False
         )
-        if done.returncode:
-            raise RuntimeError(f"the mutants were not all killed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-        told: list[float] = json.loads(path.read_text(encoding="utf-8"))
-        return told
+        if process.returncode:
+            raise RuntimeError(f"the mutants were not all killed:\n{process.stdout[-3000:]}{process.stderr[-3000:]}")
+        seconds: list[float] = json.loads(path.read_text(encoding="utf-8"))
+        return seconds

@@ -1,7 +1,7 @@
-"""What a benchmark found: medians, ratios, targets, and where it was measured; kept as JSON, shown as a table.
+"""The result of a benchmark: medians, ratios, targets, machine and versions; stored as JSON, shown as a table.
 
-There are two files for each benchmark. ``.benchmarks/`` has everything, each sample too, and is not in git.
-``benchmarks/results/`` has the summary that the page and the chart are made from, and is in git.
+Each benchmark has two files. The one in ``.benchmarks/`` has everything, with each sample, and is not in git. The one
+in ``benchmarks/results/`` has the summary, from which the page and the chart are made, and is in git.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PACKAGES = ("pytest", "pytest-xdist", "pytest-postgresql", "psycopg", "pixeltabl
 
 @dataclass(frozen=True)
 class Ratio:
-    """One measured thing over another, of the same run; ``at_most`` or ``at_least`` is what we want of it."""
+    """A measured value, mostly a ratio of two times of the same run; ``at_most`` or ``at_least`` is its target."""
 
     what: str
     value: float
@@ -37,7 +37,7 @@ class Ratio:
 
     @property
     def met(self) -> bool | None:
-        """Whether it is as we want it; None where nothing is asked."""
+        """Whether the value meets its target; None without a target."""
         if self.at_most is not None:
             return self.value <= self.at_most
         return None if self.at_least is None else self.value >= self.at_least
@@ -45,82 +45,82 @@ class Ratio:
 
 @dataclass
 class Result:
-    """One benchmark: the samples of each thing in seconds (or what ``unit`` says), and what follows from them."""
+    """The result of one benchmark: samples by name, in seconds or in ``unit``, and the ratios of their medians."""
 
     name: str
     title: str
     unit: str = "s"
     samples: dict[str, list[float]] = field(default_factory=dict)
     ratios: list[Ratio] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)  # versions, sizes, plans: what a reader needs to judge it
+    facts: dict[str, Any] = field(default_factory=dict)  # what a reader needs to judge the result: versions, sizes
 
     def median(self, what: str) -> float:
-        """The middle one of the samples of a thing."""
+        """The median of the samples of this name."""
         return median(self.samples[what])
 
     def ratio(
         self, what: str, over: str, *, at_most: float | None = None, at_least: float | None = None, name: str = ""
     ) -> Ratio:
-        """Note how the medians of two things compare."""
-        made = Ratio(name or f"{what} / {over}", self.median(what) / self.median(over), at_most, at_least)
-        self.ratios.append(made)
-        return made
+        """Add the ratio of two medians, with its target."""
+        ratio = Ratio(name or f"{what} / {over}", self.median(what) / self.median(over), at_most, at_least)
+        self.ratios.append(ratio)
+        return ratio
 
     def save(self) -> Path:
-        """Write ``.benchmarks/<name>.json`` with the machine and the versions, and its summary; return the former."""
+        """Write ``.benchmarks/<name>.json``, and the summary; returns the path of the former."""
         RAW.mkdir(exist_ok=True)
         path = RAW / f"{self.name}.json"
-        found = {
+        data = {
             **asdict(self),
-            "samples": {what: [round(one, 6) for one in some] for what, some in self.samples.items()},
+            "samples": {what: [round(one, 6) for one in samples] for what, samples in self.samples.items()},
             "medians": {what: round(self.median(what), 6) for what in self.samples},
             "ratios": [{**asdict(each), "value": round(each.value, 3), "met": each.met} for each in self.ratios],
             "machine": machine(),
         }
-        _write(path, found)
+        _write(path, data)
         summarize(path)
         return path
 
     def show(self, console: Console) -> None:
         """Print the medians and the ratios."""
         table = Table("", f"median, {self.unit}", "samples", title=self.title, title_justify="left")
-        for what, some in self.samples.items():
-            table.add_row(what, f"{self.median(what):,.4g}", str(len(some)))
+        for what, samples in self.samples.items():
+            table.add_row(what, f"{self.median(what):,.4g}", str(len(samples)))
         console.print(table)
         for each in self.ratios:
-            wanted = f"at most {each.at_most:g}" if each.at_most is not None else ""
-            wanted = f"at least {each.at_least:g}" if each.at_least is not None else wanted
+            target = f"at most {each.at_most:g}" if each.at_most is not None else ""
+            target = f"at least {each.at_least:g}" if each.at_least is not None else target
             colour = {True: "green", False: "red", None: "default"}[each.met]
-            console.print(f"  {each.what}: [{colour}]{each.value:.3g}[/] {wanted}", highlight=False)
+            console.print(f"  {each.what}: [{colour}]{each.value:.3g}[/] {target}", highlight=False)
 
 
 def summarize(path: Path) -> Path:
-    """Write the summary of a file of ``.benchmarks/``: the medians, and those ratios that have a target.
+    """Write the summary of a file of ``.benchmarks/``: the medians, and the ratios with a target.
 
-    Return the path of the summary, ``benchmarks/results/<name>.json``.
+    Returns the path of the summary, ``benchmarks/results/<name>.json``.
     """
-    found = json.loads(path.read_text(encoding="utf-8"))
-    del found["samples"]
-    found["ratios"] = [ratio for ratio in found["ratios"] if ratio["met"] is not None]
+    data = json.loads(path.read_text(encoding="utf-8"))
+    del data["samples"]
+    data["ratios"] = [ratio for ratio in data["ratios"] if ratio["met"] is not None]
     RESULTS.mkdir(exist_ok=True)
     summary = RESULTS / path.name
-    _write(summary, found)
+    _write(summary, data)
     return summary
 
 
-def _write(path: Path, found: dict[str, Any]) -> None:
-    path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def _write(path: Path, data: dict[str, Any]) -> None:
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long a call takes."""
+    """The seconds of a call."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers depend on."""
+    """The machine and the versions, on which the numbers depend."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cores": len(os.sched_getaffinity(0)),

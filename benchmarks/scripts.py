@@ -1,8 +1,8 @@
 """The checks of the grids as plain SQL: for psql, for a loop in Python, and for pgTAP.
 
-Five statements are a check: BEGIN, the role, the claims, the statement, ROLLBACK. Where the verdict would be
-another without it, there is more: what has to stand before (room for an insert, a grant made by mistake), the
-cursor of a blind write, and for a delete a look at the row, since a soft delete counts none.
+A check is five statements: BEGIN, the role, the claims, the statement, ROLLBACK. Some verdicts need more: a setup
+(room for an insert, a mistaken grant), the cursor of a blind write, or for a delete a query of the row, because a
+soft delete counts no row.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from psycopg import sql
 
 from rolecall.grids.probe import Check
 
-# The row was there before the transaction, and is so no more.
+# Whether the row, as it was before the transaction, no longer exists.
 CHANGED = "SELECT NOT EXISTS ({} AND pg_xact_status(xmin::text::xid8) IS DISTINCT FROM 'in progress')"
 
 VERDICT = """
 CREATE EXTENSION pgtap;
-CREATE FUNCTION public.looked(query text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE FUNCTION public.is_changed(query text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
-  found_so boolean;
+  result boolean;
 BEGIN
-  EXECUTE query INTO found_so;
-  RETURN found_so;
+  EXECUTE query INTO result;
+  RETURN result;
 END
 $$;
 CREATE FUNCTION public.verdict(statement text, look text) RETURNS text LANGUAGE plpgsql AS $$
@@ -33,7 +33,7 @@ DECLARE
 BEGIN
   EXECUTE statement;
   GET DIAGNOSTICS affected = ROW_COUNT;
-  RETURN CASE WHEN affected > 0 OR public.looked(look) THEN 'yes' ELSE '-' END;
+  RETURN CASE WHEN affected > 0 OR public.is_changed(look) THEN 'yes' ELSE '-' END;
 EXCEPTION
   WHEN insufficient_privilege THEN RETURN '!';
 END
@@ -42,7 +42,7 @@ $$;
 
 
 class Case(NamedTuple):
-    """A check, what it is called, and the verdict that its grid expects of it."""
+    """A check, its name, and the verdict that its grid expects."""
 
     name: str
     check: Check
@@ -50,19 +50,19 @@ class Case(NamedTuple):
 
     @property
     def is_five(self) -> bool:
-        """Whether the five statements are all that it takes."""
+        """Whether the five statements are enough."""
         return not self.before and not self.look
 
     @property
     def before(self) -> list[str]:
-        """What a superuser does first."""
-        aim = f"DECLARE target CURSOR FOR {self.check.locate} FOR UPDATE"
+        """The statements of the superuser before it."""
+        cursor = f"DECLARE target CURSOR FOR {self.check.locate} FOR UPDATE"
         room = [self.check.room] if self.check.room else []
-        return [*self.check.before, *room, *([aim, "FETCH target"] if self.check.blind else [])]
+        return [*self.check.before, *room, *([cursor, "FETCH target"] if self.check.blind else [])]
 
     @property
     def sign_in(self) -> list[str]:
-        """The two statements that make the session the persona's."""
+        """The two statements that sign the persona in."""
         role, *claims = self.check.persona.settings(self.check.method)
         if self.check.method == "GET":
             claims.append(("transaction_read_only", "on"))
@@ -70,17 +70,17 @@ class Case(NamedTuple):
 
     @property
     def statement(self) -> str:
-        """What the persona tries."""
+        """The statement of the persona."""
         return self.check.statement + (" WHERE CURRENT OF target" if self.check.blind else "")
 
     @property
     def look(self) -> str | None:
-        """Asked by a superuser after a delete that counted no row: is the row another one?"""
+        """The superuser's query after a delete that counted no row: whether the row changed."""
         return CHANGED.format(self.check.locate) if self.check.method == "DELETE" else None
 
 
 def psql_script(cases: Iterable[Case]) -> str:
-    r"""For ``psql -f``: behind each statement a line with its SQLSTATE and its count of rows, by ``\echo``."""
+    r"""A script for ``psql -f``: ``\echo`` prints the SQLSTATE and the row count after each statement."""
     return "\n".join(line for case in cases for line in _psql(case)) + "\n"
 
 
@@ -94,9 +94,9 @@ def _psql(case: Case) -> Iterator[str]:
     yield "ROLLBACK;"
 
 
-def psql_verdicts(cases: Iterable[Case], said: str) -> Iterator[str]:
-    """What psql printed for these cases, as verdicts."""
-    lines = iter(said.splitlines())
+def psql_verdicts(cases: Iterable[Case], output: str) -> Iterator[str]:
+    """The verdicts in psql's output for these cases."""
+    lines = iter(output.splitlines())
     for case in cases:
         sqlstate, count = next(lines).split()
         changed = case.look is not None and next(lines) == "t"
@@ -104,20 +104,20 @@ def psql_verdicts(cases: Iterable[Case], said: str) -> Iterator[str]:
 
 
 def verdict_of(sqlstate: str, count: int, changed: bool) -> str:
-    """What the grids call it."""
+    """The verdict of a grid."""
     if sqlstate == "00000":
         return "yes" if count or changed else "-"
     return "!" if sqlstate == "42501" else sqlstate
 
 
 def pgtap_script(cases: list[Case]) -> str:
-    """For pg_prove: a savepoint and an assertion for each."""
+    """A script for pg_prove: a savepoint and an assertion for each case."""
     lines = ["BEGIN;", f"SELECT plan({len(cases)});"]
     for case in cases:
         look = _text(case.look or "SELECT false")
         lines += [
             "SAVEPOINT one;",
-            # What these answer would be read as TAP.
+            # pg_prove would read their output as TAP.
             *(f"{statement} \\g /dev/null" for statement in (*case.before, *case.sign_in)),
             f"SELECT public.verdict({_text(case.statement)}, {look}) AS got \\gset",
             "ROLLBACK TO one;",

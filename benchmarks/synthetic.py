@@ -1,24 +1,24 @@
-"""A project of any size, made up: so many tables with four policies each, ten personas, so many rows a table."""
+"""A synthetic project of any size: tables with four policies each, ten personas, and rows in each table."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 MEMBERS = tuple(f"member_{number}" for number in range(8))
-CELLS = 40  # of a row: ten personas, four commands
+CELLS = 40  # for each row: ten personas, four commands
 
 PLATFORM = """
 DO $$
 BEGIN
-  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'made_up_member') THEN
-    CREATE ROLE made_up_member NOLOGIN;
-    CREATE ROLE made_up_visitor NOLOGIN;
-    CREATE ROLE made_up_keeper NOLOGIN BYPASSRLS;
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'synthetic_member') THEN
+    CREATE ROLE synthetic_member NOLOGIN;
+    CREATE ROLE synthetic_visitor NOLOGIN;
+    CREATE ROLE synthetic_keeper NOLOGIN BYPASSRLS;
   END IF;
 END
 $$;
 CREATE SCHEMA app;
-GRANT USAGE ON SCHEMA app TO made_up_member, made_up_visitor, made_up_keeper;
+GRANT USAGE ON SCHEMA app TO synthetic_member, synthetic_visitor, synthetic_keeper;
 CREATE FUNCTION app.me() RETURNS text LANGUAGE sql STABLE
   RETURN NULLIF(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub';
 """
@@ -30,12 +30,12 @@ CREATE TABLE {table} (
   body text CONSTRAINT short CHECK (length(body) <= 10)
 );
 ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
-GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO made_up_member, made_up_keeper;
-CREATE POLICY "own rows are read" ON {table} FOR SELECT TO made_up_member USING (owner = (SELECT app.me()));
-CREATE POLICY "own rows are written" ON {table} FOR INSERT TO made_up_member
+GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO synthetic_member, synthetic_keeper;
+CREATE POLICY "own rows are read" ON {table} FOR SELECT TO synthetic_member USING (owner = (SELECT app.me()));
+CREATE POLICY "own rows are written" ON {table} FOR INSERT TO synthetic_member
   WITH CHECK (owner = (SELECT app.me()));
-CREATE POLICY "own rows are changed" ON {table} FOR UPDATE TO made_up_member USING (owner = (SELECT app.me()));
-CREATE POLICY "own rows are deleted" ON {table} FOR DELETE TO made_up_member USING (owner = (SELECT app.me()));
+CREATE POLICY "own rows are changed" ON {table} FOR UPDATE TO synthetic_member USING (owner = (SELECT app.me()));
+CREATE POLICY "own rows are deleted" ON {table} FOR DELETE TO synthetic_member USING (owner = (SELECT app.me()));
 """
 
 CONFTEST = """
@@ -45,13 +45,13 @@ from rolecall import World
 def pytest_rolecall_world(seed):
     world = World()
     for name in {members!r}:
-        world.persona(name, "made_up_member", subject=name)
-    world.persona("visitor", "made_up_visitor")
-    world.persona("keeper", "made_up_keeper")
+        world.persona(name, "synthetic_member", subject=name)
+    world.persona("visitor", "synthetic_visitor")
+    world.persona("keeper", "synthetic_keeper")
     for table in range({tables}):
         for row in range({rows}):
             owner = {members!r}[row % {count}]
-            world.add(f"app.t{{table}}", f"row {{row}}", id=row, owner=owner, body="as it was")
+            world.add(f"app.t{{table}}", f"row {{row}}", id=row, owner=owner, body="unchanged")
     return world
 """
 
@@ -84,8 +84,8 @@ rolecall_migrations = migrations
 
 
 def lay_out(folder: Path, tables: int, rows: int) -> None:
-    """Write such a project into a folder."""
-    phase = folder / "migrations" / "phase_1_made_up"
+    """Write a project with ``tables`` tables of ``rows`` rows each into a folder."""
+    phase = folder / "migrations" / "phase_1_synthetic"
     phase.mkdir(parents=True)
     (folder / "pytest.ini").write_text(INI, encoding="utf-8")
     (folder / "platform.sql").write_text(PLATFORM, encoding="utf-8")

@@ -1,1 +1,1 @@
-"""What the docs promise, tried for some twenty minutes: ``make torture``."""
+"""Experiments that try what the documentation promises, for about twenty minutes: ``make torture``."""

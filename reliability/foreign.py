@@ -1,4 +1,4 @@
-"""Runs beside foreign databases: a person's server, full of names like ours, is the same after every run."""
+"""Runs beside foreign databases: a shared server with names like rolecall's does not change during a run."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from contextlib import suppress
 
 from psycopg import sql
 
-from reliability.place import Ended, Place, place
+from reliability.place import Outcome, Place, new_place
 from reliability.results import Deadline, Result
-from reliability.shared import Shared, clear, shared
+from reliability.shared import SharedServer, remove, shared_server
 from reliability.stages import STAGES, Stage
 
 TITLE = "Runs beside foreign databases"
@@ -58,71 +58,71 @@ SELECT lo_from_bytea(0, 'a large object');
 """
 
 
-def furnish(server: Shared) -> None:
-    """Make the databases and roles of a person that are not there, with rows, comments, grants and settings."""
-    there = server.names()
+def add_foreign_objects(server: SharedServer) -> None:
+    """Create the missing databases and roles of the other user, with rows, comments, grants and settings."""
+    existing = server.names()
     with server.connect() as connection:
         for name in ROLES:
-            if f"role {name}" not in there:
+            if f"role {name}" not in existing:
                 connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)))
         for name in DATABASES:
-            if f"database {name}" not in there:
+            if f"database {name}" not in existing:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-                with server.connect(name) as other:
-                    other.execute(ROWS)
+                with server.connect(name) as in_database:
+                    in_database.execute(ROWS)
         for setting in SETTINGS:
             connection.execute(setting.encode())
 
 
-# ------------------------------------------------------------------ what a person does beside them
+# ------------------------------------------------------------------ runs of rolecall on this server
 
 
-def passes(here: Place, options: list[str]) -> Ended:
-    return here.run(*options, seconds=LIMIT)
+def passes(place: Place, options: list[str]) -> Outcome:
+    return place.run(*options, seconds=LIMIT)
 
 
-def fails(here: Place, options: list[str]) -> Ended:
-    (here.project / "test_wrong.py").write_text("def test_wrong(db):\n    assert db.value('SELECT 1') == 2\n")
-    return here.run(*options, seconds=LIMIT)
+def fails(place: Place, options: list[str]) -> Outcome:
+    (place.project / "test_wrong.py").write_text("def test_wrong(db):\n    assert db.value('SELECT 1') == 2\n")
+    return place.run(*options, seconds=LIMIT)
 
 
-def is_wrong_sql(here: Place, options: list[str]) -> Ended:
-    (here.project / "migrations/phase_1_notes/1_2_count_notes.sql").write_text("SELECT nothing;\n")
-    return here.run(*options, seconds=LIMIT)
+def has_wrong_sql(place: Place, options: list[str]) -> Outcome:
+    (place.project / "migrations/phase_1_notes/1_2_count_notes.sql").write_text("SELECT nothing;\n")
+    return place.run(*options, seconds=LIMIT)
 
 
-def two_at_once(here: Place, options: list[str]) -> Ended:
-    """The second one's output is not looked at."""
-    other = here.start(*options, output="other output")
-    ended = here.run(*options, seconds=LIMIT)
+def two_at_once(place: Place, options: list[str]) -> Outcome:
+    """Two runs at the same time; returns how the second one ended."""
+    other = place.start(*options, output="other output")
+    outcome = place.run(*options, seconds=LIMIT)
     with suppress(subprocess.TimeoutExpired):
         other.wait(LIMIT)
-    return ended
+    return outcome
 
 
-def killed(sent: signal.Signals, stage: Stage) -> Callable[[Place, list[str]], Ended]:
-    """A run that gets a signal at a stage, and one after it, which sweeps."""
+def killed(signum: signal.Signals, stage: Stage) -> Callable[[Place, list[str]], Outcome]:
+    """A run that gets a signal at a stage, then a second run, which cleans up."""
 
-    def scenario(here: Place, options: list[str]) -> Ended:
-        process = here.start(*options, *stage.prepare(here))
-        stage.wait(here)
-        os.kill(process.pid, sent)
-        here.end(process, LIMIT)
-        stage.release(here)
+    def scenario(place: Place, options: list[str]) -> Outcome:
+        process = place.start(*options, *stage.prepare(place))
+        stage.wait(place)
+        os.kill(process.pid, signum)
+        place.end(process, LIMIT)
+        stage.release(place)
         time.sleep(0.2)
-        return here.run(*options, seconds=LIMIT)
+        return place.run(*options, seconds=LIMIT)
 
     return scenario
 
 
-SCENARIOS: dict[str, Callable[[Place, list[str]], Ended]] = {
+SCENARIOS: dict[str, Callable[[Place, list[str]], Outcome]] = {
     "passes": passes,
     "fails": fails,
-    "is wrong SQL": is_wrong_sql,
+    "has wrong SQL": has_wrong_sql,
     "two at once": two_at_once,
     **{
-        f"{sent.name} at {stage.name}, and one more": killed(sent, stage)
-        for stage, sent in itertools.product(
+        f"{signum.name} at {stage.name}, then one more run": killed(signum, stage)
+        for stage, signum in itertools.product(
             [stage for stage in STAGES if stage.name in ("migration", "mid-test", "own database")],
             (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL),
         )
@@ -131,43 +131,41 @@ SCENARIOS: dict[str, Callable[[Place, list[str]], Ended]] = {
 
 
 def run(deadline: Deadline, seed: int, only: str = "", progress: Callable[[str], None] = lambda _: None) -> Result:
-    """Scenario after scenario in a random order, while there is time, or the one of this name."""
+    """Run the scenarios in a random order while there is time, or only the scenario ``only``."""
     result = Result("foreign", TITLE, seed)
     result.promise(
         "foreign",
-        "On a server that others use, nothing that rolecall has not made itself is changed, dropped or added.",
-        f"A server with {len(DATABASES)} databases and {len(ROLES)} roles of a person, many named like rolecall's, "
-        "with rows, comments, grants and settings; runs that pass, fail, stop at an error, are killed, two at once. "
+        "On a server that others use, rolecall changes and drops only what it created, and leaves nothing.",
+        f"A server has {len(DATABASES)} databases and {len(ROLES)} roles of another user, many named like rolecall's, "
+        "with rows, comments, grants and settings. Runs pass, fail, stop at an error, are killed, or run two at once. "
         "A digest of everything (pg_dumpall's globals, pg_dump of each database) is the same before and after.",
         "runs",
     )
     names = [f"{name}, -n {count}" for name in SCENARIOS for count in (0, 2)]
-    random.Random(seed).shuffle(names)  # noqa: S311 - has to come again
-    with place() as here, shared(here) as server:
-        here.given["ROLECALL_PG_DSN"] = server.dsn
+    random.Random(seed).shuffle(names)  # noqa: S311 - must be repeatable
+    with new_place() as place, shared_server(place) as server:
+        place.variables["ROLECALL_PG_DSN"] = server.dsn
         for number, name in enumerate([only] if only else itertools.cycle(names)):
             if number and deadline.left < 0:
                 break
             progress(f"{name} ({len(result.broken)} broken)")
-            _one(here, server, name, result)
+            _run_scenario(place, server, name, result)
     return result
 
 
-def _one(here: Place, server: Shared, name: str, result: Result) -> None:
-    here.lay_out()
-    furnish(server)
+def _run_scenario(place: Place, server: SharedServer, name: str, result: Result) -> None:
+    place.lay_out()
+    add_foreign_objects(server)
     names, before = server.names(), server.fingerprint()
     scenario, _, count = name.rpartition(", -n ")
-    ended = SCENARIOS[scenario](here, ["-q", "-n", count])
+    outcome = SCENARIOS[scenario](place, ["-q", "-n", count])
     after = server.fingerprint()
     result.tried("foreign")
     result.count("databases compared", len(before))
-    changed = [what for what in before if after.get(what) != before[what]]
+    changed = [name for name in before if after.get(name) != before[name]]
     added = sorted(server.names() - names)
     if changed or added:
-        told = "; ".join(
-            [*(f"changed or gone: {what}" for what in changed[:4]), *(f"added: {what}" for what in added[:4])]
-        )
-        again = f'python -m reliability foreign --seed {result.seed} --only "{name}"'
-        result.fail("foreign", f"{name}: {told} ({ended.last_line[:80]})", again)
-    clear(server, added)
+        differences = [*(f"changed or gone: {each}" for each in changed[:4]), *(f"added: {each}" for each in added[:4])]
+        command = f'python -m reliability foreign --seed {result.seed} --only "{name}"'
+        result.fail("foreign", f"{name}: {'; '.join(differences)} ({outcome.last_line[:80]})", command)
+    remove(server, added)

@@ -1,4 +1,4 @@
-"""A pytest of this repository in a process of its own, and what its JUnit report says."""
+"""Runs pytest on this repository in a process of its own, and reads its JUnit report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from reliability.results import ROOT
 
 @dataclass(frozen=True)
 class Failure:
-    """A test that failed, and the first line of why."""
+    """A test that failed, and the first line of the reason."""
 
     test: str
     why: str
@@ -42,16 +42,16 @@ class Report:
         return sum(int(value) for value in self.properties.get(name, []))
 
 
-def pytest(arguments: Sequence[str], seconds: float, given: Mapping[str, str] | None = None) -> Report:
-    """Run pytest in the repository's root, so long at most."""
+def pytest(arguments: Sequence[str], seconds: float, variables: Mapping[str, str] | None = None) -> Report:
+    """Run pytest in the root of the repository, for at most ``seconds``, with these environment variables."""
     start = time.monotonic()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     with tempfile.TemporaryDirectory(prefix="reliability-") as folder:
         path = Path(folder) / "junit.xml"
         process = subprocess.Popen(
             [sys.executable, "-m", "pytest", "-q", f"--junitxml={path}", *arguments],
             cwd=ROOT,
-            env={**kept, **(given or {})},
+            env={**inherited, **(variables or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -73,10 +73,10 @@ def pytest(arguments: Sequence[str], seconds: float, given: Mapping[str, str] | 
 
 
 def _stop(process: subprocess.Popen[str]) -> str:
-    """Interrupt a run as Ctrl-C does, so that it clears up; one that does not end is killed."""
-    for sent in (signal.SIGINT, signal.SIGKILL):
+    """Interrupt a run as Ctrl-C does, so that it cleans up. Kill it if it does not end."""
+    for signum in (signal.SIGINT, signal.SIGKILL):
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, sent)
+            os.killpg(process.pid, signum)
         with suppress(subprocess.TimeoutExpired):
             return process.communicate(timeout=20)[0] or ""
     return ""
@@ -85,17 +85,17 @@ def _stop(process: subprocess.Popen[str]) -> str:
 def _read(path: Path, report: Report) -> Report:
     properties: dict[str, list[str]] = {}
     failures, tests = [], 0
-    root = ElementTree.parse(path).getroot()  # noqa: S314 - written by the pytest that was started here
+    root = ElementTree.parse(path).getroot()  # noqa: S314 - written by our own pytest
     for each in root.iter("property"):
         properties.setdefault(each.get("name", ""), []).append(each.get("value", ""))
     for case in root.iter("testcase"):
         tests += 1
-        for wrong in (*case.findall("failure"), *case.findall("error")):
+        for failure in (*case.findall("failure"), *case.findall("error")):
             name = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name', '')}"
-            failures.append(Failure(name, _first_line(wrong)))
+            failures.append(Failure(name, _first_line(failure)))
     return Report(report.status, report.seconds, report.last_line, tests, failures, properties)
 
 
-def _first_line(wrong: ElementTree.Element) -> str:
-    lines = [line.strip() for line in (wrong.get("message") or wrong.text or "").splitlines() if line.strip()]
+def _first_line(failure: ElementTree.Element) -> str:
+    lines = [line.strip() for line in (failure.get("message") or failure.text or "").splitlines() if line.strip()]
     return lines[0][:200] if lines else ""

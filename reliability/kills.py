@@ -1,4 +1,4 @@
-"""Kills: a run is held at a stage and one of its processes gets a signal; then we look at what is left."""
+"""Kills: a run stops at a stage, one of its processes gets a signal, and nothing may be left afterwards."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from pathlib import Path
 
 import psutil
 
-from reliability.place import Ended, Place, place
+from reliability.place import Outcome, Place, new_place
 from reliability.results import Deadline, Result
-from reliability.shared import Shared, clear, shared
+from reliability.shared import SharedServer, remove, shared_server
 from reliability.stages import STAGES, Stage
 
 TITLE = "Kills"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 LIMIT = 20.0  # seconds for a run to end after its signal
-LINES = 80  # of output of a run that lost its server; the project has 43 tests
-AT_ONCE = 2
-RANDOM = 10_000  # more than any budget has time for
-USUAL = 3.0  # seconds: random moments lie in so long a time after the start
+MAX_LINES = 80  # of the output of a run that lost its server; the project has 43 tests
+THREADS = 2
+RANDOM_CASES = 10_000  # more than any run has time for
+LATEST = 3.0  # seconds after the start: random moments are earlier
 
-# What the exit status has to be after a signal: 0, not 0, or whatever it is.
+# The exit status that is expected after a signal: 0, not 0, or either.
 PASSES, FAILS, EITHER = "passes", "fails", "either"
 
 
 @dataclass(frozen=True)
 class Case:
-    """One kill. ``stage`` is None for a moment chosen at random, ``after`` seconds from the start."""
+    """One kill. ``stage`` is None for a random moment, ``after`` seconds from the start."""
 
     name: str
     stage: Stage | None
@@ -48,53 +48,53 @@ class Case:
 
     @property
     def interrupts_pytest(self) -> bool:
-        """Whether Ctrl-C comes while pytest closes the plugins of the project, which it does not catch itself."""
+        """Whether Ctrl-C arrives while pytest closes the plugins of the project: pytest does not catch it then."""
         at_close = self.stage is None or self.stage.name == "close"
         return at_close and self.target in CONTROLLERS and self.signal == signal.SIGINT
 
     @property
     def expected(self) -> str:
-        """What the run's exit status should say."""
+        """The expected exit status of the run: PASSES, FAILS or EITHER."""
         if self.target in CONTROLLERS:
             return EITHER if self.stage is None or self.stage.name == "close" else FAILS
         if self.target == "worker" and self.stage and self.stage.name == "collect":
-            return EITHER  # xdist starts another, and no test is lost
+            return EITHER  # xdist starts another worker, and no test is lost
         if self.signal == signal.SIGHUP and self.target in ("postmaster", "backend"):
-            return PASSES  # they read their configuration again
+            return PASSES  # they reload their configuration
         if (self.target, self.signal) in (("postmaster", signal.SIGTERM), ("backend", signal.SIGINT)):
-            return EITHER  # waits for those who are connected; cancels a query where one runs
+            return EITHER  # waits for open connections; cancels a query if one runs
         return FAILS
 
     @property
-    def ends_it(self) -> bool:
-        """Whether the run is over after this signal, and not only one of its processes."""
+    def ends_the_run(self) -> bool:
+        """Whether the signal ends the whole run, and not only one of its processes."""
         return self.target in CONTROLLERS
 
     @property
-    def can_clear(self) -> bool:
-        """Whether the run is alive to clear away what it made, on a server that is alive to do it."""
-        killed = self.ends_it and self.signal == signal.SIGKILL
+    def can_clean_up(self) -> bool:
+        """Whether the run and its server survive, so that the run can remove what it created."""
+        killed = self.ends_the_run and self.signal == signal.SIGKILL
         return not killed and not (self.on_shared and self.target == "postmaster")
 
 
 def cases(seed: int) -> Iterator[Case]:
-    """Every stage, process and signal, in an order by the seed; then moments by the seed, without an end."""
+    """Every stage, process and signal, in an order that depends on the seed; then thousands of random moments."""
     ordered = [
         Case(
-            f"{'shared' if on_shared else 'embedded'}/{stage.name}/{target}/{sent.name}",
+            f"{'shared' if on_shared else 'embedded'}/{stage.name}/{target}/{signum.name}",
             stage,
             target,
-            sent,
+            signum,
             on_shared,
             n,
         )
-        for stage, (target, n), on_shared, sent in itertools.product(STAGES, TARGETS, (False, True), SIGNALS)
-        if _is_one(stage, target, on_shared)
+        for stage, (target, n), on_shared, signum in itertools.product(STAGES, TARGETS, (False, True), SIGNALS)
+        if _is_possible(stage, target, on_shared)
     ]
-    random.Random(seed).shuffle(ordered)  # noqa: S311 - has to come again
+    random.Random(seed).shuffle(ordered)  # noqa: S311 - must be repeatable
     yield from ordered
-    for number in range(RANDOM):
-        yield at_random(seed, number)
+    for number in range(RANDOM_CASES):
+        yield random_case(seed, number)
 
 
 CONTROLLERS = ("controller", "controller of workers", "group")
@@ -108,7 +108,7 @@ TARGETS = (
 )
 
 
-def _is_one(stage: Stage, target: str, on_shared: bool) -> bool:
+def _is_possible(stage: Stage, target: str, on_shared: bool) -> bool:
     if stage.embedded_only and on_shared:
         return False
     in_tests = stage.name in ("mid-test", "mid-query", "own database", "teardown")
@@ -122,75 +122,75 @@ def _is_one(stage: Stage, target: str, on_shared: bool) -> bool:
     }[target]
 
 
-def at_random(seed: int, number: int) -> Case:
-    """The moment of this number: it is the same for the same seed."""
-    chance = random.Random(f"{seed}/{number}")  # noqa: S311 - has to come again
-    on_shared, workers = chance.random() < 0.5, chance.choice((0, 2))
-    sent, after = chance.choice(SIGNALS), chance.uniform(0.1, USUAL)
-    target = chance.choice(("controller", "group")) if workers else "controller"
-    return Case(f"random/{number}", None, target, sent, on_shared, workers, after)
+def random_case(seed: int, number: int) -> Case:
+    """The kill at random moment ``number``. It is the same for the same seed."""
+    chooser = random.Random(f"{seed}/{number}")  # noqa: S311 - must be repeatable
+    on_shared, workers = chooser.random() < 0.5, chooser.choice((0, 2))
+    signum, after = chooser.choice(SIGNALS), chooser.uniform(0.1, LATEST)
+    target = chooser.choice(("controller", "group")) if workers else "controller"
+    return Case(f"random/{number}", None, target, signum, on_shared, workers, after)
 
 
 def find(name: str, seed: int) -> Case:
     """The case of this name. Raises KeyError if there is none."""
     if name.startswith("random/"):
-        return at_random(seed, int(name.split("/")[1]))
+        return random_case(seed, int(name.split("/")[1]))
     return {case.name: case for case in itertools.islice(cases(seed), 1000)}[name]
 
 
 # ------------------------------------------------------------------ one case
 
 
-class Bench:
-    """A place and a shared server, for one case after the other."""
+class Runner:
+    """Runs one case after the other, in a place and with a shared server of its own."""
 
     def __init__(self, stack: ExitStack, seed: int, result: Result, lock: threading.Lock) -> None:
-        self.place: Place = stack.enter_context(place())
-        self.shared: Shared = stack.enter_context(shared(self.place))
+        self.place: Place = stack.enter_context(new_place())
+        self.server: SharedServer = stack.enter_context(shared_server(self.place))
         self.seed, self.result, self._lock = seed, result, lock
 
     def run(self, case: Case) -> None:
-        """Kill a run, and look at what is left and at the next one."""
-        here, options = self.place, ["-q"]
-        here.lay_out()
-        here.given = {"ROLECALL_PG_DSN": self.shared.dsn} if case.on_shared else {}
-        before = self.shared.names()
+        """Kill a run, check what it leaves, then check the next run."""
+        place, options = self.place, ["-q"]
+        place.lay_out()
+        place.variables = {"ROLECALL_PG_DSN": self.server.dsn} if case.on_shared else {}
+        before = self.server.names()
         if case.stage:
-            options += case.stage.prepare(here)
-            if case.stage.run_before:
-                case.stage.release(here)
-                here.run(*options)
-                for mark in here.marks.iterdir():
+            options += case.stage.prepare(place)
+            if case.stage.needs_cache:
+                case.stage.release(place)
+                place.run(*options)
+                for mark in place.marks.iterdir():
                     mark.unlink()
-        process = here.start(*options, *(["-n", str(case.workers)] if case.workers else []))
+        process = place.start(*options, *(["-n", str(case.workers)] if case.workers else []))
         segments: set[Path] = set()
         if not self._signal(case, process, segments):
-            self.failed("ends", case, "the run did not come to its stage", here.end(process, 0))
+            self.failed("ends", case, "the run did not reach its stage", place.end(process, 0))
             return
-        ended = here.end(process, LIMIT)
+        outcome = place.end(process, LIMIT)
         if case.stage:
-            case.stage.release(here)  # for programs that the dead have left behind
+            case.stage.release(place)  # for programs that the killed run has left
         if case.on_shared:
-            self.shared.revive()
+            self.server.revive()
         with self._lock:
             self.result.tried("ends")
-            self.result.seconds.setdefault(f"until the end, {case.signal.name}", []).append(ended.seconds)
-        self._judge(case, ended)
-        left = self._left(case, segments, before)
-        if case.can_clear:
-            self._held("leaves nothing", case, left, ended)
-        follower = here.run(*options, "test_notes.py", seconds=LIMIT * 2)
+            self.result.seconds.setdefault(f"until the end, {case.signal.name}", []).append(outcome.seconds)
+        self._check_end(case, outcome)
+        leftovers = self._leftovers(case, segments, before)
+        if case.can_clean_up:
+            self._check_leftovers("leaves nothing", case, leftovers, outcome)
+        follower = place.run(*options, "test_notes.py", seconds=LIMIT * 2)
         with self._lock:
             self.result.tried("next")
         if follower.status != 0:
             self.failed("next", case, f"the next run ended with {follower.status}", follower)
-        left = self._left(case, segments, before)
-        self._held("sweeps", case, left, follower)
-        if left and case.on_shared:
-            clear(self.shared, sorted(self.shared.names() - before))
+        leftovers = self._leftovers(case, segments, before)
+        self._check_leftovers("sweeps", case, leftovers, follower)
+        if leftovers and case.on_shared:
+            remove(self.server, sorted(self.server.names() - before))
 
     def _signal(self, case: Case, process: subprocess.Popen[bytes], segments: set[Path]) -> bool:
-        """Send the signal once the run is where it should be."""
+        """Send the signal when the run has reached its stage. Returns False if it did not, or without a target."""
         if case.stage is None:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(case.after)
@@ -205,7 +205,7 @@ class Bench:
         if target is None:
             return False
         self._send(target, case)
-        if not case.ends_it:
+        if not case.ends_the_run:
             time.sleep(0.05)
             case.stage.release(self.place)
         return True
@@ -215,13 +215,13 @@ class Bench:
             (os.killpg if case.target == "group" else os.kill)(pid, case.signal)
 
     def _target(self, case: Case, controller: int, reached: int) -> int | None:
-        """The number of the process that gets the signal."""
+        """The pid of the process that gets the signal."""
         if case.target in CONTROLLERS:
             return controller
         if case.target == "worker":
             workers = [child.pid for child in psutil.Process(controller).children() if "python" in child.name()]
             return reached if reached in workers else next(iter(workers), None)
-        postmaster = self.shared.pid if case.on_shared else self._postmaster()
+        postmaster = self.server.pid if case.on_shared else self._postmaster()
         if case.target == "postmaster" or postmaster is None:
             return postmaster
         backends = [
@@ -236,82 +236,92 @@ class Bench:
                     return process.pid
         return None
 
-    # -- what came of it
+    # -- checks
 
-    def _judge(self, case: Case, ended: Ended) -> None:
-        if ended.status is None:
-            self.failed("ends", case, f"still ran {LIMIT:g} s after the signal", ended)
+    def _check_end(self, case: Case, outcome: Outcome) -> None:
+        if outcome.status is None:
+            self.failed("ends", case, f"still ran {LIMIT:g} s after the signal", outcome)
             return
-        if (case.expected == FAILS and ended.status == 0) or (case.expected == PASSES and ended.status != 0):
-            self.failed("ends", case, f"ended with {ended.status}, and should say that it {case.expected}", ended)
+        if (case.expected == FAILS and outcome.status == 0) or (case.expected == PASSES and outcome.status != 0):
+            self.failed(
+                "ends",
+                case,
+                f"ended with {outcome.status}, but the expected status says that it {case.expected}",
+                outcome,
+            )
         with self._lock:
             self.result.tried("one error")
-        lines = len(ended.output.splitlines())
-        if "INTERNALERROR" in ended.output:
-            self.failed("one error", case, "INTERNALERROR", ended)
-        elif "Traceback (most recent call last)" in ended.output and not case.interrupts_pytest:
-            self.failed("one error", case, "a traceback", ended)
-        elif case.target in ("postmaster", "backend", "worker") and lines > LINES:
-            self.failed("one error", case, f"{lines} lines of output", ended)
+        lines = len(outcome.output.splitlines())
+        if "INTERNALERROR" in outcome.output:
+            self.failed("one error", case, "INTERNALERROR", outcome)
+        elif "Traceback (most recent call last)" in outcome.output and not case.interrupts_pytest:
+            self.failed("one error", case, "a traceback", outcome)
+        elif case.target in ("postmaster", "backend", "worker") and lines > MAX_LINES:
+            self.failed("one error", case, f"{lines} lines of output", outcome)
 
-    def _left(self, case: Case, segments: set[Path], before: set[str]) -> list[str]:
-        left = self.place.leftovers(segments if not case.on_shared else set())
-        return left + (sorted(self.shared.names() - before) if case.on_shared else [])
+    def _leftovers(self, case: Case, segments: set[Path], before: set[str]) -> list[str]:
+        leftovers = self.place.leftovers(segments if not case.on_shared else set())
+        return leftovers + (sorted(self.server.names() - before) if case.on_shared else [])
 
-    def _held(self, promise: str, case: Case, left: list[str], ended: Ended) -> None:
+    def _check_leftovers(self, promise: str, case: Case, leftovers: list[str], outcome: Outcome) -> None:
         with self._lock:
             self.result.tried(promise)
-        if left:
-            more = f" and {len(left) - 3} more" if len(left) > 3 else ""
-            self.failed(promise, case, f"left {', '.join(left[:3])}{more}", ended)
+        if leftovers:
+            more = f" and {len(leftovers) - 3} more" if len(leftovers) > 3 else ""
+            self.failed(promise, case, f"left {', '.join(leftovers[:3])}{more}", outcome)
 
-    def failed(self, promise: str, case: Case, what: str, ended: Ended) -> None:
-        """Note what was not as promised."""
-        again = f'python -m reliability kills --seed {self.seed} --only "{case.name}"'
+    def failed(self, promise: str, case: Case, what: str, outcome: Outcome) -> None:
+        """Note a broken promise."""
+        command = f'python -m reliability kills --seed {self.seed} --only "{case.name}"'
         with self._lock:
-            self.result.fail(promise, f"{case.name}: {promise}: {what} ({ended.last_line[:100]})", again)
+            self.result.fail(promise, f"{case.name}: {promise}: {what} ({outcome.last_line[:100]})", command)
 
 
 def run(deadline: Deadline, seed: int, only: str = "", progress: Callable[[str], None] = lambda _: None) -> Result:
-    """As many cases as there is time for, or the one of this name."""
+    """Run as many cases as there is time for, or only the case ``only``."""
     result = Result("kills", TITLE, seed)
+    declare(result)
+    remaining, lock = iter([find(only, seed)] if only else cases(seed)), threading.Lock()
+
+    def work() -> None:
+        with ExitStack() as stack:
+            runner = Runner(stack, seed, result, lock)
+            while deadline.left > 0:
+                with lock:
+                    case = next(remaining, None)
+                if case is None:
+                    return
+                progress(f"{case.name} ({len(result.broken)} broken)")
+                runner.run(case)
+                with lock:
+                    result.count("at random" if case.stage is None else "at a stage")
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        for future in [pool.submit(work) for _ in range(1 if only else THREADS)]:
+            future.result()
+    return result
+
+
+def declare(result: Result) -> None:
+    """Declare the promises that the kills try."""
     how = (
-        "A run is held at each stage (initdb, server start, baseline, migration, world, pack, unpack, collect, "
-        "first test, in a test, in a query, with databases of its own, teardown, close) and its controller, a worker, "
-        "the server or one of its processes gets SIGINT, SIGTERM, SIGHUP or SIGKILL; on an embedded server and on a "
-        "shared one. And at moments chosen at random."
+        "A run stops at each stage (initdb, server start, baseline, migration, world, pack, unpack, collect, "
+        "first test, in a test, in a query, with databases of its own, teardown, close). Its controller, a worker, "
+        "the server or a backend then gets SIGINT, SIGTERM, SIGHUP or SIGKILL, on an embedded and on a shared server. "
+        "Others are killed at random moments."
     )
-    result.promise("ends", f"A killed run ends within {LIMIT:g} s, and its exit status says so.", how, "kills")
+    result.promise("ends", f"A killed run ends within {LIMIT:g} s, and its exit status shows it.", how, "kills")
     result.promise(
         "one error",
-        "What ends a run is one short error.",
-        f"No traceback, no INTERNALERROR, at most {LINES} lines.",
+        "A killed run prints one short error.",
+        f"No traceback, no INTERNALERROR, at most {MAX_LINES} lines.",
         "kills",
     )
     result.promise(
         "leaves nothing",
-        "SIGINT, SIGTERM and SIGHUP leave nothing, nor does the death of a worker or a server.",
+        "A run leaves nothing after SIGINT, SIGTERM or SIGHUP, or when a worker or the server dies.",
         "Processes, files, shared memory, databases and roles are counted after the run has ended.",
         "kills",
     )
-    result.promise("next", "The run after a killed one is clean.", "It runs the same project, and has to pass.", "runs")
-    result.promise("sweeps", "It sweeps what SIGKILL left.", "The same are counted once more after it.", "runs")
-    waiting, lock = iter([find(only, seed)] if only else cases(seed)), threading.Lock()
-
-    def work() -> None:
-        with ExitStack() as stack:
-            bench = Bench(stack, seed, result, lock)
-            while deadline.left > 0:
-                with lock:
-                    case = next(waiting, None)
-                if case is None:
-                    return
-                progress(f"{case.name} ({len(result.broken)} broken)")
-                bench.run(case)
-                with lock:
-                    result.count("at random" if case.stage is None else "at a stage")
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for future in [pool.submit(work) for _ in range(1 if only else AT_ONCE)]:
-            future.result()
-    return result
+    result.promise("next", "The next run after a killed one works.", "It runs the same project, and must pass.", "runs")
+    result.promise("sweeps", "The next run removes what SIGKILL left.", "Everything is counted again after it.", "runs")

@@ -1,4 +1,4 @@
-"""Orders and seeds: the suite in a random order, in a world of another seed, on both versions under both regimes."""
+"""Orders and seeds: the suite in random orders, with random worlds, on PostgreSQL 16 and 18, both regimes."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from reliability.junit import Failure, pytest
 from reliability.results import Deadline, Result
 
 TITLE = "Orders and seeds"
-SUITE = [f"tests/{folder}" for folder in ("policies", "constraints", "functions", "views", "migrations", "findings")]
-FIRST = 60.0  # seconds that the first run may take, in which the databases are built
+SUITE = [f"tests/{folder}" for folder in ("policies", "constraints", "functions", "views", "migrations")]
+FIRST_RUN = 60.0  # seconds that the first run may take: it builds the databases
 
 
 def run(deadline: Deadline, seed: int, only: str = "", progress: Callable[[str], None] = lambda _: None) -> Result:
-    """Runs while there is time for one more; four at most for ``only``, which is a test's name."""
+    """Run while there is time for one more run; at most four times for ``only``, the name of a test."""
     result = Result("orders", TITLE, seed)
     result.promise(
         "orders",
-        "A test says the same in any order, in any world, on any version, under any grants.",
-        "The suite in random orders (pytest-randomly), worlds of random seeds, PostgreSQL 16 and 18, both regimes.",
+        "A test has the same result in any order, in any world, on any version, with any default privileges.",
+        "The suite runs in random orders (pytest-randomly), with worlds of random seeds, on PostgreSQL 16 and 18, with "
+        "default privileges revoked and granted.",
         "runs",
     )
-    chance = random.Random(seed)  # noqa: S311 - has to come again
+    chooser = random.Random(seed)  # noqa: S311 - must be repeatable
     failed: dict[str, list[tuple[Failure, str]]] = {}
-    longest, runs = FIRST, 0
+    longest, runs = FIRST_RUN, 0
     for pg, grants in itertools.cycle(itertools.product(("18", "16"), ("revoked", "granted"))):
         if runs and (deadline.left < longest or (only and runs == 4)):
             break
-        order, world = chance.randrange(10**6), chance.randrange(10**6)
+        order, world = chooser.randrange(10**6), chooser.randrange(10**6)
         arguments = ["-n", "2", "-p", "randomly"]
         arguments += [
             f"--randomly-seed={order}",
@@ -45,12 +46,12 @@ def run(deadline: Deadline, seed: int, only: str = "", progress: Callable[[str],
         result.tried("orders")
         result.count("tests", report.tests)
         result.seconds.setdefault("a run", []).append(report.seconds)
-        again = f"python -m pytest {' '.join(arguments)}"
+        command = f"python -m pytest {' '.join(arguments)}"
         if report.status != 0:
             first = report.failures[0] if report.failures else Failure("(no test)", report.last_line)
-            told = f"{len(report.failures)} failed, first {first.test}: {first.why}"
-            result.fail("orders", f"order {order}, world {world}, PostgreSQL {pg}, {grants}: {told}", again)
+            summary = f"{len(report.failures)} failed, first {first.test}: {first.why}"
+            result.fail("orders", f"order {order}, world {world}, PostgreSQL {pg}, {grants}: {summary}", command)
         for failure in report.failures:
-            failed.setdefault(failure.test, []).append((failure, again))
+            failed.setdefault(failure.test, []).append((failure, command))
     result.counts["flaky tests"] = sum(len(times) < runs for times in failed.values())
     return result

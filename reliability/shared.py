@@ -1,4 +1,4 @@
-"""A server that somebody else runs: started here, without rolecall, and looked over before and after."""
+"""A shared server: started without rolecall, and compared before and after a run."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ SELECT 'database ' || datname FROM pg_database UNION ALL SELECT 'role ' || rolna
 """
 
 
-class Shared:
-    """A server in ``folder``, reached by ``dsn``; its processes are not below the place of any run."""
+class SharedServer:
+    """A server in ``folder``; ``dsn`` connects to it. It does not belong to the place of any run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.user = "nobody" if os.geteuid() == 0 else None
         self.binaries = cluster.reachable(choose.embedded(18), folder, self.user)
         self.dsn = make_conninfo(host=str(folder), user=SUPERUSER, dbname="postgres")
-        self._own = make_conninfo(self.dsn, passfile=str(folder / "none"))  # whatever this machine's user has
+        self._conninfo = make_conninfo(self.dsn, passfile=str(folder / "none"))  # not the password file of the user
         self._process: subprocess.Popen[bytes] | None = None
         initdb: list[str | Path] = [
             self.binaries / "initdb",
@@ -54,12 +54,12 @@ class Shared:
 
     @property
     def pid(self) -> int:
-        """The postmaster's."""
+        """The pid of the postmaster."""
         assert self._process
         return self._process.pid
 
     def start(self) -> None:
-        """Start it, also again after somebody killed it."""
+        """Start the server. Raises RuntimeError if it accepts no connection in time."""
         options = [
             f"--unix_socket_directories={self.folder}",
             "--listen_addresses=",
@@ -78,7 +78,7 @@ class Shared:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                psycopg.connect(self._own).close()
+                psycopg.connect(self._conninfo).close()
                 return
             except psycopg.OperationalError:
                 if time.monotonic() > deadline:
@@ -86,7 +86,7 @@ class Shared:
                 time.sleep(0.05)
 
     def revive(self) -> None:
-        """Have it run again if it was stopped, and wait until it takes connections."""
+        """Start the server again if it was stopped, and wait until it accepts connections."""
         assert self._process
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(0.2)
@@ -94,29 +94,29 @@ class Shared:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             with suppress(psycopg.OperationalError):
-                psycopg.connect(self._own).close()
+                psycopg.connect(self._conninfo).close()
                 return
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End it at once."""
+        """Stop the server at once."""
         assert self._process
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGQUIT)
         self._process.wait(PATIENCE)
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
-        """A person's connection, outside of a transaction."""
-        return psycopg.connect(make_conninfo(self._own, dbname=database), autocommit=True)
+        """A superuser's connection, in autocommit mode."""
+        return psycopg.connect(make_conninfo(self._conninfo, dbname=database), autocommit=True)
 
     def names(self) -> set[str]:
-        """Its databases and roles."""
+        """The names of its databases and roles."""
         with self.connect() as connection:
             return {name for (name,) in connection.execute(OBJECTS)}
 
     def fingerprint(self) -> dict[str, str]:
-        """A digest of everything: of roles, memberships and settings; and of each database with its rows."""
-        found = {"roles and settings": self._digest("pg_dumpall", "--globals-only", "--dbname", self._own)}
+        """A digest by name: of the roles with memberships and settings, of comments, of each database with its rows."""
+        digests = {"roles and settings": self._digest("pg_dumpall", "--globals-only", "--dbname", self._conninfo)}
         with self.connect() as connection:
             databases = [
                 name for (name,) in connection.execute("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1")
@@ -126,43 +126,43 @@ class Shared:
                 " UNION ALL SELECT 'pg_database', oid, concat(datname, datistemplate, datallowconn, datconnlimit) "
                 " FROM pg_database ORDER BY 1, 2"
             ).fetchall()
-        found["comments on databases and roles"] = hashlib.sha256(repr(shared).encode()).hexdigest()
+        digests["comments on databases and roles"] = hashlib.sha256(repr(shared).encode()).hexdigest()
         for name in databases:
-            conninfo = make_conninfo(self._own, dbname=name)
-            found[f"database {name}"] = self._digest("pg_dump", "--create", "--dbname", conninfo)
-        return found
+            conninfo = make_conninfo(self._conninfo, dbname=name)
+            digests[f"database {name}"] = self._digest("pg_dump", "--create", "--dbname", conninfo)
+        return digests
 
     def _digest(self, program: str, *arguments: str) -> str:
-        done = subprocess.run(
+        process = subprocess.run(
             [self.binaries / program, *arguments, "--restrict-key=same"],
             capture_output=True,
             check=True,
             cwd=self.folder,
         )
-        return hashlib.sha256(done.stdout).hexdigest()
+        return hashlib.sha256(process.stdout).hexdigest()
 
 
 @contextmanager
-def shared(where: Place) -> Iterator[Shared]:
-    """A shared server for the block, in the folder ``server`` beside a place's own."""
-    folder = where.path.with_name(where.path.name.replace("reliability-", "shared-"))
+def shared_server(place: Place) -> Iterator[SharedServer]:
+    """A shared server for the block, in a folder beside that of a place."""
+    folder = place.path.with_name(place.path.name.replace("reliability-", "shared-"))
     folder.mkdir(mode=0o711)
-    started: Shared | None = None
+    server: SharedServer | None = None
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, "nobody")
-        started = Shared(folder)
-        yield started
+        server = SharedServer(folder)
+        yield server
     finally:
-        if started:
-            started.stop()
+        if server:
+            server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def clear(server: Shared, added: list[str]) -> None:
-    """Take away what was left, so that the next run is not blamed for it."""
+def remove(server: SharedServer, added: list[str]) -> None:
+    """Remove the databases and roles that a run left: the next run must not be blamed for them."""
     with server.connect() as connection:
-        for kind, name in (each.split(" ", 1) for each in added):  # databases come before roles
+        for kind, name in (each.split(" ", 1) for each in added):  # databases are sorted before roles
             if kind == "database":
                 connection.execute(sql.SQL("ALTER DATABASE {} WITH is_template false").format(sql.Identifier(name)))
                 connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -1,7 +1,7 @@
-"""The stages of a run, and how it is held at each: it says that it is there, and waits to be killed or let go.
+"""The stages of a run, and how a run stops at each: a process reports that it has reached the stage, and waits.
 
-A stage is held by what runs in it: SQL in the build, hooks and fixtures in pytest, programs in front of PostgreSQL's.
-Only the first process that comes there is held.
+The code of the stage itself waits: SQL during the build, hooks and fixtures in pytest, wrappers of PostgreSQL's
+programs. Only the first process that reaches the stage waits.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ PATIENCE = 60.0  # seconds for a run to reach a stage
 
 @dataclass(frozen=True)
 class Stage:
-    """A moment of a run. ``files`` are written over the project's, ``programs`` go before those of the same name."""
+    """A stage of a run. ``files`` are appended to those of the project; ``programs`` come first in the PATH."""
 
     name: str
     files: dict[str, str] = field(default_factory=dict)
     programs: dict[str, str] = field(default_factory=dict)
     wraps: dict[str, str] = field(default_factory=dict)  # programs of --rolecall-pg-bin
-    keeps: bool = False  # with --rolecall-cache-dir
-    run_before: bool = False  # what was kept by a run before
+    has_cache: bool = False  # with --rolecall-cache-dir
+    needs_cache: bool = False  # an earlier run fills the cache
     embedded_only: bool = False
 
     def prepare(self, place: Place) -> list[str]:
-        """Write what holds the run, in a project that was just laid out; gives the options of the run."""
+        """Write the code that waits into a new project; returns the options for the run."""
         marks = {"reached": place.marks / "reached", "go": place.marks / "go"}
         for mark in marks.values():
             mark.unlink(missing_ok=True)
@@ -41,12 +41,12 @@ class Stage:
             append(place.project / name, text)
         for name, text in self.programs.items():
             program(place.bin / name, text.format(hold=SHELL_HOLD.format(**marks)))
-        options = [f"--rolecall-cache-dir={place.path / 'kept'}"] if self.keeps else []
+        options = [f"--rolecall-cache-dir={place.path / 'kept'}"] if self.has_cache else []
         if self.wraps:
             folder = place.path / "wrapped"
             folder.mkdir(exist_ok=True)
-            copied = place.path / "postgres" / "pginstall18" / "bin"
-            real = copied if copied.is_dir() else reachable(choose.embedded(18), place.path, server_user())
+            copy = place.path / "postgres" / "pginstall18" / "bin"
+            real = copy if copy.is_dir() else reachable(choose.embedded(18), place.path, server_user())
             for name in ("postgres", "initdb", "pg_dump"):
                 text = self.wraps.get(name, 'exec "{real}" "$@"')
                 program(folder / name, text.format(real=real / name, hold=SHELL_HOLD.format(**marks)))
@@ -54,7 +54,7 @@ class Stage:
         return options
 
     def wait(self, place: Place) -> int | None:
-        """The number of the process that came to the stage first, once it did; None if none comes."""
+        """Wait for the first process that reaches the stage; returns its pid, or None if none does in time."""
         deadline, mark = time.monotonic() + PATIENCE, place.marks / "reached"
         while time.monotonic() < deadline:
             if mark.exists() and (text := mark.read_text(encoding="utf-8").strip()):
@@ -63,7 +63,7 @@ class Stage:
         return None
 
     def release(self, place: Place) -> None:
-        """Let those go on that are held, now and later."""
+        """Let all waiting processes continue, now and later."""
         (place.marks / "reached").touch()
         (place.marks / "go").touch()
 
@@ -73,8 +73,8 @@ def write(path: Path, text: str) -> None:
 
 
 def append(path: Path, text: str) -> None:
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    write(path, before + text)
+    existing = path.read_text(encoding="utf-8") if path.exists() else ""
+    write(path, existing + text)
 
 
 def program(path: Path, text: str) -> None:
@@ -89,7 +89,7 @@ import time
 
 
 def hold():
-    """Say that this process is here, and wait; not if another was here before."""
+    """Report that this process has reached the stage, and wait. Only the first process does."""
     try:
         mark = os.open("{reached}", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     except FileExistsError:
@@ -143,14 +143,14 @@ STAGES = (
         programs={
             "tar": 'if [ "$1" = -c ]; then /bin/tar "$@" | head -c 1000000; {hold}; fi\nexec /bin/tar "$@"',
         },
-        keeps=True,
+        has_cache=True,
         embedded_only=True,
     ),
     Stage(
         "unpack",
         programs={"tar": 'if [ "$1" = -x ]; then {hold}; fi\nexec /bin/tar "$@"'},
-        keeps=True,
-        run_before=True,
+        has_cache=True,
+        needs_cache=True,
         embedded_only=True,
     ),
     Stage("collect", {"conftest.py": IMPORT + "\n\ndef pytest_collection_modifyitems():\n    hold()\n"}),

@@ -1,4 +1,4 @@
-"""What people see of the experiments in the terminal: a table each, and at the end what was not as promised."""
+"""Prints the results in the terminal: a table for each experiment, and the broken promises at the end."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ def show(console: Console, result: Result) -> None:
         colour = "red" if each.broken else "green" if each.tried else "yellow"
         table.add_row(each.text, f"[{colour}]{each.figures}[/]")
     console.print(table)
-    counts = [f"{what}: {number:,}" for what, number in result.counts.items()]
-    times = [f"{what}: median {median(some):.1f} s, longest {max(some):.1f} s" for what, some in result.seconds.items()]
-    if told := [*counts, *times]:
-        console.print("  " + " · ".join(told), highlight=False, markup=False)
+    counts = [f"{name}: {number:,}" for name, number in result.counts.items()]
+    times = [
+        f"{name}: median {median(values):.1f} s, longest {max(values):.1f} s" for name, values in result.seconds.items()
+    ]
+    if figures := [*counts, *times]:
+        console.print("  " + " · ".join(figures), highlight=False, markup=False)
 
 
 def show_broken(console: Console, results: list[Result]) -> None:
-    """List what was not as promised, each with the command that tries it again."""
+    """List the broken promises, each with the command that tries it again."""
     for result in results:
         for each in result.broken:
             console.print(f"[red]{escape(result.name)}[/]: {escape(each.what)}", highlight=False)
-            console.print(f"    again: {escape(each.again)}", highlight=False)
+            console.print(f"    run again: {escape(each.command)}", highlight=False)

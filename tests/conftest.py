@@ -32,13 +32,13 @@ def manifest(rolecall_manifest: Manifest) -> Manifest:
 
 @pytest.fixture
 def grids(rolecall_grids: list[Grid]) -> list[Grid]:
-    """Every grid in the folder of the test that asks."""
+    """Every grid in the folder of the test."""
     return rolecall_grids
 
 
 @pytest.fixture
 def mismatches(rolecall_mismatches: Callable[[Grid], list[str]]) -> Callable[[Grid], list[str]]:
-    """A function that tries a grid after what the test has done; returns the ids of the cells that differ."""
+    """A function that tries a grid on the database as it is now; returns the ids of the cells that differ."""
     return rolecall_mismatches
 
 
@@ -56,11 +56,11 @@ def scratch(rolecall_scratch: Callable[..., Scratch]) -> Callable[..., Scratch]:
 
 @pytest.fixture(scope="module")
 def module_scratch(rolecall_module_scratch: Callable[..., Scratch]) -> Callable[..., Scratch]:
-    """The same for a whole module."""
+    """As ``scratch``, for a whole module."""
     return rolecall_module_scratch
 
 
 @pytest.fixture
 def rolled_back_scratch(rolecall_rolled_back_scratch: Callable[..., Scratch]) -> Callable[..., Scratch]:
-    """The same in a reused database, which is rolled back."""
+    """As ``scratch``, but in a reused database, which is rolled back."""
     return rolecall_rolled_back_scratch

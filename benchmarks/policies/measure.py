@@ -1,4 +1,4 @@
-"""How long a query takes: prepared once, as PostgREST prepares its own, and run until its middle is known."""
+"""The time of a query: prepared once, as PostgREST does, and run until its median is known."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import psycopg
 from benchmarks.policies.queries import Query
 from rolecall import Session, World
 
-WARM_UP = 6  # runs: with the sixth the server has decided whether it plans a prepared statement anew each time
+WARM_UP = 6  # runs: after five PostgreSQL decides whether to plan a prepared statement again each time
 RUNS = 21
-ENOUGH = 1.0  # seconds that all runs of one form may take, once there are three
-TIMEOUT = 3.0  # seconds that a single one may take
+MAX_TOTAL = 1.0  # seconds that all runs of one form may take, once there are three
+TIMEOUT = 3.0  # seconds that one run may take
 
 
 class Form:
-    """One form of a query, prepared; ``persona`` None is the superuser, past all policies."""
+    """One form of a query, prepared. Without ``persona`` the superuser runs it, and no policy applies."""
 
     def __init__(self, session: Session, text: str, arguments: dict[str, str], persona: str | None) -> None:
         self.samples: list[float] = []
-        self.answer: list[str] = []  # the first column of each row, or how many rows were changed
+        self.answer: list[str] = []  # the first column of each row, or the number of changed rows
         self.plan = ""
         self._session, self._persona = session, persona
         name = "signed_in" if persona else "by_hand"
@@ -37,7 +37,7 @@ class Form:
 
     @contextmanager
     def signed_in(self) -> Iterator[None]:
-        """As whoever asks, for one request; what it changes is undone."""
+        """Sign in for one request in the block; its changes are undone."""
         with self._session.connection.transaction(force_rollback=True):
             if self._persona is None:
                 yield
@@ -49,32 +49,32 @@ class Form:
                     yield
 
     def run(self) -> float:
-        """Seconds of one run, from the client's side. Raises QueryCanceled after TIMEOUT."""
+        """Seconds of one run for the client. Raises QueryCanceled after TIMEOUT."""
         with self.signed_in():
             start = time.perf_counter()
             cursor = self._session.connection.execute(self._execute.encode())
-            found = cursor.fetchall() if cursor.description else []
-            took = time.perf_counter() - start
-        self.answer = sorted(str(row[0]) for row in found) if cursor.description else [str(cursor.rowcount)]
-        return took
+            rows = cursor.fetchall() if cursor.description else []
+            seconds = time.perf_counter() - start
+        self.answer = sorted(str(row[0]) for row in rows) if cursor.description else [str(cursor.rowcount)]
+        return seconds
 
     @contextmanager
     def prepared(self) -> Iterator[None]:
-        """Prepared and warm for the block."""
+        """Prepare the query and warm it up, for the block."""
         with self.signed_in():
             self._session.connection.execute(self._prepare.encode())
         try:
             start = time.perf_counter()
             for _ in range(WARM_UP):
                 self.run()
-                if time.perf_counter() - start > ENOUGH:
+                if time.perf_counter() - start > MAX_TOTAL:
                     break
             yield
         finally:
             self._session.connection.execute(self._deallocate.encode())
 
     def explain(self) -> str:
-        """The plan, as it was run."""
+        """The plan of PostgreSQL, with the actual row counts."""
         with self.signed_in():
             options = "ANALYZE, BUFFERS off, COSTS off, TIMING off"
             lines = self._session.connection.execute(f"EXPLAIN ({options}) {self._execute}".encode()).fetchall()
@@ -82,12 +82,12 @@ class Form:
 
     @property
     def complete(self) -> bool:
-        """Whether more runs would tell no more."""
-        return len(self.samples) >= RUNS or (len(self.samples) >= 3 and sum(self.samples) > ENOUGH)
+        """Whether there are enough samples."""
+        return len(self.samples) >= RUNS or (len(self.samples) >= 3 and sum(self.samples) > MAX_TOTAL)
 
 
 def arguments(session: Session, query: Query, world: World) -> dict[str, str]:
-    """What {me}, {row} and {salon} stand for."""
+    """The values of {me}, {row} and {salon}."""
     names: dict[str, Any] = {"me": world.names()[query.persona], "salon": world.names()["salon"]}
     quoted = {name: f"'{value}'::uuid" for name, value in names.items()}
     row = session.rows(query.row.format(**quoted))
@@ -95,13 +95,13 @@ def arguments(session: Session, query: Query, world: World) -> dict[str, str]:
 
 
 def compare(session: Session, query: Query, world: World) -> tuple[Form, Form]:
-    """A query signed in, and by hand: run in turns, so that a slow moment of the machine's meets both.
+    """Measure a query signed in and by hand, in turns: a slow moment of the machine affects both.
 
-    Raises AssertionError if they do not find the same rows.
+    Raises AssertionError if they return different rows.
     """
-    asked = arguments(session, query, world)
-    signed_in = Form(session, query.signed_in, asked, query.persona)
-    by_hand = Form(session, query.by_hand, asked, None)
+    values = arguments(session, query, world)
+    signed_in = Form(session, query.signed_in, values, query.persona)
+    by_hand = Form(session, query.by_hand, values, None)
     with signed_in.prepared(), by_hand.prepared():
         while not (signed_in.complete and by_hand.complete):
             for form in (signed_in, by_hand):
@@ -113,8 +113,8 @@ def compare(session: Session, query: Query, world: World) -> tuple[Form, Form]:
     return signed_in, by_hand
 
 
-def alone(session: Session, query: Query, world: World) -> Form:
-    """A query signed in, by itself; one that takes longer than TIMEOUT has that as its only sample."""
+def measure(session: Session, query: Query, world: World) -> Form:
+    """Measure a query signed in. If it takes longer than TIMEOUT, that is its only sample."""
     form = Form(session, query.signed_in, arguments(session, query, world), query.persona)
     before = session.value("SHOW statement_timeout")
     session.execute(f"SET LOCAL statement_timeout = '{TIMEOUT}s'")

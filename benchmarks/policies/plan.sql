@@ -1,6 +1,6 @@
--- The policies as the plan writes them, in place of those that ship. Run in a transaction, which is undone.
--- Two of the plan's slips are mended, without which other rows would be asked for, and nothing could be compared:
--- "Anon cannot access …" is restrictive (F10), and who updates an avatar finds it (F11).
+-- The policies of the plan, instead of those that ship. Run in a transaction that is rolled back.
+-- Two errors of the plan are repaired; otherwise the queries would return other rows, and could not be compared:
+-- "Anon cannot access …" is restrictive (F10), and an update of an avatar finds its row (F11).
 
 DROP POLICY "Users view appointment services for their appointments" ON scheduling.appointment_services;
 CREATE POLICY "Users view appointment services for their appointments" ON scheduling.appointment_services

@@ -1,18 +1,18 @@
-"""What the application asks every day, and how one would ask for the same rows with no policies in the way."""
+"""The common queries of the application, each also with a filter by hand that replaces the policies."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# In the queries {me} is who asks, {row} the id of a row of theirs, {salon} is some salon.
+# In the queries {me} is the persona, {row} the id of one of its rows, {salon} a salon.
 
 
 @dataclass(frozen=True)
 class Query:
-    """A question of a persona's: as it is sent by who is signed in, and filtered by hand, past all policies.
+    """A query of a persona: as the signed-in persona sends it, and filtered by hand without policies.
 
-    ``row`` finds what {row} stands for. ``plan`` says whether the plan's policies have a say in it.
+    ``row`` finds the id for {row}. ``plan`` says whether the policies of the plan apply to it.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Table:
     changed_by: tuple[str, ...] = ()
 
     def queries(self) -> Iterator[Query]:
-        """A page of one's own, how many there are, one of them, and a change to it."""
+        """A page of own rows, their number, one of them by id, and an update of it."""
         short = self.name.split(".")[1]
         for persona, own in self.own.items():
             newest = "ORDER BY created_at DESC LIMIT 20"
@@ -72,7 +72,7 @@ class Table:
 
 
 def appointments(*arms: str) -> str:
-    """That an appointment service belongs to one of these appointments."""
+    """The condition that an appointment service belongs to one of these appointments."""
     return f"appointment_id IN ({' UNION '.join(arms)})"
 
 
@@ -124,12 +124,12 @@ TABLES = (
 
 
 def same(name: str, persona: str, statement: str, own: str = "true", *, row: str = "", plan: bool = True) -> Query:
-    """A query whose two forms differ in a condition alone, which stands where the query says {own}."""
+    """A query whose two forms differ only in the condition {own}."""
     signed_in = statement.replace("{own}", "true")
     return Query(name, persona, signed_in, statement.replace("{own}", own), row or "SELECT {me}", plan)
 
 
-# What somebody does beside paging through a table.
+# Queries besides pages of a table.
 MORE = (
     same(
         "appointment_services: of one appointment",
@@ -165,7 +165,7 @@ MORE = (
         "ORDER BY created_at DESC LIMIT 20",
     ),
     same(
-        "audit_logs: one's own",
+        "audit_logs: own entries",
         "staff",
         "SELECT * FROM audit.audit_logs WHERE actor_id = {me} AND {own} ORDER BY created_at DESC LIMIT 20",
     ),
@@ -238,7 +238,7 @@ VIEWS = (
         plan=False,
     ),
     same(
-        "view_blocked_times_with_relations: of oneself",
+        "view_blocked_times_with_relations: own",
         "staff",
         "SELECT * FROM scheduling.view_blocked_times_with_relations WHERE staff_user_id = {me} AND {own}",
         plan=False,
@@ -258,14 +258,14 @@ VIEWS = (
         plan=False,
     ),
     same(
-        "view_profile_metadata: one's own",
+        "view_profile_metadata: own row",
         "customer",
         "SELECT * FROM identity.view_profile_metadata WHERE {own}",
         "id = {me}",
         plan=False,
     ),
     same(
-        "view_user_preferences: one's own",
+        "view_user_preferences: own row",
         "customer",
         "SELECT * FROM identity.view_user_preferences WHERE {own}",
         "user_id = {me}",
@@ -273,7 +273,7 @@ VIEWS = (
     ),
 )
 
-# By hand, one counts no other salons than those of the reviews that one asks for.
+# By hand, the query counts only the salons of the requested reviews.
 STATISTICS = """
 SELECT sr.*, statistics.*
 FROM engagement.salon_reviews sr
@@ -290,7 +290,7 @@ REVIEWS = "SELECT * FROM engagement.salon_reviews_with_counts_view WHERE "
 
 
 def reviews(name: str, condition: str, by_hand: str, row: str = "SELECT {me}") -> Query:
-    """A question to the view of reviews."""
+    """A query of the view of reviews."""
     what = f"salon_reviews_with_counts_view: {name}"
     return Query(what, "customer", REVIEWS + condition, by_hand + condition, row, plan=False)
 
@@ -298,14 +298,14 @@ def reviews(name: str, condition: str, by_hand: str, row: str = "SELECT {me}") -
 A_REVIEW = "SELECT id FROM engagement.salon_reviews WHERE salon_id = {salon} LIMIT 1"
 RATED = (
     reviews("newest 20 of a salon", "salon_id = {salon} ORDER BY created_at DESC LIMIT 20", REVIEWS),
-    reviews("one's own", "customer_id = {me} ORDER BY created_at DESC LIMIT 20", STATISTICS),
+    reviews("own reviews", "customer_id = {me} ORDER BY created_at DESC LIMIT 20", STATISTICS),
     reviews("one by id", "id = {row}", STATISTICS, A_REVIEW),
     reviews("one by id and salon", "id = {row} AND salon_id = {salon}", STATISTICS, A_REVIEW),
 )
 
 
 def marked(condition: str) -> str:
-    """Mark one's unread notifications as read, and count them."""
+    """Mark the user's unread notifications as read, and count them."""
     return (
         "WITH marked AS (UPDATE communication.notifications SET read_at = now(), updated_at = now() "
         f"WHERE user_id = {{me}} AND read_at IS NULL AND {condition} RETURNING 1) SELECT count(*) FROM marked"
@@ -313,7 +313,7 @@ def marked(condition: str) -> str:
 
 
 def calls(persona: str) -> Iterator[Query]:
-    """The functions for notifications, beside the queries that they hold."""
+    """The functions for notifications, each with the query in its body."""
     table = "communication.notifications"
     unread = f"SELECT id FROM {table} WHERE user_id = {{me}} AND read_at IS NULL LIMIT 1"
     for name, call, by_hand in (
@@ -348,7 +348,7 @@ def calls(persona: str) -> Iterator[Query]:
         yield Query(name, persona, call, by_hand, unread, plan=False)
 
 
-def everyday() -> list[Query]:
-    """All of them."""
+def common() -> list[Query]:
+    """All common queries."""
     paged = [query for table in TABLES for query in table.queries()]
     return [*paged, *MORE, *VIEWS, *RATED, *calls("customer"), *calls("owner")]

@@ -1,4 +1,4 @@
-"""Enorae with a million rows in each table: built as the tests build it, then filled."""
+"""Enorae with a million rows in each table: built as for the tests, then filled."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from rolecall.sql import files
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
-PATIENCE = "60s"  # for a statement of ours; those that are measured have their own
+PATIENCE = "60s"  # for statements that are not measured
 
-# Indexes that no constraint needs: made again after the rows came, they are made faster.
+# Indexes that no constraint needs: it is faster to create them after the rows.
 INDEXES = """
 SELECT format('DROP INDEX %I.%I', schemaname, indexname), indexdef
 FROM pg_indexes AS i
@@ -33,46 +33,49 @@ WHERE schemaname NOT LIKE 'pg\\_%' AND schemaname <> 'information_schema'
 
 
 def key(kind: str, number: int) -> UUID:
-    """The id of the thing of this kind and number, as world.sql makes it."""
+    """The id of the row of this kind and number, as world.sql computes it."""
     return UUID(md5(f"{kind} {number}".encode(), usedforsecurity=False).hexdigest())
 
 
 def people(rows: int) -> World:
-    """Who asks: personas, each with what the queries call it and its salon."""
-    middling = max(rows // 4000, 30) // 4  # its salon has as many rows as the average
+    """The personas of the queries, and the alias of a salon."""
+    average = max(rows // 4000, 30) // 4  # a salon with an average number of rows
     subjects = {
         "customer": key("customer", 7),
-        "staff": key("staff", middling * 8),
-        "owner": key("owner", middling),
+        "staff": key("staff", average * 8),
+        "owner": key("owner", average),
         "staff_customer": key("customer", 1),
         "newcomer": key("newcomer", 0),
     }
     world = World()
     for name, subject in subjects.items():
         world.persona(name, "authenticated", subject=str(subject))
-    world.alias("salon", str(key("salon", middling)))
+    world.alias("salon", str(key("salon", average)))
     return world
 
 
 @contextmanager
-def grown(rows: int) -> Iterator[tuple[Session, World, str]]:
-    """A session of the superuser's on a database with so many rows a table, in a transaction; and the server's name."""
+def large_database(rows: int) -> Iterator[tuple[Session, World, str]]:
+    """A superuser's session on a database with ``rows`` rows in each table; the world; and the server's name.
+
+    The session is in a transaction that is rolled back.
+    """
     world = people(rows)
-    with choose.running(configuration()) as started:
-        run = run_on(started)
+    with choose.running(configuration()) as server:
+        run = run_on(server)
         build.build(run, configuration())
         build.load(run, world)
-        with run.clone(run.template, "grown") as name, run.connect(name) as connection:
+        with run.clone(run.template, "large") as name, run.connect(name) as connection:
             fill(connection, rows)
             connection.execute(f"SET statement_timeout = '{PATIENCE}'")
-            # Supabase does not mark auth.uid() parallel safe: who is signed in is never answered in parallel.
+            # Supabase does not mark auth.uid() parallel safe: no query of a signed-in user runs in parallel.
             connection.execute("SET max_parallel_workers_per_gather = 0")
             with connection.transaction(force_rollback=True):
                 yield Session(connection, world.personas), world, run.server
 
 
 def fill(connection: Connection[Any], rows: int) -> None:
-    """Load the rows, make the indexes, and let the planner know."""
+    """Insert the rows, create the indexes, and analyze the tables."""
     connection.execute("SELECT set_config('benchmark.rows', %s, false)", [str(rows)])
     connection.execute("SET maintenance_work_mem = '256MB'")
     indexes = connection.execute(INDEXES.encode()).fetchall()

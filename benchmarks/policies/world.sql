@@ -1,28 +1,28 @@
--- A grown Enorae: benchmark.rows rows in each table that the plan adds, in storage.objects, notifications and reviews.
--- Run as the superuser, in a transaction. A customer has some 25 rows of each table, a salon of middling size 4,000.
+-- A large Enorae: benchmark.rows rows in each table that the plan adds, in storage.objects, notifications and reviews.
+-- Run as the superuser, in a transaction. A customer has about 25 rows of each table, an average salon 4,000.
 
--- The same rows each time; foreign keys hold by construction, and are not asked for.
+-- The same rows each time. All references are valid, so the foreign keys are not checked.
 SELECT setseed(0.25);
 SET LOCAL session_replication_role = replica;
 
 CREATE TEMP TABLE size ON COMMIT DROP AS
 SELECT rows, rows / 25 AS customers, rows / 2 AS appointments, salons, salons * 8 AS staff
 FROM
-  (SELECT current_setting('benchmark.rows')::integer AS rows) AS given,
+  (SELECT current_setting('benchmark.rows')::integer AS rows) AS setting,
   LATERAL (SELECT GREATEST(rows / 4000, 30) AS salons) AS few;
 
--- These are inlined, as long as nothing in them is more volatile than they say.
+-- PostgreSQL inlines these functions, because their bodies are not more volatile than declared.
 CREATE FUNCTION pg_temp.key(kind text, number bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
 AS $$ SELECT md5(kind || ' ' || number::text)::uuid $$;
 
--- A few salons are large and many are small: the one at a quarter of the way has as many rows as the average.
+-- A few salons are large and many are small: the salon at a quarter of the numbers has an average number of rows.
 CREATE FUNCTION pg_temp.some_salon(salons integer) RETURNS integer LANGUAGE sql VOLATILE
 AS $$ SELECT floor(salons * random() ^ 2)::integer $$;
 
 CREATE FUNCTION pg_temp.some(things integer) RETURNS integer LANGUAGE sql VOLATILE
 AS $$ SELECT floor(things * random())::integer $$;
 
--- Rows come in the order of their time, as they do where an application adds them one by one.
+-- Rows are in the order of their time, as if an application had inserted them one by one.
 CREATE FUNCTION pg_temp.moment(number bigint, rows integer) RETURNS timestamptz LANGUAGE sql STABLE
 AS $$ SELECT timestamptz '2024-01-01 00:00Z' + number * (interval '640 days' / rows) $$;
 
@@ -51,7 +51,7 @@ INSERT INTO organization.staff_profiles (id, salon_id, user_id)
 SELECT pg_temp.key('employment', n), pg_temp.key('salon', n / 8), pg_temp.key('staff', n)
 FROM size, generate_series(0, staff - 1) AS n;
 
--- The customer with the number 1 works at the salon beside the one of middling size.
+-- Customer 1 works at the salon next to the average one.
 INSERT INTO organization.staff_profiles (id, salon_id, user_id)
 SELECT pg_temp.key('employment', staff), pg_temp.key('salon', salons / 4 + 1), pg_temp.key('customer', 1)
 FROM size;
@@ -65,7 +65,7 @@ INSERT INTO scheduling.operating_hours (salon_id, day_of_week, is_open, start_ti
 SELECT pg_temp.key('salon', n), day, day > 0, '09:00', '18:00'
 FROM size, generate_series(0, salons - 1) AS n, generate_series(0, 6) AS day;
 
--- What the application has ---------------------------------------------------------
+-- Tables of the application ---------------------------------------------------------
 
 CREATE TEMP TABLE booking ON COMMIT DROP AS
 SELECT n, pg_temp.some_salon(salons) AS salon, pg_temp.some(customers) AS customer
@@ -100,7 +100,7 @@ SELECT pg_temp.key('salon', pg_temp.some_salon(salons)), pg_temp.key('customer',
   'It was all right, number ' || n, 'published', pg_temp.moment(n, rows)
 FROM size, generate_series(0, rows - 1) AS n;
 
--- What the plan adds -----------------------------------------------------------------
+-- Tables of the plan -----------------------------------------------------------------
 
 INSERT INTO scheduling.appointment_services (
   appointment_id, service_id, staff_id, service_name, duration_minutes, price_at_time, created_at
@@ -110,7 +110,7 @@ SELECT pg_temp.key('appointment', booking.n), pg_temp.key('service', pg_temp.som
 FROM size, booking, generate_series(0, 1) AS line
 ORDER BY booking.n;
 
--- A customer writes with 25 of the staff. 7919 is prime: the numbers come in another order, each once.
+-- Each customer writes with 25 staff members. 7919 is prime, so each number occurs once, in another order.
 INSERT INTO communication.message_threads (
   created_by_id, recipient_id, subject, salon_id, appointment_id, is_archived, is_deleted, last_message_at, created_at
 )

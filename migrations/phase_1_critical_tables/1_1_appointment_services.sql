@@ -1,9 +1,9 @@
--- 1.1: Which services an appointment is made of, under what name, for how long and at what price.
+-- 1.1: The services of an appointment, with their names, durations and prices.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
--- IF NOT EXISTS, below, must not pass over a table of another shape.
+-- IF NOT EXISTS, below, would silently accept a table of another shape.
 DO $$
 DECLARE
   table_name CONSTANT text := 'scheduling.appointment_services';
@@ -52,7 +52,7 @@ CREATE TABLE IF NOT EXISTS scheduling.appointment_services (
   service_id uuid NOT NULL REFERENCES catalog.services (id) ON DELETE CASCADE,
   staff_id uuid REFERENCES organization.staff_profiles (id) ON DELETE SET NULL,
 
-  -- As they were when the appointment was made: the service may change its name and price later.
+  -- The values at the time of the booking: the service may change its name and price later.
   service_name varchar(255),
   duration_minutes integer,
   price_at_time numeric(10, 2),
@@ -62,7 +62,7 @@ CREATE TABLE IF NOT EXISTS scheduling.appointment_services (
   updated_at timestamptz,
   updated_by_id uuid REFERENCES identity.profiles (id) ON DELETE SET NULL,
 
-  -- Repeats what NOT NULL says already; kept because the plan names it.
+  -- Repeats NOT NULL. It is here because the plan has it.
   CONSTRAINT valid_appointment_service CHECK (appointment_id IS NOT NULL AND service_id IS NOT NULL),
   CONSTRAINT valid_duration CHECK (duration_minutes IS NULL OR duration_minutes > 0),
   CONSTRAINT valid_price CHECK (price_at_time IS NULL OR price_at_time >= 0)
@@ -79,8 +79,8 @@ CREATE INDEX IF NOT EXISTS idx_appointment_services_created_at
 
 ALTER TABLE scheduling.appointment_services ENABLE ROW LEVEL SECURITY;
 
--- Reading gathers the caller's appointments once a query and looks them up in the index. Gathered in one pass:
--- appointments has policies of its own, which are asked anew in every further one.
+-- Reading collects the caller's appointments once for each query, and finds their services by the index. One subquery
+-- collects all of them: each further one would evaluate the policies of appointments again.
 DROP POLICY IF EXISTS "Users view appointment services for their appointments" ON scheduling.appointment_services;
 CREATE POLICY "Users view appointment services for their appointments" ON scheduling.appointment_services
   FOR SELECT TO authenticated
@@ -95,7 +95,7 @@ CREATE POLICY "Users view appointment services for their appointments" ON schedu
       ))
   )));
 
--- A row that is written names one appointment: that one is looked up, by its key.
+-- A written row has one appointment: the policy finds it by its key.
 DROP POLICY IF EXISTS "Staff can insert appointment services" ON scheduling.appointment_services;
 CREATE POLICY "Staff can insert appointment services" ON scheduling.appointment_services
   FOR INSERT TO authenticated
@@ -119,15 +119,15 @@ CREATE POLICY "Staff can update appointment services" ON scheduling.appointment_
     WHERE a.id = appointment_services.appointment_id AND sp.user_id = (SELECT auth.uid())
   ));
 
--- Restrictive: policies are OR-ed, so a permissive one would refuse nobody anything.
+-- Restrictive: permissive policies are combined with OR, so they cannot refuse anything.
 DROP POLICY IF EXISTS "Anon cannot access appointment services" ON scheduling.appointment_services;
 CREATE POLICY "Anon cannot access appointment services" ON scheduling.appointment_services
   AS RESTRICTIVE FOR ALL TO anon
   USING (false)
   WITH CHECK (false);
 
--- The update policy knows the old row or the new one, never both: somebody on the staff of two salons
--- would pass it twice. SECURITY DEFINER, so that both appointments are seen whoever asks.
+-- The update policy sees the old row or the new one, never both: a staff member of two salons would pass it twice.
+-- SECURITY DEFINER: the function must see both appointments.
 CREATE OR REPLACE FUNCTION scheduling.keep_appointment_service_in_its_salon() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$

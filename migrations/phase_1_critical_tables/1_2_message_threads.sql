@@ -1,9 +1,9 @@
--- 1.2: Conversations between two people. Deleting one hides it from both; the row stays.
+-- 1.2: Conversations between two people. A deleted thread is hidden from both; its row stays.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
--- IF NOT EXISTS, below, must not pass over a table of another shape.
+-- IF NOT EXISTS, below, would silently accept a table of another shape.
 DO $$
 DECLARE
   table_name CONSTANT text := 'communication.message_threads';
@@ -87,7 +87,7 @@ CREATE INDEX IF NOT EXISTS idx_message_threads_appointment
   ON communication.message_threads (appointment_id);
 CREATE INDEX IF NOT EXISTS idx_message_threads_participants
   ON communication.message_threads (created_by_id, recipient_id);
--- One living thread a pair, whoever of the two began it.
+-- Two people have at most one active thread, in either direction.
 CREATE UNIQUE INDEX IF NOT EXISTS idx_message_threads_unique_active
   ON communication.message_threads (LEAST(created_by_id, recipient_id), GREATEST(created_by_id, recipient_id))
   WHERE is_deleted = false;
@@ -107,7 +107,7 @@ CREATE POLICY "Users can create threads" ON communication.message_threads
   FOR INSERT TO authenticated
   WITH CHECK (created_by_id = (SELECT auth.uid()) AND created_by_id <> recipient_id);
 
--- A thread is neither deleted nor brought back by an update: the one is what DELETE is for.
+-- An update can neither delete nor restore a thread: DELETE deletes it.
 DROP POLICY IF EXISTS "Users can update their threads" ON communication.message_threads;
 CREATE POLICY "Users can update their threads" ON communication.message_threads
   FOR UPDATE TO authenticated
@@ -128,15 +128,15 @@ CREATE POLICY "Users can soft-delete their threads" ON communication.message_thr
     AND is_deleted = false
   );
 
--- Restrictive: policies are OR-ed, so a permissive one would refuse nobody anything.
+-- Restrictive: permissive policies are combined with OR, so they cannot refuse anything.
 DROP POLICY IF EXISTS "Anon cannot access threads" ON communication.message_threads;
 CREATE POLICY "Anon cannot access threads" ON communication.message_threads
   AS RESTRICTIVE FOR ALL TO anon
   USING (false)
   WITH CHECK (false);
 
--- Makes the policy's name true: its DELETE marks the row. SECURITY DEFINER, since the marked row is one
--- that the caller may neither write nor see. No row is deleted, so the command reports none.
+-- The soft delete that the policy names: DELETE marks the row. SECURITY DEFINER, because the caller may neither write
+-- nor see the marked row. No row is deleted, so the command reports none.
 CREATE OR REPLACE FUNCTION communication.soft_delete_thread() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -148,8 +148,8 @@ BEGIN
 END
 $$;
 
--- Acts for those to whom the policies apply. A cascade from a profile runs as the table's owner and the
--- service bypasses RLS: these two really delete.
+-- Only for roles to which the policies apply. A cascade from a profile runs as the owner of the table, and the
+-- service bypasses RLS: both delete the row.
 DROP TRIGGER IF EXISTS soft_delete_thread ON communication.message_threads;
 CREATE TRIGGER soft_delete_thread
   BEFORE DELETE ON communication.message_threads
@@ -157,7 +157,7 @@ CREATE TRIGGER soft_delete_thread
   WHEN (row_security_active('communication.message_threads'))
   EXECUTE FUNCTION communication.soft_delete_thread();
 
--- The update policy is content with one participant being the caller: the other could be exchanged.
+-- The update policy needs only one participant to be the caller: without this trigger, the other could be changed.
 CREATE OR REPLACE FUNCTION communication.keep_thread_participants() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$

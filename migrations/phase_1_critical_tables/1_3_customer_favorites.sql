@@ -1,9 +1,9 @@
--- 1.3: The salons that a customer likes, with a note and a rating of one's own, and the view that lists them.
+-- 1.3: The salons that a customer likes, with the customer's notes and rating, and a view of them.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
--- IF NOT EXISTS, below, must not pass over a table of another shape.
+-- IF NOT EXISTS, below, would silently accept a table of another shape.
 DO $$
 DECLARE
   table_name CONSTANT text := 'engagement.customer_favorites';
@@ -59,7 +59,7 @@ CREATE TABLE IF NOT EXISTS engagement.customer_favorites (
   updated_at timestamptz,
   updated_by_id uuid REFERENCES identity.profiles (id) ON DELETE SET NULL,
 
-  -- Repeats what NOT NULL says already; kept because the plan names it.
+  -- Repeats NOT NULL. It is here because the plan has it.
   CONSTRAINT valid_customer_salon CHECK (customer_id IS NOT NULL AND salon_id IS NOT NULL)
 );
 
@@ -96,7 +96,7 @@ CREATE POLICY "Customers can remove their own favorites" ON engagement.customer_
   FOR DELETE TO authenticated
   USING (customer_id = (SELECT auth.uid()));
 
--- Restrictive: policies are OR-ed, so a permissive one would refuse nobody anything.
+-- Restrictive: permissive policies are combined with OR, so they cannot refuse anything.
 DROP POLICY IF EXISTS "Anon cannot access favorites" ON engagement.customer_favorites;
 CREATE POLICY "Anon cannot access favorites" ON engagement.customer_favorites
   AS RESTRICTIVE FOR ALL TO anon
@@ -107,7 +107,7 @@ CREATE POLICY "Anon cannot access favorites" ON engagement.customer_favorites
 REVOKE ALL ON engagement.customer_favorites FROM PUBLIC, anon, authenticated, service_role;
 GRANT SELECT, INSERT, UPDATE, DELETE ON engagement.customer_favorites TO authenticated, service_role;
 
--- As the caller: the view shows nobody more than the tables under it do.
+-- security_invoker: the view shows a caller no more than the tables do.
 CREATE OR REPLACE VIEW engagement.customer_favorites_view WITH (security_invoker = true) AS
 SELECT
   cf.id,
@@ -126,7 +126,7 @@ LEFT JOIN organization.salons s ON s.id = cf.salon_id
 WHERE cf.is_favorite = true;
 
 COMMENT ON VIEW engagement.customer_favorites_view IS
-  'A customer''s favourites, each with the salon that it names.';
+  'The favourites of a customer, each with its salon.';
 
 REVOKE ALL ON engagement.customer_favorites_view FROM PUBLIC, anon, authenticated, service_role;
 GRANT SELECT ON engagement.customer_favorites_view TO authenticated, service_role;

@@ -1,9 +1,9 @@
--- 1.4: Who did what to which record: the log, the view that names the actors, and the function that writes it.
+-- 1.4: The audit log (who did what to which record), a view with the actors, and the function that writes it.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
--- IF NOT EXISTS, below, must not pass over a table of another shape.
+-- IF NOT EXISTS, below, would silently accept a table of another shape.
 DO $$
 DECLARE
   table_name CONSTANT text := 'audit.audit_logs';
@@ -55,7 +55,7 @@ CREATE TABLE IF NOT EXISTS audit.audit_logs (
   entity_id uuid,
   action varchar(100) NOT NULL,
 
-  -- Nullable: the entry outlives the profile of whoever caused it.
+  -- Nullable: the entry outlives the profile of its actor.
   actor_id uuid REFERENCES identity.profiles (id) ON DELETE SET NULL,
   created_at timestamptz DEFAULT now(),
 
@@ -80,7 +80,7 @@ CREATE INDEX IF NOT EXISTS idx_audit_logs_created_at
   ON audit.audit_logs (created_at DESC);
 CREATE INDEX IF NOT EXISTS idx_audit_logs_action
   ON audit.audit_logs (action);
--- "Recent" is an order here, not a condition: an index predicate cannot follow the clock.
+-- "Recent" is an order here, not a condition: an index predicate cannot depend on the current time.
 CREATE INDEX IF NOT EXISTS idx_audit_logs_recent
   ON audit.audit_logs (entity_type, created_at DESC);
 
@@ -96,18 +96,18 @@ CREATE POLICY "System can insert audit logs" ON audit.audit_logs
   FOR INSERT TO authenticated
   WITH CHECK (actor_id = (SELECT auth.uid()));
 
--- Restrictive: policies are OR-ed, so a permissive one would refuse nobody anything.
+-- Restrictive: permissive policies are combined with OR, so they cannot refuse anything.
 DROP POLICY IF EXISTS "Anon cannot access audit logs" ON audit.audit_logs;
 CREATE POLICY "Anon cannot access audit logs" ON audit.audit_logs
   AS RESTRICTIVE FOR ALL TO anon
   USING (false)
   WITH CHECK (false);
 
--- Default privileges may have granted everything. What is written stays: not even the service changes it.
+-- Default privileges may have granted everything. Entries are permanent: not even the service changes them.
 REVOKE ALL ON audit.audit_logs FROM PUBLIC, anon, authenticated, service_role;
 GRANT SELECT, INSERT ON audit.audit_logs TO authenticated, service_role;
 
--- As the caller: the view shows nobody more than the tables under it do.
+-- security_invoker: the view shows a caller no more than the tables do.
 CREATE OR REPLACE VIEW audit.audit_logs_view WITH (security_invoker = true) AS
 SELECT
   al.id,
@@ -128,7 +128,7 @@ ORDER BY al.created_at DESC;
 REVOKE ALL ON audit.audit_logs_view FROM PUBLIC, anon, authenticated, service_role;
 GRANT SELECT ON audit.audit_logs_view TO authenticated, service_role;
 
--- The caller says what was done, never who did it: that is in the token.
+-- The caller passes the action, never the actor: the actor is the subject of the token.
 CREATE OR REPLACE FUNCTION audit.log_action(
   p_entity_type varchar,
   p_entity_id uuid,

@@ -1,11 +1,11 @@
--- 1.5: The private bucket for profile pictures, and who may do what with the files in it.
--- On storage's own tables a migration may add policies and rows, and nothing else.
+-- 1.5: The private bucket for profile pictures, and the policies on its files.
+-- A migration may add only policies and rows to the tables of storage.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
--- A bucket that is there with the right settings stays as it is. One that this step makes is noted in the
--- comment of schema audit, as the grants of the first step are: the rollback removes what it finds noted.
+-- An existing bucket with the right settings stays unchanged. If this step creates the bucket, it notes that in the
+-- comment of schema audit, as the first step notes its grants: the rollback removes only what is noted.
 DO $$
 DECLARE
   note CONSTANT text := 'enorae phase 1: made bucket avatars';

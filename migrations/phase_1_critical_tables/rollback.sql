@@ -1,12 +1,12 @@
--- Takes phase 1 back: its tables, views, functions, storage policies, bucket and schema grants.
--- All or nothing, so run it in one transaction. To let it destroy rows, say first: SET enorae.discard_data = 'on';
+-- Rolls phase 1 back: removes its tables, views, functions, storage policies, bucket and schema grants.
+-- Run it in one transaction: all or nothing. To let it delete rows, run first: SET enorae.discard_data = 'on';
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
--- A role that sees only some rows fails here, rather than count too few.
+-- A role that cannot see all rows gets an error, instead of counting too few.
 SET LOCAL row_security = off;
 
--- Later phases build on this one, or were run after it: the last one goes first.
+-- Later phases depend on this one, or ran after it: roll back the last phase first.
 DO $$
 DECLARE
   last_phase integer;
@@ -22,7 +22,7 @@ BEGIN
     (2, to_regprocedure('catalog.calculate_duration_minutes(uuid[])') IS NOT NULL),
     (3, to_regclass('engagement.salon_reviews_with_counts_view') IS NOT NULL),
     (3, to_regclass('catalog.service_booking_rules') IS NOT NULL),
-    -- The view is phase 1's; its comment is phase 3's.
+    -- Phase 1 creates the view, phase 3 its comment.
     (3, obj_description(to_regclass('audit.audit_logs_view'), 'pg_class') IS NOT NULL),
     (4, to_regclass('scheduling.view_blocked_times_with_relations') IS NOT NULL),
     (4, to_regclass('communication.view_notifications') IS NOT NULL),
@@ -39,24 +39,24 @@ BEGIN
 END
 $$;
 
--- Locked before they are counted: no row can come in between.
+-- Lock before counting: no row can be added in between.
 DO $$
 DECLARE
-  doomed text;
+  table_name text;
   rows bigint;
   losses text[] := '{}';
 BEGIN
-  FOREACH doomed IN ARRAY ARRAY[
+  FOREACH table_name IN ARRAY ARRAY[
     'scheduling.appointment_services',
     'communication.message_threads',
     'engagement.customer_favorites',
     'audit.audit_logs'
   ] LOOP
-    CONTINUE WHEN to_regclass(doomed) IS NULL;
-    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', doomed);
-    EXECUTE format('SELECT count(*) FROM %s', doomed) INTO rows;
+    CONTINUE WHEN to_regclass(table_name) IS NULL;
+    EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', table_name);
+    EXECUTE format('SELECT count(*) FROM %s', table_name) INTO rows;
     IF rows > 0 THEN
-      losses := losses || format('%s: %s', doomed, rows);
+      losses := losses || format('%s: %s', table_name, rows);
     END IF;
   END LOOP;
 
@@ -71,16 +71,16 @@ BEGIN
   END IF;
 
   IF losses <> '{}' AND current_setting('enorae.discard_data', true) IS DISTINCT FROM 'on' THEN
-    RAISE EXCEPTION E'rolling back phase 1 would destroy rows:\n%', array_to_string(losses, E'\n')
+    RAISE EXCEPTION E'rolling back phase 1 would delete rows:\n%', array_to_string(losses, E'\n')
       USING
         ERRCODE = '55000',
-        HINT = 'SET enorae.discard_data = ''on'' to destroy them. Empty the bucket through the Storage API before: '
-          'SQL takes the rows and leaves the files.';
+        HINT = 'To delete them, run first: SET enorae.discard_data = ''on''; Empty the bucket through the Storage API '
+          'before that: SQL deletes the rows, but not the files.';
   END IF;
 END
 $$;
 
--- RESTRICT, the default: what somebody else has built on these is not ours to take along.
+-- RESTRICT, the default: objects of others that depend on these must not be dropped.
 DROP VIEW IF EXISTS engagement.customer_favorites_view;
 DROP VIEW IF EXISTS audit.audit_logs_view;
 DROP FUNCTION IF EXISTS audit.log_action(varchar, uuid, varchar, jsonb, jsonb, text);
@@ -90,7 +90,7 @@ DROP TABLE IF EXISTS engagement.customer_favorites;
 DROP TABLE IF EXISTS communication.message_threads;
 DROP TABLE IF EXISTS scheduling.appointment_services;
 
--- After the tables, whose triggers call them.
+-- After the tables: their triggers call these functions.
 DROP FUNCTION IF EXISTS communication.keep_thread_participants();
 DROP FUNCTION IF EXISTS communication.soft_delete_thread();
 DROP FUNCTION IF EXISTS scheduling.keep_appointment_service_in_its_salon();
@@ -100,24 +100,24 @@ DROP POLICY IF EXISTS "Users can upload their own avatars" ON storage.objects;
 DROP POLICY IF EXISTS "Users can update their own avatars" ON storage.objects;
 DROP POLICY IF EXISTS "Users can delete their own avatars" ON storage.objects;
 
--- What phase 1 added beside its own objects stands noted in the comment of schema audit. Each note is
--- undone and taken out; what else the comment says stays.
+-- The comment of schema audit notes what phase 1 added besides its own objects. This undoes and removes each note,
+-- and keeps the rest of the comment.
 DO $$
 DECLARE
   note_start CONSTANT text := 'enorae phase 1: ';
   comment_before text := obj_description(to_regnamespace('audit'), 'pg_namespace');
   allowed_before text := current_setting('storage.allow_delete_query', true);
   note text;
-  granted text[];
+  names text[];
 BEGIN
   FOREACH note IN ARRAY COALESCE(string_to_array(comment_before, E'\n'), '{}') LOOP
     CONTINUE WHEN NOT starts_with(note, note_start);
 
-    granted := regexp_match(note, 'granted usage on schema (\w+) to (\w+)$');
-    IF granted IS NOT NULL THEN
-      EXECUTE format('REVOKE USAGE ON SCHEMA %I FROM %I', granted[1], granted[2]);
+    names := regexp_match(note, 'granted usage on schema (\w+) to (\w+)$');
+    IF names IS NOT NULL THEN
+      EXECUTE format('REVOKE USAGE ON SCHEMA %I FROM %I', names[1], names[2]);
     ELSIF note = note_start || 'made bucket avatars' THEN
-      -- Storage refuses a direct delete unless told, and is told only for these two.
+      -- Storage refuses a direct delete without this setting. It is on only for these two statements.
       PERFORM set_config('storage.allow_delete_query', 'true', true);
       DELETE FROM storage.objects WHERE bucket_id = 'avatars';
       DELETE FROM storage.buckets WHERE id = 'avatars';

@@ -1,12 +1,12 @@
--- Checks that phase 1 stands as its steps make it. Reads only; silent when all is well, otherwise an error names
--- every difference. After a deliberate change, write into the list what the error reports as found.
+-- Checks that the objects of phase 1 are as its steps create them. It only reads. It is silent if they
+-- are; otherwise an error names every difference. After a deliberate change, copy into the list what was found.
 
 DO $$
 DECLARE
   phase CONSTANT integer := 1;
 
-  -- Each paragraph is an object: its name, then a property a line. A line that is indented further continues the
-  -- one above it. A property that is absent has no line.
+  -- Each paragraph is an object: its name, then one property in each line. A line with a deeper indent continues the
+  -- line above it. A property that the object does not have has no line.
   expected_list CONSTANT text := $list$
 schema identity
   kind: schema
@@ -218,7 +218,7 @@ engagement.customer_favorites_view
     updated_at
   options: security_invoker=true
   md5 of the definition: 8e4a490dadd84cdab96f3931f9a59a37
-  comment: A customer's favourites, each with the salon that it names.
+  comment: The favourites of a customer, each with its salon.
   grants to authenticated: SELECT
   grants to service_role: SELECT
 
@@ -303,7 +303,7 @@ $list$;
   routines oid[];
   differences text;
 BEGIN
-  -- With nothing on the path, PostgreSQL writes every name with its schema.
+  -- With an empty search path, PostgreSQL writes every name with its schema.
   PERFORM set_config('search_path', '', true);
 
   -- Read the list. An editor on Windows may have put carriage returns into it.
@@ -314,8 +314,8 @@ BEGIN
     CROSS JOIN unnest((string_to_array(paragraph, E'\n  '))[2:]) AS line
   );
 
-  -- Objects are found by their names, so that a missing one is a difference and not an error of this script.
-  -- Functions are found without their arguments: a second one of the same name makes calls ambiguous.
+  -- Find the objects by their names: a missing object is a difference, not an error of this script.
+  -- Find functions without their arguments: a second function of the same name would make calls ambiguous.
   objects := expected[:][1:1]; -- the first element of each row
   relations := ARRAY(SELECT oid FROM pg_class WHERE oid::regclass::text = ANY (objects));
   routines := ARRAY(SELECT oid FROM pg_proc WHERE oid::regproc::text = ANY (objects));
@@ -332,7 +332,7 @@ BEGIN
     WHERE c.oid = ANY (relations)
   );
 
-  -- Columns of tables, by position: their order counts.
+  -- Columns of tables, by position: their order matters.
   actual := actual || ARRAY(
     SELECT ARRAY[
       c.oid::regclass::text,
@@ -348,7 +348,7 @@ BEGIN
     WHERE c.oid = ANY (relations) AND c.relkind = 'r'
   );
 
-  -- Constraints. NOT NULL is compared with its column; since version 18 it is a constraint too.
+  -- Constraints. NOT NULL belongs to its column here; since version 18 it is also a constraint.
   actual := actual || ARRAY(
     SELECT ARRAY[conrelid::regclass::text, 'constraint ' || conname, pg_get_constraintdef(oid)]
     FROM pg_constraint
@@ -367,7 +367,7 @@ BEGIN
     WHERE i.indrelid = ANY (relations) AND NOT i.indisprimary
   );
 
-  -- Policies. PostgreSQL breaks their conditions into lines.
+  -- Policies. PostgreSQL writes their conditions in several lines.
   actual := actual || ARRAY(
     SELECT ARRAY[
       format('%I.%I', schemaname, tablename),
@@ -396,8 +396,8 @@ BEGIN
     WHERE tgrelid = ANY (relations) AND NOT tgisinternal
   );
 
-  -- Views. The columns are part of the definition; they are compared by name too, because an md5 tells a reader
-  -- nothing. The alias of the first table is left out: version 15 writes it in places where later versions do not.
+  -- Views. The columns are part of the definition. They are compared by name too, because nobody can read an md5.
+  -- The alias of the first table is removed: version 15 writes it in places where later versions do not.
   actual := actual || ARRAY(
     SELECT ARRAY[c.oid::regclass::text, property.name, property.value]
     FROM pg_class AS c
@@ -438,8 +438,8 @@ BEGIN
     ) AS property (name, value)
   );
 
-  -- Grants to the roles of the API, also those on single columns. Grants to other roles are up to the team. A
-  -- function that has no list of grants is one that PUBLIC may execute.
+  -- Grants to the roles of the API, also on single columns. Grants to other roles are not compared. PUBLIC may
+  -- execute a function that has no list of grants.
   actual := actual || ARRAY(
     SELECT ARRAY[
       object,
@@ -478,7 +478,7 @@ BEGIN
     WHERE 'schema ' || n.nspname = ANY (objects)
   );
 
-  -- The bucket. Where none is expected, this script does not need the right to read the table.
+  -- The bucket. If none is expected, this script needs no right to read the table.
   IF 'bucket avatars' = ANY (objects) THEN
     actual := actual || ARRAY(
       SELECT ARRAY['bucket ' || b.id, property.name, property.value]
@@ -493,7 +493,7 @@ BEGIN
     );
   END IF;
 
-  -- Compare. An object without a property has no row for it, or an empty value.
+  -- Compare. A property that an object does not have has no row, or an empty value.
   SELECT string_agg(
     DISTINCT format(
       '- %s: %s: expected %s, found %s', object, property, COALESCE(e.value, 'none'), COALESCE(a.value, 'none')
@@ -508,9 +508,9 @@ BEGIN
     SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
   ) AS a (object, property, value) USING (object, property)
   WHERE e.value IS DISTINCT FROM a.value AND CASE
-    -- Of a missing object only the kind is reported.
+    -- Only the kind of a missing object is reported.
     WHEN a.object IS NULL THEN property = 'kind' OR object = ANY (actual[:][1:1])
-    -- A further index or comment does no harm. Most of storage.objects is not ours.
+    -- More indexes and comments are allowed. Most of storage.objects does not belong to these migrations.
     WHEN e.object IS NULL THEN property NOT LIKE 'index %' AND property <> 'comment' AND object <> 'storage.objects'
     ELSE true
   END;
@@ -518,7 +518,7 @@ BEGIN
   PERFORM set_config('search_path', path_before, true);
 
   IF differences IS NOT NULL THEN
-    RAISE EXCEPTION E'phase % is not as it should be:\n%', phase, differences;
+    RAISE EXCEPTION E'phase % differs from what its steps create:\n%', phase, differences;
   END IF;
   -- The end of the engine.
 END

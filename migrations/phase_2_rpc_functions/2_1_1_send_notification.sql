@@ -1,6 +1,6 @@
 -- 2.1.1: send_notification writes one notification and returns it as JSON.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
 CREATE OR REPLACE FUNCTION communication.send_notification(

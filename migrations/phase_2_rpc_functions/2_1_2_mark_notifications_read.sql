@@ -1,6 +1,6 @@
--- 2.1.2: mark_notifications_read sets read_at on a user's unread notifications and returns how many.
+-- 2.1.2: mark_notifications_read sets read_at on a user's unread notifications and returns their number.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
 CREATE OR REPLACE FUNCTION communication.mark_notifications_read(
@@ -37,7 +37,7 @@ END
 $$;
 
 COMMENT ON FUNCTION communication.mark_notifications_read(uuid, uuid[]) IS
-  'Marks one''s unread notifications, all or those listed, as read and returns how many it changed.';
+  'Marks the user''s unread notifications, all or the listed ones, as read and returns their number.';
 
 REVOKE ALL ON FUNCTION communication.mark_notifications_read(uuid, uuid[])
   FROM PUBLIC, anon, authenticated, service_role;

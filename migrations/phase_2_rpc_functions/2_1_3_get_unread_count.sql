@@ -1,6 +1,6 @@
 -- 2.1.3: get_unread_count counts a user's unread notifications.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
 CREATE OR REPLACE FUNCTION communication.get_unread_count(p_user_id uuid)
@@ -25,7 +25,7 @@ END
 $$;
 
 COMMENT ON FUNCTION communication.get_unread_count(uuid) IS
-  'How many of one''s notifications are unread.';
+  'The number of the user''s unread notifications.';
 
 REVOKE ALL ON FUNCTION communication.get_unread_count(uuid)
   FROM PUBLIC, anon, authenticated, service_role;

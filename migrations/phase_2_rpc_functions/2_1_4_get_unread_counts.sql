@@ -1,6 +1,6 @@
 -- 2.1.4: get_unread_counts counts a user's unread notifications by type.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
 CREATE OR REPLACE FUNCTION communication.get_unread_counts(p_user_id uuid)
@@ -26,7 +26,7 @@ END
 $$;
 
 COMMENT ON FUNCTION communication.get_unread_counts(uuid) IS
-  'How many of one''s notifications are unread, by type.';
+  'The number of the user''s unread notifications, by type.';
 
 REVOKE ALL ON FUNCTION communication.get_unread_counts(uuid)
   FROM PUBLIC, anon, authenticated, service_role;

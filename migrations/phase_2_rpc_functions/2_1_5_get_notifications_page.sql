@@ -1,6 +1,6 @@
 -- 2.1.5: get_notifications_page returns one page of a user's notifications, newest first.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
 CREATE OR REPLACE FUNCTION communication.get_notifications_page(
@@ -63,7 +63,7 @@ END
 $$;
 
 COMMENT ON FUNCTION communication.get_notifications_page(uuid, integer, integer) IS
-  'A page of one''s notifications, newest first.';
+  'A page of the user''s notifications, newest first.';
 
 REVOKE ALL ON FUNCTION communication.get_notifications_page(uuid, integer, integer)
   FROM PUBLIC, anon, authenticated, service_role;

@@ -1,6 +1,6 @@
--- 2.2.1: calculate_business_hours tells when a salon is open on a date, and for how many minutes.
+-- 2.2.1: calculate_business_hours returns the opening hours of a salon on a date, and their minutes.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
 CREATE OR REPLACE FUNCTION scheduling.calculate_business_hours(p_salon_id uuid, p_date date)
@@ -47,7 +47,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION scheduling.calculate_business_hours(uuid, date) IS
-  'A salon''s opening hours on a date and the minutes worked, without the break.';
+  'The opening hours of a salon on a date, and their minutes without the break.';
 
 REVOKE ALL ON FUNCTION scheduling.calculate_business_hours(uuid, date)
   FROM PUBLIC, anon, authenticated, service_role;

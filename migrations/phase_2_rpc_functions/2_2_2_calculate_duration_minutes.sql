@@ -1,6 +1,6 @@
--- 2.2.2: calculate_duration_minutes adds up how long the listed services take.
+-- 2.2.2: calculate_duration_minutes returns the total duration of the listed services.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
 CREATE OR REPLACE FUNCTION catalog.calculate_duration_minutes(p_service_ids uuid[])
@@ -17,7 +17,7 @@ AS $$
 $$;
 
 COMMENT ON FUNCTION catalog.calculate_duration_minutes(uuid[]) IS
-  'How many minutes the listed active services take together.';
+  'The total minutes of the listed active services.';
 
 REVOKE ALL ON FUNCTION catalog.calculate_duration_minutes(uuid[])
   FROM PUBLIC, anon, authenticated, service_role;

@@ -1,9 +1,9 @@
--- Takes phase 2 back: its seven functions go, and nothing else. Run twice, it changes nothing.
+-- Rolls phase 2 back: removes its seven functions, and nothing else. Run twice, it changes nothing.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
--- The phases go in the reverse of the order in which they came.
+-- Later phases are rolled back first.
 DO $$
 DECLARE
   last_phase integer;
@@ -12,7 +12,7 @@ BEGIN
   FROM (VALUES
     (3, to_regclass('engagement.salon_reviews_with_counts_view') IS NOT NULL),
     (3, to_regclass('catalog.service_booking_rules') IS NOT NULL),
-    -- The view is phase 1's; its comment is phase 3's.
+    -- Phase 1 creates the view, phase 3 its comment.
     (3, obj_description(to_regclass('audit.audit_logs_view'), 'pg_class') IS NOT NULL),
     (4, to_regclass('scheduling.view_blocked_times_with_relations') IS NOT NULL),
     (4, to_regclass('communication.view_notifications') IS NOT NULL),
@@ -29,7 +29,7 @@ BEGIN
 END
 $$;
 
--- RESTRICT, the default: what somebody else has built on these is not ours to take along.
+-- RESTRICT, the default: objects of others that depend on these must not be dropped.
 DROP FUNCTION IF EXISTS catalog.calculate_duration_minutes(uuid[]);
 DROP FUNCTION IF EXISTS scheduling.calculate_business_hours(uuid, date);
 DROP FUNCTION IF EXISTS communication.get_notifications_page(uuid, integer, integer);

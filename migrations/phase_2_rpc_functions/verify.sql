@@ -1,12 +1,12 @@
--- Checks that phase 2 stands as its steps make it. Reads only; silent when all is well, otherwise an error names
--- every difference. After a deliberate change, write into the list what the error reports as found.
+-- Checks that the objects of phase 2 are as its steps create them. It only reads. It is silent if they
+-- are; otherwise an error names every difference. After a deliberate change, copy into the list what was found.
 
 DO $$
 DECLARE
   phase CONSTANT integer := 2;
 
-  -- Each paragraph is an object: its name, then a property a line. A line that is indented further continues the
-  -- one above it. A property that is absent has no line.
+  -- Each paragraph is an object: its name, then one property in each line. A line with a deeper indent continues the
+  -- line above it. A property that the object does not have has no line.
   expected_list CONSTANT text := $list$
 communication.send_notification
   kind: function
@@ -25,7 +25,7 @@ communication.mark_notifications_read
   result: integer
   attributes: plpgsql, volatile, security definer, search_path=pg_catalog, pg_temp
   md5 of the body: 9d825d18dc18c34f381010f4cec34dac
-  comment: Marks one's unread notifications, all or those listed, as read and returns how many it changed.
+  comment: Marks the user's unread notifications, all or the listed ones, as read and returns their number.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -35,7 +35,7 @@ communication.get_unread_count
   result: bigint
   attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
   md5 of the body: 2672f26316e424ce30fe83b5da8f12a9
-  comment: How many of one's notifications are unread.
+  comment: The number of the user's unread notifications.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -45,7 +45,7 @@ communication.get_unread_counts
   result: TABLE(notification_type character varying, unread_count bigint)
   attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
   md5 of the body: 4186c4111af9ec5327dbe9a85d53605b
-  comment: How many of one's notifications are unread, by type.
+  comment: The number of the user's unread notifications, by type.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -56,7 +56,7 @@ communication.get_notifications_page
     read_at timestamp with time zone, created_at timestamp with time zone)
   attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
   md5 of the body: 7acb206d66cb6ddc152e779928bf2574
-  comment: A page of one's notifications, newest first.
+  comment: A page of the user's notifications, newest first.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -68,7 +68,7 @@ scheduling.calculate_business_hours
     total_working_minutes integer)
   attributes: sql, stable, security definer, search_path=pg_catalog, pg_temp
   md5 of the body: 201c31d9ce48dfd75c0341e39ca40090
-  comment: A salon's opening hours on a date and the minutes worked, without the break.
+  comment: The opening hours of a salon on a date, and their minutes without the break.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -78,7 +78,7 @@ catalog.calculate_duration_minutes
   result: integer
   attributes: sql, stable, security definer, search_path=pg_catalog, pg_temp
   md5 of the body: 80dce30c0ffe9a09b7c1e89cadf47669
-  comment: How many minutes the listed active services take together.
+  comment: The total minutes of the listed active services.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 $list$;
@@ -92,7 +92,7 @@ $list$;
   routines oid[];
   differences text;
 BEGIN
-  -- With nothing on the path, PostgreSQL writes every name with its schema.
+  -- With an empty search path, PostgreSQL writes every name with its schema.
   PERFORM set_config('search_path', '', true);
 
   -- Read the list. An editor on Windows may have put carriage returns into it.
@@ -103,8 +103,8 @@ BEGIN
     CROSS JOIN unnest((string_to_array(paragraph, E'\n  '))[2:]) AS line
   );
 
-  -- Objects are found by their names, so that a missing one is a difference and not an error of this script.
-  -- Functions are found without their arguments: a second one of the same name makes calls ambiguous.
+  -- Find the objects by their names: a missing object is a difference, not an error of this script.
+  -- Find functions without their arguments: a second function of the same name would make calls ambiguous.
   objects := expected[:][1:1]; -- the first element of each row
   relations := ARRAY(SELECT oid FROM pg_class WHERE oid::regclass::text = ANY (objects));
   routines := ARRAY(SELECT oid FROM pg_proc WHERE oid::regproc::text = ANY (objects));
@@ -121,7 +121,7 @@ BEGIN
     WHERE c.oid = ANY (relations)
   );
 
-  -- Columns of tables, by position: their order counts.
+  -- Columns of tables, by position: their order matters.
   actual := actual || ARRAY(
     SELECT ARRAY[
       c.oid::regclass::text,
@@ -137,7 +137,7 @@ BEGIN
     WHERE c.oid = ANY (relations) AND c.relkind = 'r'
   );
 
-  -- Constraints. NOT NULL is compared with its column; since version 18 it is a constraint too.
+  -- Constraints. NOT NULL belongs to its column here; since version 18 it is also a constraint.
   actual := actual || ARRAY(
     SELECT ARRAY[conrelid::regclass::text, 'constraint ' || conname, pg_get_constraintdef(oid)]
     FROM pg_constraint
@@ -156,7 +156,7 @@ BEGIN
     WHERE i.indrelid = ANY (relations) AND NOT i.indisprimary
   );
 
-  -- Policies. PostgreSQL breaks their conditions into lines.
+  -- Policies. PostgreSQL writes their conditions in several lines.
   actual := actual || ARRAY(
     SELECT ARRAY[
       format('%I.%I', schemaname, tablename),
@@ -185,8 +185,8 @@ BEGIN
     WHERE tgrelid = ANY (relations) AND NOT tgisinternal
   );
 
-  -- Views. The columns are part of the definition; they are compared by name too, because an md5 tells a reader
-  -- nothing. The alias of the first table is left out: version 15 writes it in places where later versions do not.
+  -- Views. The columns are part of the definition. They are compared by name too, because nobody can read an md5.
+  -- The alias of the first table is removed: version 15 writes it in places where later versions do not.
   actual := actual || ARRAY(
     SELECT ARRAY[c.oid::regclass::text, property.name, property.value]
     FROM pg_class AS c
@@ -227,8 +227,8 @@ BEGIN
     ) AS property (name, value)
   );
 
-  -- Grants to the roles of the API, also those on single columns. Grants to other roles are up to the team. A
-  -- function that has no list of grants is one that PUBLIC may execute.
+  -- Grants to the roles of the API, also on single columns. Grants to other roles are not compared. PUBLIC may
+  -- execute a function that has no list of grants.
   actual := actual || ARRAY(
     SELECT ARRAY[
       object,
@@ -267,7 +267,7 @@ BEGIN
     WHERE 'schema ' || n.nspname = ANY (objects)
   );
 
-  -- The bucket. Where none is expected, this script does not need the right to read the table.
+  -- The bucket. If none is expected, this script needs no right to read the table.
   IF 'bucket avatars' = ANY (objects) THEN
     actual := actual || ARRAY(
       SELECT ARRAY['bucket ' || b.id, property.name, property.value]
@@ -282,7 +282,7 @@ BEGIN
     );
   END IF;
 
-  -- Compare. An object without a property has no row for it, or an empty value.
+  -- Compare. A property that an object does not have has no row, or an empty value.
   SELECT string_agg(
     DISTINCT format(
       '- %s: %s: expected %s, found %s', object, property, COALESCE(e.value, 'none'), COALESCE(a.value, 'none')
@@ -297,9 +297,9 @@ BEGIN
     SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
   ) AS a (object, property, value) USING (object, property)
   WHERE e.value IS DISTINCT FROM a.value AND CASE
-    -- Of a missing object only the kind is reported.
+    -- Only the kind of a missing object is reported.
     WHEN a.object IS NULL THEN property = 'kind' OR object = ANY (actual[:][1:1])
-    -- A further index or comment does no harm. Most of storage.objects is not ours.
+    -- More indexes and comments are allowed. Most of storage.objects does not belong to these migrations.
     WHEN e.object IS NULL THEN property NOT LIKE 'index %' AND property <> 'comment' AND object <> 'storage.objects'
     ELSE true
   END;
@@ -307,7 +307,7 @@ BEGIN
   PERFORM set_config('search_path', path_before, true);
 
   IF differences IS NOT NULL THEN
-    RAISE EXCEPTION E'phase % is not as it should be:\n%', phase, differences;
+    RAISE EXCEPTION E'phase % differs from what its steps create:\n%', phase, differences;
   END IF;
   -- The end of the engine.
 END

@@ -1,6 +1,6 @@
--- 3.1: audit_logs_view, which step 1.4 makes; this step converges it and says what it is for.
+-- 3.1: audit_logs_view. Step 1.4 creates it; this step repairs it and adds a comment.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
 DO $$
@@ -30,7 +30,7 @@ LEFT JOIN identity.profiles p ON p.id = al.actor_id
 ORDER BY al.created_at DESC;
 
 COMMENT ON VIEW audit.audit_logs_view IS
-  'The audit trail, newest first, with the name and address of whoever acted where the reader may see that profile.';
+  'The audit log, newest first, with the name and address of the actor if the reader may see that profile.';
 
 REVOKE ALL ON audit.audit_logs_view FROM PUBLIC, anon, authenticated, service_role;
 GRANT SELECT ON audit.audit_logs_view TO authenticated, service_role;

@@ -1,6 +1,6 @@
--- 3.2: salon_reviews_with_counts_view puts the salon's statistics beside each of its reviews.
+-- 3.2: salon_reviews_with_counts_view shows reviews with the statistics of their salon.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
 CREATE OR REPLACE VIEW engagement.salon_reviews_with_counts_view WITH (security_invoker = true) AS
@@ -24,7 +24,7 @@ FROM engagement.salon_reviews sr
 WINDOW salon AS (PARTITION BY sr.salon_id);
 
 COMMENT ON VIEW engagement.salon_reviews_with_counts_view IS
-  'Reviews, each beside its salon''s number of reviews, average rating and reviews per star.';
+  'Reviews, each with its salon''s number of reviews, average rating and reviews per star.';
 
 REVOKE ALL ON engagement.salon_reviews_with_counts_view FROM PUBLIC, anon, authenticated, service_role;
 GRANT SELECT ON engagement.salon_reviews_with_counts_view TO authenticated, service_role;

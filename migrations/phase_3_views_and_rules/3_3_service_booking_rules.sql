@@ -1,9 +1,9 @@
--- 3.3: service_booking_rules holds how a salon lets each of its services be booked.
+-- 3.3: service_booking_rules has the rules of a salon for the booking of each service.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
--- IF NOT EXISTS, below, must not pass over a table of another shape.
+-- IF NOT EXISTS, below, would silently accept a table of another shape.
 DO $$
 DECLARE
   table_name CONSTANT text := 'catalog.service_booking_rules';
@@ -79,7 +79,7 @@ CREATE INDEX IF NOT EXISTS idx_service_booking_rules_service
 
 ALTER TABLE catalog.service_booking_rules ENABLE ROW LEVEL SECURITY;
 
--- Each policy asks once a query for the caller's salons and compares with the list: the index on salon_id serves it.
+-- Each policy collects the caller's salons once for each query: then the index on salon_id finds the rows.
 DROP POLICY IF EXISTS "Salon staff can view their booking rules" ON catalog.service_booking_rules;
 CREATE POLICY "Salon staff can view their booking rules" ON catalog.service_booking_rules
   FOR SELECT TO authenticated
@@ -113,7 +113,7 @@ CREATE POLICY "Salon owners can delete their booking rules" ON catalog.service_b
     SELECT s.id FROM organization.salons s WHERE s.owner_id = (SELECT auth.uid())
   )));
 
--- Restrictive: it holds whatever is granted, and whatever permissive policy is added one day.
+-- Restrictive: it works with any grant, and with any permissive policy that is added later.
 DROP POLICY IF EXISTS "Anon cannot access booking rules" ON catalog.service_booking_rules;
 CREATE POLICY "Anon cannot access booking rules" ON catalog.service_booking_rules
   AS RESTRICTIVE FOR ALL TO anon

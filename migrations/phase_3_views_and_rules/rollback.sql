@@ -1,9 +1,9 @@
--- Takes phase 3 back: its table and its view go. audit_logs_view is phase 1's and stays, without the comment.
--- All or nothing, so run it in one transaction. To let it destroy rows, say first: SET enorae.discard_data = 'on';
+-- Rolls phase 3 back: removes its table and its view. audit_logs_view belongs to phase 1: only its comment is removed.
+-- Run it in one transaction: all or nothing. To let it delete rows, run first: SET enorae.discard_data = 'on';
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
--- A role that sees only some rows fails here, rather than count too few.
+-- A role that cannot see all rows gets an error, instead of counting too few.
 SET LOCAL row_security = off;
 
 DO $$
@@ -20,7 +20,7 @@ BEGIN
 END
 $$;
 
--- Locked before it is counted: no row can come in between.
+-- Lock before counting: no row can be added in between.
 DO $$
 DECLARE
   rows bigint;
@@ -30,14 +30,14 @@ BEGIN
     SELECT count(*) INTO rows FROM catalog.service_booking_rules;
 
     IF rows > 0 AND current_setting('enorae.discard_data', true) IS DISTINCT FROM 'on' THEN
-      RAISE EXCEPTION E'rolling back phase 3 would destroy rows:\ncatalog.service_booking_rules: %', rows
-        USING ERRCODE = '55000', HINT = 'To destroy them, say first: SET enorae.discard_data = ''on'';';
+      RAISE EXCEPTION E'rolling back phase 3 would delete rows:\ncatalog.service_booking_rules: %', rows
+        USING ERRCODE = '55000', HINT = 'To delete them, run first: SET enorae.discard_data = ''on'';';
     END IF;
   END IF;
 END
 $$;
 
--- RESTRICT, the default: what somebody else has built on these is not ours to take along.
+-- RESTRICT, the default: objects of others that depend on these must not be dropped.
 DROP TABLE IF EXISTS catalog.service_booking_rules;
 DROP VIEW IF EXISTS engagement.salon_reviews_with_counts_view;
 

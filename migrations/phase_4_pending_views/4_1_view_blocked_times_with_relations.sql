@@ -1,6 +1,6 @@
--- 4.1: view_blocked_times_with_relations puts the staff member and the appointment beside each blocked time.
+-- 4.1: view_blocked_times_with_relations shows blocked times with their staff member and appointment.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
 CREATE OR REPLACE VIEW scheduling.view_blocked_times_with_relations WITH (security_invoker = true) AS
@@ -27,7 +27,7 @@ LEFT JOIN scheduling.appointments a ON a.id = bt.appointment_id
 WHERE bt.is_deleted = false;
 
 COMMENT ON VIEW scheduling.view_blocked_times_with_relations IS
-  'Blocked times that are not deleted, with what the reader may see of the staff member and the appointment.';
+  'Blocked times that are not deleted, with the columns of staff member and appointment that the reader may see.';
 
 REVOKE ALL ON scheduling.view_blocked_times_with_relations FROM PUBLIC, anon, authenticated, service_role;
 GRANT SELECT ON scheduling.view_blocked_times_with_relations TO authenticated, service_role;

@@ -1,6 +1,6 @@
--- 4.2: view_notifications puts the recipient's profile beside each notification.
+-- 4.2: view_notifications shows notifications with the profile of their recipient.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
 CREATE OR REPLACE VIEW communication.view_notifications WITH (security_invoker = true) AS

@@ -1,6 +1,6 @@
--- 4.3: view_profile_metadata spreads what a profile's metadata holds over columns.
+-- 4.3: view_profile_metadata shows the parts of a profile's metadata as columns.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
 CREATE OR REPLACE VIEW identity.view_profile_metadata WITH (security_invoker = true) AS
@@ -16,12 +16,12 @@ SELECT
   p.metadata -> 'tags' AS tags,
   p.metadata -> 'interests' AS interests,
   p.metadata -> 'social_links' AS social_links,
-  -- A status of JSON null is none: ->> gives NULL for it, as for a missing one.
+  -- ->> returns NULL for a missing status, and for a status of JSON null.
   COALESCE(p.metadata ->> 'status', 'active') AS account_status
 FROM identity.profiles p;
 
 COMMENT ON VIEW identity.view_profile_metadata IS
-  'Profiles with the parts of their metadata as columns, and an account status: active where none is stored.';
+  'Profiles with the parts of their metadata as columns, and the account status, ''active'' by default.';
 
 REVOKE ALL ON identity.view_profile_metadata FROM PUBLIC, anon, authenticated, service_role;
 GRANT SELECT ON identity.view_profile_metadata TO authenticated, service_role;

@@ -1,10 +1,10 @@
--- 4.4: view_user_preferences reads each preference out of a profile's metadata, or gives its default.
+-- 4.4: view_user_preferences shows each preference in a profile's metadata, or its default.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
--- Anyone may store anything in metadata, so no text is cast before it is known to be of its type: one
--- malformed value would fail the view for everybody. What is malformed, or not there, gives the default.
+-- Users may store anything in metadata, so a text is cast only if it has the right form: otherwise one malformed
+-- value would be an error in every query of the view. A malformed or missing value gives the default.
 CREATE OR REPLACE VIEW identity.view_user_preferences WITH (security_invoker = true) AS
 SELECT
   p.id AS user_id,
@@ -23,7 +23,7 @@ SELECT
   COALESCE((input.booleans -> word.show_reviews)::boolean, true) AS show_reviews,
   p.updated_at AS preferences_updated_at
 FROM identity.profiles p
--- What a cast to boolean accepts, in full: looking a word up cannot fail, as casting it could.
+-- All texts that a cast to boolean accepts. A lookup cannot fail; a cast can.
 CROSS JOIN (
   SELECT jsonb '{
     "true": true, "tru": true, "tr": true, "t": true, "yes": true, "ye": true, "y": true, "on": true, "1": true,
@@ -31,8 +31,8 @@ CROSS JOIN (
     "off": false, "of": false, "0": false
   }' AS booleans
 ) AS input
--- The one word of each value, without the blanks around it; NULL where there is none or more. For the
--- minutes it is at most 18 digits, which always fit a bigint.
+-- The single word of each value, without blanks around it; NULL if there is no word or more than one. The minutes
+-- have at most 18 digits, which always fit a bigint.
 CROSS JOIN LATERAL (
   SELECT
     substring(lower(p.metadata #>> '{preferences,notifications,email}') FROM '^\s*(\w+)\s*$') AS email,

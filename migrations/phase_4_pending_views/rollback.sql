@@ -1,9 +1,9 @@
--- Takes phase 4 back: its four views go, and nothing else. Run twice, it changes nothing.
+-- Rolls phase 4 back: removes its four views, and nothing else. Run twice, it changes nothing.
 
--- Fail soon rather than queue behind a long transaction and hold the application up.
+-- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
 
--- RESTRICT, the default: what somebody else has built on these is not ours to take along.
+-- RESTRICT, the default: objects of others that depend on these must not be dropped.
 DROP VIEW IF EXISTS identity.view_user_preferences;
 DROP VIEW IF EXISTS identity.view_profile_metadata;
 DROP VIEW IF EXISTS communication.view_notifications;

@@ -1,12 +1,12 @@
--- Checks that phase 4 stands as its steps make it. Reads only; silent when all is well, otherwise an error names
--- every difference. After a deliberate change, write into the list what the error reports as found.
+-- Checks that the objects of phase 4 are as its steps create them. It only reads. It is silent if they
+-- are; otherwise an error names every difference. After a deliberate change, copy into the list what was found.
 
 DO $$
 DECLARE
   phase CONSTANT integer := 4;
 
-  -- Each paragraph is an object: its name, then a property a line. A line that is indented further continues the
-  -- one above it. A property that is absent has no line.
+  -- Each paragraph is an object: its name, then one property in each line. A line with a deeper indent continues the
+  -- line above it. A property that the object does not have has no line.
   expected_list CONSTANT text := $list$
 scheduling.view_blocked_times_with_relations
   kind: view
@@ -14,7 +14,8 @@ scheduling.view_blocked_times_with_relations
     staff_user_id, staff_username, staff_email, appointment_salon_id, appointment_customer_id, appointment_date
   options: security_invoker=true
   md5 of the definition: 9075a8820189bc9d136cc9daea8bbd7d
-  comment: Blocked times that are not deleted, with what the reader may see of the staff member and the appointment.
+  comment: Blocked times that are not deleted, with the columns of staff member and appointment that
+    the reader may see.
   grants to authenticated: SELECT
   grants to service_role: SELECT
 
@@ -34,7 +35,7 @@ identity.view_profile_metadata
     social_links, account_status
   options: security_invoker=true
   md5 of the definition: 2a6e844b5a9e5c920751dac95c5b4b72
-  comment: Profiles with the parts of their metadata as columns, and an account status: active where none is stored.
+  comment: Profiles with the parts of their metadata as columns, and the account status, 'active' by default.
   grants to authenticated: SELECT
   grants to service_role: SELECT
 
@@ -59,7 +60,7 @@ $list$;
   routines oid[];
   differences text;
 BEGIN
-  -- With nothing on the path, PostgreSQL writes every name with its schema.
+  -- With an empty search path, PostgreSQL writes every name with its schema.
   PERFORM set_config('search_path', '', true);
 
   -- Read the list. An editor on Windows may have put carriage returns into it.
@@ -70,8 +71,8 @@ BEGIN
     CROSS JOIN unnest((string_to_array(paragraph, E'\n  '))[2:]) AS line
   );
 
-  -- Objects are found by their names, so that a missing one is a difference and not an error of this script.
-  -- Functions are found without their arguments: a second one of the same name makes calls ambiguous.
+  -- Find the objects by their names: a missing object is a difference, not an error of this script.
+  -- Find functions without their arguments: a second function of the same name would make calls ambiguous.
   objects := expected[:][1:1]; -- the first element of each row
   relations := ARRAY(SELECT oid FROM pg_class WHERE oid::regclass::text = ANY (objects));
   routines := ARRAY(SELECT oid FROM pg_proc WHERE oid::regproc::text = ANY (objects));
@@ -88,7 +89,7 @@ BEGIN
     WHERE c.oid = ANY (relations)
   );
 
-  -- Columns of tables, by position: their order counts.
+  -- Columns of tables, by position: their order matters.
   actual := actual || ARRAY(
     SELECT ARRAY[
       c.oid::regclass::text,
@@ -104,7 +105,7 @@ BEGIN
     WHERE c.oid = ANY (relations) AND c.relkind = 'r'
   );
 
-  -- Constraints. NOT NULL is compared with its column; since version 18 it is a constraint too.
+  -- Constraints. NOT NULL belongs to its column here; since version 18 it is also a constraint.
   actual := actual || ARRAY(
     SELECT ARRAY[conrelid::regclass::text, 'constraint ' || conname, pg_get_constraintdef(oid)]
     FROM pg_constraint
@@ -123,7 +124,7 @@ BEGIN
     WHERE i.indrelid = ANY (relations) AND NOT i.indisprimary
   );
 
-  -- Policies. PostgreSQL breaks their conditions into lines.
+  -- Policies. PostgreSQL writes their conditions in several lines.
   actual := actual || ARRAY(
     SELECT ARRAY[
       format('%I.%I', schemaname, tablename),
@@ -152,8 +153,8 @@ BEGIN
     WHERE tgrelid = ANY (relations) AND NOT tgisinternal
   );
 
-  -- Views. The columns are part of the definition; they are compared by name too, because an md5 tells a reader
-  -- nothing. The alias of the first table is left out: version 15 writes it in places where later versions do not.
+  -- Views. The columns are part of the definition. They are compared by name too, because nobody can read an md5.
+  -- The alias of the first table is removed: version 15 writes it in places where later versions do not.
   actual := actual || ARRAY(
     SELECT ARRAY[c.oid::regclass::text, property.name, property.value]
     FROM pg_class AS c
@@ -194,8 +195,8 @@ BEGIN
     ) AS property (name, value)
   );
 
-  -- Grants to the roles of the API, also those on single columns. Grants to other roles are up to the team. A
-  -- function that has no list of grants is one that PUBLIC may execute.
+  -- Grants to the roles of the API, also on single columns. Grants to other roles are not compared. PUBLIC may
+  -- execute a function that has no list of grants.
   actual := actual || ARRAY(
     SELECT ARRAY[
       object,
@@ -234,7 +235,7 @@ BEGIN
     WHERE 'schema ' || n.nspname = ANY (objects)
   );
 
-  -- The bucket. Where none is expected, this script does not need the right to read the table.
+  -- The bucket. If none is expected, this script needs no right to read the table.
   IF 'bucket avatars' = ANY (objects) THEN
     actual := actual || ARRAY(
       SELECT ARRAY['bucket ' || b.id, property.name, property.value]
@@ -249,7 +250,7 @@ BEGIN
     );
   END IF;
 
-  -- Compare. An object without a property has no row for it, or an empty value.
+  -- Compare. A property that an object does not have has no row, or an empty value.
   SELECT string_agg(
     DISTINCT format(
       '- %s: %s: expected %s, found %s', object, property, COALESCE(e.value, 'none'), COALESCE(a.value, 'none')
@@ -264,9 +265,9 @@ BEGIN
     SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
   ) AS a (object, property, value) USING (object, property)
   WHERE e.value IS DISTINCT FROM a.value AND CASE
-    -- Of a missing object only the kind is reported.
+    -- Only the kind of a missing object is reported.
     WHEN a.object IS NULL THEN property = 'kind' OR object = ANY (actual[:][1:1])
-    -- A further index or comment does no harm. Most of storage.objects is not ours.
+    -- More indexes and comments are allowed. Most of storage.objects does not belong to these migrations.
     WHEN e.object IS NULL THEN property NOT LIKE 'index %' AND property <> 'comment' AND object <> 'storage.objects'
     ELSE true
   END;
@@ -274,7 +275,7 @@ BEGIN
   PERFORM set_config('search_path', path_before, true);
 
   IF differences IS NOT NULL THEN
-    RAISE EXCEPTION E'phase % is not as it should be:\n%', phase, differences;
+    RAISE EXCEPTION E'phase % differs from what its steps create:\n%', phase, differences;
   END IF;
   -- The end of the engine.
 END

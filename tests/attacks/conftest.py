@@ -1,4 +1,4 @@
-"""What the attacks share: a database of the module's own, sessions in it, and what its catalog and rows offer.
+"""Fixtures of the attacks: a database for each module, sessions in it, and what its catalog and rows offer.
 
 ``RELIABILITY_LONG=1`` tries more values, names and personas (``make torture``).
 """
@@ -26,7 +26,7 @@ from tests.attacks.schema import (
     result_in,
     trigger_statements,
 )
-from tests.attacks.sessions import Dial, Visit, connect
+from tests.attacks.sessions import Authenticator, SignIn, connect
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def thorough() -> bool:
 
 @pytest.fixture(scope="module")
 def database(module_scratch: Callable[..., Scratch]) -> Scratch:
-    """A database with all phases and the world's rows, of the module's own."""
+    """A database with all phases and the rows of the world, for one module."""
     scratch = module_scratch(migrated=True)
     # With it a transaction can query which functions ran in it.
     scratch.connection.execute(f"ALTER DATABASE \"{scratch.name}\" SET track_functions = 'all'".encode())
@@ -45,22 +45,24 @@ def database(module_scratch: Callable[..., Scratch]) -> Scratch:
 
 
 @pytest.fixture(scope="module")
-def visit(database: Scratch, world: World) -> Visit:
-    """A function that opens a session of a persona, on a new connection, for a block: ``with visit(name) as session``.
-    Everything in it is undone at the end."""
+def sign_in(database: Scratch, world: World) -> SignIn:
+    """A function that signs a persona in on a new connection: ``with sign_in(name) as session``.
+
+    Everything in the block is undone at its end.
+    """
 
     @contextmanager
-    def visit(name: str) -> Iterator[Session]:
+    def sign_in(name: str) -> Iterator[Session]:
         with connect(database.run, database.name) as connection:
             session = Session(connection, world.personas)
             with connection.transaction(force_rollback=True), session.acting_as(name):
                 yield session
 
-    return visit
+    return sign_in
 
 
 @pytest.fixture(scope="module")
-def dial(database: Scratch) -> Dial:
+def authenticator(database: Scratch) -> Authenticator:
     """A function that connects as ``authenticator`` for a block, before any persona signs in."""
     return lambda: connect(database.run, database.name)
 
@@ -74,12 +76,12 @@ def routines(database: Scratch, manifest: Manifest) -> dict[str, Routine]:
 
 
 @pytest.fixture(scope="module")
-def calls(database: Scratch, routines: dict[str, Routine], world: World, visit: Visit) -> dict[str, list[Call]]:
+def calls(database: Scratch, routines: dict[str, Routine], world: World, sign_in: SignIn) -> dict[str, list[Call]]:
     """For each function the calls that run it: one of each persona that may call it. For the function of a trigger:
     the first statement that fires the trigger."""
     calls: dict[str, list[Call]] = {name: [] for name in routines}
     for persona in world.personas:
-        with visit(persona) as session:
+        with sign_in(persona) as session:
             for name, routine in routines.items():
                 if routine.tables:
                     statements = trigger_statements(database, routine) if not calls[name] else iter(())
@@ -94,8 +96,10 @@ def calls(database: Scratch, routines: dict[str, Routine], world: World, visit: 
 
 @pytest.fixture(scope="module")
 def visible(database: Scratch, manifest: Manifest) -> Callable[[Session], set[str]]:
-    """A function that returns what a session may read: the values of eight characters or more, in the rows that it
-    sees of the tables with row-level security. A view must show no other values."""
+    """A function that returns the values that a session may read in the tables with row-level security.
+
+    Only values of eight characters or more count. A view must show no other values.
+    """
     names = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE rowsecurity ORDER BY 1"
     tables = [name for (name,) in database.connection.execute(names.encode())]
     assert set(manifest.tables) <= set(tables)
@@ -115,13 +119,13 @@ def visible(database: Scratch, manifest: Manifest) -> Callable[[Session], set[st
 
 
 @pytest.fixture(scope="module")
-def hidden(database: Scratch, visit: Visit, visible: Callable[[Session], set[str]]) -> Callable[[str], set[str]]:
-    """A function that returns what a persona may not read: the values that are no part of a value that it may read."""
+def hidden(database: Scratch, sign_in: SignIn, visible: Callable[[Session], set[str]]) -> Callable[[str], set[str]]:
+    """A function that returns what a persona may not read: the values that are not part of a value that it may read."""
     everything = visible(Session(database.connection, {}))
 
     @cache
     def hidden(persona: str) -> set[str]:
-        with visit(persona) as session:
+        with sign_in(persona) as session:
             readable = "\n".join(visible(session))
         values = {value for value in everything if value not in readable}
         assert values or persona == "service"

@@ -1,4 +1,4 @@
-"""What the attacks find in the catalog: the functions of the migrations with calls of them, and rows to insert."""
+"""What the attacks read from the catalog: the functions of the migrations, calls of them, and rows to insert."""
 
 from __future__ import annotations
 

@@ -13,19 +13,25 @@ from psycopg.conninfo import make_conninfo
 from rolecall import Session
 from rolecall.database.run import Run
 
-Visit = Callable[[str], AbstractContextManager[Session]]  # see the fixture visit
-Dial = Callable[[], AbstractContextManager[Connection[Any]]]  # see the fixture dial
+SignIn = Callable[[str], AbstractContextManager[Session]]  # see the fixture sign_in
+Authenticator = Callable[[], AbstractContextManager[Connection[Any]]]  # see the fixture authenticator
 
 TIMEOUT = "SET statement_timeout = '5s'; SET lock_timeout = '2s'"
 REFUSED = "42501"  # insufficient_privilege: no grant, or row-level security
-BROKEN = {"42601", "42883", "42703", "42P01", "XX000"}  # the attack itself is wrong: syntax, unknown names, a crash
+BROKEN = {
+    "42601",
+    "42883",
+    "42703",
+    "42P01",
+    "XX000",
+}  # the attack itself is wrong: syntax, unknown names, internal errors
 FEW = ("customer", "staff", "owner", "no_subject", "anon", "service")  # the personas of the short form
 
 
 @contextmanager
 def connect(run: Run, name: str) -> Iterator[Connection[Any]]:
-    """A connection to a database as ``authenticator``. On a server that is not rolecall's own, its password is
-    unknown: there the superuser's session switches to it."""
+    """A connection to a database as ``authenticator``. On another server the password is unknown: there
+    the session of the superuser switches to this role."""
     if run.ours:
         conninfo = make_conninfo(run.conninfo, dbname=name, user="authenticator")
         with psycopg.connect(conninfo, autocommit=True) as connection:

@@ -13,7 +13,7 @@ import pytest
 
 from rolecall import Session, World
 from tests.attacks.schema import NIL, Routine
-from tests.attacks.sessions import REFUSED, Dial, Visit
+from tests.attacks.sessions import REFUSED, Authenticator, SignIn
 
 LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
@@ -72,11 +72,11 @@ INTENDED = {
         "23514": "the type or the action is blank",
     },
     "communication.send_notification": {
-        "P0001": "the plan's three messages for what is missing",
-        "23503": "there is no such recipient",
+        "P0001": "the three messages of the plan for a missing value",
+        "23503": "the recipient is unknown",
     },
     "communication.get_notifications_page": {"22023": "the limit or the offset is negative"},
-    "scheduling.calculate_business_hours": {"22008": "after the year 294276 a date has no timestamp"},
+    "scheduling.calculate_business_hours": {"22008": "a date after the year 294276 is no timestamp"},
 }
 
 
@@ -97,7 +97,7 @@ def argument_lists(routine: Routine, names: dict[str, str], *, pairs: bool) -> I
             "'2025-01-06'" if kind == "date" else "<salon>" if kind == "uuid" else "NULL" for kind in routine.types
         ]
     edges = [EDGES.get(kind, ["NULL"]) for kind in routine.types]
-    lists = {(*plain[:at], edge, *plain[at + 1 :]) for at, each in enumerate(edges) for edge in each}
+    lists = {(*plain[:at], edge, *plain[at + 1 :]) for at, values in enumerate(edges) for edge in values}
     if pairs:
         for one, two in combinations(range(len(plain)), 2):
             for first in edges[one]:
@@ -112,17 +112,17 @@ def argument_lists(routine: Routine, names: dict[str, str], *, pairs: bool) -> I
 
 
 @pytest.fixture(scope="module")
-def attempts(routines: dict[str, Routine], world: World, visit: Visit, thorough: bool) -> dict[str, list[Attempt]]:
-    """Every call, by persona. Each is undone."""
+def attempts(routines: dict[str, Routine], world: World, sign_in: SignIn, thorough: bool) -> dict[str, list[Attempt]]:
+    """The attempts of each persona. Each call is undone."""
     few = ("customer", "staff", "no_subject", "anon", "service")
     return {
-        persona: list(every_attempt(routines, world, visit, persona, pairs=thorough and persona in few))
+        persona: list(every_attempt(routines, world, sign_in, persona, pairs=thorough and persona in few))
         for persona in (world.personas if thorough else few)
     }
 
 
 def every_attempt(
-    routines: dict[str, Routine], world: World, visit: Visit, persona: str, *, pairs: bool
+    routines: dict[str, Routine], world: World, sign_in: SignIn, persona: str, *, pairs: bool
 ) -> Iterator[Attempt]:
     """Every call of a persona."""
     names = {
@@ -133,7 +133,7 @@ def every_attempt(
         "theirs": next(iter(world.rows["communication.notifications"].values()))["id"],
     }
     quoted = {name: f"'{value}'" for name, value in names.items()}
-    with visit(persona) as session:
+    with sign_in(persona) as session:
         for routine in routines.values():
             if not routine.tables:
                 for arguments in argument_lists(routine, quoted, pairs=pairs):
@@ -163,50 +163,50 @@ def attempt(session: Session, function: str, arguments: str) -> Attempt:
 # ------------------------------------------------------------------ results
 
 
-def test_each_error_is_one_that_is_meant(attempts: dict[str, list[Attempt]]) -> None:
-    """No internal error, no timeout, no stack overflow; and every error of the list comes."""
+def test_each_error_is_intended(attempts: dict[str, list[Attempt]]) -> None:
+    """No internal error, no timeout, no stack overflow. Every error of INTENDED occurs."""
     sqlstates: dict[str, set[str]] = defaultdict(set)
-    for own in attempts.values():
-        for each in own:
+    for calls in attempts.values():
+        for each in calls:
             sqlstates[each.function].add(each.sqlstate)
     assert {name: states - {"", REFUSED} for name, states in sqlstates.items() if states - {"", REFUSED}} == {
         name: set(states) for name, states in INTENDED.items()
     }
 
 
-def test_each_function_answers_somebody(attempts: dict[str, list[Attempt]], routines: dict[str, Routine]) -> None:
-    successful = {each.function for own in attempts.values() for each in own if not each.sqlstate}
+def test_each_function_works_for_a_persona(attempts: dict[str, list[Attempt]], routines: dict[str, Routine]) -> None:
+    successful = {each.function for calls in attempts.values() for each in calls if not each.sqlstate}
     assert successful == {name for name, routine in routines.items() if not routine.tables}
 
 
-def test_who_may_not_ask_is_always_refused(attempts: dict[str, list[Attempt]]) -> None:
+def test_anon_is_always_refused(attempts: dict[str, list[Attempt]]) -> None:
     assert {each.sqlstate for each in attempts["anon"]} == {REFUSED}
 
 
-def test_nobody_is_told_anothers_rows(attempts: dict[str, list[Attempt]], hidden: Callable[[str], set[str]]) -> None:
-    """Neither rows nor errors have a value that is hidden from the persona and is not in its own arguments."""
+def test_no_answer_shows_hidden_values(attempts: dict[str, list[Attempt]], hidden: Callable[[str], set[str]]) -> None:
+    """No row and no error has a value that is hidden from the persona, unless it is in the arguments."""
     assert {
         (persona, each.function, each.arguments[:200], value)
-        for persona, own in attempts.items()
+        for persona, calls in attempts.items()
         for value in hidden(persona)
-        for each in own
+        for each in calls
         if value in each.answer and value not in each.arguments
     } == set()
 
 
-def test_an_error_leaves_nothing_half_done(
+def test_a_failed_call_changes_nothing(
     attempts: dict[str, list[Attempt]],
     fingerprint: Callable[[], dict[str, str]],
-    dial: Dial,
+    authenticator: Authenticator,
     world: World,
 ) -> None:
     """The failed calls run again, in the same order, and are committed: all rows are as before."""
     before = fingerprint()
-    with dial() as connection:
-        for persona, own in attempts.items():
+    with authenticator() as connection:
+        for persona, calls in attempts.items():
             session = Session(connection, world.personas)
             with connection.transaction(), session.acting_as(persona):
-                for each in own:
+                for each in calls:
                     if each.sqlstate and persona != "anon":
                         assert repeat(session, each) == each.sqlstate, each
     assert fingerprint() == before

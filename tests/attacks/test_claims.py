@@ -15,7 +15,7 @@ from rolecall import Session, World
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
 from tests.attacks.schema import NIL, Routine
-from tests.attacks.sessions import REFUSED, Dial, Visit, literal
+from tests.attacks.sessions import REFUSED, Authenticator, SignIn, literal
 
 Outcome = tuple[str, str]  # the SQLSTATE, "" if it worked; the rows, or the message of the error
 
@@ -25,9 +25,9 @@ SHORT, LONG = 2**14, 2**17  # characters of a long claim, in the short and in th
 ROLES = ("anon", "authenticated", "service_role")
 
 
-def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
-    """Settings of a session. The key names what is wrong with them."""
-    tokens = {
+def tokens(me: str, other: str, size: int) -> dict[str, str]:
+    """Tokens that are wrong as a whole. The key names what is wrong."""
+    return {
         "nothing": "",
         "no claim": "{}",
         "JSON null": "null",
@@ -42,7 +42,11 @@ def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
         "long": json.dumps({"sub": me, "more": "x" * size}),
         "1000 levels": '{"sub": "' + me + '", "x": ' + "[" * 1000 + "]" * 1000 + "}",
     }
-    subjects: dict[str, Any] = {
+
+
+def subjects(me: str, other: str, size: int) -> dict[str, Any]:
+    """Wrong values of the claim sub. The key names what is wrong."""
+    return {
         "null": None,
         "empty": "",
         "blank": " ",
@@ -61,6 +65,10 @@ def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
         "pattern": "%",
         "two": f"{me},{other}",
     }
+
+
+def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
+    """Settings of a session. The key names what is wrong with them."""
     roles: list[Any] = [
         "service_role",
         "postgres",
@@ -73,8 +81,8 @@ def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
     ]
     return {
         "never set": {},
-        **{f"the token is {what}": {CLAIMS: token} for what, token in tokens.items()},
-        **{f"sub is {what}": {CLAIMS: json.dumps({"sub": sub})} for what, sub in subjects.items()},
+        **{f"the token is {what}": {CLAIMS: token} for what, token in tokens(me, other, size).items()},
+        **{f"sub is {what}": {CLAIMS: json.dumps({"sub": sub})} for what, sub in subjects(me, other, size).items()},
         **{f"role is {role}": {CLAIMS: json.dumps({"sub": me, "role": role})} for role in roles},
         **{f"role is {role}, without sub": {CLAIMS: json.dumps({"role": role})} for role in roles},
         "admin everywhere": {
@@ -82,7 +90,7 @@ def forgeries(me: str, other: str, size: int) -> dict[str, dict[str, str]]:
                 {"sub": me, "app_metadata": {"role": "service_role"}, "is_admin": True, "aud": "service_role"}
             )
         },
-        "the old setting beside the new": {CLAIMS: json.dumps({"sub": me}), f"{OLD}.sub": other},
+        "the old and the new setting": {CLAIMS: json.dumps({"sub": me}), f"{OLD}.sub": other},
         "the old setting, empty": {CLAIMS: json.dumps({"sub": me}), f"{OLD}.sub": ""},
         "the old setting alone": {f"{OLD}.sub": me},
         "the old setting is no id": {CLAIMS: json.dumps({"sub": me}), f"{OLD}.sub": "x"},
@@ -124,9 +132,9 @@ def argument(kind: str, me: str) -> str:
 
 
 @contextmanager
-def session(dial: Dial, role: str, settings: Mapping[str, str]) -> Iterator[Connection[Any]]:
+def session(authenticator: Authenticator, role: str, settings: Mapping[str, str]) -> Iterator[Connection[Any]]:
     """A session of a role with these settings. Everything in it is undone at the end."""
-    with dial() as connection, connection.transaction(force_rollback=True):
+    with authenticator() as connection, connection.transaction(force_rollback=True):
         for name, value in (("role", role), *settings.items()):
             connection.execute("SELECT set_config(%s, %s, true)", [name, value])
         yield connection
@@ -149,29 +157,29 @@ def outcome(connection: Connection[Any], statement: str) -> Outcome:
 
 
 @pytest.fixture(scope="module")
-def honest(dial: Dial, statements: list[str]) -> Callable[[str, str | None], list[Outcome]]:
+def honest_outcomes(authenticator: Authenticator, statements: list[str]) -> Callable[[str, str | None], list[Outcome]]:
     """A function that returns the outcomes of the statements in a session of a role with an honest token."""
-    known: dict[tuple[str, str | None], list[Outcome]] = {}
+    cache: dict[tuple[str, str | None], list[Outcome]] = {}
 
-    def honest(role: str, subject: str | None) -> list[Outcome]:
-        if (role, subject) not in known:
+    def outcomes_of(role: str, subject: str | None) -> list[Outcome]:
+        if (role, subject) not in cache:
             claims = {"sub": subject, "role": role} if subject else {"role": role}
-            with session(dial, role, {CLAIMS: json.dumps(claims)}) as connection:
-                known[role, subject] = outcomes(connection, statements)
-        return known[role, subject]
+            with session(authenticator, role, {CLAIMS: json.dumps(claims)}) as connection:
+                cache[role, subject] = outcomes(connection, statements)
+        return cache[role, subject]
 
-    return honest
+    return outcomes_of
 
 
-# The results of these differ from call to call: they have a new id or the current time.
-NEVER_THE_SAME = ("communication.send_notification(", "audit.log_action(")
+# The results of these functions differ from call to call: they have a new id or the current time.
+ALWAYS_DIFFERENT = ("communication.send_notification(", "audit.log_action(")
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_the_role_and_the_subject_decide_alone(
-    dial: Dial,
+def test_only_role_and_subject_decide(
+    authenticator: Authenticator,
     statements: list[str],
-    honest: Callable[[str, str | None], list[Outcome]],
+    honest_outcomes: Callable[[str, str | None], list[Outcome]],
     world: World,
     role: str,
     thorough: bool,
@@ -182,27 +190,27 @@ def test_the_role_and_the_subject_decide_alone(
     for what, settings in forgeries(me, other, LONG if thorough else SHORT).items():
         if not thorough and role != "authenticated" and "role" not in what and "never" not in what:
             continue
-        with session(dial, role, settings) as connection:
+        with session(authenticator, role, settings) as connection:
             sqlstate, answer = outcome(connection, "SELECT auth.uid()::text")
             subject = None if sqlstate or "None" in answer else answer[3:39]
-            for statement, got, expected in zip(
-                statements, outcomes(connection, statements), honest(role, subject), strict=True
+            for statement, actual, expected in zip(
+                statements, outcomes(connection, statements), honest_outcomes(role, subject), strict=True
             ):
-                if sqlstate and got[0] in (sqlstate, REFUSED):
+                if sqlstate and actual[0] in (sqlstate, REFUSED):
                     continue
-                if statement.startswith(tuple(f"SELECT * FROM {name}" for name in NEVER_THE_SAME)):
-                    got, expected = (got[0], ""), (expected[0], "")
-                if got != expected:
-                    differences.append((what, statement[:120], got, expected))
+                if statement.startswith(tuple(f"SELECT * FROM {name}" for name in ALWAYS_DIFFERENT)):
+                    actual, expected = (actual[0], ""), (expected[0], "")
+                if actual != expected:
+                    differences.append((what, statement[:120], actual, expected))
     assert differences == []
 
 
-def test_a_token_that_is_none_is_an_error_and_no_open_door(dial: Dial, world: World, thorough: bool) -> None:
+def test_an_invalid_token_is_an_error(authenticator: Authenticator, world: World, thorough: bool) -> None:
     """These forgeries are no tokens: auth.uid() raises an error."""
     me, other = (world.personas[name].subject for name in ("customer", "other_customer"))
     errors: dict[str, str] = {}
     for what, settings in forgeries(me, other, LONG if thorough else SHORT).items():
-        with session(dial, "authenticated", settings) as connection:
+        with session(authenticator, "authenticated", settings) as connection:
             sqlstate, _ = outcome(connection, "SELECT auth.uid()")
             errors |= {what: sqlstate} if sqlstate else {}
     assert errors == {
@@ -218,24 +226,26 @@ def test_a_token_that_is_none_is_an_error_and_no_open_door(dial: Dial, world: Wo
     }
 
 
-def test_a_stranger_sees_what_everybody_sees(
-    dial: Dial, visit: Visit, visible: Callable[[Session], set[str]], world: World
+def test_an_unknown_subject_reads_only_what_every_user_reads(
+    authenticator: Authenticator, sign_in: SignIn, visible: Callable[[Session], set[str]], world: World
 ) -> None:
     """An unknown subject reads only what every signed-in user reads."""
     claims = json.dumps({"sub": STRANGER, "role": "authenticated"})
-    with session(dial, "authenticated", {CLAIMS: claims}) as connection:
+    with session(authenticator, "authenticated", {CLAIMS: claims}) as connection:
         values = visible(Session(connection, {}))
     assert values
     for persona in world.personas.values():
         if persona.role == "authenticated" and "sub" in persona.claims:
-            with visit(persona.name) as user:
+            with sign_in(persona.name) as user:
                 assert values <= visible(user), persona.name
 
 
-def test_a_stranger_changes_nothing(statements: list[str], honest: Callable[[str, str | None], list[Outcome]]) -> None:
-    wrong = [
+def test_an_unknown_subject_changes_nothing(
+    statements: list[str], honest_outcomes: Callable[[str, str | None], list[Outcome]]
+) -> None:
+    changes = [
         (statement, result)
-        for statement, result in zip(statements, honest("authenticated", STRANGER), strict=True)
+        for statement, result in zip(statements, honest_outcomes("authenticated", STRANGER), strict=True)
         if statement.startswith(("UPDATE", "DELETE", "INSERT")) and result not in (("", "0"), (REFUSED, result[1]))
     ]
-    assert wrong == []
+    assert changes == []

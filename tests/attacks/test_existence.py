@@ -1,4 +1,4 @@
-"""Whether an error, or its absence, shows a persona that a hidden row exists.
+"""No error, and no missing error, shows a persona that a hidden row exists.
 
 Each unique index and foreign key of the tables, and each argument of a function that is an id, gets the key of a hidden
 row and a key of no row: different outcomes show that the row exists. LISTED has the cases that cannot be avoided.
@@ -18,13 +18,13 @@ from rolecall import Session, World
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
 from tests.attacks.schema import Routine, Template
-from tests.attacks.sessions import REFUSED, Visit, literal
+from tests.attacks.sessions import REFUSED, SignIn, literal
 
 # The cases that stay (F100): their commands, and the reason. An id is a random uuid of 122 bits, and cannot be guessed.
 # A client that has one learns only that its row still exists.
 INSERT, EVERY = ("insert", "insert or nothing"), ("insert", "insert or nothing", "update")
 KEY = "a primary key is unique over all rows, also hidden ones"
-WRITER = "the writer sets these, as the plan has it (F86): the id of any profile is valid"
+WRITER = "the writer sets this column, as in the plan (F86): the id of any profile is valid"
 LISTED = {
     "catalog.service_booking_rules: service_booking_rules_pkey": (EVERY, KEY),
     "communication.message_threads: message_threads_pkey": (EVERY, KEY),
@@ -39,7 +39,7 @@ LISTED = {
     "scheduling.appointment_services: appointment_services_updated_by_id_fkey": (EVERY, WRITER),
     "communication.send_notification: p_recipient_id, identity.profiles": (("call",), "the recipient must exist (F22)"),
 }
-REMAINS = {f"{command} {what}" for what, (commands, _) in LISTED.items() for command in commands}
+EXPECTED = {f"{command} {what}" for what, (commands, _) in LISTED.items() for command in commands}
 
 KEYS = """
 SELECT n.nspname || '.' || c.relname, k.relname,
@@ -79,10 +79,10 @@ def keys(database: Scratch, manifest: Manifest) -> list[Key]:
 
 
 @pytest.fixture(scope="module")
-def unseen(database: Scratch, world: World, visit: Visit) -> Callable[[str, str], list[dict[str, Any]]]:
+def hidden_rows(database: Scratch, world: World, sign_in: SignIn) -> Callable[[str, str], list[dict[str, Any]]]:
     """A function that returns the rows of a table that a persona does not see."""
 
-    def unseen(persona: str, table: str) -> list[dict[str, Any]]:
+    def hidden_rows(persona: str, table: str) -> list[dict[str, Any]]:
         everything = f"SELECT to_jsonb(t) FROM {table} AS t ORDER BY t::text"
         role = world.personas[persona].role
         reads = (
@@ -91,11 +91,11 @@ def unseen(database: Scratch, world: World, visit: Visit) -> Callable[[str, str]
         may = database.connection.execute(reads.encode(), [role, table, role, table]).fetchone()
         visible = []
         if may == (True, True):
-            with visit(persona) as session:
+            with sign_in(persona) as session:
                 visible = [row["id"] for (row,) in session.rows(everything)]
         return [row for (row,) in database.connection.execute(everything.encode()) if row["id"] not in visible]
 
-    return unseen
+    return hidden_rows
 
 
 def outcome(session: Session, statement: str, *, answer: bool = False) -> str:
@@ -113,15 +113,15 @@ def outcome_without(session: Session, key: Key, row: dict[str, Any], template: T
     would delete the template too (ON DELETE CASCADE), it is undone first: more than the hidden row would differ."""
     assert session.persona
     connection, table, key_id = session.connection, key.references or key.table, literal(row["id"])
-    mine = f"SELECT count(*) FROM {template.table} WHERE id::text = {literal(template.row['id'])}"
+    own_row = f"SELECT count(*) FROM {template.table} WHERE id::text = {literal(template.row['id'])}"
     with connection.transaction(force_rollback=True):
         connection.execute("SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL storage.allow_delete_query = 'true'")
-        before = connection.execute(mine.encode()).fetchone()
+        before = connection.execute(own_row.encode()).fetchone()
         with connection.transaction():
             for child, column in connection.execute(BLOCKING, [table]).fetchall():
                 connection.execute(f"DELETE FROM {child} WHERE {column}::text = {key_id}".encode())
             connection.execute(f"DELETE FROM {table} WHERE id::text = {key_id}".encode())
-            if connection.execute(mine.encode()).fetchone() != before:
+            if connection.execute(own_row.encode()).fetchone() != before:
                 raise psycopg.Rollback
         connection.execute(f"SET LOCAL ROLE {session.persona.role}".encode())
         return outcome(session, statement)
@@ -135,7 +135,7 @@ WHERE contype = 'f' AND confrelid = %s::regclass AND confdeltype IN ('a', 'r')
 """
 
 
-def nowhere(columns: dict[str, Any]) -> dict[str, Any]:
+def unused_key(columns: dict[str, Any]) -> dict[str, Any]:
     """The columns of a key with values that no row has: new ids, new texts; other values are unchanged."""
     return {column: new_value(value) for column, value in columns.items()}
 
@@ -181,7 +181,7 @@ def differences_of_key(
     """The commands that write a key, if a hidden row's and a key of no row have different outcomes; the outcomes."""
     for row in (row for row in hidden if row["id"] not in template.row.values()):  # the persona knows the others
         columns = dict.fromkeys(key.columns, row["id"]) if key.references else {each: row[each] for each in key.columns}
-        statements, without_row = commands(template, columns), commands(template, nowhere(columns))
+        statements, without_row = commands(template, columns), commands(template, unused_key(columns))
         for command, statement in statements.items():
             outcomes = {outcome(session, statement), outcome(session, without_row[command])}
             if REFUSED in outcomes:  # a policy may allow this persona to write one of the two keys alone
@@ -222,20 +222,20 @@ def acting(session: Session, persona: str, without: Template | None = None) -> I
             yield
 
 
-def test_only_what_is_listed_tells(
+def test_only_the_listed_cases_show_that_a_row_exists(
     database: Scratch,
     keys: list[Key],
     routines: dict[str, Routine],
     world: World,
     templates: dict[str, list[Template]],
-    unseen: Callable[[str, str], list[dict[str, Any]]],
+    hidden_rows: Callable[[str, str], list[dict[str, Any]]],
     thorough: bool,
 ) -> None:
     differences: dict[str, set[str]] = {}
     session = Session(database.connection, world.personas)
     tables = {key.references or key.table for key in keys}
     for persona in world.personas:
-        hidden = {table: unseen(persona, table)[: None if thorough else 3] for table in tables}
+        hidden = {table: hidden_rows(persona, table)[: None if thorough else 3] for table in tables}
         for template in templates[persona]:
             for key in (key for key in keys if key.table == template.table):
                 rows = hidden[key.references or key.table]
@@ -246,5 +246,5 @@ def test_only_what_is_listed_tells(
         with acting(session, persona):
             for routine in routines.values():
                 differences |= {} if routine.tables else dict(differences_of_function(session, routine, hidden))
-    assert {what: outcomes for what, outcomes in differences.items() if what not in REMAINS} == {}
-    assert set(differences) == REMAINS
+    assert {what: outcomes for what, outcomes in differences.items() if what not in EXPECTED} == {}
+    assert set(differences) == EXPECTED

@@ -16,7 +16,7 @@ from rolecall import World
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
 from tests.attacks.schema import Template
-from tests.attacks.sessions import BROKEN, FEW, Visit
+from tests.attacks.sessions import BROKEN, FEW, SignIn
 
 Peek = Callable[[str], list[str]]  # see peeking
 
@@ -73,14 +73,14 @@ WRITES = [
 
 
 @contextmanager
-def peeking(visit: Visit, persona: str) -> Iterator[Peek]:
+def peeking(sign_in: SignIn, persona: str) -> Iterator[Peek]:
     """Sign a persona in, and create the functions.
 
     Yields a function that runs a statement, undoes it, and returns all texts that the caller gets: what the functions
     are called with, the rows of a COPY, the error.
     """
     texts: list[str] = []
-    with visit(persona) as session:
+    with sign_in(persona) as session:
         connection = session.connection
         connection.add_notice_handler(lambda notice: texts.append(notice.message_primary or ""))
         functions, aggregate = PEEK.split("CREATE AGGREGATE")
@@ -123,21 +123,21 @@ def statements(manifest: Manifest, targets: dict[str, list[str]]) -> Iterator[st
             yield from (text.format(t=target) for text in WRITES)
 
 
-def test_no_row_that_one_may_not_see_reaches_it(
+def test_hidden_rows_do_not_reach_the_function(
     manifest: Manifest,
     world: World,
-    visit: Visit,
+    sign_in: SignIn,
     targets: dict[str, list[str]],
     hidden: Callable[[str], set[str]],
     thorough: bool,
 ) -> None:
-    every = list(statements(manifest, targets))
+    attacks = list(statements(manifest, targets))
     leaked = set()
     for persona in world.personas if thorough else FEW:
         if not (secrets := hidden(persona)):
             continue
-        with peeking(visit, persona) as peek:
-            for statement in every:
+        with peeking(sign_in, persona) as peek:
+            for statement in attacks:
                 text = "\n".join(peek(statement))
                 leaked |= {(persona, statement, each) for each in secrets if each in text and each not in statement}
     assert leaked == set()
@@ -147,18 +147,18 @@ def was_called(texts: list[str]) -> bool:
     return any(text.startswith("peek: ") for text in texts)
 
 
-def test_it_is_shown_what_one_may_see(visit: Visit, world: World, targets: dict[str, list[str]]) -> None:
+def test_visible_rows_reach_the_function(sign_in: SignIn, world: World, targets: dict[str, list[str]]) -> None:
     """Without this, the test above would also pass if the functions were never called."""
     visible = set()
     for persona in world.personas:
-        with peeking(visit, persona) as peek:
+        with peeking(sign_in, persona) as peek:
             visible |= {target for target in targets if was_called(peek(READS[0].format(t=target)))}
     assert visible == set(targets)
 
 
 # The exceptions (F101): PostgreSQL evaluates the WHERE of INSERT … ON CONFLICT DO UPDATE on the conflicting row before
 # the policies. An attacker needs a connection that takes SQL, and the id of the row.
-SHOWN_IN_CONFLICT = {
+LEAKS_IN_CONFLICT = {
     "scheduling.appointment_services",
     "communication.message_threads",
     "engagement.customer_favorites",
@@ -167,45 +167,45 @@ SHOWN_IN_CONFLICT = {
 }
 
 
-def test_a_row_in_the_way_is_shown_to_the_condition_of_an_upsert(
+def test_the_condition_of_an_upsert_sees_the_conflicting_row(
     database: Scratch,
     world: World,
-    visit: Visit,
+    sign_in: SignIn,
     templates: dict[str, list[Template]],
     hidden: Callable[[str], set[str]],
 ) -> None:
     conflict = "ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id WHERE pg_temp.peek(t.id::text)"
     tables = set()
     for persona in world.personas:
-        with peeking(visit, persona) as peek:
+        with peeking(sign_in, persona) as peek:
             for template in templates[persona]:
                 for (key,) in database.connection.execute(f"SELECT id::text FROM {template.table}".encode()):
                     texts = peek(template.insert({"id": key}, conflict))
                     tables |= {template.table} if key in hidden(persona) and f"peek: {key}" in texts else set()
-    assert tables == SHOWN_IN_CONFLICT
+    assert tables == LEAKS_IN_CONFLICT
 
 
-def test_a_view_that_reads_as_its_owner_is_seen_through(
-    database: Scratch, visit: Visit, hidden: Callable[[str], set[str]]
+def test_a_view_that_reads_as_its_owner_leaks(
+    database: Scratch, sign_in: SignIn, hidden: Callable[[str], set[str]]
 ) -> None:
     """A view that filters rows by its own WHERE, without a policy, does not hide them: the attack finds that."""
-    view = "engagement.seen_through"
+    view = "engagement.leaky"
     database.connection.execute(
         f"CREATE VIEW {view} AS SELECT * FROM engagement.customer_favorites WHERE customer_id = auth.uid();"
         f"GRANT SELECT ON {view} TO authenticated"
     )
     try:
-        with peeking(visit, "customer") as peek:
+        with peeking(sign_in, "customer") as peek:
             texts = peek(READS[0].format(t=view))
     finally:
         database.connection.execute(f"DROP VIEW {view}")
     assert any(secret in text for secret in hidden("customer") for text in texts)
 
 
-def test_nobody_makes_a_function_leakproof(visit: Visit, world: World) -> None:
+def test_no_persona_creates_a_leakproof_function(sign_in: SignIn, world: World) -> None:
     for persona in world.personas:
         with (
-            visit(persona) as session,
+            sign_in(persona) as session,
             session.raises("42501", message="only superuser can define a leakproof function"),
         ):
             session.execute("CREATE FUNCTION pg_temp.peek() RETURNS int LANGUAGE sql LEAKPROOF RETURN 1")

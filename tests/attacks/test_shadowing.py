@@ -1,4 +1,4 @@
-"""A function never uses the caller's types, tables, functions and operators instead of those that it means.
+"""A function never uses types, tables, functions or operators of the caller instead of the intended ones.
 
 Every client can create objects in ``pg_temp``, and PostgreSQL looks up types and tables there first, unless
 ``search_path`` names it last. Code of these objects would run with the rights of the owner of a SECURITY DEFINER
@@ -19,7 +19,7 @@ from psycopg import Connection
 from rolecall import Session, World
 from rolecall.database.scratch import Scratch
 from tests.attacks.schema import Call, Routine
-from tests.attacks.sessions import Dial
+from tests.attacks.sessions import Authenticator
 
 STRING, IDENTIFIER = (postgast.pg_query_pb2.Token.Value(name) for name in ("SCONST", "IDENT"))
 
@@ -145,13 +145,13 @@ Attack = Callable[[Call, list[Shadow]], list[str]]
 
 
 @pytest.fixture(scope="module")
-def attack(dial: Dial, world: World) -> Attack:
+def attack(authenticator: Authenticator, world: World) -> Attack:
     """A function that runs a call in a new session with shadows, and returns what went wrong: roles as which the spy
     ran besides the caller's, and another SQLSTATE than without shadows."""
 
     def attack(call: Call, shadows: list[Shadow]) -> list[str]:
         messages: list[str] = []
-        with dial() as connection:
+        with authenticator() as connection:
             connection.add_notice_handler(lambda notice: messages.append(notice.message_primary or ""))
             session = Session(connection, world.personas)
             with connection.transaction(force_rollback=True), session.acting_as(call.persona):
@@ -165,9 +165,9 @@ def attack(dial: Dial, world: World) -> Attack:
                 except psycopg.Error as error:
                     error_text = f"{error.sqlstate} {error}"
             own = world.personas[call.persona].role
-        wrong = {each for each in messages if each.startswith("spy: ") and not each.endswith(f" runs as {own}")}
-        wrong |= {f"{call.sqlstate or 'success'} becomes {error_text}"} if error_text[:5] != call.sqlstate else set()
-        return sorted(wrong)
+        failures = {each for each in messages if each.startswith("spy: ") and not each.endswith(f" runs as {own}")}
+        failures |= {f"{call.sqlstate or 'success'} becomes {error_text}"} if error_text[:5] != call.sqlstate else set()
+        return sorted(failures)
 
     return attack
 
@@ -179,29 +179,29 @@ def combinations(shadows: list[Shadow]) -> Iterator[list[Shadow]]:
         yield [each for each in shadows if each.name == name]
 
 
-def test_every_function_runs_for_somebody(calls: dict[str, list[Call]]) -> None:
+def test_every_function_runs_for_a_persona(calls: dict[str, list[Call]]) -> None:
     """A function that does not run is not attacked. PLAIN needs a value for the types of its arguments."""
-    assert [name for name, own in calls.items() if not own] == []
+    assert [name for name, all_calls in calls.items() if not all_calls] == []
 
 
-def test_nothing_of_the_callers_runs_as_the_owner(
+def test_no_object_of_the_caller_runs_as_the_owner(
     calls: dict[str, list[Call]],
     shadows: dict[str, list[Shadow]],
     attack: Attack,
     thorough: bool,
 ) -> None:
     """Shadows of each name alone, and of all together: for one persona that may call, in the long form for all."""
-    wrong = [
+    failures = [
         f"{name} as {call.persona}: {text}"
-        for name, own in calls.items()
-        for call in (own if thorough else own[:1])
+        for name, all_calls in calls.items()
+        for call in (all_calls if thorough else all_calls[:1])
         for combination in combinations(shadows[name])
         for text in attack(call, combination)
     ]
-    assert sorted(set(wrong)) == []
+    assert sorted(set(failures)) == []
 
 
-def test_the_spy_sees_what_an_empty_search_path_lets_in(
+def test_the_spy_notices_an_empty_search_path(
     database: Scratch,
     routines: dict[str, Routine],
     calls: dict[str, list[Call]],
@@ -212,14 +212,14 @@ def test_the_spy_sees_what_an_empty_search_path_lets_in(
     callers = [name for name, routine in routines.items() if routine.definer and "auth.uid()" in routine.definition]
     assert callers
     for name in callers:
-        with altered(database.connection, routines[name], "''"):
+        with with_search_path(database.connection, routines[name], "''"):
             texts = attack(calls[name][0], shadows[name])
         assert any("spy: type uuid runs as" in each for each in texts), name
         assert any("spy: type jsonb runs as" in each for each in texts), name
 
 
 @contextmanager
-def altered(connection: Connection[Any], routine: Routine, path: str) -> Iterator[None]:
+def with_search_path(connection: Connection[Any], routine: Routine, path: str) -> Iterator[None]:
     """Give a function another search_path for the block."""
     (signature,) = connection.execute("SELECT %s::regproc::regprocedure::text", [routine.name]).fetchone() or ("",)
     connection.execute(f"ALTER FUNCTION {signature} SET search_path = {path}".encode())
@@ -241,18 +241,18 @@ $$
 """
 
 
-def test_the_spy_sees_every_kind_of_shadow(
+def test_the_spy_notices_every_kind_of_shadow(
     database: Scratch,
     calls: dict[str, list[Call]],
     meanings: list[tuple[str, str, str]],
     attack: Attack,
 ) -> None:
     """PostgreSQL finds types and tables in pg_temp; functions and operators only by a qualified name."""
-    used = {"type": "date", "table": "profiles", "function": "now", "operator": "="}
+    names = {"type": "date", "table": "profiles", "function": "now", "operator": "="}
     shadows = [
         Shadow(name, shadow(kind, name, meaning, number))
         for number, (kind, name, meaning) in enumerate(meanings)
-        if used[kind] == name
+        if names[kind] == name
     ]
     call = next(iter(calls.values()))[0]._replace(statement="SELECT audit.careless()", sqlstate="")
     database.connection.execute(CARELESS)
@@ -260,4 +260,4 @@ def test_the_spy_sees_every_kind_of_shadow(
         texts = attack(call, shadows)
     finally:
         database.connection.execute("DROP FUNCTION audit.careless()")
-    assert {each.split()[1] for each in texts} == set(used), texts
+    assert {each.split()[1] for each in texts} == set(names), texts

@@ -1,4 +1,4 @@
-"""What the tests of the five tables share: a function that inserts a valid row, and one for a row to refer to."""
+"""Fixtures of the tests of the five tables: functions that insert a valid row, and a row to refer to."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from psycopg.sql import SQL
 
 from rolecall import Session, World
 from rolecall.access.world import insert
-from tests.constraints.rows import Columns, Parent, Valid, referenced_rows, required_columns
+from tests.constraints.rows import Columns, InsertParent, InsertValid, referenced_rows, required_columns
 
 
 @pytest.fixture
@@ -24,27 +24,27 @@ def required(world: World, table: str) -> Columns:
 
 
 @pytest.fixture
-def valid(db: Session, table: str, required: Columns) -> Valid:
+def insert_valid(db: Session, table: str, required: Columns) -> InsertValid:
     """A function that inserts a valid row with some columns changed, and returns all columns as they are stored."""
 
-    def valid(**changes: Any) -> Columns:
+    def insert_valid(**changes: Any) -> Columns:
         cursor = db.execute(SQL("{} RETURNING *").format(insert(table, required | changes)))
         (row,) = cursor.fetchall()
         return dict_row(cursor)(row)
 
-    return valid
+    return insert_valid
 
 
 @pytest.fixture
-def parent(db: Session, world: World) -> Parent:
+def insert_parent(db: Session, world: World) -> InsertParent:
     """A function that inserts a row for a foreign key to refer to, and returns the row's table and id.
 
     No other row refers to it, so that it can be deleted.
     """
 
-    def parent(column: str) -> tuple[str, str]:
+    def insert_parent(column: str) -> tuple[str, str]:
         table, row = referenced_rows(world)[column]
         db.execute(insert(table, row))
         return table, row["id"]
 
-    return parent
+    return insert_parent

@@ -1,4 +1,4 @@
-"""Rows for the tests of the five tables: valid ones, and rows that a foreign key can refer to."""
+"""Rows for the tests of the five tables: valid rows, and rows that a foreign key can refer to."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +7,8 @@ from uuid import uuid4
 from rolecall import Row, World
 
 Columns = dict[str, Any]
-Valid = Callable[..., Columns]  # see the fixture valid
-Parent = Callable[[str], tuple[str, str]]  # see the fixture parent
+InsertValid = Callable[..., Columns]  # see the fixture insert_valid
+InsertParent = Callable[[str], tuple[str, str]]  # see the fixture insert_parent
 
 
 def required_columns(world: World, table: str) -> Columns:

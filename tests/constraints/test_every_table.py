@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Identifier
 
 from rolecall import Session, World
 from rolecall.catalog.manifest import Manifest
-from tests.constraints.rows import Columns, Parent, Valid
+from tests.constraints.rows import Columns, InsertParent, InsertValid
 
 # The columns of the plan, in its order: name, type, NOT NULL.
 COLUMNS = {
@@ -207,7 +207,7 @@ def delete(db: Session, table: str, key: str) -> None:
     assert db.execute(f"DELETE FROM {table} WHERE id = %s", [key]).rowcount == 1
 
 
-def test_these_are_all_tables(manifest: Manifest) -> None:
+def test_every_table_is_listed(manifest: Manifest) -> None:
     assert {item.full_name for item in manifest.of_kind("table")} == COLUMNS.keys()
 
 
@@ -230,11 +230,11 @@ def test_the_columns_are_those_of_the_plan(db: Session, table: str) -> None:
 
 @every_table
 def test_a_column_without_a_value_gets_its_default_or_null(
-    db: Session, table: str, required: Columns, valid: Valid
+    db: Session, table: str, required: Columns, insert_valid: InsertValid
 ) -> None:
     with db.connection.transaction(force_rollback=True):  # the unique indexes allow one such row at a time
-        another = valid()
-    row = valid()
+        another = insert_valid()
+    row = insert_valid()
     assert row["id"].version == 4
     assert row["id"] != another["id"]
     assert {column: value for column, value in row.items() if value is not None} == {
@@ -246,14 +246,14 @@ def test_a_column_without_a_value_gets_its_default_or_null(
 
 
 @pytest.mark.parametrize(("table", "column"), columns(nullable=False))
-def test_null_is_refused(db: Session, column: str, valid: Valid) -> None:
+def test_null_is_refused(db: Session, column: str, insert_valid: InsertValid) -> None:
     with db.raises("23502", column=column):
-        valid(**{column: None})
+        insert_valid(**{column: None})
 
 
 @pytest.mark.parametrize(("table", "column"), columns(nullable=True))
-def test_null_is_accepted(column: str, valid: Valid) -> None:
-    assert valid(**{column: None})[column] is None
+def test_null_is_accepted(column: str, insert_valid: InsertValid) -> None:
+    assert insert_valid(**{column: None})[column] is None
 
 
 @pytest.mark.parametrize(
@@ -264,11 +264,13 @@ def test_null_is_accepted(column: str, valid: Valid) -> None:
         for column in columns
     ],
 )
-def test_the_check_says_what_not_null_says(db: Session, table: str, constraint: str, column: str, valid: Valid) -> None:
+def test_the_check_repeats_not_null(
+    db: Session, table: str, constraint: str, column: str, insert_valid: InsertValid
+) -> None:
     # PostgreSQL tests NOT NULL first: the check can refuse a row only without it.
     db.execute(SQL("ALTER TABLE {} ALTER {} DROP NOT NULL").format(Identifier(*table.split(".")), Identifier(column)))
     with db.raises("23514", constraint=constraint):
-        valid(**{column: None})
+        insert_valid(**{column: None})
 
 
 # ------------------------------------------------------------------ indexes
@@ -290,10 +292,10 @@ def definition(table: str, index: str, text: str) -> str:
 
 
 @every_table
-def test_an_id_is_unique(db: Session, table: str, valid: Valid, world: World) -> None:
+def test_an_id_is_unique(db: Session, table: str, insert_valid: InsertValid, world: World) -> None:
     existing = next(iter(world.rows[table].values()))
     with db.raises("23505", constraint=f"{table.split('.')[1]}_pkey"):
-        valid(id=existing["id"])
+        insert_valid(id=existing["id"])
 
 
 # ------------------------------------------------------------------ foreign keys
@@ -313,27 +315,27 @@ def test_the_foreign_keys_are_those_of_the_plan(db: Session, table: str) -> None
 
 
 @pytest.mark.parametrize(("table", "column"), foreign_keys("CASCADE", "SET NULL"))
-def test_a_reference_to_no_row_is_refused(db: Session, table: str, column: str, valid: Valid) -> None:
+def test_a_reference_to_no_row_is_refused(db: Session, table: str, column: str, insert_valid: InsertValid) -> None:
     with db.raises("23503", constraint=f"{table.split('.')[1]}_{column}_fkey"):
-        valid(**{column: uuid4()})
+        insert_valid(**{column: uuid4()})
 
 
 @pytest.mark.parametrize(("table", "column"), foreign_keys("CASCADE"))
 def test_a_row_is_deleted_with_the_row_that_it_refers_to(
-    db: Session, table: str, column: str, valid: Valid, parent: Parent
+    db: Session, table: str, column: str, insert_valid: InsertValid, insert_parent: InsertParent
 ) -> None:
-    referenced, key = parent(column)
-    row = valid(**{column: key})
+    referenced, key = insert_parent(column)
+    row = insert_valid(**{column: key})
     delete(db, referenced, key)
     assert db.rows(f"SELECT id FROM {table} WHERE id = %s", [row["id"]]) == []
 
 
 @pytest.mark.parametrize(("table", "column"), foreign_keys("SET NULL"))
 def test_a_row_outlives_the_row_that_it_refers_to(
-    db: Session, table: str, column: str, valid: Valid, parent: Parent
+    db: Session, table: str, column: str, insert_valid: InsertValid, insert_parent: InsertParent
 ) -> None:
-    referenced, key = parent(column)
-    row = valid(**{column: key})
+    referenced, key = insert_parent(column)
+    row = insert_valid(**{column: key})
     assert str(row[column]) == key
     delete(db, referenced, key)
     remaining = db.row(f"SELECT * FROM {table} WHERE id = %s", [row["id"]])

@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 
 from rolecall import Session, World
-from tests.constraints.rows import Columns, Valid
+from tests.constraints.rows import Columns, InsertValid
 
 TABLE = "communication.message_threads"
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -28,8 +28,8 @@ def pair(required: Columns) -> tuple[str, str]:
         pytest.param({"subject": "é" * 500}, id="a subject of 500 characters in 1000 bytes"),
     ],
 )
-def test_a_value_at_the_limit_is_accepted(valid: Valid, changes: dict[str, object]) -> None:
-    row = valid(**changes)
+def test_a_value_at_the_limit_is_accepted(insert_valid: InsertValid, changes: dict[str, object]) -> None:
+    row = insert_valid(**changes)
     assert {column: row[column] for column in changes} == changes
 
 
@@ -41,50 +41,50 @@ def test_a_value_at_the_limit_is_accepted(valid: Valid, changes: dict[str, objec
             {"last_message_at": NOON - timedelta(microseconds=1), "created_at": NOON},
             id="a message before the thread",
         ),
-        pytest.param("valid_unread", {"unread_count": -1}, id="fewer than none unread"),
+        pytest.param("valid_unread", {"unread_count": -1}, id="minus one unread"),
     ],
 )
 def test_a_value_beyond_the_limit_is_refused(
-    db: Session, valid: Valid, constraint: str, changes: dict[str, object]
+    db: Session, insert_valid: InsertValid, constraint: str, changes: dict[str, object]
 ) -> None:
     with db.raises("23514", constraint=constraint):
-        valid(**changes)
+        insert_valid(**changes)
 
 
-def test_a_thread_with_oneself_is_refused(db: Session, valid: Valid, pair: tuple[str, str]) -> None:
+def test_a_thread_with_oneself_is_refused(db: Session, insert_valid: InsertValid, pair: tuple[str, str]) -> None:
     for person in pair:
         with db.raises("23514", constraint="valid_participants"):
-            valid(created_by_id=person, recipient_id=person)
+            insert_valid(created_by_id=person, recipient_id=person)
 
 
-def test_a_subject_of_501_characters_is_too_long(db: Session, valid: Valid) -> None:
+def test_a_subject_of_501_characters_is_too_long(db: Session, insert_valid: InsertValid) -> None:
     with db.raises("22001", message="character varying(500)"):
-        valid(subject="é" * 501)
+        insert_valid(subject="é" * 501)
 
 
 @pytest.mark.parametrize("first", [0, 1], ids=["begun by the one", "begun by the other"])
 @pytest.mark.parametrize("second", [0, 1], ids=["again by the one", "again by the other"])
 def test_two_people_have_one_active_thread(
-    db: Session, valid: Valid, pair: tuple[str, str], first: int, second: int
+    db: Session, insert_valid: InsertValid, pair: tuple[str, str], first: int, second: int
 ) -> None:
-    valid(created_by_id=pair[first], recipient_id=pair[1 - first])
+    insert_valid(created_by_id=pair[first], recipient_id=pair[1 - first])
     with db.raises("23505", constraint="idx_message_threads_unique_active"):
-        valid(created_by_id=pair[second], recipient_id=pair[1 - second])
+        insert_valid(created_by_id=pair[second], recipient_id=pair[1 - second])
 
 
 @pytest.mark.parametrize("state", [True, None], ids=["deleted", "neither deleted nor not"])
-def test_threads_that_are_not_active_may_repeat(valid: Valid, state: bool | None) -> None:
-    states = [valid(is_deleted=each)["is_deleted"] for each in (state, state, False)]
+def test_threads_that_are_not_active_may_repeat(insert_valid: InsertValid, state: bool | None) -> None:
+    states = [insert_valid(is_deleted=each)["is_deleted"] for each in (state, state, False)]
     assert states == [state, state, False]
 
 
-def test_a_deleted_thread_does_not_come_back_beside_an_active_one(db: Session, valid: Valid) -> None:
-    deleted, _ = valid(is_deleted=True), valid()
+def test_a_deleted_thread_does_not_come_back_beside_an_active_one(db: Session, insert_valid: InsertValid) -> None:
+    deleted, _ = insert_valid(is_deleted=True), insert_valid()
     with db.raises("23505", constraint="idx_message_threads_unique_active"):
         db.execute("UPDATE communication.message_threads SET is_deleted = false WHERE id = %s", [deleted["id"]])
 
 
-def test_three_people_have_three_threads(valid: Valid, pair: tuple[str, str], world: World) -> None:
+def test_three_people_have_three_threads(insert_valid: InsertValid, pair: tuple[str, str], world: World) -> None:
     people = [*pair, world.row("identity.profiles", "owner_on_staff")["id"]]
-    threads = [valid(created_by_id=one, recipient_id=other)["id"] for one, other in combinations(people, 2)]
+    threads = [insert_valid(created_by_id=one, recipient_id=other)["id"] for one, other in combinations(people, 2)]
     assert len(threads) == 3

@@ -1,5 +1,5 @@
--- F01: an index is to follow the clock, which PostgreSQL refuses (42P17): nothing that comes after it is made
--- caught by: tests/migrations/test_apply.py::test_a_phase_stands_alone_but_3_which_needs_1[phase 1-strict]
+-- F01: an index predicate uses now(), which PostgreSQL refuses (42P17): nothing after it is created
+-- caught by: tests/migrations/test_apply.py::test_a_phase_applies_alone_except_3_after_1[phase 1-strict]
 -- instead of: migrations/phase_1_critical_tables/1_4_audit_logs.sql
 CREATE TABLE IF NOT EXISTS audit.audit_logs (
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(),

@@ -1,4 +1,4 @@
--- F02: the average is cast before its window is named, which is a syntax error
+-- F02: the average is cast before its OVER clause, which is a syntax error
 -- caught by: tests/migrations/test_apply.py::test_the_search_path_does_not_matter
 -- instead of: migrations/phase_3_views_and_rules/3_2_salon_reviews_with_counts_view.sql
 CREATE OR REPLACE VIEW engagement.salon_reviews_with_counts_view WITH (security_invoker = true) AS

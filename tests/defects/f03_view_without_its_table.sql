@@ -1,5 +1,5 @@
--- F03: phase 3 takes phase 1's table for granted, and does not say what is missing where there is none
--- caught by: tests/migrations/test_apply.py::test_phase_3_alone_stops_and_asks_for_phase_1
+-- F03: phase 3 needs a table of phase 1, and does not say so if it is missing
+-- caught by: tests/migrations/test_apply.py::test_phase_3_alone_asks_for_phase_1
 -- instead of: migrations/phase_3_views_and_rules/3_1_audit_logs_view.sql
 CREATE OR REPLACE VIEW audit.audit_logs_view WITH (security_invoker = true) AS
 SELECT

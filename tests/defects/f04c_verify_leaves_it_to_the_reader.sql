@@ -1,5 +1,5 @@
--- F04c: the checks show what is there and leave it to whoever reads it to notice what is not
--- caught by: tests/migrations/test_sabotage.py::test_verify_names_it
+-- F04c: the checks only list what exists, and the reader must notice what is missing
+-- caught by: tests/migrations/test_sabotage.py::test_verify_names_the_broken_object
 -- instead of: migrations/phase_1_critical_tables/verify.sql
 SELECT EXISTS (
   SELECT FROM information_schema.tables

@@ -1,5 +1,5 @@
--- F05a: a step cannot be run again: its indexes are there already
--- caught by: tests/migrations/test_apply.py::test_each_step_twice_in_a_row_is_as_good_as_once
+-- F05a: a step cannot run again, because its indexes exist
+-- caught by: tests/migrations/test_apply.py::test_each_step_can_run_twice
 -- instead of: migrations/phase_3_views_and_rules/3_3_service_booking_rules.sql
 CREATE TABLE IF NOT EXISTS catalog.service_booking_rules (
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(),

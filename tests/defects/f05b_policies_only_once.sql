@@ -1,5 +1,5 @@
--- F05b: a step cannot be run again: its policies are there already
--- caught by: tests/migrations/test_apply.py::test_each_step_twice_in_a_row_is_as_good_as_once
+-- F05b: a step cannot run again, because its policies exist
+-- caught by: tests/migrations/test_apply.py::test_each_step_can_run_twice
 -- instead of: migrations/phase_1_critical_tables/1_5_avatars_bucket.sql
 INSERT INTO storage.buckets (id, name, public, file_size_limit)
 VALUES ('avatars', 'avatars', false, 5242880)

@@ -1,5 +1,5 @@
--- F06: the step makes the policies and leaves the bucket to somebody at the dashboard
--- caught by: tests/migrations/test_apply.py::test_a_phase_stands_alone_but_3_which_needs_1[phase 1-strict]
+-- F06: the step creates the policies, and leaves the bucket to a person at the dashboard
+-- caught by: tests/migrations/test_apply.py::test_a_phase_applies_alone_except_3_after_1[phase 1-strict]
 -- instead of: migrations/phase_1_critical_tables/1_5_avatars_bucket.sql
 CREATE POLICY "Authenticated users can view avatars" ON storage.objects
   FOR SELECT TO authenticated

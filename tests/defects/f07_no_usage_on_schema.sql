@@ -1,4 +1,4 @@
--- F07: nobody is let into the schema in which the audit trail lies, so that every grant in it is worth nothing
+-- F07: no role has USAGE on the schema of the audit log, so every grant in it is useless
 -- caught by: tests/policies/test_audit_logs.py::test_grid[owner's entry-select-customer]
 -- caught by: tests/policies/test_audit_logs.py::test_grid[owner's entry-insert-service]
 -- caught by: tests/functions/test_log_action.py::test_an_entry_as[customer]

@@ -1,4 +1,4 @@
--- F10: the policies that keep anon out are permissive, and so let everybody else in
+-- F10: the policies against anon are permissive, and so allow everything to all other roles
 -- caught by: tests/policies/test_appointment_services.py::test_grid[customer at the salon-select-other_customer]
 -- caught by: tests/policies/test_message_threads.py::test_grid[customer to staff-select-other_customer]
 -- caught by: tests/policies/test_message_threads.py::test_grid[customer to staff-update-no_subject]

@@ -1,5 +1,5 @@
--- F15: the caller is asked for once a row, and three lists joined by OR leave no way through an index
--- caught by: tests/policies/test_cost.py::test_who_is_signed_in_is_asked_once_a_query
+-- F15: auth.uid() runs once for each row, and three lists combined with OR prevent the use of an index
+-- caught by: tests/policies/test_cost.py::test_a_query_calls_auth_uid_once
 -- caught by: tests/policies/test_cost.py::test_an_index_finds_the_rows
 DROP POLICY "Users view appointment services for their appointments" ON scheduling.appointment_services;
 CREATE POLICY "Users view appointment services for their appointments" ON scheduling.appointment_services

@@ -1,8 +1,8 @@
--- F20: all eight functions may be run by everybody, anon included
--- caught by: tests/attacks/test_arguments.py::test_who_may_not_ask_is_always_refused
+-- F20: every role may execute all eight functions, also anon
+-- caught by: tests/attacks/test_arguments.py::test_anon_is_always_refused
 -- caught by: tests/functions/test_every_function.py::test_refuses
--- caught by: tests/functions/test_every_function.py::test_execute_is_granted_to_these_two_alone
--- caught by: tests/functions/test_every_function.py::test_execute_as_the_catalog_sees_it
+-- caught by: tests/functions/test_every_function.py::test_execute_is_granted_to_two_roles
+-- caught by: tests/functions/test_every_function.py::test_effective_execute_privileges
 GRANT EXECUTE ON FUNCTION
   audit.log_action(varchar, uuid, varchar, jsonb, jsonb, text),
   communication.send_notification(uuid, text, varchar, jsonb),

@@ -1,8 +1,8 @@
--- F21: four functions answer for whichever user the caller names
--- caught by: tests/attacks/test_arguments.py::test_nobody_is_told_anothers_rows
--- caught by: tests/functions/test_mark_notifications_read.py::test_the_customers_as[other_customer]
+-- F21: four functions answer for any user that the caller names
+-- caught by: tests/attacks/test_arguments.py::test_no_answer_shows_hidden_values
+-- caught by: tests/functions/test_mark_notifications_read.py::test_the_customers_notifications_as[other_customer]
 -- caught by: tests/functions/test_get_unread_count.py::test_the_customers_count_as[other_customer]
--- caught by: tests/functions/test_get_unread_count.py::test_nobody_is_not_oneself
+-- caught by: tests/functions/test_get_unread_count.py::test_an_unknown_user_is_refused
 -- caught by: tests/functions/test_get_unread_counts.py::test_the_customers_counts_as[no_subject]
 -- caught by: tests/functions/test_get_notifications_page.py::test_the_customers_page_as[owner]
 CREATE OR REPLACE FUNCTION communication.mark_notifications_read(

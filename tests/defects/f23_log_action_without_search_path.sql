@@ -1,6 +1,6 @@
--- F23: log_action has its owner's rights and looks names up where the caller says
--- caught by: tests/functions/test_every_function.py::test_runs_as_its_owner_and_looks_for_names_in_pg_catalog_first[audit.log_action]
--- caught by: tests/functions/test_every_function.py::test_a_search_path_of_ones_own_changes_nothing[audit.log_action]
+-- F23: log_action has its owner's rights, and looks names up in the caller's search_path
+-- caught by: tests/functions/test_every_function.py::test_is_security_definer_with_a_safe_search_path[audit.log_action]
+-- caught by: tests/functions/test_every_function.py::test_the_callers_search_path_changes_nothing[audit.log_action]
 CREATE OR REPLACE FUNCTION audit.log_action(
   p_entity_type varchar,
   p_entity_id uuid,

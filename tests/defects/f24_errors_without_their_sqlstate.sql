@@ -1,8 +1,8 @@
--- F24: the two functions that wrap errors pass on the words and lose the SQLSTATE
+-- F24: the two functions that wrap errors keep the message and lose the SQLSTATE
 -- caught by: tests/functions/test_send_notification.py::test_an_unknown_recipient
--- caught by: tests/functions/test_send_notification.py::test_an_sqlstate_of_somebodys_own
--- caught by: tests/functions/test_mark_notifications_read.py::test_a_row_that_a_constraint_refuses
--- caught by: tests/functions/test_mark_notifications_read.py::test_the_customers_as[other_customer]
+-- caught by: tests/functions/test_send_notification.py::test_a_custom_sqlstate_is_passed_on
+-- caught by: tests/functions/test_mark_notifications_read.py::test_a_constraint_violation_is_passed_on
+-- caught by: tests/functions/test_mark_notifications_read.py::test_the_customers_notifications_as[other_customer]
 CREATE OR REPLACE FUNCTION communication.send_notification(
   p_recipient_id uuid,
   p_message text,

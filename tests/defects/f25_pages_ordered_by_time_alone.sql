@@ -1,4 +1,4 @@
--- F25: pages are ordered by time alone, so that rows of one time repeat or go missing between two pages
+-- F25: pages are ordered only by time, so rows with equal times repeat or are missing
 -- caught by: tests/functions/test_get_notifications_page.py::test_pages_neither_repeat_nor_skip
 -- caught by: tests/functions/test_get_notifications_page.py::test_pages_stay_the_same_when_rows_move_in_the_table
 CREATE OR REPLACE FUNCTION communication.get_notifications_page(

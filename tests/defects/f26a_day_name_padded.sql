@@ -1,5 +1,5 @@
 -- F26a: the name of the day is padded to nine characters
--- caught by: tests/functions/test_calculate_business_hours.py::test_each_day_of_the_week_has_its_own
+-- caught by: tests/functions/test_calculate_business_hours.py::test_each_weekday_has_its_own_hours
 CREATE OR REPLACE FUNCTION scheduling.calculate_business_hours(p_salon_id uuid, p_date date)
 RETURNS TABLE (
   day_name varchar,

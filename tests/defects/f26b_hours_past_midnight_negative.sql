@@ -1,4 +1,4 @@
--- F26b: a salon that closes after midnight works fewer than no minutes
+-- F26b: a salon that closes after midnight has negative minutes
 -- caught by: tests/functions/test_calculate_business_hours.py::test_without_a_break[past midnight]
 -- caught by: tests/functions/test_calculate_business_hours.py::test_with_a_break[after midnight]
 -- caught by: tests/functions/test_calculate_business_hours.py::test_with_a_break[longer than the hours]
@@ -21,7 +21,7 @@ AS $$
     oh.end_time,
     oh.break_start,
     oh.break_end,
-    -- As the plan counts: hours and minutes of each difference, whichever sign they have.
+    -- As the plan counts: hours and minutes of each difference, with their sign.
     CASE
       WHEN oh.is_open
         THEN EXTRACT(HOUR FROM oh.end_time - oh.start_time)::integer * 60

@@ -1,5 +1,5 @@
--- F26c: where a day has several rows it is whichever comes first in the table
--- caught by: tests/functions/test_calculate_business_hours.py::test_of_two_rows_it_is_always_the_same
+-- F26c: a day with several rows returns the first one in the table
+-- caught by: tests/functions/test_calculate_business_hours.py::test_two_rows_always_give_the_same_one
 CREATE OR REPLACE FUNCTION scheduling.calculate_business_hours(p_salon_id uuid, p_date date)
 RETURNS TABLE (
   day_name varchar,

@@ -1,6 +1,6 @@
 -- F27: a service of a day and two hours takes two hours
--- caught by: tests/functions/test_calculate_duration_minutes.py::test_of_one_service[a day and two hours]
--- caught by: tests/functions/test_calculate_duration_minutes.py::test_of_several_services[minutes and days]
+-- caught by: tests/functions/test_calculate_duration_minutes.py::test_one_service[a day and two hours]
+-- caught by: tests/functions/test_calculate_duration_minutes.py::test_several_services[minutes and days]
 CREATE OR REPLACE FUNCTION catalog.calculate_duration_minutes(p_service_ids uuid[]) RETURNS integer
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$

@@ -1,9 +1,9 @@
--- F30: all seven views read as their owner, whom no policy stops
--- caught by: tests/attacks/test_leaky_functions.py::test_no_row_that_one_may_not_see_reaches_it
--- caught by: tests/views/test_every_view.py::test_it_reads_as_the_one_who_asks
+-- F30: all seven views read as their owner, to whom no policy applies
+-- caught by: tests/attacks/test_leaky_functions.py::test_hidden_rows_do_not_reach_the_function
+-- caught by: tests/views/test_every_view.py::test_the_view_is_security_invoker
 -- caught by: tests/views/test_audit_logs_view.py::test_shows_what_the_tables_show[customer]
 -- caught by: tests/views/test_customer_favorites_view.py::test_shows_what_the_table_shows[owner]
--- caught by: tests/views/test_salon_reviews_with_counts_view.py::test_reviews_that_one_may_not_read_do_not_count
+-- caught by: tests/views/test_salon_reviews_with_counts_view.py::test_hidden_reviews_do_not_count
 -- caught by: tests/views/test_view_blocked_times_with_relations.py::test_shows_what_the_table_shows[customer]
 -- caught by: tests/views/test_view_notifications.py::test_shows_what_the_table_shows[customer]
 -- caught by: tests/views/test_view_profile_metadata.py::test_shows_what_the_table_shows[customer]

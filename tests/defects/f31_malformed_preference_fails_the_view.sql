@@ -1,6 +1,6 @@
--- F31: a single preference that is not of its type fails the view for whoever reads it
--- caught by: tests/views/test_view_user_preferences.py::test_a_malformed_value_is_absent_by_itself
--- caught by: tests/views/test_view_user_preferences.py::test_one_malformed_profile_spoils_the_view_for_nobody
+-- F31: a single malformed preference is an error for every reader of the view
+-- caught by: tests/views/test_view_user_preferences.py::test_a_malformed_value_changes_no_other_value
+-- caught by: tests/views/test_view_user_preferences.py::test_a_malformed_profile_does_not_break_the_view
 CREATE OR REPLACE VIEW identity.view_user_preferences WITH (security_invoker = true) AS
 SELECT
   p.id AS user_id,

@@ -1,4 +1,4 @@
--- F41: valid_action repeats what NOT NULL says, and so refuses nothing by itself
+-- F41: valid_action repeats NOT NULL, and so never refuses a row
 -- caught by: tests/constraints/test_audit_logs.py::test_blank_text_is_refused
 -- caught by: tests/functions/test_log_action.py::test_blank_text_is_refused
 ALTER TABLE audit.audit_logs

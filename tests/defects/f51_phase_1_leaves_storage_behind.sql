@@ -1,6 +1,6 @@
--- F51: phase 1's rollback leaves the storage policies and the bucket behind
--- caught by: tests/migrations/test_rollback.py::test_before_its_phase_and_a_second_time_it_changes_nothing[phase 1]
--- caught by: tests/migrations/test_rollback.py::test_phase_1_takes_back_what_it_gave_and_nothing_else[the baseline's own grants]
+-- F51: the rollback of phase 1 leaves the storage policies and the bucket
+-- caught by: tests/migrations/test_rollback.py::test_rollback_without_its_phase_changes_nothing[phase 1]
+-- caught by: tests/migrations/test_rollback.py::test_rollback_of_phase_1_removes_only_its_own_additions[the baseline's own grants]
 -- instead of: migrations/phase_1_critical_tables/rollback.sql
 DROP VIEW IF EXISTS engagement.customer_favorites_view;
 DROP VIEW IF EXISTS audit.audit_logs_view;

@@ -1,6 +1,6 @@
--- F52a: phase 3's rollback drops a table full of rows without a word
--- caught by: tests/migrations/test_rollback.py::test_it_stops_and_says_how_many_rows_each_table_would_lose[phase 3]
--- caught by: tests/migrations/test_rollback.py::test_no_other_word_than_on_discards_rows
+-- F52a: the rollback of phase 3 drops a table with rows without a warning
+-- caught by: tests/migrations/test_rollback.py::test_it_stops_and_counts_the_rows_of_each_table[phase 3]
+-- caught by: tests/migrations/test_rollback.py::test_only_the_value_on_discards_rows
 -- instead of: migrations/phase_3_views_and_rules/rollback.sql
 DROP TABLE IF EXISTS catalog.service_booking_rules;
 DROP VIEW IF EXISTS engagement.salon_reviews_with_counts_view;

@@ -1,4 +1,4 @@
--- F66: an update that reads no column reaches deleted threads too, and brings them back
+-- F66: an update that reads no column also reaches deleted threads, and restores them
 -- caught by: tests/policies/test_message_threads.py::test_grid[deleted by customer or staff-update-customer]
 -- caught by: tests/policies/test_message_threads.py::test_grid[neither deleted nor not-update-customer]
 DROP POLICY "Users can update their threads" ON communication.message_threads;

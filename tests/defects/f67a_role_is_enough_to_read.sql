@@ -1,4 +1,4 @@
--- F67a: a session that is signed in as nobody reads the audit trail and looks at every avatar
+-- F67a: a session without a subject reads the audit log and every avatar
 -- caught by: tests/policies/test_audit_logs.py::test_grid[owner's entry-select-no_subject]
 -- caught by: tests/policies/test_avatars.py::test_grid[customer's avatar-select-no_subject]
 -- caught by: tests/views/test_audit_logs_view.py::test_shows_what_the_tables_show[no_subject]

@@ -1,4 +1,4 @@
--- F67b: log_action writes an entry that nobody is answerable for
+-- F67b: log_action writes an entry without an actor
 -- caught by: tests/functions/test_log_action.py::test_an_entry_as[no_subject]
 -- caught by: tests/functions/test_log_action.py::test_an_entry_as[service]
 -- caught by: tests/functions/test_log_action.py::test_a_session_without_claims_is_refused

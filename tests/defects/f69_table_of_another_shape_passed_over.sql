@@ -1,4 +1,4 @@
--- F69: IF NOT EXISTS is content with any table of the name
+-- F69: IF NOT EXISTS accepts any table of the same name
 -- caught by: tests/migrations/test_shapes.py::test_the_step_names_the_table_and_its_first_column_that_differs[catalog.service_booking_rules, another type]
 -- caught by: tests/migrations/test_shapes.py::test_the_step_names_the_table_and_its_first_column_that_differs[catalog.service_booking_rules, a column too many]
 -- instead of: migrations/phase_3_views_and_rules/3_3_service_booking_rules.sql

@@ -1,5 +1,5 @@
--- F70: a negative limit or offset reaches PostgreSQL, whose error does not say which argument is meant
--- caught by: tests/functions/test_get_notifications_page.py::test_what_is_negative_is_a_clear_error
+-- F70: a negative limit or offset reaches PostgreSQL, whose error does not name the argument
+-- caught by: tests/functions/test_get_notifications_page.py::test_a_negative_limit_or_offset_is_an_error
 CREATE OR REPLACE FUNCTION communication.get_notifications_page(
   p_user_id uuid,
   p_limit integer DEFAULT 20,

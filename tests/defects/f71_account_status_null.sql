@@ -1,4 +1,4 @@
--- F71: an account whose status is JSON null has none, though the view means active by that
+-- F71: an account whose status is JSON null has no status, but the view means active
 -- caught by: tests/views/test_view_profile_metadata.py::test_the_stored_status_is_shown_as_text[JSON null]
 CREATE OR REPLACE VIEW identity.view_profile_metadata WITH (security_invoker = true) AS
 SELECT

@@ -1,8 +1,8 @@
--- F72: an empty search_path leaves temporary types to be found first, and a caller's domain runs as the owner
--- caught by: tests/attacks/test_shadowing.py::test_nothing_of_the_callers_runs_as_the_owner
+-- F72: with an empty search_path a temporary type comes first, and a caller's domain runs as the owner
+-- caught by: tests/attacks/test_shadowing.py::test_no_object_of_the_caller_runs_as_the_owner
 -- caught by: tests/functions/test_every_function.py::test_a_temporary_type_changes_nothing[communication.get_unread_count]
 -- caught by: tests/functions/test_every_function.py::test_a_temporary_type_changes_nothing[audit.log_action]
--- caught by: tests/policies/test_catalog.py::test_what_triggers_run_looks_in_pg_catalog_first_and_has_no_more_rights_than_it_needs
+-- caught by: tests/policies/test_catalog.py::test_trigger_functions_have_a_safe_search_path_and_few_rights
 ALTER FUNCTION audit.log_action(varchar, uuid, varchar, jsonb, jsonb, text) SET search_path = '';
 ALTER FUNCTION communication.send_notification(uuid, text, varchar, jsonb) SET search_path = '';
 ALTER FUNCTION communication.mark_notifications_read(uuid, uuid[]) SET search_path = '';

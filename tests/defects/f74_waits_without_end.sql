@@ -1,5 +1,5 @@
--- F74: a step queues for a lock for as long as it takes, and everybody else behind it
--- caught by: tests/migrations/test_locks.py::test_a_step_waits_five_seconds_and_no_longer[4.2 view_notifications]
+-- F74: a step waits for a lock without a limit, and all later statements wait behind it
+-- caught by: tests/migrations/test_locks.py::test_a_step_waits_at_most_five_seconds[4.2 view_notifications]
 -- instead of: migrations/phase_4_pending_views/4_2_view_notifications.sql
 CREATE OR REPLACE VIEW communication.view_notifications WITH (security_invoker = true) AS
 SELECT

@@ -1,5 +1,5 @@
-"""What the tests of several functions share: who may call a function, the answer that each persona gets, and what a
-call returns and stores."""
+"""Shared by the tests of several functions: who may call a function, the expected answer of each persona, and the
+result and the stored rows of a call."""
 
 import json
 from typing import Any, TypeVar
@@ -51,8 +51,10 @@ HAS_NOTIFICATIONS = {
 
 
 def about_the_customer(answer: T, refusal: str = NOT_YOUR_ID) -> dict[str, T | str]:
-    """What each persona gets for a call about the customer: the answer for the customer and the service, for the
-    others the message of the error."""
+    """The expected result of each persona for a call about the customer.
+
+    The customer and the service get the answer, the others an error with this message.
+    """
     return {
         name: answer if name in ("customer", "service") else refusal if may else NOT_ALLOWED
         for name, may in MAY_CALL.items()
@@ -60,7 +62,10 @@ def about_the_customer(answer: T, refusal: str = NOT_YOUR_ID) -> dict[str, T | s
 
 
 def about_oneself(some: T, none: T) -> dict[str, T]:
-    """What each persona with a subject gets for a call about itself: ``some`` with notifications, else ``none``."""
+    """The expected result of each persona with a subject for a call about itself.
+
+    It is ``some`` for personas with notifications, ``none`` for the others.
+    """
     return {name: some if has else none for name, has in HAS_NOTIFICATIONS.items()}
 
 
@@ -74,6 +79,6 @@ def columns(cursor: Cursor[Any]) -> list[tuple[str, str]]:
     return [(column.name, column.type_display) for column in cursor.description or ()]
 
 
-def stored(db: Session, table: str) -> dict[str, dict[str, Any]]:
+def rows_by_id(db: Session, table: str) -> dict[str, dict[str, Any]]:
     """All rows of a table, by id."""
     return dict(db.rows(f"SELECT id::text, to_jsonb(t) FROM {table} AS t"))

@@ -1,4 +1,4 @@
-"""What the tests of the functions share."""
+"""Fixtures of the tests of the functions."""
 
 import pytest
 

@@ -24,14 +24,14 @@ def salon(world: World) -> str:
 
 
 @pytest.fixture
-def closed_all_week(db: Session) -> None:
+def no_hours(db: Session) -> None:
     """No salon has any hours until the test inserts some; each of their columns may be NULL."""
     db.execute("DELETE FROM scheduling.operating_hours")
     for column in ("is_open", "is_active", "start_time", "end_time", "break_start", "break_end"):
         db.execute(f"ALTER TABLE scheduling.operating_hours ALTER COLUMN {column} DROP NOT NULL")
 
 
-def opens(db: Session, salon: str, day: int = 1, **hours: Any) -> None:
+def insert_hours(db: Session, salon: str, day: int = 1, **hours: Any) -> None:
     """Insert hours of a salon for a day of the week (default: Monday)."""
     row = {"salon_id": salon, "day_of_week": day, "is_open": True, "is_active": True, **hours}
     names, places = ", ".join(row), ", ".join(f"%({name})s" for name in row)
@@ -84,7 +84,7 @@ def test_columns_and_their_types(db: Session, salon: str) -> None:
 # ------------------------------------------------------------------ minutes
 
 
-@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.usefixtures("no_hours")
 @pytest.mark.parametrize(
     ("times", "expected"),
     [
@@ -95,7 +95,7 @@ def test_columns_and_their_types(db: Session, salon: str) -> None:
         pytest.param("10:00-24:00", 840, id="until 24:00"),
         pytest.param("18:00-00:00", 360, id="until midnight"),
         pytest.param("18:00-02:00", 480, id="past midnight"),
-        pytest.param("23:59-00:01", 2, id="just about midnight"),
+        pytest.param("23:59-00:01", 2, id="a minute around midnight"),
         pytest.param("09:00-08:59", 1439, id="end a minute before the start"),
         pytest.param("09:00-09:00", 1440, id="end equals start: a whole day"),
         pytest.param("00:00-00:00", 1440, id="midnight to midnight: a whole day"),
@@ -103,13 +103,13 @@ def test_columns_and_their_types(db: Session, salon: str) -> None:
 )
 def test_without_a_break(db: Session, salon: str, times: str, expected: int) -> None:
     start, end = times.split("-")
-    opens(db, salon, start_time=start, end_time=end)
+    insert_hours(db, salon, start_time=start, end_time=end)
     assert minutes(db, salon) == expected
 
 
-@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.usefixtures("no_hours")
 @pytest.mark.parametrize(
-    ("times", "pause", "expected"),
+    ("times", "break_times", "expected"),
     [
         pytest.param("09:00-18:00", "12:00-13:00", 480, id="an hour"),
         pytest.param("09:00-18:00", "12:05-12:50", 495, id="minutes"),
@@ -124,28 +124,28 @@ def test_without_a_break(db: Session, salon: str, times: str, expected: int) -> 
         pytest.param("09:00-10:00", "23:00-01:00", 0, id="past midnight and longer than the hours"),
     ],
 )
-def test_with_a_break(db: Session, salon: str, times: str, pause: str, expected: int) -> None:
-    (start, end), (break_start, break_end) = times.split("-"), pause.split("-")
-    opens(db, salon, start_time=start, end_time=end, break_start=break_start, break_end=break_end)
+def test_with_a_break(db: Session, salon: str, times: str, break_times: str, expected: int) -> None:
+    (start, end), (break_start, break_end) = times.split("-"), break_times.split("-")
+    insert_hours(db, salon, start_time=start, end_time=end, break_start=break_start, break_end=break_end)
     assert minutes(db, salon) == expected
 
 
-@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.usefixtures("no_hours")
 @pytest.mark.parametrize(
     "half", [{"break_start": time(12)}, {"break_end": time(13)}], ids=["without an end", "without a start"]
 )
 def test_half_a_break_is_no_break(db: Session, salon: str, half: Hours) -> None:
-    opens(db, salon, **NINE_TO_SIX, **half)
-    pause = half.get("break_start"), half.get("break_end")
-    assert hours(db, salon) == [("Monday", True, time(9), time(18), *pause, 540)]
+    insert_hours(db, salon, **NINE_TO_SIX, **half)
+    break_times = half.get("break_start"), half.get("break_end")
+    assert hours(db, salon) == [("Monday", True, time(9), time(18), *break_times, 540)]
 
 
-@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.usefixtures("no_hours")
 @pytest.mark.parametrize(
     ("opening", "expected"),
     [
         pytest.param({"start_time": "09:00:00", "end_time": "09:00:59"}, 0, id="less than a minute"),
-        pytest.param({"start_time": "09:00:30", "end_time": "10:00:00"}, 59, id="a minute begun does not count"),
+        pytest.param({"start_time": "09:00:30", "end_time": "10:00:00"}, 59, id="a started minute does not count"),
         pytest.param({"start_time": "09:00:30", "end_time": "10:00:30"}, 60, id="seconds on both sides"),
         pytest.param({"start_time": "09:00:00", "end_time": "10:00:59.999999"}, 60, id="just short of a minute"),
         pytest.param({**NINE_TO_SIX, "break_start": "12:00:00", "break_end": "12:00:30"}, 539, id="half a minute off"),
@@ -157,11 +157,11 @@ def test_half_a_break_is_no_break(db: Session, salon: str, half: Hours) -> None:
     ],
 )
 def test_only_whole_minutes_count(db: Session, salon: str, opening: Hours, expected: int) -> None:
-    opens(db, salon, **opening)
+    insert_hours(db, salon, **opening)
     assert minutes(db, salon) == expected
 
 
-@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.usefixtures("no_hours")
 @pytest.mark.parametrize(
     "opening",
     [
@@ -171,34 +171,34 @@ def test_only_whole_minutes_count(db: Session, salon: str, opening: Hours, expec
         pytest.param({"break_start": "12:00", "break_end": "13:00"}, id="only a break"),
     ],
 )
-def test_open_without_hours_is_no_minute(db: Session, salon: str, opening: Hours) -> None:
-    opens(db, salon, **opening)
+def test_open_without_hours_is_zero_minutes(db: Session, salon: str, opening: Hours) -> None:
+    insert_hours(db, salon, **opening)
     assert minutes(db, salon) == 0
 
 
-@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.usefixtures("no_hours")
 @pytest.mark.parametrize("is_open", [False, None], ids=["closed", "neither open nor closed"])
-def test_closed_is_no_minute(db: Session, salon: str, is_open: bool | None) -> None:
-    opens(db, salon, is_open=is_open, **NINE_TO_SIX, break_start="12:00", break_end="13:00")
+def test_closed_is_zero_minutes(db: Session, salon: str, is_open: bool | None) -> None:
+    insert_hours(db, salon, is_open=is_open, **NINE_TO_SIX, break_start="12:00", break_end="13:00")
     assert hours(db, salon) == [("Monday", is_open, time(9), time(18), time(12), time(13), 0)]
 
 
 # ------------------------------------------------------------------ days
 
 
-@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.usefixtures("no_hours")
 @pytest.mark.parametrize("name", WEEK)
-def test_each_day_of_the_week_has_its_own(db: Session, salon: str, name: str) -> None:
+def test_each_weekday_has_its_own_hours(db: Session, salon: str, name: str) -> None:
     """0 is Sunday, and no name is padded with spaces. Each day the salon closes an hour later than the day before."""
     day = WEEK.index(name)
     for weekday in range(7):
-        opens(db, salon, weekday, start_time=time(12), end_time=time(13 + weekday))
+        insert_hours(db, salon, weekday, start_time=time(12), end_time=time(13 + weekday))
     for month, first in ((1, 5), (6, 1)):  # two Sundays
         rows = hours(db, salon, date(2025, month, first + day))
         assert rows == [(name, True, time(12), time(13 + day), None, None, 60 * (1 + day))]
 
 
-@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.usefixtures("no_hours")
 @pytest.mark.parametrize(
     ("day", "name"),
     [
@@ -209,34 +209,34 @@ def test_each_day_of_the_week_has_its_own(db: Session, salon: str, name: str) ->
         pytest.param("294276-12-31", "Sunday", id="the last date that is a timestamp"),
     ],
 )
-def test_dates_far_and_near(db: Session, salon: str, day: str, name: str) -> None:
+def test_distant_dates(db: Session, salon: str, day: str, name: str) -> None:
     for weekday in range(7):
-        opens(db, salon, weekday, **NINE_TO_SIX)
+        insert_hours(db, salon, weekday, **NINE_TO_SIX)
     assert hours(db, salon, day) == [(name, True, time(9), time(18), None, None, 540)]
 
 
-@pytest.mark.usefixtures("closed_all_week")
-def test_a_date_that_is_no_timestamp_is_a_clear_error(db: Session, salon: str) -> None:
+@pytest.mark.usefixtures("no_hours")
+def test_a_date_out_of_range_is_an_error(db: Session, salon: str) -> None:
     for weekday in range(7):
-        opens(db, salon, weekday, **NINE_TO_SIX)
+        insert_hours(db, salon, weekday, **NINE_TO_SIX)
     with db.raises("22008", message="date out of range for timestamp"):
         hours(db, salon, "294277-01-01")
 
 
-@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.usefixtures("no_hours")
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Apia", "America/Los_Angeles"])
-def test_a_day_is_itself_in_every_time_zone(db: Session, salon: str, zone: str) -> None:
+def test_the_time_zone_does_not_change_the_weekday(db: Session, salon: str, zone: str) -> None:
     """Apia skipped 30 December 2011."""
-    opens(db, salon, 5, **NINE_TO_SIX)
+    insert_hours(db, salon, 5, **NINE_TO_SIX)
     db.execute("SELECT set_config('TimeZone', %s, true)", [zone])
     assert [row[0] for row in hours(db, salon, date(2011, 12, 30))] == ["Friday"]
 
 
-@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.usefixtures("no_hours")
 @pytest.mark.parametrize("day", [None, "infinity", "-infinity"], ids=["NULL", "infinity", "minus infinity"])
-def test_no_day_of_the_week_is_no_row(db: Session, salon: str, day: str | None) -> None:
+def test_a_date_without_a_weekday_has_no_row(db: Session, salon: str, day: str | None) -> None:
     for weekday in range(7):
-        opens(db, salon, weekday, **NINE_TO_SIX)
+        insert_hours(db, salon, weekday, **NINE_TO_SIX)
     assert hours(db, salon, day) == []
 
 
@@ -252,22 +252,22 @@ def test_a_day_without_hours_has_no_row(db: Session, salon: str) -> None:
     assert hours(db, salon, TUESDAY) == []
 
 
-@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.usefixtures("no_hours")
 @pytest.mark.parametrize("is_active", [False, None], ids=["inactive", "neither active nor not"])
-def test_what_is_not_active_is_passed_over(db: Session, salon: str, is_active: bool | None) -> None:
-    opens(db, salon, is_active=is_active, start_time="08:00", end_time="20:00")
+def test_inactive_hours_are_ignored(db: Session, salon: str, is_active: bool | None) -> None:
+    insert_hours(db, salon, is_active=is_active, start_time="08:00", end_time="20:00")
     assert hours(db, salon) == []
-    opens(db, salon, **NINE_TO_SIX)
+    insert_hours(db, salon, **NINE_TO_SIX)
     assert hours(db, salon) == [("Monday", True, time(9), time(18), None, None, 540)]
 
 
-@pytest.mark.usefixtures("closed_all_week")
-def test_another_salons_hours_are_not_ones_own(db: Session, world: World, salon: str) -> None:
-    opens(db, world.row("organization.salons", "other_salon")["id"], **NINE_TO_SIX)
+@pytest.mark.usefixtures("no_hours")
+def test_another_salons_hours_do_not_count(db: Session, world: World, salon: str) -> None:
+    insert_hours(db, world.row("organization.salons", "other_salon")["id"], **NINE_TO_SIX)
     assert hours(db, salon) == []
 
 
-@pytest.mark.usefixtures("closed_all_week")
+@pytest.mark.usefixtures("no_hours")
 @pytest.mark.parametrize(
     ("first", "other"),
     [
@@ -284,7 +284,7 @@ def test_another_salons_hours_are_not_ones_own(db: Session, world: World, salon:
         pytest.param({"break_end": time(13)}, {"break_end": time(14)}, id="the shorter break"),
     ],
 )
-def test_of_two_rows_it_is_always_the_same(db: Session, salon: str, first: Hours, other: Hours) -> None:
+def test_two_rows_always_give_the_same_one(db: Session, salon: str, first: Hours, other: Hours) -> None:
     common = {"is_open": True, **NINE_TO_SIX}
     expected = {
         "break_start": None,
@@ -296,15 +296,15 @@ def test_of_two_rows_it_is_always_the_same(db: Session, salon: str, first: Hours
     for order in permutations((first, other)):
         db.execute("DELETE FROM scheduling.operating_hours")
         for row in order:
-            opens(db, salon, **{**common, **row})
+            insert_hours(db, salon, **{**common, **row})
         rows = [row[1:-1] for row in hours(db, salon)]
         assert rows == [
             tuple(expected[name] for name in ("is_open", "start_time", "end_time", "break_start", "break_end"))
         ]
 
 
-@pytest.mark.usefixtures("closed_all_week")
-def test_of_many_rows_it_is_one(db: Session, salon: str) -> None:
+@pytest.mark.usefixtures("no_hours")
+def test_many_rows_give_one(db: Session, salon: str) -> None:
     for start in (13, 11, 9, 15, 10):
-        opens(db, salon, start_time=time(start), end_time=time(18))
+        insert_hours(db, salon, start_time=time(start), end_time=time(18))
     assert hours(db, salon) == [("Monday", True, time(9), time(18), None, None, 540)]

@@ -1,4 +1,4 @@
-"""calculate_duration_minutes: how long the listed active services take together, in whole minutes."""
+"""calculate_duration_minutes: the total duration of the listed active services, in whole minutes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def haircut(world: World, salon: str = "salon") -> str:
     return str(world.row("catalog.services", f"{salon}'s haircut")["id"])
 
 
-def lasting(db: Session, world: World, *durations: str | None, is_active: bool | None = True) -> list[str | None]:
+def insert_services(
+    db: Session, world: World, *durations: str | None, is_active: bool | None = True
+) -> list[str | None]:
     """Insert services of these durations; returns their ids."""
     for column in ("duration_range", "is_active"):
         db.execute(f"ALTER TABLE catalog.services ALTER COLUMN {column} DROP NOT NULL")
@@ -28,7 +30,7 @@ def lasting(db: Session, world: World, *durations: str | None, is_active: bool |
         db.value(
             """
             INSERT INTO catalog.services (salon_id, name, duration_range, is_active)
-            VALUES (%s, 'Of some length', %s, %s) RETURNING id::text
+            VALUES (%s, 'A service', %s, %s) RETURNING id::text
             """,
             [salon, each, is_active],
         )
@@ -37,7 +39,7 @@ def lasting(db: Session, world: World, *durations: str | None, is_active: bool |
 
 
 @pytest.mark.parametrize("name", MAY_CALL)
-def test_of_two_salons_services_as(db: Session, world: World, name: str) -> None:
+def test_services_of_two_salons_as(db: Session, world: World, name: str) -> None:
     with db.acting_as(name, on="catalog.services"):
         if MAY_CALL[name]:
             assert duration(db, [haircut(world), haircut(world, "other_salon")]) == 90
@@ -61,14 +63,14 @@ def test_of_two_salons_services_as(db: Session, world: World, name: str) -> None
         pytest.param("0", 0, id="no time"),
         pytest.param("59.999999 seconds", 0, id="just short of a minute"),
         pytest.param("60 seconds", 1, id="sixty seconds"),
-        pytest.param("119 seconds", 1, id="a minute begun does not count"),
+        pytest.param("119 seconds", 1, id="a started minute does not count"),
         pytest.param("-1 hour", 0, id="negative"),
         pytest.param("-1 second", 0, id="just negative"),
         pytest.param(None, 0, id="NULL"),
     ],
 )
-def test_of_one_service(db: Session, world: World, length: str | None, expected: int) -> None:
-    services = lasting(db, world, length)
+def test_one_service(db: Session, world: World, length: str | None, expected: int) -> None:
+    services = insert_services(db, world, length)
     with db.reading_as("customer"):
         assert duration(db, services) == expected
 
@@ -85,15 +87,15 @@ def test_of_one_service(db: Session, world: World, length: str | None, expected:
         pytest.param(["-45 minutes", "-30 minutes"], 0, id="only negative"),
     ],
 )
-def test_of_several_services(db: Session, world: World, durations: list[str | None], expected: int) -> None:
-    services = lasting(db, world, *durations)
+def test_several_services(db: Session, world: World, durations: list[str | None], expected: int) -> None:
+    services = insert_services(db, world, *durations)
     with db.reading_as("customer"):
         assert duration(db, services) == expected
 
 
 @pytest.mark.parametrize("is_active", [False, None], ids=["inactive", "neither active nor not"])
-def test_what_is_not_active_adds_nothing(db: Session, world: World, is_active: bool | None) -> None:
-    inactive = lasting(db, world, "1 hour", is_active=is_active)
+def test_inactive_services_add_nothing(db: Session, world: World, is_active: bool | None) -> None:
+    inactive = insert_services(db, world, "1 hour", is_active=is_active)
     with db.reading_as("customer"):
         assert duration(db, inactive) == 0
         assert duration(db, [*inactive, haircut(world)]) == 45
@@ -118,7 +120,7 @@ HAIRCUT = "the haircut"
         pytest.param([UNKNOWN] * 10_000 + [HAIRCUT], 45, id="ten thousand unknown ids and one"),
     ],
 )
-def test_lists(db: Session, world: World, services: list[str | None] | None, expected: int) -> None:
+def test_lists_of_ids(db: Session, world: World, services: list[str | None] | None, expected: int) -> None:
     key = haircut(world)
     keys = {HAIRCUT: key, HAIRCUT.upper(): key.upper()}
     with db.reading_as("customer"):
@@ -136,8 +138,8 @@ def test_lists(db: Session, world: World, services: list[str | None] | None, exp
         pytest.param(["35791394 hours", "7 minutes"], id="two"),
     ],
 )
-def test_the_most_that_fits(db: Session, world: World, durations: list[str]) -> None:
-    services = lasting(db, world, *durations)
+def test_the_maximum_of_an_integer(db: Session, world: World, durations: list[str]) -> None:
+    services = insert_services(db, world, *durations)
     with db.reading_as("customer"):
         assert duration(db, services) == 2_147_483_647
 
@@ -151,15 +153,15 @@ def test_the_most_that_fits(db: Session, world: World, durations: list[str]) -> 
         pytest.param(["178000000 years"] * 3, id="three as long as can be"),
     ],
 )
-def test_what_does_not_fit_is_a_clear_error(db: Session, world: World, durations: list[str]) -> None:
-    services = lasting(db, world, *durations)
+def test_more_than_an_integer_is_an_error(db: Session, world: World, durations: list[str]) -> None:
+    services = insert_services(db, world, *durations)
     with db.reading_as("customer"), db.raises("22003", message="integer out of range"):
         duration(db, services)
 
 
-def test_what_does_not_fit_does_no_harm_unless_it_is_asked_for(db: Session, world: World) -> None:
-    lasting(db, world, "178000000 years")
-    inactive = lasting(db, world, "178000000 years", is_active=False)
+def test_too_long_services_matter_only_if_listed(db: Session, world: World) -> None:
+    insert_services(db, world, "178000000 years")
+    inactive = insert_services(db, world, "178000000 years", is_active=False)
     with db.reading_as("customer"):
         assert duration(db, [haircut(world), *inactive]) == 45
 
@@ -171,4 +173,4 @@ def test_the_result_is_an_integer(db: Session, world: World) -> None:
 
 
 def test_sixty_services_without_length_take_no_minute(db: Session, world: World) -> None:
-    assert duration(db, lasting(db, world, *["0"] * 60)) == 0
+    assert duration(db, insert_services(db, world, *["0"] * 60)) == 0

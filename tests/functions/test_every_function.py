@@ -115,7 +115,7 @@ def attribute(db: Session, name: str, expression: str) -> Any:
     return db.value(f"SELECT {expression} FROM pg_proc p WHERE p.oid = %s::regproc", [name])
 
 
-def test_no_persona_is_left_out(world: World) -> None:
+def test_every_persona_is_listed(world: World) -> None:
     assert MAY_CALL.keys() == world.personas.keys()
     assert HAS_NOTIFICATIONS.keys() == {name for name, persona in world.personas.items() if "sub" in persona.claims}
 
@@ -123,7 +123,7 @@ def test_no_persona_is_left_out(world: World) -> None:
 # ------------------------------------------------------------------ declaration
 
 
-def test_there_are_these_eight_and_no_other(manifest: Manifest) -> None:
+def test_the_functions_are_those_of_the_plan(manifest: Manifest) -> None:
     assert sorted(item.full_name for item in manifest.of_kind("function")) == sorted(FUNCTIONS)
 
 
@@ -144,13 +144,13 @@ def test_volatility(db: Session, name: str) -> None:
 
 
 @every_function
-def test_runs_as_its_owner_and_looks_for_names_in_pg_catalog_first(db: Session, name: str) -> None:
+def test_is_security_definer_with_a_safe_search_path(db: Session, name: str) -> None:
     assert attribute(db, name, "p.prosecdef") is True
     assert attribute(db, name, "p.proconfig") == ["search_path=pg_catalog, pg_temp"]
 
 
 @every_function
-def test_is_owned_by_the_role_that_migrates(db: Session, manifest: Manifest, name: str) -> None:
+def test_is_owned_by_the_migration_role(db: Session, manifest: Manifest, name: str) -> None:
     """A function of a superuser would bypass every policy."""
     owner, is_superuser = db.row(
         "SELECT r.rolname, r.rolsuper FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner WHERE p.oid = %s::regproc",
@@ -160,7 +160,7 @@ def test_is_owned_by_the_role_that_migrates(db: Session, manifest: Manifest, nam
 
 
 @every_function
-def test_is_called_on_a_null_argument_too(db: Session, name: str) -> None:
+def test_is_not_strict(db: Session, name: str) -> None:
     assert attribute(db, name, "p.proisstrict") is False
 
 
@@ -168,7 +168,7 @@ def test_is_called_on_a_null_argument_too(db: Session, name: str) -> None:
 
 
 @every_function
-def test_execute_is_granted_to_these_two_alone(db: Session, name: str) -> None:
+def test_execute_is_granted_to_two_roles(db: Session, name: str) -> None:
     grants = db.rows(
         """
         SELECT COALESCE(r.rolname, 'PUBLIC'), acl.privilege_type, acl.is_grantable
@@ -187,7 +187,7 @@ def test_execute_is_granted_to_these_two_alone(db: Session, name: str) -> None:
 @pytest.mark.parametrize(
     ("role", "may"), [("authenticated", True), ("service_role", True), ("anon", False), ("public", False)]
 )
-def test_execute_as_the_catalog_sees_it(db: Session, name: str, role: str, may: bool) -> None:
+def test_effective_execute_privileges(db: Session, name: str, role: str, may: bool) -> None:
     """Privileges of every source, also those of a role of which this role is a member."""
     assert attribute(db, name, f"has_function_privilege('{role}', p.oid, 'EXECUTE')") is may
 
@@ -212,7 +212,7 @@ def test_refuses(db: Session, world: World, name: str, role: str) -> None:
         call(db, world, name)
 
 
-def test_no_client_may_run_a_function_that_a_trigger_runs(db: Session, manifest: Manifest) -> None:
+def test_no_client_may_call_a_trigger_function(db: Session, manifest: Manifest) -> None:
     """They need no grant: PostgreSQL checks none when a trigger fires."""
     functions = sorted(item.full_name for item in manifest.of_kind("trigger function"))
     assert "communication.soft_delete_thread" in functions
@@ -239,7 +239,7 @@ def row_counts(db: Session) -> dict[str, tuple[int, int, int]]:
 
 
 @every_function
-def test_writes_these_rows_and_no_other(db: Session, world: World, name: str) -> None:
+def test_writes_only_these_rows(db: Session, world: World, name: str) -> None:
     before = row_counts(db)
     with db.acting_as("customer"):
         call(db, world, name)
@@ -253,13 +253,13 @@ def test_writes_these_rows_and_no_other(db: Session, world: World, name: str) ->
 
 
 @pytest.mark.parametrize("name", STABLE)
-def test_what_only_reads_runs_in_a_get(db: Session, world: World, name: str) -> None:
+def test_a_stable_function_runs_in_a_get(db: Session, world: World, name: str) -> None:
     with db.reading_as("customer"):
         assert call(db, world, name) == FUNCTIONS[name].answer
 
 
 @pytest.mark.parametrize("name", VOLATILE)
-def test_what_writes_does_not_run_in_a_get(db: Session, world: World, name: str) -> None:
+def test_a_volatile_function_does_not_run_in_a_get(db: Session, world: World, name: str) -> None:
     with db.reading_as("customer"), db.raises("25006", message="in a read-only transaction"):
         call(db, world, name)
 
@@ -272,7 +272,7 @@ def plant(db: Session) -> None:
     empty tables with the names of the tables that the functions use."""
     db.execute("CREATE SCHEMA planted")
     db.execute("GRANT USAGE ON SCHEMA planted TO PUBLIC")
-    fails = "LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'led astray'; END $$"
+    fails = "LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'wrong object'; END $$"
     for kind in ("text", "uuid"):
         db.execute(f"CREATE FUNCTION planted.equal({kind}, {kind}) RETURNS boolean {fails}")
         db.execute(f"CREATE OPERATOR planted.= (LEFTARG = {kind}, RIGHTARG = {kind}, FUNCTION = planted.equal)")
@@ -287,11 +287,11 @@ def plant(db: Session) -> None:
 
 
 @every_function
-def test_a_search_path_of_ones_own_changes_nothing(db: Session, world: World, name: str) -> None:
+def test_the_callers_search_path_changes_nothing(db: Session, world: World, name: str) -> None:
     plant(db)
     with db.acting_as("customer"):
         db.execute("SET LOCAL search_path = planted, pg_temp, pg_catalog")
-        with db.raises("P0001", message="led astray"):  # the planted operator is found
+        with db.raises("P0001", message="wrong object"):  # the planted operator is found
             db.execute("SELECT 'a'::text = 'a'::text")
         assert call(db, world, name) == FUNCTIONS[name].answer
 
@@ -300,10 +300,10 @@ def test_a_search_path_of_ones_own_changes_nothing(db: Session, world: World, na
 def test_a_temporary_type_changes_nothing(db: Session, world: World, name: str) -> None:
     """PostgreSQL looks up types in pg_temp first, also with an empty search path. The CHECK of a caller's domain would
     run as the owner of the function: also in auth.uid(), which casts to "uuid"."""
-    db.execute("SET LOCAL search_path = pg_catalog, pg_temp")  # for the statements of the test itself
+    db.execute("SET LOCAL search_path = pg_catalog, pg_temp")  # for the statements of the test
     for kind in ("jsonb", "uuid"):
-        db.execute(f"CREATE DOMAIN pg_temp.{kind} AS pg_catalog.{kind} CONSTRAINT led_astray CHECK (VALUE IS NULL)")
+        db.execute(f"CREATE DOMAIN pg_temp.{kind} AS pg_catalog.{kind} CONSTRAINT wrong_object CHECK (VALUE IS NULL)")
     signature = db.value("SELECT %s::regproc::regprocedure::text", [name])
-    db.execute(f"ALTER FUNCTION {signature} COST 100")  # makes PL/pgSQL compile it again, as in a new session
+    db.execute(f"ALTER FUNCTION {signature} COST 100")  # PL/pgSQL then compiles it again, as in a new session
     with db.acting_as("customer"):
         assert call(db, world, name) == FUNCTIONS[name].answer

@@ -11,7 +11,7 @@ from tests.functions.calls import NOT_YOUR_ID, about_oneself, about_the_customer
 
 LARGEST = 2_147_483_647
 
-# How many notifications come, read and unread.
+# The expected number of notifications, read and unread.
 CUSTOMERS_PAGE = about_the_customer(3)
 OWN_PAGE = about_oneself(some=3, none=0)
 
@@ -28,10 +28,10 @@ def messages(db: Session, user: str | None, limit: int | None, offset: int | Non
 
 
 @pytest.fixture
-def numbered(db: Session, customer: str) -> str:
-    """The id of the customer, who has 25 notifications instead of the world's: "1" is the newest.
+def recipient(db: Session, customer: str) -> str:
+    """The id of the customer, who has 25 new notifications: "1" is the newest.
 
-    Five each have the same time. Their order in the table is another one.
+    Five each have the same time. Their order in the table differs.
     """
     db.execute("DELETE FROM communication.notifications WHERE user_id = %s", [customer])
     db.execute(
@@ -64,43 +64,43 @@ def test_the_customers_page_as(db: Session, customer: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OWN_PAGE)
-def test_ones_own_page_as(db: Session, world: World, name: str) -> None:
+def test_own_page_as(db: Session, world: World, name: str) -> None:
     with db.reading_as(name):
         rows = page(db, world.personas[name].subject)
     assert [str(row[1]) for row in rows] == [world.personas[name].subject] * OWN_PAGE[name]
 
 
 @pytest.mark.parametrize("name", OWN_PAGE)
-def test_the_service_is_shown_anybodys(db: Session, world: World, name: str) -> None:
+def test_the_service_may_ask_for_any_user(db: Session, world: World, name: str) -> None:
     with db.reading_as("service"):
         assert len(page(db, world.personas[name].subject)) == OWN_PAGE[name]
 
 
 @unknown_or_null
-def test_nobody_has_no_notifications(db: Session, user: str | None) -> None:
+def test_an_unknown_user_has_no_notifications(db: Session, user: str | None) -> None:
     with db.reading_as("service"):
         assert page(db, user) == []
 
 
 @pytest.mark.parametrize("name", ["customer", "no_subject"])
 @unknown_or_null
-def test_nobody_is_not_oneself(db: Session, name: str, user: str | None) -> None:
+def test_an_unknown_user_is_refused(db: Session, name: str, user: str | None) -> None:
     with db.reading_as(name), db.raises("42501", message=NOT_YOUR_ID):
         page(db, user)
 
 
-def test_a_session_without_claims_is_nobody(db: Session, customer: str) -> None:
+def test_a_session_without_claims_is_refused(db: Session, customer: str) -> None:
     """Also the session of a superuser: the settings are empty between two requests."""
     with db.raises("42501", message=NOT_YOUR_ID):
         page(db, customer)
 
 
-def test_rows_are_shown_as_they_are(db: Session, world: World, customer: str) -> None:
+def test_rows_are_shown_as_stored(db: Session, world: World, customer: str) -> None:
     rows = [row for row in world.rows["communication.notifications"].values() if row["user_id"] == customer]
     rows.sort(key=lambda row: (row["created_at"], row["id"]), reverse=True)
     with db.reading_as("customer"):
-        shown = page(db, customer)
-    assert [(str(key), str(user), *rest) for key, user, *rest in shown] == [
+        actual = page(db, customer)
+    assert [(str(key), str(user), *rest) for key, user, *rest in actual] == [
         tuple(row[name] for name in ("id", "user_id", "message", "notification_type", "read_at", "created_at"))
         for row in rows
     ]
@@ -122,27 +122,27 @@ def test_columns_and_their_types(db: Session, customer: str) -> None:
 # ------------------------------------------------------------------ pages
 
 
-def test_twenty_from_the_newest_if_nothing_is_said(db: Session, numbered: str) -> None:
+def test_the_default_page_has_the_20_newest(db: Session, recipient: str) -> None:
     with db.reading_as("customer"):
-        assert [row[2] for row in page(db, numbered)] == numbers(1, 20)
+        assert [row[2] for row in page(db, recipient)] == numbers(1, 20)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 24, 25, 26])
-def test_pages_neither_repeat_nor_skip(db: Session, numbered: str, size: int) -> None:
-    """Rows of two pages may have the same time: among them the greatest id comes first, so that the order is total."""
+def test_pages_neither_repeat_nor_skip(db: Session, recipient: str, size: int) -> None:
+    """Rows of two pages may have the same time: then the greatest id comes first."""
     with db.reading_as("customer"):
-        pages = [messages(db, numbered, size, offset) for offset in range(0, 25, size)]
+        pages = [messages(db, recipient, size, offset) for offset in range(0, 25, size)]
     assert [message for one in pages for message in one] == numbers(1, 25)
     assert [len(one) for one in pages[:-1]] == [size] * (len(pages) - 1)
 
 
-def test_pages_stay_the_same_when_rows_move_in_the_table(db: Session, numbered: str) -> None:
+def test_pages_stay_the_same_when_rows_move_in_the_table(db: Session, recipient: str) -> None:
     db.execute("UPDATE communication.notifications SET read_at = now() WHERE message IN ('3', '1', '12')")
     with db.reading_as("customer"):
-        assert messages(db, numbered, 25, 0) == numbers(1, 25)
+        assert messages(db, recipient, 25, 0) == numbers(1, 25)
 
 
-def test_the_order_is_the_times_and_not_the_ids(db: Session, customer: str) -> None:
+def test_pages_are_ordered_by_time_and_not_by_id(db: Session, customer: str) -> None:
     db.execute("DELETE FROM communication.notifications WHERE user_id = %s", [customer])
     db.execute(
         """
@@ -159,27 +159,29 @@ def test_the_order_is_the_times_and_not_the_ids(db: Session, customer: str) -> N
 
 
 @pytest.fixture
-def undated(db: Session, numbered: str) -> list[str]:
-    """As ``numbered``, but 5, 1, 3 and the other users' have no time; returns all 25 in the order of the pages."""
+def undated_messages(db: Session, recipient: str) -> list[str]:
+    """The 25 messages in the order of the pages. 5, 1, 3 and those of other users have no time."""
     db.execute("ALTER TABLE communication.notifications ALTER COLUMN created_at DROP NOT NULL")
     db.execute(
         """
         UPDATE communication.notifications SET created_at = NULL
         WHERE message IN ('5', '1', '3') OR user_id <> %s
         """,
-        [numbered],
+        [recipient],
     )
     return ["2", "4", *numbers(6, 25), "1", "3", "5"]
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 22, 23, 24, 25, 26, None])
-def test_what_is_of_unknown_age_comes_last(db: Session, numbered: str, undated: list[str], size: int | None) -> None:
+def test_notifications_without_a_time_come_last(
+    db: Session, recipient: str, undated_messages: list[str], size: int | None
+) -> None:
     with db.reading_as("customer"):
-        pages = [messages(db, numbered, size, offset) for offset in range(0, 25, size or 25)]
-    assert [message for one in pages for message in one] == undated
+        pages = [messages(db, recipient, size, offset) for offset in range(0, 25, size or 25)]
+    assert [message for one in pages for message in one] == undated_messages
 
 
-def test_a_page_reads_no_more_than_it_shows(db: Session, customer: str) -> None:
+def test_a_page_reads_few_rows(db: Session, customer: str) -> None:
     db.execute(
         """
         INSERT INTO communication.notifications (user_id, message, notification_type, created_at)
@@ -220,14 +222,14 @@ def test_a_page_reads_no_more_than_it_shows(db: Session, customer: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["customer", "service"])
-def test_edges_of_a_page(
-    db: Session, numbered: str, name: str, limit: int | None, offset: int | None, expected: list[str]
+def test_limits_and_offsets(
+    db: Session, recipient: str, name: str, limit: int | None, offset: int | None, expected: list[str]
 ) -> None:
     with db.reading_as(name):
-        assert messages(db, numbered, limit, offset) == expected
+        assert messages(db, recipient, limit, offset) == expected
 
 
-def test_a_page_is_as_large_as_one_asks(db: Session, customer: str) -> None:
+def test_a_page_has_no_maximum_size(db: Session, customer: str) -> None:
     db.execute(
         """
         INSERT INTO communication.notifications (user_id, message, notification_type)
@@ -241,7 +243,7 @@ def test_a_page_is_as_large_as_one_asks(db: Session, customer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "offset", "wrong"),
+    ("limit", "offset", "error"),
     [
         pytest.param(-1, 0, "p_limit must not be negative, but is -1", id="limit -1"),
         pytest.param(20, -1, "p_offset must not be negative, but is -1", id="offset -1"),
@@ -253,13 +255,13 @@ def test_a_page_is_as_large_as_one_asks(db: Session, customer: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["customer", "service"])
-def test_what_is_negative_is_a_clear_error(
-    db: Session, customer: str, name: str, limit: int | None, offset: int | None, wrong: str
+def test_a_negative_limit_or_offset_is_an_error(
+    db: Session, customer: str, name: str, limit: int | None, offset: int | None, error: str
 ) -> None:
-    with db.reading_as(name), db.raises("22023", message=wrong):
+    with db.reading_as(name), db.raises("22023", message=error):
         messages(db, customer, limit, offset)
 
 
-def test_who_asks_for_anothers_is_not_told_what_is_wrong_besides(db: Session, customer: str) -> None:
+def test_the_refusal_comes_before_other_errors(db: Session, customer: str) -> None:
     with db.reading_as("other_customer"), db.raises("42501", message=NOT_YOUR_ID):
         messages(db, customer, -1, -1)

@@ -29,44 +29,44 @@ def test_the_customers_count_as(db: Session, customer: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OWN_COUNT)
-def test_ones_own_count_as(db: Session, world: World, name: str) -> None:
+def test_own_count_as(db: Session, world: World, name: str) -> None:
     with db.reading_as(name):
         assert count(db, world.personas[name].subject) == OWN_COUNT[name]
 
 
 @pytest.mark.parametrize("name", OWN_COUNT)
-def test_the_service_is_told_anybodys(db: Session, world: World, name: str) -> None:
+def test_the_service_may_ask_for_any_user(db: Session, world: World, name: str) -> None:
     with db.reading_as("service"):
         assert count(db, world.personas[name].subject) == OWN_COUNT[name]
 
 
 @unknown_or_null
-def test_nobody_has_no_notifications(db: Session, user: str | None) -> None:
+def test_an_unknown_user_has_no_notifications(db: Session, user: str | None) -> None:
     with db.reading_as("service"):
         assert count(db, user) == 0
 
 
 @pytest.mark.parametrize("name", ["customer", "no_subject"])
 @unknown_or_null
-def test_nobody_is_not_oneself(db: Session, name: str, user: str | None) -> None:
+def test_an_unknown_user_is_refused(db: Session, name: str, user: str | None) -> None:
     with db.reading_as(name), db.raises("42501", message=NOT_YOUR_ID):
         count(db, user)
 
 
-def test_a_session_without_claims_is_nobody(db: Session, customer: str) -> None:
+def test_a_session_without_claims_is_refused(db: Session, customer: str) -> None:
     """Also the session of a superuser: the settings are empty between two requests."""
     with db.raises("42501", message=NOT_YOUR_ID):
         count(db, customer)
 
 
-def test_the_service_is_known_by_its_claims_and_not_by_a_subject(db: Session, customer: str) -> None:
+def test_a_user_without_a_subject_is_not_the_service(db: Session, customer: str) -> None:
     with db.acting_as("customer"):
         set_claims(db, role="authenticated", sub=None)
         with db.raises("42501", message=NOT_YOUR_ID):
             count(db, customer)
 
 
-def test_only_unread_ones_count_and_only_ones_own(db: Session, world: World, customer: str) -> None:
+def test_only_own_unread_notifications_count(db: Session, world: World, customer: str) -> None:
     other = world.personas["other_customer"].subject
     db.execute("DELETE FROM communication.notifications")
     db.execute(
@@ -83,7 +83,7 @@ def test_only_unread_ones_count_and_only_ones_own(db: Session, world: World, cus
         assert count(db, customer) == 1
 
 
-def test_many_are_all_counted(db: Session, customer: str) -> None:
+def test_a_thousand_notifications_are_counted(db: Session, customer: str) -> None:
     db.execute(
         """
         INSERT INTO communication.notifications (user_id, message, notification_type)

@@ -32,31 +32,31 @@ def test_the_customers_counts_as(db: Session, customer: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OWN_COUNTS)
-def test_ones_own_counts_as(db: Session, world: World, name: str) -> None:
+def test_own_counts_as(db: Session, world: World, name: str) -> None:
     with db.reading_as(name):
         assert counts(db, world.personas[name].subject) == OWN_COUNTS[name]
 
 
 @pytest.mark.parametrize("name", OWN_COUNTS)
-def test_the_service_is_told_anybodys(db: Session, world: World, name: str) -> None:
+def test_the_service_may_ask_for_any_user(db: Session, world: World, name: str) -> None:
     with db.reading_as("service"):
         assert counts(db, world.personas[name].subject) == OWN_COUNTS[name]
 
 
 @unknown_or_null
-def test_nobody_has_no_notifications(db: Session, user: str | None) -> None:
+def test_an_unknown_user_has_no_notifications(db: Session, user: str | None) -> None:
     with db.reading_as("service"):
         assert counts(db, user) == []
 
 
 @pytest.mark.parametrize("name", ["customer", "no_subject"])
 @unknown_or_null
-def test_nobody_is_not_oneself(db: Session, name: str, user: str | None) -> None:
+def test_an_unknown_user_is_refused(db: Session, name: str, user: str | None) -> None:
     with db.reading_as(name), db.raises("42501", message=NOT_YOUR_ID):
         counts(db, user)
 
 
-def test_types_come_in_order_without_those_that_are_all_read(db: Session, world: World, customer: str) -> None:
+def test_types_with_unread_notifications_are_sorted(db: Session, world: World, customer: str) -> None:
     other = world.personas["other_customer"].subject
     db.execute("DELETE FROM communication.notifications")
     db.execute(
@@ -76,7 +76,7 @@ def test_types_come_in_order_without_those_that_are_all_read(db: Session, world:
         assert counts(db, customer) == [("cancellation", 1), ("reminder", 2)]
 
 
-def test_those_without_a_type_are_counted_last(db: Session, customer: str) -> None:
+def test_notifications_without_a_type_come_last(db: Session, customer: str) -> None:
     db.execute("ALTER TABLE communication.notifications ALTER COLUMN notification_type DROP NOT NULL")
     db.execute("UPDATE communication.notifications SET notification_type = NULL WHERE notification_type = 'promotion'")
     with db.reading_as("customer"):
@@ -89,7 +89,7 @@ def test_columns_and_their_types(db: Session, customer: str) -> None:
         assert columns(cursor) == [("notification_type", "varchar"), ("unread_count", "int8")]
 
 
-def test_many_types_come_in_their_order(db: Session, customer: str) -> None:
+def test_many_types_are_sorted(db: Session, customer: str) -> None:
     kinds = [f"kind {number:02}" for number in range(40)]
     db.execute("DELETE FROM communication.notifications")
     db.execute(

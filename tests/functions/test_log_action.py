@@ -8,12 +8,12 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from rolecall import Session, World
-from tests.functions.calls import NOT_ALLOWED, UNKNOWN, columns, set_claims, stored
+from tests.functions.calls import NOT_ALLOWED, UNKNOWN, columns, rows_by_id, set_claims
 
 NO_ACTOR = "an audit entry needs an actor, and this session has no subject"
 
-# None: the persona writes an entry, and is its actor. Otherwise the message of the error.
-REFUSED: dict[str, str | None] = {
+# The error of each persona. None: the persona writes an entry, and is its actor.
+ERRORS: dict[str, str | None] = {
     "customer": None,
     "other_customer": None,
     "staff": None,
@@ -39,7 +39,7 @@ def log(db: Session, kind: str | None = "salon", entity: str | None = None, acti
 
 def entries(db: Session) -> dict[str, dict[str, Any]]:
     """All entries of the log, by id."""
-    return stored(db, "audit.audit_logs")
+    return rows_by_id(db, "audit.audit_logs")
 
 
 def entry_of(db: Session, key: str) -> dict[str, Any]:
@@ -49,21 +49,21 @@ def entry_of(db: Session, key: str) -> dict[str, Any]:
     return log[key]
 
 
-def test_no_persona_is_left_out(world: World) -> None:
-    assert REFUSED.keys() == world.personas.keys()
+def test_every_persona_is_listed(world: World) -> None:
+    assert ERRORS.keys() == world.personas.keys()
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", ERRORS)
 def test_an_entry_as(db: Session, world: World, name: str) -> None:
-    refused, before = REFUSED[name], entries(db)
+    error, before = ERRORS[name], entries(db)
     with db.acting_as(name, on="audit.audit_logs"):
-        if refused:
-            with db.raises("42501", message=refused):
+        if error:
+            with db.raises("42501", message=error):
                 log(db)
         else:
             key = log(db)
     after = entries(db)
-    if not refused:
+    if not error:
         assert after.keys() - before.keys() == {key}
         assert after.pop(key)["actor_id"] == world.personas[name].subject
     assert after == before
@@ -98,14 +98,14 @@ def test_every_column_of_an_entry(db: Session, world: World) -> None:
     }
 
 
-def test_what_is_not_said_is_null(db: Session) -> None:
+def test_omitted_arguments_are_null(db: Session) -> None:
     with db.acting_as("customer"):
         key = log(db, entity=None)
     entry = entry_of(db, key)
     assert [entry[name] for name in ("entity_id", "old_values", "new_values", "reason")] == [None] * 4
 
 
-def test_arguments_in_their_order(db: Session, world: World) -> None:
+def test_positional_arguments(db: Session, world: World) -> None:
     """Each argument is stored in its own column, also in a call without names."""
     salon = str(world.row("organization.salons", "salon")["id"])
     with db.acting_as("owner"):
@@ -115,7 +115,7 @@ def test_arguments_in_their_order(db: Session, world: World) -> None:
     assert [entry[name] for name in names] == ["type", salon, "action", [1], [2], "reason"]
 
 
-def test_the_same_twice_is_two_entries(db: Session) -> None:
+def test_two_equal_calls_write_two_entries(db: Session) -> None:
     with db.acting_as("customer"):
         keys = {log(db), log(db)}
     assert len(keys) == 2
@@ -140,7 +140,7 @@ def test_the_entity_need_not_exist(db: Session) -> None:
         pytest.param({"long": "x" * 1_000_000}, id="a million characters"),
     ],
 )
-def test_values_are_kept_as_they_are(db: Session, value: Any) -> None:
+def test_values_are_stored_unchanged(db: Session, value: Any) -> None:
     with db.acting_as("customer"):
         key = db.value("SELECT audit.log_action('salon', NULL, 'update', %s, %s)::text", [Jsonb(value), Jsonb([value])])
     entry = entry_of(db, key)
@@ -148,17 +148,17 @@ def test_values_are_kept_as_they_are(db: Session, value: Any) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 100])
-def test_texts_as_long_as_they_may_be(db: Session, length: int) -> None:
+def test_texts_of_minimum_and_maximum_length(db: Session, length: int) -> None:
     with db.acting_as("customer"):
         key = log(db, kind="t" * length, action="a" * length)
     entry = entry_of(db, key)
     assert (entry["entity_type"], entry["action"]) == ("t" * length, "a" * length)
 
 
-# ------------------------------------------------------------------ who the actor is
+# ------------------------------------------------------------------ the actor
 
 
-def test_the_service_with_a_subject_acts_in_its_name(db: Session, world: World) -> None:
+def test_the_subject_of_the_service_is_the_actor(db: Session, world: World) -> None:
     with db.acting_as("service"):
         set_claims(db, role="service_role", sub=world.personas["owner"].subject)
         key = log(db)
@@ -180,11 +180,11 @@ def test_a_subject_without_a_profile_is_refused(db: Session) -> None:
             log(db)
 
 
-# ------------------------------------------------------------------ what the table refuses
+# ------------------------------------------------------------------ errors of the table
 
 
 @pytest.mark.parametrize("column", ["entity_type", "action"])
-def test_what_is_missing_is_named(db: Session, column: str) -> None:
+def test_a_missing_value_is_named(db: Session, column: str) -> None:
     texts = {"entity_type": "salon", "action": "update"} | {column: None}
     before = entries(db)
     with db.acting_as("customer"), db.raises("23502", column=column):
@@ -204,13 +204,13 @@ def test_blank_text_is_refused(db: Session, column: str, blank: str) -> None:
 
 @pytest.mark.parametrize("column", ["entity_type", "action"])
 def test_a_text_that_is_too_long_is_refused(db: Session, column: str) -> None:
-    """A text without its end could mean something else."""
+    """The function must not shorten a text: it could mean something else."""
     texts = {"entity_type": "salon", "action": "update"} | {column: "x" * 101}
     with db.acting_as("customer"), db.raises("22001", message="value too long for type character varying(100)"):
         log(db, kind=texts["entity_type"], action=texts["action"])
 
 
-def test_a_transaction_that_only_reads(db: Session) -> None:
+def test_a_read_only_transaction_is_refused(db: Session) -> None:
     with db.reading_as("customer"), db.raises("25006", message="cannot execute INSERT in a read-only transaction"):
         log(db)
 

@@ -14,7 +14,7 @@ from tests.functions.calls import (
     about_oneself,
     about_the_customer,
     columns,
-    stored,
+    rows_by_id,
     unknown_or_null,
 )
 
@@ -22,9 +22,9 @@ PREFIX = "Failed to mark notifications as read: "
 NOT_YOUR_OWN = PREFIX + NOT_YOUR_ID
 TABLE = "communication.notifications"
 
-# How many notifications are marked.
+# The expected number of marked notifications.
 MARKED_FOR_THE_CUSTOMER = about_the_customer(2, refusal=NOT_YOUR_OWN)
-MARKED_OF_ONES_OWN = about_oneself(some=2, none=0)
+MARKED_OWN = about_oneself(some=2, none=0)
 
 
 def notification(world: World, name: str) -> str:
@@ -36,66 +36,66 @@ def mark(db: Session, user: str | None) -> Any:
     return db.value("SELECT communication.mark_notifications_read(p_user_id => %s)", [user])
 
 
-def mark_listed(db: Session, user: str | None, listed: list[str | None] | None) -> Any:
+def mark_listed(db: Session, user: str | None, ids: list[str | None] | None) -> Any:
     """Mark the listed notifications of a user."""
     return db.value(
         "SELECT communication.mark_notifications_read(p_user_id => %s, p_notification_ids => %s::uuid[])",
-        [user, listed],
+        [user, ids],
     )
 
 
-def changed(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> dict[str, set[str]]:
+def changed_columns(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> dict[str, set[str]]:
     """The columns that differ, by id. Raises AssertionError if a row is new or missing."""
     assert before.keys() == after.keys()
-    differing = {key: {name for name in row if row[name] != before[key][name]} for key, row in after.items()}
-    return {key: columns for key, columns in differing.items() if columns}
+    differences = {key: {name for name in row if row[name] != before[key][name]} for key, row in after.items()}
+    return {key: columns for key, columns in differences.items() if columns}
 
 
 @pytest.mark.parametrize("name", MARKED_FOR_THE_CUSTOMER)
-def test_the_customers_as(db: Session, world: World, customer: str, name: str) -> None:
-    expected, before = MARKED_FOR_THE_CUSTOMER[name], stored(db, TABLE)
+def test_the_customers_notifications_as(db: Session, world: World, customer: str, name: str) -> None:
+    expected, before = MARKED_FOR_THE_CUSTOMER[name], rows_by_id(db, TABLE)
     with db.acting_as(name, on=TABLE):
         if isinstance(expected, int):
             assert mark(db, customer) == expected
         else:
             with db.raises("42501", message=expected):
                 mark(db, customer)
-    theirs = {notification(world, f"customer's {which}") for which in ("reminder 0", "promotion 2")}
-    assert changed(before, stored(db, TABLE)).keys() == (theirs if isinstance(expected, int) else set())
+    marked_ids = {notification(world, f"customer's {which}") for which in ("reminder 0", "promotion 2")}
+    assert changed_columns(before, rows_by_id(db, TABLE)).keys() == (marked_ids if isinstance(expected, int) else set())
 
 
-@pytest.mark.parametrize("name", MARKED_OF_ONES_OWN)
-def test_ones_own_as(db: Session, world: World, name: str) -> None:
-    before = stored(db, TABLE)
+@pytest.mark.parametrize("name", MARKED_OWN)
+def test_own_notifications_as(db: Session, world: World, name: str) -> None:
+    before = rows_by_id(db, TABLE)
     with db.acting_as(name):
-        assert mark(db, world.personas[name].subject) == MARKED_OF_ONES_OWN[name]
-    rows = changed(before, stored(db, TABLE))
-    assert len(rows) == MARKED_OF_ONES_OWN[name]
+        assert mark(db, world.personas[name].subject) == MARKED_OWN[name]
+    rows = changed_columns(before, rows_by_id(db, TABLE))
+    assert len(rows) == MARKED_OWN[name]
     assert {before[key]["user_id"] for key in rows} <= {world.personas[name].subject}
 
 
-def test_both_times_are_set_and_nothing_else(db: Session, world: World, customer: str) -> None:
-    before = stored(db, TABLE)
+def test_only_the_two_times_change(db: Session, world: World, customer: str) -> None:
+    before = rows_by_id(db, TABLE)
     with db.acting_as("customer"):
         mark(db, customer)
-    now, after = db.value("SELECT to_json(now())"), stored(db, TABLE)
+    now, after = db.value("SELECT to_json(now())"), rows_by_id(db, TABLE)
     keys = [notification(world, "customer's reminder 0"), notification(world, "customer's promotion 2")]
-    assert changed(before, after) == {key: {"read_at", "updated_at"} for key in keys}
+    assert changed_columns(before, after) == {key: {"read_at", "updated_at"} for key in keys}
     assert [(after[key]["read_at"], after[key]["updated_at"]) for key in keys] == [(now, now)] * 2
 
 
-def test_what_is_read_keeps_the_time_at_which_it_was(db: Session, world: World, customer: str) -> None:
-    read = notification(world, "customer's reminder 1")
-    before = stored(db, TABLE)[read]
+def test_a_read_notification_keeps_its_time(db: Session, world: World, customer: str) -> None:
+    key = notification(world, "customer's reminder 1")
+    before = rows_by_id(db, TABLE)[key]
     with db.acting_as("customer"):
-        assert mark_listed(db, customer, [read]) == 0
+        assert mark_listed(db, customer, [key]) == 0
         assert mark(db, customer) == 2
         assert mark(db, customer) == 0
-    assert stored(db, TABLE)[read] == before
+    assert rows_by_id(db, TABLE)[key] == before
 
 
 @pytest.mark.parametrize(
-    ("listed", "expected"),
+    ("names", "expected"),
     [
         pytest.param(None, ["reminder 0", "promotion 2"], id="NULL: all of them"),
         pytest.param([], [], id="none"),
@@ -106,65 +106,65 @@ def test_what_is_read_keeps_the_time_at_which_it_was(db: Session, world: World, 
         pytest.param(["customer's reminder 0", "customer's promotion 2"], ["reminder 0", "promotion 2"], id="both"),
         pytest.param(["customer's reminder 1"], [], id="one that is read"),
         pytest.param(["staff's reminder 0"], [], id="another's"),
-        pytest.param(["staff's reminder 0", "customer's promotion 2"], ["promotion 2"], id="another's and one's own"),
+        pytest.param(["staff's reminder 0", "customer's promotion 2"], ["promotion 2"], id="another's and an own one"),
         pytest.param([UNKNOWN], [], id="an unknown one"),
         pytest.param([UNKNOWN] * 10_000 + ["customer's reminder 0"], ["reminder 0"], id="ten thousand unknown and one"),
     ],
 )
 @pytest.mark.parametrize("name", ["customer", "service"])
-def test_those_listed(
-    db: Session, world: World, customer: str, name: str, listed: list[str | None] | None, expected: list[str]
+def test_listed_notifications(
+    db: Session, world: World, customer: str, name: str, names: list[str | None] | None, expected: list[str]
 ) -> None:
-    known = world.rows[TABLE]
-    keys = None if listed is None else [str(known[one]["id"]) if one in known else one for one in listed]
-    before = stored(db, TABLE)
+    existing = world.rows[TABLE]
+    keys = None if names is None else [str(existing[one]["id"]) if one in existing else one for one in names]
+    before = rows_by_id(db, TABLE)
     with db.acting_as(name):
         assert mark_listed(db, customer, keys) == len(expected)
-    assert changed(before, stored(db, TABLE)) == {
+    assert changed_columns(before, rows_by_id(db, TABLE)) == {
         notification(world, f"customer's {which}"): {"read_at", "updated_at"} for which in expected
     }
 
 
 @unknown_or_null
-def test_nobody_has_nothing_to_mark(db: Session, user: str | None) -> None:
-    before = stored(db, TABLE)
+def test_an_unknown_user_has_nothing_to_mark(db: Session, user: str | None) -> None:
+    before = rows_by_id(db, TABLE)
     with db.acting_as("service"):
         assert mark(db, user) == 0
-    assert stored(db, TABLE) == before
+    assert rows_by_id(db, TABLE) == before
 
 
 @pytest.mark.parametrize("name", ["customer", "no_subject"])
 @unknown_or_null
-def test_nobody_is_not_oneself(db: Session, name: str, user: str | None) -> None:
+def test_an_unknown_user_is_refused(db: Session, name: str, user: str | None) -> None:
     with db.acting_as(name), db.raises("42501", message=NOT_YOUR_OWN):
         mark(db, user)
 
 
-def test_anothers_is_refused_also_for_ones_own_notifications(db: Session, world: World) -> None:
+def test_another_user_is_refused_even_with_own_notifications(db: Session, world: World) -> None:
     own: list[str | None] = [notification(world, "customer's reminder 0")]
     with db.acting_as("customer"), db.raises("42501", message=NOT_YOUR_OWN):
         mark_listed(db, world.personas["staff"].subject, own)
 
 
-def test_a_session_without_claims_is_nobody(db: Session, customer: str) -> None:
+def test_a_session_without_claims_is_refused(db: Session, customer: str) -> None:
     """Also the session of a superuser: the settings are empty between two requests."""
     with db.raises("42501", message=NOT_YOUR_OWN):
         mark(db, customer)
 
 
-# ------------------------------------------------------------------ errors that are passed on
+# ------------------------------------------------------------------ errors that the function passes on
 
 
-def test_a_row_that_a_constraint_refuses(db: Session, customer: str) -> None:
+def test_a_constraint_violation_is_passed_on(db: Session, customer: str) -> None:
     db.execute("ALTER TABLE communication.notifications ADD CONSTRAINT unread CHECK (read_at IS NULL) NOT VALID")
-    before = stored(db, TABLE)
-    refused = PREFIX + 'new row for relation "notifications" violates check constraint "unread"'
-    with db.acting_as("customer"), db.raises("23514", message=refused):
+    before = rows_by_id(db, TABLE)
+    message = PREFIX + 'new row for relation "notifications" violates check constraint "unread"'
+    with db.acting_as("customer"), db.raises("23514", message=message):
         mark(db, customer)
-    assert stored(db, TABLE) == before
+    assert rows_by_id(db, TABLE) == before
 
 
-def test_an_sqlstate_of_somebodys_own(db: Session, customer: str) -> None:
+def test_a_custom_sqlstate_is_passed_on(db: Session, customer: str) -> None:
     """PostgREST answers PTxyz with the HTTP status xyz: the function must not change the SQLSTATE."""
     db.execute(
         """
@@ -178,9 +178,9 @@ def test_an_sqlstate_of_somebodys_own(db: Session, customer: str) -> None:
         mark(db, customer)
 
 
-def test_a_transaction_that_only_reads(db: Session, customer: str) -> None:
-    refused = PREFIX + "cannot execute UPDATE in a read-only transaction"
-    with db.reading_as("customer"), db.raises("25006", message=refused):
+def test_a_read_only_transaction_is_refused(db: Session, customer: str) -> None:
+    message = PREFIX + "cannot execute UPDATE in a read-only transaction"
+    with db.reading_as("customer"), db.raises("25006", message=message):
         mark(db, customer)
 
 

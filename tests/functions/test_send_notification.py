@@ -8,7 +8,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from rolecall import Session, World
-from tests.functions.calls import MAY_CALL, UNKNOWN, columns, stored
+from tests.functions.calls import MAY_CALL, UNKNOWN, columns, rows_by_id
 
 TABLE = "communication.notifications"
 PREFIX = "Failed to send notification: "
@@ -30,14 +30,14 @@ def send(db: Session, recipient: str | None, message: str | None = "Hello", kind
     )
 
 
-def id_of(sent: Any) -> Any:
+def id_of(result: Any) -> Any:
     """The id in the result of the function, which must be a JSON object."""
-    assert isinstance(sent, dict), sent
-    return sent.get("id")
+    assert isinstance(result, dict), result
+    return result.get("id")
 
 
 def ids(db: Session) -> set[str]:
-    return set(stored(db, TABLE))
+    return set(rows_by_id(db, TABLE))
 
 
 @pytest.mark.parametrize("name", MAY_CALL)
@@ -45,25 +45,25 @@ def test_to_another_as(db: Session, world: World, name: str) -> None:
     before, recipient = ids(db), world.personas["staff" if name != "staff" else "customer"].subject
     with db.acting_as(name, on="communication.notifications"):
         if MAY_CALL[name]:
-            sent = send(db, recipient)
+            result = send(db, recipient)
         else:
             with db.raises("42501", message="permission denied"):
                 send(db, recipient)
     if MAY_CALL[name]:
-        before |= {id_of(sent)}
+        before |= {id_of(result)}
     assert ids(db) == before
 
 
 def test_to_oneself(db: Session, customer: str) -> None:
     with db.acting_as("customer"):
-        sent = send(db, customer)
-    row = db.row("SELECT user_id::text, message FROM communication.notifications WHERE id = %s", [id_of(sent)])
+        result = send(db, customer)
+    row = db.row("SELECT user_id::text, message FROM communication.notifications WHERE id = %s", [id_of(result)])
     assert row == (customer, "Hello")
 
 
-def test_what_is_returned_is_what_is_in_the_row(db: Session, owner: str) -> None:
+def test_the_result_describes_the_stored_row(db: Session, owner: str) -> None:
     with db.acting_as("customer"):
-        sent = send(db, owner, "Your salon has been approved", "salon_approval")
+        result = send(db, owner, "Your salon has been approved", "salon_approval")
     key, created_at, is_now, updated_at = db.row(
         """
         SELECT id::text, to_json(created_at), created_at = now(), updated_at
@@ -71,7 +71,7 @@ def test_what_is_returned_is_what_is_in_the_row(db: Session, owner: str) -> None
         """
     )
     assert (is_now, updated_at) == (True, None)
-    assert sent == {
+    assert result == {
         "id": key,
         "recipient_id": owner,
         "message": "Your salon has been approved",
@@ -81,17 +81,17 @@ def test_what_is_returned_is_what_is_in_the_row(db: Session, owner: str) -> None
     }
 
 
-def test_the_one_row_is_new_and_the_others_are_as_they_were(db: Session, owner: str) -> None:
-    before = stored(db, TABLE)
+def test_only_one_row_is_added(db: Session, owner: str) -> None:
+    before = rows_by_id(db, TABLE)
     with db.acting_as("customer"):
-        sent = send(db, owner)
-    after = stored(db, TABLE)
-    assert after.keys() - before.keys() == {id_of(sent)}
-    assert after.pop(id_of(sent))["user_id"] == owner
+        result = send(db, owner)
+    after = rows_by_id(db, TABLE)
+    assert after.keys() - before.keys() == {id_of(result)}
+    assert after.pop(id_of(result))["user_id"] == owner
     assert after == before
 
 
-def test_the_same_twice_is_two_notifications(db: Session, owner: str) -> None:
+def test_two_equal_calls_send_two_notifications(db: Session, owner: str) -> None:
     with db.acting_as("customer"):
         first, second = send(db, owner), send(db, owner)
     assert len({id_of(first), id_of(second)}) == 2
@@ -110,12 +110,12 @@ def test_the_same_twice_is_two_notifications(db: Session, owner: str) -> None:
 )
 def test_metadata(db: Session, owner: str, metadata: Any, expected: Any) -> None:
     with db.acting_as("customer"):
-        sent = db.value(
+        result = db.value(
             "SELECT communication.send_notification(%s, 'Hello', 'greeting', p_metadata => %s)",
             [owner, None if metadata is None else Jsonb(metadata)],
         )
-    assert db.value("SELECT metadata FROM communication.notifications WHERE id = %s", [id_of(sent)]) == expected
-    assert sent.keys() == {"id", "recipient_id", "message", "notification_type", "read_at", "sent_at"}
+    assert db.value("SELECT metadata FROM communication.notifications WHERE id = %s", [id_of(result)]) == expected
+    assert result.keys() == {"id", "recipient_id", "message", "notification_type", "read_at", "sent_at"}
 
 
 @pytest.mark.parametrize(
@@ -128,12 +128,12 @@ def test_metadata(db: Session, owner: str, metadata: Any, expected: Any) -> None
         pytest.param("long " * 100_000, id="half a million characters"),
     ],
 )
-def test_a_message_arrives_as_it_is(db: Session, owner: str, message: str) -> None:
+def test_a_message_is_stored_unchanged(db: Session, owner: str, message: str) -> None:
     with db.acting_as("customer"):
-        sent = send(db, owner, message)
-    assert isinstance(sent, dict)
-    assert sent.get("message") == message
-    assert db.value("SELECT message FROM communication.notifications WHERE id = %s", [id_of(sent)]) == message
+        result = send(db, owner, message)
+    assert isinstance(result, dict)
+    assert result.get("message") == message
+    assert db.value("SELECT message FROM communication.notifications WHERE id = %s", [id_of(result)]) == message
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_message_arrives_as_it_is(db: Session, owner: str, message: str) -> No
     ],
 )
 @pytest.mark.parametrize("name", ["customer", "service"])
-def test_what_is_missing_is_named(
+def test_a_missing_value_is_named(
     db: Session, world: World, name: str, recipient: str | None, message: str | None, kind: str | None, missing: str
 ) -> None:
     before = ids(db)
@@ -157,7 +157,7 @@ def test_what_is_missing_is_named(
     assert ids(db) == before
 
 
-# ------------------------------------------------------------------ errors that are passed on
+# ------------------------------------------------------------------ errors that the function passes on
 
 
 def test_an_unknown_recipient(db: Session) -> None:
@@ -166,22 +166,22 @@ def test_an_unknown_recipient(db: Session) -> None:
         "ALTER TABLE communication.notifications ADD FOREIGN KEY (user_id) REFERENCES identity.profiles (id) NOT VALID"
     )
     before = ids(db)
-    refused = PREFIX + 'insert or update on table "notifications" violates foreign key constraint'
-    with db.acting_as("customer"), db.raises("23503", message=refused):
+    error = PREFIX + 'insert or update on table "notifications" violates foreign key constraint'
+    with db.acting_as("customer"), db.raises("23503", message=error):
         send(db, UNKNOWN)
     assert ids(db) == before
 
 
-def test_a_row_that_a_constraint_refuses(db: Session, owner: str) -> None:
+def test_a_constraint_violation_is_passed_on(db: Session, owner: str) -> None:
     db.execute(
         "ALTER TABLE communication.notifications ADD CONSTRAINT no_shouting CHECK (message <> 'HELLO') NOT VALID"
     )
-    refused = PREFIX + 'new row for relation "notifications" violates check constraint "no_shouting"'
-    with db.acting_as("customer"), db.raises("23514", message=refused):
+    error = PREFIX + 'new row for relation "notifications" violates check constraint "no_shouting"'
+    with db.acting_as("customer"), db.raises("23514", message=error):
         send(db, owner, "HELLO")
 
 
-def test_an_sqlstate_of_somebodys_own(db: Session, owner: str) -> None:
+def test_a_custom_sqlstate_is_passed_on(db: Session, owner: str) -> None:
     """PostgREST answers PTxyz with the HTTP status xyz: the function must not change the SQLSTATE."""
     db.execute(
         """
@@ -195,9 +195,9 @@ def test_an_sqlstate_of_somebodys_own(db: Session, owner: str) -> None:
         send(db, owner)
 
 
-def test_a_transaction_that_only_reads(db: Session, owner: str) -> None:
-    refused = PREFIX + "cannot execute INSERT in a read-only transaction"
-    with db.reading_as("customer"), db.raises("25006", message=refused):
+def test_a_read_only_transaction_is_refused(db: Session, owner: str) -> None:
+    error = PREFIX + "cannot execute INSERT in a read-only transaction"
+    with db.reading_as("customer"), db.raises("25006", message=error):
         send(db, owner)
 
 

@@ -1,4 +1,4 @@
-"""The two databases that most tests of migrations begin with; what a test does to them is undone."""
+"""Two databases for the tests of the migrations. Changes of a test are rolled back."""
 
 from __future__ import annotations
 

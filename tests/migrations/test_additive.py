@@ -1,4 +1,4 @@
-"""The migrations are plain SQL that adds: what was there before them stays as it was, rows and all."""
+"""The migrations are plain SQL and only add: existing objects and rows stay unchanged."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
 from rolecall.settings import read as read_settings
 from rolecall.sql.migrations import read
+from tests.migrations.helpers import tables
 
 pb = postgast.pg_query_pb2
 
@@ -31,7 +32,7 @@ STATEMENTS = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test a file of the migrations that are being tested."""
+    """One test for each file of the migrations under test."""
     folder = read_settings(metafunc.config).migrations
     assert folder
     if "sql_file" in metafunc.fixturenames:
@@ -40,21 +41,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def test_a_file_is_plain_sql(sql_file: Path) -> None:
-    """PostgreSQL's own parser reads it, so it has no command of psql's; and no BEGIN, COMMIT or data in it."""
+    """PostgreSQL's own parser accepts it: it has no psql commands. It has no BEGIN, COMMIT or data either."""
     tree = postgast.parse(sql_file.read_text(encoding="utf-8"))
     kinds = {raw.stmt.WhichOneof("node") for raw in tree.stmts}
     assert kinds
     assert kinds <= STATEMENTS.get(sql_file.name, STATEMENTS["a step"])
 
 
-def test_no_file_names_a_role_but_the_three_of_the_api(bare: Scratch) -> None:
-    named = {role.rolename or "PUBLIC" for _, tree in parsed(bare) for role in postgast.find_nodes(tree, pb.RoleSpec)}
-    assert named == {"PUBLIC", "anon", "authenticated", "service_role"}
+def test_files_name_only_the_roles_of_the_api(bare: Scratch) -> None:
+    names = {
+        role.rolename or "PUBLIC"
+        for _, tree in statement_trees(bare)
+        for role in postgast.find_nodes(tree, pb.RoleSpec)
+    }
+    assert names == {"PUBLIC", "anon", "authenticated", "service_role"}
 
 
-def test_nothing_of_a_stranger_is_dropped(bare: Scratch) -> None:
-    """Steps drop policies and triggers, to make them afresh; no DROP takes along what depends on its object."""
-    drops = [(path, drop) for path, tree in parsed(bare) for drop in postgast.find_nodes(tree, pb.DropStmt)]
+def test_drops_remove_only_own_objects(bare: Scratch) -> None:
+    """Steps drop policies and triggers only to create them again. No DROP cascades to dependent objects."""
+    drops = [(path, drop) for path, tree in statement_trees(bare) for drop in postgast.find_nodes(tree, pb.DropStmt)]
     assert len(drops) > 26
     for path, drop in drops:
         assert drop.missing_ok, path
@@ -62,8 +67,8 @@ def test_nothing_of_a_stranger_is_dropped(bare: Scratch) -> None:
         assert path.name == "rollback.sql" or drop.remove_type in (pb.OBJECT_POLICY, pb.OBJECT_TRIGGER), path
 
 
-def parsed(scratch: Scratch) -> list[tuple[Path, Any]]:
-    """Every step and rollback, and the tree of its statements."""
+def statement_trees(scratch: Scratch) -> list[tuple[Path, Any]]:
+    """Every step and rollback with the syntax tree of its statements."""
     paths = [each.path for phase in scratch.phases.values() for each in (*phase.steps, phase.rollback)]
     return [(path, postgast.parse(path.read_text(encoding="utf-8"))) for path in paths]
 
@@ -71,29 +76,29 @@ def parsed(scratch: Scratch) -> list[tuple[Path, Any]]:
 GRANT_USAGE = re.compile(r"GRANT USAGE ON SCHEMA \w+ TO (authenticated|service_role);")
 
 
-def test_of_what_was_there_only_the_schemas_grants_have_changed(bare: Scratch, migrated: Scratch) -> None:
+def test_existing_objects_change_only_in_schema_grants(bare: Scratch, migrated: Scratch) -> None:
     before, after = entries(bare.dump()), entries(migrated.dump())
     assert before
     assert before.keys() - after.keys() == set()
-    changed = {line for name, lines in before.items() for line in lines ^ after[name]}
-    assert {line for line in changed if not GRANT_USAGE.fullmatch(line)} == set()
+    changes = {line for name, lines in before.items() for line in lines ^ after[name]}
+    assert {line for line in changes if not GRANT_USAGE.fullmatch(line)} == set()
 
 
-def test_of_the_tables_that_were_there_only_storage_objects_gets_something(bare: Scratch, manifest: Manifest) -> None:
-    there = set(tables(bare.connection))
-    given = {(item.owner, item.kind) for item in manifest.added if item.owner in there}
-    assert given == {("storage.objects", "policy")}
+def test_storage_objects_is_the_only_existing_table_with_additions(bare: Scratch, manifest: Manifest) -> None:
+    existing = set(tables(bare.connection))
+    additions = {(item.owner, item.kind) for item in manifest.added if item.owner in existing}
+    assert additions == {("storage.objects", "policy")}
 
 
-def test_no_row_that_was_there_is_touched(scratch: Callable[..., Scratch], world: World) -> None:
-    live = scratch()
-    there = tables(live.connection)
+def test_existing_rows_do_not_change(scratch: Callable[..., Scratch], world: World) -> None:
+    database = scratch()
+    existing = tables(database.connection)
     for table, _, row in world:
-        if table in there and row.get("bucket_id") != "avatars":
-            live.connection.execute(insert(table, row))
-    before = rows(live.connection, there)
-    live.apply()
-    after = rows(live.connection, there)
+        if table in existing and row.get("bucket_id") != "avatars":
+            database.connection.execute(insert(table, row))
+    before = rows(database.connection, existing)
+    database.apply()
+    after = rows(database.connection, existing)
     assert before - after == set()
     (bucket,) = after - before
     assert bucket[0] == "storage.buckets"
@@ -106,16 +111,11 @@ def entries(dump: str) -> dict[str, set[str]]:
     return {name: set(text.splitlines()) for name, text in zip(parts[::2], parts[1::2], strict=True)}
 
 
-def tables(connection: Connection[Any]) -> list[str]:
-    found = connection.execute("SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname !~ '^(pg_|inf)'")
-    return [name for (name,) in found]
-
-
 def rows(connection: Connection[Any], names: list[str]) -> set[tuple[str, ...]]:
-    """All rows of the tables, with where each lies and who wrote it: an UPDATE to the same values shows."""
-    found: set[tuple[str, ...]] = set()
+    """All rows of the tables, each with ctid and xmin: an UPDATE to the same values changes them."""
+    contents: set[tuple[str, ...]] = set()
     for name in names:
         query = sql.SQL("SELECT {}, t.ctid::text, t.xmin::text, t::text FROM {} AS t")
-        found |= set(connection.execute(query.format(name, sql.Identifier(*name.split(".")))))
-    assert len(found) > len(names)
-    return found
+        contents |= set(connection.execute(query.format(name, sql.Identifier(*name.split(".")))))
+    assert len(contents) > len(names)
+    return contents

@@ -1,4 +1,4 @@
-"""What the migrations stand on: requires.sql names what a baseline lacks, and the platform acts as Supabase does."""
+"""What the migrations need: requires.sql names what a baseline lacks, and the platform behaves as Supabase does."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ def requires(settings: Settings) -> Path:
 
 
 def missing(scratch: Scratch, requires: Path, *changes: str) -> list[str]:
-    """The lines in which requires.sql says what is missing after these changes, which are undone."""
+    """The lines in which requires.sql lists what is missing after these changes. The changes are undone."""
     with scratch.connection.transaction(force_rollback=True):
         for change in changes:
             scratch.connection.execute(change.encode())
-        with pytest.raises(SqlError, match="the migrations need what this database does not have") as stopped:
+        with pytest.raises(SqlError, match="the migrations need what this database does not have") as excinfo:
             scratch.execute(requires)
-    assert stopped.value.sqlstate == "42704"
-    told = str(stopped.value).split("the migrations need what this database does not have:\n")[1]
-    return told.split(" (42704)")[0].splitlines()
+    assert excinfo.value.sqlstate == "42704"
+    message = str(excinfo.value).split("the migrations need what this database does not have:\n")[1]
+    return message.split(" (42704)")[0].splitlines()
 
 
 # ------------------------------------------------------------------ requires.sql
 
 
-def test_it_is_silent_before_the_migrations_and_after_them(bare: Scratch, requires: Path) -> None:
-    said: list[str | None] = []
+def test_it_passes_before_and_after_the_migrations(bare: Scratch, requires: Path) -> None:
+    notices: list[str | None] = []
     with bare.connection.transaction(force_rollback=True):
-        bare.connection.add_notice_handler(lambda notice: said.append(notice.message_primary))
+        bare.connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
         bare.execute(requires)
-        assert said == []
+        assert notices == []
         bare.apply()
-        said.clear()
+        notices.clear()
         bare.execute(requires)
-        assert said == []
+        assert notices == []
 
 
 def test_it_only_reads(bare: Scratch, requires: Path) -> None:
@@ -105,7 +105,7 @@ def test_it_names_what_is_missing(bare: Scratch, requires: Path, change: str, ex
     assert missing(bare, requires, change) == expected
 
 
-def test_it_names_all_that_is_missing_at_once(bare: Scratch, requires: Path) -> None:
+def test_it_names_all_missing_objects_at_once(bare: Scratch, requires: Path) -> None:
     changes = (
         "ALTER FUNCTION storage.foldername(text) RENAME TO other",
         "ALTER TABLE identity.profiles DROP metadata",
@@ -123,14 +123,14 @@ def test_it_names_all_that_is_missing_at_once(bare: Scratch, requires: Path) -> 
 
 
 def columns(scratch: Scratch) -> set[tuple[str, str]]:
-    found = scratch.connection.execute(
+    rows = scratch.connection.execute(
         """
         SELECT attrelid::regclass::text, attname FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
         WHERE relkind = 'r' AND attnum > 0 AND relnamespace::regnamespace::text = ANY (%s)
         """,
         [[*SCHEMAS, "storage"]],
     )
-    return set(found)
+    return set(rows)
 
 
 def required(requires: Path) -> set[tuple[str, str]]:
@@ -145,11 +145,11 @@ def test_it_names_each_column_that_it_requires(bare: Scratch, requires: Path) ->
     assert set(missing(bare, requires, *renames)) == {f"column {table}.{column}" for table, column in needed}
 
 
-def test_the_migrations_need_no_column_that_it_does_not_require(bare: Scratch, requires: Path) -> None:
-    idle = columns(bare) - required(requires)
-    assert idle
+def test_the_migrations_need_only_the_required_columns(bare: Scratch, requires: Path) -> None:
+    others = columns(bare) - required(requires)
+    assert others
     with bare.connection.transaction(force_rollback=True):
-        for table, column in idle:
+        for table, column in others:
             bare.connection.execute(f"ALTER TABLE {table} RENAME {column} TO other_{column}".encode())
         bare.execute(requires)
         bare.apply()
@@ -166,10 +166,10 @@ CLAIMS = f'{{"sub": "{ONE}", "role": "authenticated"}}'
 @pytest.mark.parametrize(
     ("old", "claims", "uid", "role"),
     [
-        pytest.param(None, None, None, None, id="nothing was ever set"),
-        pytest.param("", "", None, None, id="after a request both are empty"),
+        pytest.param(None, None, None, None, id="no setting"),
+        pytest.param("", "", None, None, id="empty settings, as after a request"),
         pytest.param(None, CLAIMS, ONE, "authenticated", id="claims alone"),
-        pytest.param("", CLAIMS, ONE, "authenticated", id="an empty old setting is none"),
+        pytest.param("", CLAIMS, ONE, "authenticated", id="an empty old setting counts as no setting"),
         pytest.param(TWO, CLAIMS, TWO, TWO, id="the old setting first"),
         pytest.param(TWO, "", TWO, TWO, id="the old setting alone"),
         pytest.param(None, "{}", None, None, id="claims without subject and role"),
@@ -179,11 +179,11 @@ CLAIMS = f'{{"sub": "{ONE}", "role": "authenticated"}}'
 def test_the_subject_and_the_role_come_from_the_session(
     bare: Scratch, old: str | None, claims: str | None, uid: str | None, role: str | None
 ) -> None:
-    with bare.run.connect(bare.name) as fresh:
+    with bare.run.connect(bare.name) as connection:
         for name, value in (("claim.sub", old), ("claim.role", old), ("claims", claims)):
             if value is not None:
-                fresh.execute("SELECT set_config('request.jwt.' || %s, %s, false)", [name, value])
-        assert fresh.execute("SELECT auth.uid()::text, auth.role()").fetchone() == (uid, role)
+                connection.execute("SELECT set_config('request.jwt.' || %s, %s, false)", [name, value])
+        assert connection.execute("SELECT auth.uid()::text, auth.role()").fetchone() == (uid, role)
 
 
 @pytest.mark.parametrize(
@@ -207,23 +207,23 @@ def test_a_subject_that_is_no_uuid_is_an_error(db: Session) -> None:
         db.value("SELECT auth.uid()")
 
 
-def test_nothing_of_a_request_is_left_after_it(scratch: Callable[..., Scratch]) -> None:
+def test_a_request_leaves_no_settings(scratch: Callable[..., Scratch]) -> None:
     connection = scratch().connection
     with connection.transaction():
         connection.execute("SELECT set_config('role', 'anon', true)")
         connection.execute("SELECT set_config('request.jwt.claims', %s, true)", [CLAIMS])
         assert connection.execute("SELECT auth.uid()::text, current_user").fetchone() == (ONE, "anon")
     assert connection.execute("SELECT auth.uid(), auth.role(), auth.jwt()").fetchone() == (None, None, None)
-    left = "SELECT current_setting('request.jwt.claims'), current_user = session_user"
-    assert connection.execute(left).fetchone() == ("", True)
+    state = "SELECT current_setting('request.jwt.claims'), current_user = session_user"
+    assert connection.execute(state).fetchone() == ("", True)
 
 
 def test_the_functions_of_auth_are_stable_sql(db: Session) -> None:
-    found = db.rows(
+    rows = db.rows(
         "SELECT proname, provolatile, lanname, prosecdef FROM pg_proc p JOIN pg_language l ON l.oid = prolang "
         "WHERE pronamespace = 'auth'::regnamespace ORDER BY 1"
     )
-    assert found == [(name, "s", "sql", False) for name in ("jwt", "role", "uid")]
+    assert rows == [(name, "s", "sql", False) for name in ("jwt", "role", "uid")]
 
 
 # ------------------------------------------------------------------ storage
@@ -256,23 +256,23 @@ def test_storage_lets_its_own_api_delete(db: Session) -> None:
 
 
 def test_storage_belongs_to_its_own_role_and_has_row_level_security(db: Session) -> None:
-    found = db.rows(
+    rows = db.rows(
         "SELECT relname, relowner::regrole::text, relrowsecurity FROM pg_class "
         "WHERE relnamespace = 'storage'::regnamespace AND relkind = 'r' ORDER BY 1"
     )
-    assert found == [(name, "supabase_storage_admin", True) for name in ("buckets", "objects")]
+    assert rows == [(name, "supabase_storage_admin", True) for name in ("buckets", "objects")]
 
 
 # ------------------------------------------------------------------ roles and regimes
 
 
 def test_the_roles_of_the_api_are_as_on_supabase(db: Session) -> None:
-    found = db.rows(
+    rows = db.rows(
         "SELECT rolname, rolcanlogin, rolinherit, rolbypassrls, rolsuper FROM pg_roles "
         "WHERE rolname = ANY (%s) ORDER BY 1",
         [[*API_ROLES, "authenticator"]],
     )
-    assert found == [
+    assert rows == [
         ("anon", False, False, False, False),
         ("authenticated", False, False, False, False),
         ("authenticator", True, False, False, False),
@@ -282,7 +282,7 @@ def test_the_roles_of_the_api_are_as_on_supabase(db: Session) -> None:
         assert db.value("SELECT pg_has_role('authenticator', %s, 'MEMBER')", [role]) is True, role
 
 
-def test_the_migrations_run_as_no_superuser_who_owns_the_schemas(db: Session, manifest: Manifest) -> None:
+def test_the_migration_role_owns_the_schemas_and_is_no_superuser(db: Session, manifest: Manifest) -> None:
     assert db.value("SELECT rolsuper FROM pg_roles WHERE rolname = %s", [manifest.role]) is False
     schemas = "SELECT nspname FROM pg_namespace WHERE nspowner = %s::regrole AND nspname = ANY (%s) ORDER BY 1"
     assert [name for (name,) in db.rows(schemas, [manifest.role, SCHEMAS])] == SCHEMAS
@@ -299,14 +299,14 @@ SELECT array_agg(DISTINCT privilege_type ORDER BY privilege_type)
 FROM (
   SELECT relacl AS acl FROM pg_class WHERE relname IN ('stray', 'stray_id_seq')
   UNION ALL SELECT proacl FROM pg_proc WHERE proname = 'stray'
-) made, aclexplode(acl)
+) AS created, aclexplode(acl)
 WHERE grantee = %s::regrole
 """
 
 
 @pytest.mark.parametrize("regime", ["revoked", "granted"])
-def test_what_is_granted_on_a_new_object_depends_on_the_regime(bare: Scratch, settings: Settings, regime: str) -> None:
-    """On a new database, since the one under test has the regime of the command line."""
+def test_the_regime_decides_the_default_privileges(bare: Scratch, settings: Settings, regime: str) -> None:
+    """On a new database: the one under test has the regime of the command line."""
     assert settings.platform
     assert bare.role
     with (
@@ -319,12 +319,12 @@ def test_what_is_granted_on_a_new_object_depends_on_the_regime(bare: Scratch, se
         connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(bare.role)))
         connection.execute("CREATE SCHEMA app CREATE TABLE stray (id serial)")
         connection.execute("CREATE FUNCTION app.stray() RETURNS int LANGUAGE sql AS 'SELECT 1'")
-        found = {role: connection.execute(PRIVILEGES, [role]).fetchone() for role in API_ROLES}
+        privileges = {role: connection.execute(PRIVILEGES, [role]).fetchone() for role in API_ROLES}
     if regime == "revoked":
-        assert found == dict.fromkeys(API_ROLES, (None,))
+        assert privileges == dict.fromkeys(API_ROLES, (None,))
     else:
         for role in API_ROLES:
-            granted = set((found[role] or [[]])[0])
+            granted = set((privileges[role] or [[]])[0])
             assert {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "USAGE", "EXECUTE"} <= granted, role
 
 
@@ -334,14 +334,14 @@ def test_what_is_granted_on_a_new_object_depends_on_the_regime(bare: Scratch, se
         ("rolecall.default_privileges", "loose", "22023", "must be revoked or granted"),
         ("rolecall.migration_role", None, "42501", "must bypass RLS and not be a superuser"),
     ],
-    ids=["an unknown regime", "a superuser to migrate"],
+    ids=["an unknown regime", "a superuser as migration role"],
 )
-def test_the_platform_is_not_laid_with(
+def test_the_platform_refuses(
     bare: Scratch, settings: Settings, setting: str, value: str | None, sqlstate: str, message: str
 ) -> None:
     assert settings.platform
     with bare.connection.transaction(force_rollback=True):
         bare.connection.execute("SELECT set_config(%s, coalesce(%s, current_user), true)", [setting, value])
-        with pytest.raises(SqlError, match=message) as stopped:
+        with pytest.raises(SqlError, match=message) as excinfo:
             run(bare.connection, settings.platform)
-    assert stopped.value.sqlstate == sqlstate
+    assert excinfo.value.sqlstate == sqlstate

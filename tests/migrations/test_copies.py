@@ -1,4 +1,4 @@
-"""Each script must run when it is pasted alone, so some of its text is a copy: the copies stay equal."""
+"""Each script must run alone, so the scripts have copies of some text: the copies must stay equal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from rolecall.settings import read as read_settings
 from rolecall.sql.migrations import Phase, read
 
-# All of a verify.sql: around the engine, which lies between two comments, are only the phase and the list.
+# A whole verify.sql: the phase, the list, and the engine between two comments.
 VERIFY = re.compile(
     r"""(--.*\n)+
 DO \$\$
@@ -24,7 +24,7 @@ DECLARE
 """
 )
 
-# The check of a table's shape, and the statement that it guards.
+# The check of the shape of a table, and the CREATE TABLE after it.
 SHAPE = re.compile(
     r"""(?P<head>-- IF NOT EXISTS, .*
 DO \$\$
@@ -51,13 +51,13 @@ def test_every_verify_has_the_same_engine(phases: tuple[Phase, ...]) -> None:
     engines = set()
     for phase in phases:
         match = VERIFY.fullmatch(phase.verify.path.read_text(encoding="utf-8"))
-        assert match, f"{phase.verify.id} is not a phase, a list and the engine"
+        assert match, f"{phase.verify.id} must have only a phase, a list and the engine"
         assert int(match["phase"]) == phase.number
         engines.add(match["engine"])
     assert len(engines) == 1
 
 
-def test_every_step_that_makes_a_table_has_the_same_check_of_its_shape(phases: tuple[Phase, ...]) -> None:
+def test_every_table_has_the_same_shape_check(phases: tuple[Phase, ...]) -> None:
     texts = [step.path.read_text(encoding="utf-8") for phase in phases for step in phase.steps]
     checks = [match for text in texts for match in SHAPE.finditer(text)]
     assert len(checks) == sum(text.count("CREATE TABLE") for text in texts) == 5

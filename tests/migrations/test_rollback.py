@@ -1,4 +1,4 @@
-"""rollback.sql is the exact inverse of its phase: the schema to the byte, and every row that was there before."""
+"""rollback.sql is the exact inverse of its phase: it restores the schema exactly, and keeps all earlier rows."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
 from rolecall.settings import read as read_settings
 from rolecall.sql.migrations import read
+from tests.migrations.helpers import tables
 
 PHASES = (1, 2, 3, 4)
 DISCARD = "SET LOCAL enorae.discard_data = 'on'"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test a step that may have been the last one to run, or the only one of a later phase."""
+    """One test for each step that may be the last one that ran, or the only one of a later phase."""
     folder = read_settings(metafunc.config).migrations
     assert folder
     phases = read(folder)
@@ -40,66 +41,61 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
 
 
-def tables(connection: Connection[Any]) -> list[str]:
-    found = connection.execute("SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname !~ '^(pg_|inf)'")
-    return sorted(name for (name,) in found)
-
-
 def rows(connection: Connection[Any], names: list[str]) -> dict[str, list[str]]:
     """All rows of the tables, as text."""
-    found: dict[str, list[str]] = {}
+    contents: dict[str, list[str]] = {}
     for name in names:
         query = sql.SQL("SELECT t::text FROM {} AS t ORDER BY 1").format(sql.Identifier(*name.split(".")))
-        found[name] = [row for (row,) in connection.execute(query)]
-    return found
+        contents[name] = [row for (row,) in connection.execute(query)]
+    return contents
 
 
 def state(connection: Connection[Any]) -> tuple[list[Object], list[Any], list[Any]]:
-    """What phase 1 could leave behind, for tests in one transaction: pg_dump would see none of it."""
+    """Everything that phase 1 could leave. For tests in one transaction, whose changes pg_dump cannot see."""
     schemas = """
         SELECT nspname, obj_description(n.oid, 'pg_namespace'),
                array(SELECT a::text FROM aclexplode(coalesce(nspacl, acldefault('n', nspowner))) a ORDER BY 1)
         FROM pg_namespace n WHERE nspname !~ '^pg_' ORDER BY 1
     """
-    kept = "SELECT b::text FROM storage.buckets b UNION ALL SELECT o::text FROM storage.objects o ORDER BY 1"
-    return objects(connection), connection.execute(schemas).fetchall(), connection.execute(kept).fetchall()
+    storage = "SELECT b::text FROM storage.buckets b UNION ALL SELECT o::text FROM storage.objects o ORDER BY 1"
+    return objects(connection), connection.execute(schemas).fetchall(), connection.execute(storage).fetchall()
 
 
 # ------------------------------------------------------------------ the inverse
 
 
-def test_phases_go_back_one_by_one_to_where_they_came_from(scratch: Callable[..., Scratch], world: World) -> None:
-    live = scratch()
-    there = tables(live.connection)
+def test_rollback_restores_the_schema_phase_by_phase(scratch: Callable[..., Scratch], world: World) -> None:
+    database = scratch()
+    existing = tables(database.connection)
     for table, _, row in world:
-        if table in there and row.get("bucket_id") != "avatars":
-            live.connection.execute(insert(table, row))
-    before = rows(live.connection, there)
+        if table in existing and row.get("bucket_id") != "avatars":
+            database.connection.execute(insert(table, row))
+    before = rows(database.connection, existing)
     assert all(before[table] for table in ("identity.profiles", "organization.salons", "storage.objects"))
     dumps = {}
     for number in PHASES:
-        dumps[number] = live.dump()
-        live.apply(number)
+        dumps[number] = database.dump()
+        database.apply(number)
     for number in reversed(PHASES):
-        live.rollback(number)
-        assert live.dump() == dumps[number], f"phase {number}"
-    assert rows(live.connection, there) == before
+        database.rollback(number)
+        assert database.dump() == dumps[number], f"phase {number}"
+    assert rows(database.connection, existing) == before
 
 
 @pytest.mark.parametrize("number", PHASES, ids="phase {}".format)
-def test_before_its_phase_and_a_second_time_it_changes_nothing(scratch: Callable[..., Scratch], number: int) -> None:
-    alone = scratch()
+def test_rollback_without_its_phase_changes_nothing(scratch: Callable[..., Scratch], number: int) -> None:
+    database = scratch()
     if number == 3:
-        alone.apply(1)
-    before = alone.dump()
-    alone.rollback(number)
-    alone.apply(number)
-    alone.rollback(number)
-    alone.rollback(number)
-    assert alone.dump() == before
+        database.apply(1)
+    before = database.dump()
+    database.rollback(number)
+    database.apply(number)
+    database.rollback(number)
+    database.rollback(number)
+    assert database.dump() == before
 
 
-def test_a_phase_that_stopped_halfway_goes_back_too(bare: Scratch, last_step: str) -> None:
+def test_a_half_applied_phase_rolls_back(bare: Scratch, last_step: str) -> None:
     with bare.connection.transaction(force_rollback=True):
         (phase,) = (phase for phase in bare.phases.values() if last_step in map(str, phase.steps))
         if phase.number == 3:
@@ -114,7 +110,7 @@ def test_a_phase_that_stopped_halfway_goes_back_too(bare: Scratch, last_step: st
         assert state(bare.connection) == before
 
 
-# ------------------------------------------------------------------ what was there before phase 1 stays
+# ------------------------------------------------------------------ what existed before phase 1 stays
 
 
 @pytest.mark.parametrize(
@@ -138,7 +134,7 @@ def test_a_phase_that_stopped_halfway_goes_back_too(bare: Scratch, last_step: st
         ),
     ],
 )
-def test_phase_1_takes_back_what_it_gave_and_nothing_else(bare: Scratch, before: str) -> None:
+def test_rollback_of_phase_1_removes_only_its_own_additions(bare: Scratch, before: str) -> None:
     words = {
         "schemas": "identity, organization, catalog, scheduling, communication, engagement, audit",
         "roles": "authenticated, service_role",
@@ -149,15 +145,15 @@ def test_phase_1_takes_back_what_it_gave_and_nothing_else(bare: Scratch, before:
         bare.connection.execute(as_owner)
         bare.connection.execute(before.format(**words).encode())
         bare.connection.execute("RESET ROLE")
-        found = state(bare.connection)
+        expected = state(bare.connection)
         bare.apply(1)
         bare.verify(1)
         bare.apply(1)
         bare.rollback(1)
-        assert state(bare.connection) == found
+        assert state(bare.connection) == expected
 
 
-def test_storage_protects_its_rows_again_afterwards(bare: Scratch) -> None:
+def test_rollback_restores_the_protection_of_storage(bare: Scratch) -> None:
     with bare.connection.transaction(force_rollback=True):
         bare.apply(1)
         bare.rollback(1)
@@ -168,29 +164,27 @@ def test_storage_protects_its_rows_again_afterwards(bare: Scratch) -> None:
 # ------------------------------------------------------------------ in order
 
 
-def test_out_of_order_it_names_the_phase_to_roll_back_first(
-    bare: Scratch, number: int, later: int, later_step: str
-) -> None:
-    """Whatever there is of a later phase, if only what a single step has made."""
+def test_the_error_names_the_phase_to_roll_back_first(bare: Scratch, number: int, later: int, later_step: str) -> None:
+    """One step of a later phase is enough for the error."""
     with bare.connection.transaction(force_rollback=True):
         if number == 1 or later == 3:
             bare.apply(1)
         (path,) = (step.path for step in bare.phases[later].steps if str(step) == later_step)
         bare.execute(path)
-        found = state(bare.connection)
-        with pytest.raises(SqlError, match=f"roll back phase {later} first") as stopped:
+        before = state(bare.connection)
+        with pytest.raises(SqlError, match=f"roll back phase {later} first") as excinfo:
             bare.rollback(number)
-        assert stopped.value.sqlstate == "55000"
-        assert state(bare.connection) == found
+        assert excinfo.value.sqlstate == "55000"
+        assert state(bare.connection) == before
 
 
 @pytest.mark.parametrize("number", [1, 2, 3], ids="phase {}".format)
-def test_of_several_later_phases_the_last_is_named(migrated: Scratch, number: int) -> None:
+def test_the_last_of_several_later_phases_is_named(migrated: Scratch, number: int) -> None:
     with pytest.raises(SqlError, match=f"phase {number} cannot be rolled back .* roll back phase 4 first"):
         migrated.rollback(number)
 
 
-# ------------------------------------------------------------------ rows that it would destroy
+# ------------------------------------------------------------------ rows that a rollback would delete
 
 COUNTED = {
     "scheduling.appointment_services": (1, "scheduling.appointment_services"),
@@ -206,8 +200,8 @@ def rows_to_lose(world: World, table: str) -> int:
     return sum(row.get("bucket_id", "avatars") == "avatars" for row in world.rows[table].values())
 
 
-def down_to(scratch: Scratch, number: int) -> None:
-    """Roll the later phases back, rows and all; the settings of their scripts end with their own transaction."""
+def roll_back_to(scratch: Scratch, number: int) -> None:
+    """Roll back the later phases with their rows, and reset the settings of their scripts."""
     scratch.connection.execute(DISCARD)
     for later in range(4, number, -1):
         scratch.rollback(later)
@@ -215,78 +209,78 @@ def down_to(scratch: Scratch, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 3], ids="phase {}".format)
-def test_it_stops_and_says_how_many_rows_each_table_would_lose(migrated: Scratch, world: World, number: int) -> None:
+def test_it_stops_and_counts_the_rows_of_each_table(migrated: Scratch, world: World, number: int) -> None:
     expected = [f"{name}: {rows_to_lose(world, table)}" for table, (phase, name) in COUNTED.items() if phase == number]
     assert expected
     with migrated.connection.transaction(force_rollback=True):
-        down_to(migrated, number)
-        there = rows(migrated.connection, tables(migrated.connection))
-        with pytest.raises(SqlError, match="would destroy rows") as stopped:
+        roll_back_to(migrated, number)
+        before = rows(migrated.connection, tables(migrated.connection))
+        with pytest.raises(SqlError, match="would delete rows") as excinfo:
             migrated.rollback(number)
-        assert rows(migrated.connection, tables(migrated.connection)) == there
+        assert rows(migrated.connection, tables(migrated.connection)) == before
         migrated.verify(number)
-    assert stopped.value.sqlstate == "55000"
-    said = str(stopped.value).splitlines()
-    assert [line.removesuffix(" (55000)") for line in said if line.removesuffix(" (55000)") in expected] == expected
-    assert "SET enorae.discard_data = 'on'" in str(stopped.value)
+    assert excinfo.value.sqlstate == "55000"
+    lines = str(excinfo.value).splitlines()
+    assert [line.removesuffix(" (55000)") for line in lines if line.removesuffix(" (55000)") in expected] == expected
+    assert "SET enorae.discard_data = 'on'" in str(excinfo.value)
 
 
 @pytest.mark.parametrize("table", COUNTED)
-def test_the_rows_of_one_table_are_enough_to_stop_it(bare: Scratch, world: World, table: str) -> None:
+def test_rows_in_one_table_stop_it(bare: Scratch, world: World, table: str) -> None:
     number, name = COUNTED[table]
     with bare.connection.transaction(force_rollback=True):
         bare.apply(1, number)
         for each, _, row in world:
             if each == table or each not in COUNTED:
                 bare.connection.execute(insert(each, row))
-        with pytest.raises(SqlError) as stopped:
+        with pytest.raises(SqlError) as excinfo:
             bare.rollback(number)
-    said = f"would destroy rows:\n{name}: {rows_to_lose(world, table)} (55000)\n"
-    assert said in str(stopped.value)
+    message = f"would delete rows:\n{name}: {rows_to_lose(world, table)} (55000)\n"
+    assert message in str(excinfo.value)
 
 
 @pytest.mark.parametrize("value", ["off", "", "true", "ON", "1"])
-def test_no_other_word_than_on_discards_rows(migrated: Scratch, value: str) -> None:
+def test_only_the_value_on_discards_rows(migrated: Scratch, value: str) -> None:
     with migrated.connection.transaction(force_rollback=True):
-        down_to(migrated, 3)
+        roll_back_to(migrated, 3)
         migrated.connection.execute("SELECT set_config('enorae.discard_data', %s, true)", [value])
-        with pytest.raises(SqlError, match="would destroy rows"):
+        with pytest.raises(SqlError, match="would delete rows"):
             migrated.rollback(3)
 
 
-def test_with_discard_data_on_all_of_it_goes_and_no_row_besides(migrated: Scratch, bare: Scratch, world: World) -> None:
-    there = tables(bare.connection)
+def test_discard_data_removes_only_the_rows_of_the_phases(migrated: Scratch, bare: Scratch, world: World) -> None:
+    existing = tables(bare.connection)
     with migrated.connection.transaction(force_rollback=True):
-        before = rows(migrated.connection, there)
-        down_to(migrated, 0)
-        after = rows(migrated.connection, there)
+        before = rows(migrated.connection, existing)
+        roll_back_to(migrated, 0)
+        after = rows(migrated.connection, existing)
         assert state(migrated.connection)[:2] == state(bare.connection)[:2]
-    lost = {table: len(before[table]) - len(after[table]) for table in there if before[table] != after[table]}
-    assert lost == {"storage.objects": rows_to_lose(world, "storage.objects"), "storage.buckets": 1}
+    losses = {table: len(before[table]) - len(after[table]) for table in existing if before[table] != after[table]}
+    assert losses == {"storage.objects": rows_to_lose(world, "storage.objects"), "storage.buckets": 1}
 
 
 @pytest.mark.parametrize(
     ("number", "owner_of_another"), [(1, "supabase_storage_admin"), (3, None)], ids=["phase 1", "phase 3"]
 )
-def test_a_role_that_would_see_too_few_rows_counts_none(
+def test_a_role_that_cannot_see_all_rows_gets_an_error(
     migrated: Scratch, number: int, owner_of_another: str | None
 ) -> None:
     with migrated.connection.transaction(force_rollback=True):
-        down_to(migrated, number)
+        roll_back_to(migrated, number)
         role = sql.Identifier(migrated.role or "")
         migrated.connection.execute(sql.SQL("ALTER ROLE {} NOBYPASSRLS").format(role))
         if owner_of_another:
             other = sql.Identifier(owner_of_another)
             migrated.connection.execute(sql.SQL("REVOKE {} FROM {}").format(other, role))
-        else:  # the table is its own, whose policies it passes by
+        else:  # it owns the table, and an owner bypasses the policies
             migrated.connection.execute("ALTER TABLE catalog.service_booking_rules FORCE ROW LEVEL SECURITY")
         migrated.connection.execute(DISCARD)
-        with pytest.raises(SqlError, match="would be affected by row-level security policy") as stopped:
+        with pytest.raises(SqlError, match="would be affected by row-level security policy") as excinfo:
             migrated.rollback(number)
-    assert stopped.value.sqlstate == "42501"
+    assert excinfo.value.sqlstate == "42501"
 
 
-# ------------------------------------------------------------------ what a stranger has built on it
+# ------------------------------------------------------------------ objects of others that depend on it
 
 
 @pytest.mark.parametrize(
@@ -321,14 +315,14 @@ def test_a_role_that_would_see_too_few_rows_counts_none(
         ]
     ],
 )
-def test_what_somebody_built_on_it_stops_it(migrated: Scratch, number: int, statement: str) -> None:
+def test_dependent_objects_stop_it(migrated: Scratch, number: int, statement: str) -> None:
     with migrated.connection.transaction(force_rollback=True):
-        down_to(migrated, number)
+        roll_back_to(migrated, number)
         migrated.connection.execute(statement.encode())
-        found = state(migrated.connection)
+        before = state(migrated.connection)
         migrated.connection.execute(DISCARD)
-        with pytest.raises(SqlError, match="other objects depend on it") as stopped:
+        with pytest.raises(SqlError, match="other objects depend on it") as excinfo:
             migrated.rollback(number)
-        assert state(migrated.connection) == found
-    assert stopped.value.sqlstate == "2BP01"
-    assert "stray" in str(stopped.value)
+        assert state(migrated.connection) == before
+    assert excinfo.value.sqlstate == "2BP01"
+    assert "stray" in str(excinfo.value)

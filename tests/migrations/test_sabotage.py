@@ -1,4 +1,4 @@
-"""verify.sql notices: everything that the migrations make is broken in every way, one at a time."""
+"""verify.sql notices every change: each object of the migrations is broken in many ways, one at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rolecall.settings import read as read_settings
 from rolecall.sql.migrations import read
 
 ast = postgast.pg_query_pb2
-Node = Any  # a node of its tree: the stubs that would tell which do not parse
+Node = Any  # a node of the syntax tree: the stubs with the types do not parse
 
 SCHEMAS = ("identity", "organization", "catalog", "scheduling", "communication", "engagement", "audit")
 API_ROLES = ("PUBLIC", "anon", "authenticated", "service_role")
@@ -47,11 +47,11 @@ class Sabotage(NamedTuple):
         return line.startswith(f"- {self.owner}{separator}{self.name}: ")
 
 
-# ------------------------------------------------------------------ what a statement makes, and how to break it
+# ------------------------------------------------------------------ what a statement creates, and how to break it
 
 
 def sabotages(text: str) -> Iterator[Sabotage]:
-    """Every way to break what the statements of an SQL file make."""
+    """Every way to break what the statements of an SQL file create."""
     for raw in postgast.parse(text).stmts:
         kind = raw.stmt.WhichOneof("node") or ""
         if kind in BREAKERS:
@@ -62,8 +62,8 @@ def sabotages(text: str) -> Iterator[Sabotage]:
 Breaks = Iterator[tuple[str, str, str, dict[str, str]]]
 
 
-def of_table(made: Node) -> Breaks:
-    table = full_name(made.relation)
+def of_table(node: Node) -> Breaks:
+    table = full_name(node.relation)
     ways = {
         "dropped": f"DROP TABLE {table} CASCADE",
         "without row level security": f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
@@ -72,7 +72,7 @@ def of_table(made: Node) -> Breaks:
         "with a right to grant": f"GRANT SELECT ON {table} TO authenticated WITH GRANT OPTION",
     }
     ways |= {f"granted to {role}": f"GRANT ALL ON {table} TO {role}" for role in API_ROLES}
-    yield "table", made.relation.schemaname, made.relation.relname, ways
+    yield "table", node.relation.schemaname, node.relation.relname, ways
     additions = {
         "column": f"ALTER TABLE {table} ADD COLUMN stray text",
         "policy": f"CREATE POLICY stray ON {table} FOR SELECT TO authenticated USING (true)",
@@ -83,17 +83,17 @@ def of_table(made: Node) -> Breaks:
     }
     for kind, statement in additions.items():
         yield "further " + kind, table, "stray", {"added to " + table: statement}
-    for element in made.table_elts:
+    for element in node.table_elts:
         if element.HasField("column_def"):
             yield from of_column(table, element.column_def)
         else:
             yield of_constraint(table, element.constraint, "")
 
 
-def of_column(table: str, made: Node) -> Breaks:
-    name = made.colname
-    constraints = {each.constraint.contype: each.constraint for each in made.constraints}
-    # Without ALTER: that would rewrite the table, and where a view reads the column it cannot.
+def of_column(table: str, node: Node) -> Breaks:
+    name = node.colname
+    constraints = {each.constraint.contype: each.constraint for each in node.constraints}
+    # Without ALTER: it would rewrite the table, and fails if a view reads the column.
     attribute = f"WHERE attrelid = '{table}'::regclass AND attname = '{name}'"
     ways = {
         "of another type": f"UPDATE pg_attribute SET atttypid = 'money'::regtype, atttypmod = -1 {attribute}",
@@ -101,82 +101,82 @@ def of_column(table: str, made: Node) -> Breaks:
     if ast.CONSTR_DEFAULT in constraints:
         ways["without its default"] = f"ALTER TABLE {table} ALTER COLUMN {name} DROP DEFAULT"
     if constraints.keys() & {ast.CONSTR_PRIMARY, ast.CONSTR_NOTNULL}:
-        yield "not null", table, name, {"taken away": f"UPDATE pg_attribute SET attnotnull = false {attribute}"}
+        yield "not null", table, name, {"removed": f"UPDATE pg_attribute SET attnotnull = false {attribute}"}
     yield "column", table, name, ways
     for constraint in constraints.values():
         if constraint.contype in SUFFIXES:
             yield of_constraint(table, constraint, name)
 
 
-# How PostgreSQL names a constraint that has no name, and what is left of one that is loosened.
+# How PostgreSQL names a constraint without a name.
 SUFFIXES = {ast.CONSTR_PRIMARY: "pkey", ast.CONSTR_FOREIGN: "{column}_fkey", ast.CONSTR_CHECK: "{column}_check"}
 
 
-def of_constraint(table: str, made: Node, column: str) -> tuple[str, str, str, dict[str, str]]:
-    name = made.conname or f"{table.split('.')[1]}_{SUFFIXES[made.contype].format(column=column)}"
+def of_constraint(table: str, node: Node, column: str) -> tuple[str, str, str, dict[str, str]]:
+    name = node.conname or f"{table.split('.')[1]}_{SUFFIXES[node.contype].format(column=column)}"
     drop = f"ALTER TABLE {table} DROP CONSTRAINT {name}"
     ways = {"dropped": drop}
-    if made.contype == ast.CONSTR_CHECK:
+    if node.contype == ast.CONSTR_CHECK:
         ways["loosened"] = f"{drop}, ADD CONSTRAINT {name} CHECK (true)"
-    if made.contype == ast.CONSTR_FOREIGN:
-        other = f"{full_name(made.pktable)} ({made.pk_attrs[0].string.sval})"
+    if node.contype == ast.CONSTR_FOREIGN:
+        other = f"{full_name(node.pktable)} ({node.pk_attrs[0].string.sval})"
         ways["without its ON DELETE"] = f"{drop}, ADD CONSTRAINT {name} FOREIGN KEY ({column}) REFERENCES {other}"
     return "constraint", table, name, ways
 
 
-def of_index(made: Node) -> Breaks:
-    table, index = full_name(made.relation), f"{made.relation.schemaname}.{made.idxname}"
-    unique = "UNIQUE " if made.unique else ""
+def of_index(node: Node) -> Breaks:
+    table, index = full_name(node.relation), f"{node.relation.schemaname}.{node.idxname}"
+    unique = "UNIQUE " if node.unique else ""
     other = ast.IndexStmt()
-    other.CopyFrom(made)
+    other.CopyFrom(node)
     other.ClearField("where_clause")
     other.if_not_exists = False
     ways = {
         "dropped": f"DROP INDEX {index}",
-        "on another column": f"DROP INDEX {index}; CREATE {unique}INDEX {made.idxname} ON {table} (id)",
+        "on another column": f"DROP INDEX {index}; CREATE {unique}INDEX {node.idxname} ON {table} (id)",
     }
-    if made.unique:
-        ways["made invalid"] = f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{index}'::regclass"
+    if node.unique:
+        ways["invalid"] = f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{index}'::regclass"
         ways["no longer unique"] = f"UPDATE pg_index SET indisunique = false WHERE indexrelid = '{index}'::regclass"
-    if made.HasField("where_clause"):
-        ways["without its WHERE"] = f"TRUNCATE {table}; DROP INDEX {index}; {written(index_stmt=other)}"
-    yield "unique" if made.unique else "index", table, made.idxname, ways
+    if node.HasField("where_clause"):
+        ways["without its WHERE"] = f"TRUNCATE {table}; DROP INDEX {index}; {deparse(index_stmt=other)}"
+    yield "unique" if node.unique else "index", table, node.idxname, ways
 
 
-def of_policy(made: Node) -> Breaks:
-    table, name = full_name(made.table), f'"{made.policy_name}"'
-    this = f"WHERE polrelid = '{table}'::regclass AND polname = '{made.policy_name}'"
+def of_policy(node: Node) -> Breaks:
+    table, name = full_name(node.table), f'"{node.policy_name}"'
+    this = f"WHERE polrelid = '{table}'::regclass AND polname = '{node.policy_name}'"
     ways = {
         "dropped": f"DROP POLICY {name} ON {table}",
-        "for everybody": f"ALTER POLICY {name} ON {table} TO PUBLIC",
+        "for PUBLIC": f"ALTER POLICY {name} ON {table} TO PUBLIC",
         # No ALTER POLICY does this.
-        "turned around": f"UPDATE pg_policy SET polpermissive = NOT polpermissive {this}",
+        "restrictive or permissive instead": f"UPDATE pg_policy SET polpermissive = NOT polpermissive {this}",
     }
-    if made.HasField("qual"):
+    if node.HasField("qual"):
         ways["with USING (true)"] = f"ALTER POLICY {name} ON {table} USING (true)"
-    if made.HasField("with_check"):
+    if node.HasField("with_check"):
         ways["with WITH CHECK (true)"] = f"ALTER POLICY {name} ON {table} WITH CHECK (true)"
-    yield "policy", table, made.policy_name, ways
+    yield "policy", table, node.policy_name, ways
 
 
-def of_trigger(made: Node) -> Breaks:
-    table, drop = full_name(made.relation), f"DROP TRIGGER {made.trigname} ON {full_name(made.relation)}"
+def of_trigger(node: Node) -> Breaks:
+    table, drop = full_name(node.relation), f"DROP TRIGGER {node.trigname} ON {full_name(node.relation)}"
     always = ast.CreateTrigStmt()
-    always.CopyFrom(made)
+    always.CopyFrom(node)
     always.ClearField("when_clause")
     ways = {
         "dropped": drop,
-        "disabled": f"ALTER TABLE {table} DISABLE TRIGGER {made.trigname}",
-        "without its WHEN": f"{drop}; {written(create_trig_stmt=always)}",
+        "disabled": f"ALTER TABLE {table} DISABLE TRIGGER {node.trigname}",
+        "without its WHEN": f"{drop}; {deparse(create_trig_stmt=always)}",
     }
-    yield "trigger", table, made.trigname, ways
+    yield "trigger", table, node.trigname, ways
 
 
-def of_function(made: Node) -> Breaks:
-    schema, name = (part.string.sval for part in made.funcname)
+def of_function(node: Node) -> Breaks:
+    schema, name = (part.string.sval for part in node.funcname)
     row = f"WHERE oid = '{schema}.{name}'::regproc"
     function = f"FUNCTION {schema}.{name}"
-    is_trigger = made.return_type.names[-1].string.sval == "trigger"
+    is_trigger = node.return_type.names[-1].string.sval == "trigger"
     ways = {
         "dropped": f"DROP {function} CASCADE",
         "without its search_path": f"ALTER {function} RESET search_path",
@@ -186,7 +186,7 @@ def of_function(made: Node) -> Breaks:
         "not called on NULL": f"ALTER {function} STRICT",
         "with another body": f"UPDATE pg_proc SET prosrc = prosrc || ' ' {row}",
         "with the grants of a new function": f"UPDATE pg_proc SET proacl = NULL {row}",
-        "beside another of its name": f"CREATE {function}(stray boolean) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "with an overload": f"CREATE {function}(stray boolean) RETURNS int LANGUAGE sql AS 'SELECT 1'",
     }
     if not is_trigger:
         ways["with another name for a parameter"] = f"UPDATE pg_proc SET proargnames[1] = 'stray' {row}"
@@ -195,54 +195,54 @@ def of_function(made: Node) -> Breaks:
     yield "trigger function" if is_trigger else "function", schema, name, ways
 
 
-def of_view(made: Node) -> Breaks:
-    view = full_name(made.view)
-    first = made.query.select_stmt.target_list[0].res_target
+def of_view(node: Node) -> Breaks:
+    view = full_name(node.view)
+    first = node.query.select_stmt.target_list[0].res_target
     column = first.name or first.val.column_ref.fields[-1].string.sval
     replace = f"CREATE OR REPLACE VIEW {view} WITH (security_invoker = true) AS"
     ways = {
         "dropped": f"DROP VIEW {view} CASCADE",
         "as its owner": f"ALTER VIEW {view} SET (security_invoker = false)",
         "with a column of another name": f"ALTER VIEW {view} RENAME COLUMN {column} TO stray",
-        "with a column more": redefined(f"{replace} SELECT *, 1 AS stray FROM (%s) AS v", view),
-        "with a condition more": redefined(f"{replace} SELECT * FROM (%s) AS v WHERE {column} IS NOT NULL", view),
+        "with another column": redefine(f"{replace} SELECT *, 1 AS stray FROM (%s) AS v", view),
+        "with another condition": redefine(f"{replace} SELECT * FROM (%s) AS v WHERE {column} IS NOT NULL", view),
         "granted to anon": f"GRANT SELECT ON {view} TO anon",
         "granted to authenticated for writing": f"GRANT UPDATE ON {view} TO authenticated",
         "with a column granted to anon": f"GRANT SELECT ({column}) ON {view} TO anon",
     }
-    if made.query.select_stmt.HasField("where_clause"):
-        ways["without its WHERE"] = redefined(f"{replace} %s", view, "split_part(pg_get_viewdef(%s), 'WHERE', 1)")
-    yield "view", made.view.schemaname, made.view.relname, ways
+    if node.query.select_stmt.HasField("where_clause"):
+        ways["without its WHERE"] = redefine(f"{replace} %s", view, "split_part(pg_get_viewdef(%s), 'WHERE', 1)")
+    yield "view", node.view.schemaname, node.view.relname, ways
 
 
-def of_comment(made: Node) -> Breaks:
-    if made.object.HasField("object_with_args"):
-        parts = [part.string.sval for part in made.object.object_with_args.objname]
+def of_comment(node: Node) -> Breaks:
+    if node.object.HasField("object_with_args"):
+        parts = [part.string.sval for part in node.object.object_with_args.objname]
     else:
-        parts = [item.string.sval for item in made.object.list.items]
+        parts = [item.string.sval for item in node.object.list.items]
     ways = {}
     for how, text in (("removed", ""), ("changed", "Something else.")):
-        made.comment = text
-        ways[how] = written(comment_stmt=made)
+        node.comment = text
+        ways[how] = deparse(comment_stmt=node)
     yield "comment", parts[0], parts[1], ways
 
 
-def of_grant(made: Node) -> Breaks:
-    """Each privilege that is granted, taken back from each who has it."""
-    if not made.is_grant:
+def of_grant(node: Node) -> Breaks:
+    """Each granted privilege, revoked from each role that has it."""
+    if not node.is_grant:
         return
-    (node,) = made.objects
-    parts = [part.string.sval for part in node.object_with_args.objname] or [
-        node.range_var.schemaname,
-        node.range_var.relname,
+    (target,) = node.objects
+    parts = [part.string.sval for part in target.object_with_args.objname] or [
+        target.range_var.schemaname,
+        target.range_var.relname,
     ]
-    kind = "FUNCTION " if node.HasField("object_with_args") else ""
+    kind = "FUNCTION " if target.HasField("object_with_args") else ""
     ways = {
         f"{privilege.access_priv.priv_name.upper()} revoked from {role.role_spec.rolename}": (
             f"REVOKE {privilege.access_priv.priv_name} ON {kind}{'.'.join(parts)} FROM {role.role_spec.rolename}"
         )
-        for privilege in made.privileges
-        for role in made.grantees
+        for privilege in node.privileges
+        for role in node.grantees
     }
     yield "grant", parts[0], parts[1], ways
 
@@ -263,31 +263,29 @@ def full_name(relation: Node) -> str:
     return f"{relation.schemaname}.{relation.relname}"
 
 
-def written(**statement: Any) -> str:
-    """A statement's tree as SQL again."""
+def deparse(**statement: Any) -> str:
+    """The SQL of a syntax tree."""
     return str(postgast.deparse(ast.ParseResult(stmts=[ast.RawStmt(stmt=ast.Node(**statement))])))
 
 
-def redefined(statement: str, view: str, definition: str = "rtrim(pg_get_viewdef(%s), ';')") -> str:
-    """SQL that fills a view's definition, as it stands, into a statement."""
-    found = definition.replace("%s", f"'{view}'::regclass")
-    return f"DO $do$ BEGIN EXECUTE format($new${statement}$new$, {found}); END $do$"
+def redefine(statement: str, view: str, definition: str = "rtrim(pg_get_viewdef(%s), ';')") -> str:
+    """SQL that inserts the current definition of a view into a statement, and runs it."""
+    current = definition.replace("%s", f"'{view}'::regclass")
+    return f"DO $do$ BEGIN EXECUTE format($new${statement}$new$, {current}); END $do$"
 
 
-# What no statement of its own makes.
+# Objects without a statement of their own.
 BY_HAND = [
     *(
-        Sabotage("usage", schema, role, "taken away", f"REVOKE USAGE ON SCHEMA {schema} FROM {role}")
+        Sabotage("usage", schema, role, "removed", f"REVOKE USAGE ON SCHEMA {schema} FROM {role}")
         for schema in SCHEMAS
         for role in ("authenticated", "service_role")
     ),
-    Sabotage(
-        "bucket", "bucket", "avatars", "made public", "UPDATE storage.buckets SET public = true WHERE id = 'avatars'"
-    ),
+    Sabotage("bucket", "bucket", "avatars", "public", "UPDATE storage.buckets SET public = true WHERE id = 'avatars'"),
     *(
         Sabotage("bucket", "bucket", "avatars", how, f"UPDATE storage.buckets SET {change} WHERE id = 'avatars'")
         for how, change in {
-            "without a name of its own": "name = 'pictures'",
+            "with another name": "name = 'pictures'",
             "for larger files": "file_size_limit = file_size_limit + 1",
             "for files of any size": "file_size_limit = NULL",
         }.items()
@@ -307,11 +305,11 @@ BY_HAND = [
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test a sabotage of each phase, read from the steps of the migrations that are being tested."""
+    """One test for each sabotage of each phase, read from the steps of the migrations under test."""
     if "sabotage" in metafunc.fixturenames:
-        found = every_sabotage(metafunc.config)
-        ids = [f"phase {number}: {sabotage}" for number, sabotage in found]
-        metafunc.parametrize(("number", "sabotage"), found, ids=ids)
+        sabotages = every_sabotage(metafunc.config)
+        ids = [f"phase {number}: {sabotage}" for number, sabotage in sabotages]
+        metafunc.parametrize(("number", "sabotage"), sabotages, ids=ids)
 
 
 def every_sabotage(config: pytest.Config) -> list[tuple[int, Sabotage]]:
@@ -325,14 +323,16 @@ def every_sabotage(config: pytest.Config) -> list[tuple[int, Sabotage]]:
     ]
 
 
-def test_verify_names_it(migrated: Scratch, number: int, sabotage: Sabotage) -> None:
-    said = complaint(migrated, number, sabotage.sql).splitlines()
-    assert said[:1] == [f"phase {number} is not as it should be:"]
-    assert [line for line in said if sabotage.is_named_in(line)], said
+def test_verify_names_the_broken_object(migrated: Scratch, number: int, sabotage: Sabotage) -> None:
+    lines = verify_message(migrated, number, sabotage.sql).splitlines()
+    assert lines[:1] == [f"phase {number} differs from what its steps create:"]
+    assert [line for line in lines if sabotage.is_named_in(line)], lines
 
 
-def complaint(scratch: Scratch, number: int, first: str) -> str:
-    """What a phase's verify.sql says to the migration role after ``first``, all in one go, which is undone."""
+def verify_message(scratch: Scratch, number: int, first: str) -> str:
+    """Run ``first``, then a phase's verify.sql as the migration role; returns its message, "" if it passes.
+
+    Both run in one transaction, which is rolled back."""
     assert scratch.role
     become = sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(scratch.role)).as_string()
     verify = scratch.phases[number].verify.path.read_text(encoding="utf-8")
@@ -345,11 +345,11 @@ def complaint(scratch: Scratch, number: int, first: str) -> str:
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4], ids="phase {}".format)
-def test_without_sabotage_there_is_no_complaint(migrated: Scratch, number: int) -> None:
-    assert complaint(migrated, number, "SELECT") == ""
+def test_verify_passes_without_sabotage(migrated: Scratch, number: int) -> None:
+    assert verify_message(migrated, number, "SELECT") == ""
 
 
-def test_nothing_that_the_migrations_made_is_spared(manifest: Manifest, pytestconfig: pytest.Config) -> None:
-    made = {(each.kind, each.owner, each.name) for each in manifest.added}
-    broken = {(each.kind, each.owner, each.name) for _, each in every_sabotage(pytestconfig)}
-    assert made - broken == set()
+def test_every_object_has_a_sabotage(manifest: Manifest, pytestconfig: pytest.Config) -> None:
+    objects = {(each.kind, each.owner, each.name) for each in manifest.added}
+    targets = {(each.kind, each.owner, each.name) for _, each in every_sabotage(pytestconfig)}
+    assert objects - targets == set()

@@ -1,4 +1,4 @@
-"""A table of another shape in the way stops its step, which names it and the first column that differs."""
+"""An existing table of another shape stops its step: the error names the table and the first column that differs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
 
-# Per table: its step, and five ways to differ. Each is what is done to the table, then the first column
-# that differs, as the step would make it and as it is found.
+# For each table: its step, and five ways to differ. Each way has a change of the table, and the first column that
+# differs: as the step would create it, and as it is.
 WAYS = ("another type", "a column too few", "a column too many", "other nullability", "another default")
 SHAPES = {
     ("1.1", "scheduling.appointment_services"): (
@@ -38,7 +38,7 @@ SHAPES = {
         ("ALTER ip_address TYPE text", "ip_address inet", "ip_address text"),
         ("DROP change_summary", "change_summary text", "reason text"),
         ("ADD note text", "none", "note text"),
-        # The plan's own NOT NULL, with which ON DELETE SET NULL could never work.
+        # The plan has this NOT NULL, with which ON DELETE SET NULL can never work.
         ("ALTER actor_id SET NOT NULL", "actor_id uuid", "actor_id uuid NOT NULL"),
         ("ALTER metadata DROP DEFAULT", "metadata jsonb DEFAULT '{}'::jsonb", "metadata jsonb"),
     ),
@@ -53,7 +53,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize(
-    ("step", "table", "change", "expected", "found"),
+    ("step", "table", "change", "expected", "actual"),
     [
         pytest.param(f"{number} {table.split('.')[1]}", table, *difference, id=f"{table}, {way}")
         for (number, table), differences in SHAPES.items()
@@ -61,12 +61,12 @@ SHAPES = {
     ],
 )
 def test_the_step_names_the_table_and_its_first_column_that_differs(
-    migrated: Scratch, step: str, table: str, change: str, expected: str, found: str
+    migrated: Scratch, step: str, table: str, change: str, expected: str, actual: str
 ) -> None:
     (path,) = (each.path for phase in migrated.phases.values() for each in phase.steps if str(each) == step)
     with migrated.connection.transaction(force_rollback=True):
         migrated.connection.execute(f"TRUNCATE {table}; ALTER TABLE {table} {change}".encode())
-        with pytest.raises(SqlError, match=f"{re.escape(table)} exists in another shape") as stopped:
+        with pytest.raises(SqlError, match=f"{re.escape(table)} exists in another shape") as excinfo:
             migrated.execute(path)
-    assert stopped.value.sqlstate == "42P16"
-    assert f'expected column "{expected}", found "{found}"' in str(stopped.value)
+    assert excinfo.value.sqlstate == "42P16"
+    assert f'expected column "{expected}", found "{actual}"' in str(excinfo.value)

@@ -1,6 +1,6 @@
-"""verify.sql is silent while its phase stands, whatever came later, and otherwise names what is missing.
+"""verify.sql passes silently after its phase and later ones; otherwise it names what is missing.
 
-That it notices every single change is in test_sabotage.py.
+test_sabotage.py tests that it notices every single change.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 
 import pytest
-from psycopg import sql
 
 from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
+from tests.migrations.helpers import change_defaults, each_regime
 
 PHASES = (1, 2, 3, 4)
 
-# What each phase makes, as its verify.sql names it.
-MADE = {
+# The objects of each phase, as its verify.sql names them.
+OBJECTS = {
     1: {
         "scheduling.appointment_services",
         "scheduling.keep_appointment_service_in_its_salon",
@@ -50,25 +50,21 @@ MADE = {
 }
 
 
-def complaint(scratch: Scratch, number: int) -> str:
-    """What a phase's verify.sql says when it stops."""
-    with pytest.raises(SqlError) as stopped:
+def verify_message(scratch: Scratch, number: int) -> str:
+    """The error of a phase's verify.sql, which must fail."""
+    with pytest.raises(SqlError) as excinfo:
         scratch.verify(number)
-    assert f"phase {number} is not as it should be" in str(stopped.value)
-    return str(stopped.value)
+    assert f"phase {number} differs from what its steps create" in str(excinfo.value)
+    return str(excinfo.value)
 
 
-# ------------------------------------------------------------------ all is well
+# ------------------------------------------------------------------ it passes
 
 
-@pytest.mark.parametrize("regime", ["REVOKE ALL ON {} FROM {}", "GRANT ALL ON {} TO {}"], ids=["strict", "permissive"])
-def test_it_passes_after_its_phase_and_every_later_one_and_once_more(bare: Scratch, regime: str) -> None:
-    assert bare.role
+@each_regime
+def test_it_passes_after_its_phase_and_later_ones(bare: Scratch, regime: str) -> None:
     with bare.connection.transaction(force_rollback=True):
-        for kind in ("TABLES", "SEQUENCES", "FUNCTIONS"):
-            change = regime.format(kind, "anon, authenticated, service_role")
-            defaults = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} ").format(sql.Identifier(bare.role)).as_string()
-            bare.connection.execute((defaults + change).encode())
+        change_defaults(bare, regime)
         for number in (*PHASES, *PHASES):
             bare.apply(number)
             for applied in range(1, number + 1):
@@ -76,11 +72,11 @@ def test_it_passes_after_its_phase_and_every_later_one_and_once_more(bare: Scrat
 
 
 @pytest.mark.parametrize("number", PHASES, ids="phase {}".format)
-def test_it_says_nothing(migrated: Scratch, number: int) -> None:
-    said: list[str | None] = []
-    migrated.connection.add_notice_handler(lambda notice: said.append(notice.message_primary))
+def test_it_prints_nothing(migrated: Scratch, number: int) -> None:
+    notices: list[str | None] = []
+    migrated.connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
     migrated.verify(number)
-    assert said == []
+    assert notices == []
 
 
 @pytest.mark.parametrize("number", PHASES, ids="phase {}".format)
@@ -96,7 +92,7 @@ def test_it_only_reads(migrated: Scratch, number: int) -> None:
     ["", "audit, catalog, communication, engagement, identity, organization, scheduling, storage, auth, pg_catalog"],
     ids=["nothing on the search path", "everything on the search path"],
 )
-def test_it_does_not_depend_on_who_asks_and_from_where(migrated: Scratch, number: int, path: str) -> None:
+def test_it_does_not_depend_on_role_or_search_path(migrated: Scratch, number: int, path: str) -> None:
     with migrated.connection.transaction(force_rollback=True):
         migrated.connection.execute("SELECT set_config('search_path', %s, true)", [path])
         migrated.connection.execute(migrated.phases[number].verify.path.read_bytes())  # as the superuser
@@ -105,13 +101,13 @@ def test_it_does_not_depend_on_who_asks_and_from_where(migrated: Scratch, number
 
 
 @pytest.mark.parametrize("number", [2, 3, 4], ids="phase {}".format)
-def test_where_no_bucket_is_expected_it_needs_no_right_to_read_anything(migrated: Scratch, number: int) -> None:
+def test_it_needs_no_select_privilege_without_a_bucket(migrated: Scratch, number: int) -> None:
     with migrated.connection.transaction(force_rollback=True):
         migrated.connection.execute("SET LOCAL ROLE pg_monitor")
         migrated.connection.execute(migrated.phases[number].verify.path.read_bytes())
 
 
-def test_line_ends_as_on_windows_do_not_matter(bare: Scratch) -> None:
+def test_windows_line_ends_work(bare: Scratch) -> None:
     with bare.connection.transaction(force_rollback=True):
         for phase in bare.phases.values():
             for path in (*(step.path for step in phase.steps), phase.verify.path):
@@ -121,11 +117,11 @@ def test_line_ends_as_on_windows_do_not_matter(bare: Scratch) -> None:
 @pytest.mark.parametrize(
     "addition",
     [
-        pytest.param("CREATE INDEX another ON audit.audit_logs (reason)", id="an index of their own"),
+        pytest.param("CREATE INDEX another ON audit.audit_logs (reason)", id="another index"),
         pytest.param("GRANT SELECT ON audit.audit_logs TO authenticator", id="a grant to another role"),
         pytest.param("INSERT INTO storage.buckets (id, name) VALUES ('logos', 'logos')", id="another bucket"),
         pytest.param("CREATE POLICY logos ON storage.objects USING (bucket_id = 'logos')", id="a policy for it"),
-        pytest.param("CREATE VIEW audit.mine AS SELECT id FROM audit.audit_logs", id="a view of their own"),
+        pytest.param("CREATE VIEW audit.mine AS SELECT id FROM audit.audit_logs", id="another view"),
         pytest.param(
             "ALTER TABLE audit.audit_logs ADD mine text; ALTER TABLE audit.audit_logs DROP mine",
             id="a column that is gone again",
@@ -133,17 +129,17 @@ def test_line_ends_as_on_windows_do_not_matter(bare: Scratch) -> None:
         pytest.param("UPDATE storage.buckets SET allowed_mime_types = '{image/png}'", id="only pictures in the bucket"),
     ],
 )
-def test_what_a_team_adds_beside_it_does_not_matter(migrated: Scratch, addition: str) -> None:
+def test_additional_objects_do_not_matter(migrated: Scratch, addition: str) -> None:
     with migrated.connection.transaction(force_rollback=True):
         migrated.connection.execute(addition.encode())
         for number in PHASES:
             migrated.verify(number)
 
 
-# ------------------------------------------------------------------ something is different
+# ------------------------------------------------------------------ it names differences
 
 
-def test_it_names_every_difference_with_what_it_expected_and_found(migrated: Scratch) -> None:
+def test_it_names_every_difference(migrated: Scratch) -> None:
     changes = """
         ALTER TABLE audit.audit_logs ALTER metadata DROP DEFAULT, DISABLE ROW LEVEL SECURITY;
         GRANT SELECT (id) ON audit.audit_logs TO anon;
@@ -152,8 +148,8 @@ def test_it_names_every_difference_with_what_it_expected_and_found(migrated: Scr
     """
     with migrated.connection.transaction(force_rollback=True):
         migrated.connection.execute(changes.encode())
-        said = complaint(migrated, 1)
-    assert re.findall(r"^- (.*?)(?: \(P0001\))?$", said, re.MULTILINE) == [
+        message = verify_message(migrated, 1)
+    assert re.findall(r"^- (.*?)(?: \(P0001\))?$", message, re.MULTILINE) == [
         "audit.audit_logs: column 14: expected metadata jsonb DEFAULT '{}'::jsonb, found metadata jsonb",
         "audit.audit_logs: grants to anon: expected none, found SELECT (id)",
         "audit.audit_logs: row level security: expected on, found none",
@@ -162,32 +158,32 @@ def test_it_names_every_difference_with_what_it_expected_and_found(migrated: Scr
     ]
 
 
-def test_it_says_that_a_name_has_two_functions(migrated: Scratch) -> None:
+def test_it_reports_two_functions_of_one_name(migrated: Scratch) -> None:
     with migrated.connection.transaction(force_rollback=True):
         migrated.connection.execute("CREATE FUNCTION audit.log_action() RETURNS int LANGUAGE sql AS 'SELECT 1'")
-        said = complaint(migrated, 1)
-    assert said.count("- audit.log_action: kind: expected function, found 2 functions of this name\n") == 1
+        message = verify_message(migrated, 1)
+    assert message.count("- audit.log_action: kind: expected function, found 2 functions of this name\n") == 1
 
 
-# ------------------------------------------------------------------ all is gone
+# ------------------------------------------------------------------ it names everything
 
 
 @pytest.mark.parametrize("number", PHASES, ids="phase {}".format)
-def test_before_its_phase_and_after_its_rollback_it_names_everything(bare: Scratch, number: int) -> None:
+def test_it_names_everything_before_its_phase_and_after_its_rollback(bare: Scratch, number: int) -> None:
     with bare.connection.transaction(force_rollback=True):
         for earlier in range(1, number):
             bare.apply(earlier)
-        before = complaint(bare, number)
+        before = verify_message(bare, number)
         bare.apply(number)
         bare.rollback(number)
-        after = complaint(bare, number)
-    named = set(re.findall(r"^- (.+?): ", before, re.MULTILINE))
-    assert {name for name in named if not name.startswith("schema ")} == MADE[number]
+        after = verify_message(bare, number)
+    names = set(re.findall(r"^- (.+?): ", before, re.MULTILINE))
+    assert {name for name in names if not name.startswith("schema ")} == OBJECTS[number]
     assert after == before
 
 
-def test_phase_1_names_the_schemas_that_it_has_not_opened_yet(bare: Scratch) -> None:
+def test_phase_1_names_the_schemas_without_usage(bare: Scratch) -> None:
     with bare.connection.transaction(force_rollback=True):
         bare.connection.execute("REVOKE USAGE ON SCHEMA audit, identity FROM authenticated, service_role")
-        said = complaint(bare, 1)
-    assert {"audit", "identity"} <= set(re.findall(r"^- schema (\w+): usage: ", said, re.MULTILINE))
+        message = verify_message(bare, 1)
+    assert {"audit", "identity"} <= set(re.findall(r"^- schema (\w+): usage: ", message, re.MULTILINE))

@@ -1,4 +1,4 @@
-"""Anon reads and writes nothing in the five tables, with any grant and beside any other policy."""
+"""Anon reads and writes nothing in the five tables, with any grant and any other policy."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_a_policy_for_everybody_does_not_let_anon_in(db: Session, world: World, 
 
 
 @pytest.mark.parametrize(("table", "policy"), TABLES.items(), ids=TABLES)
-def test_it_is_the_restrictive_policy_that_keeps_anon_out(db: Session, world: World, table: str, policy: str) -> None:
+def test_the_restrictive_policy_keeps_anon_out(db: Session, world: World, table: str, policy: str) -> None:
     db.execute(f"CREATE POLICY everybody ON {table} USING (true)")
     db.execute(f'DROP POLICY "{policy}" ON {table}')
     with db.acting_as("granted_anon", on=table):

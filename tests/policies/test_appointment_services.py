@@ -75,57 +75,57 @@ test_grid = grid(
 
 
 def test_a_former_member_of_the_staff_loses_access_at_once(db: Session, world: World) -> None:
-    ours = world.row("scheduling.appointment_services", "customer at the salon")["id"]
+    own_id = world.row("scheduling.appointment_services", "customer at the salon")["id"]
     query = "SELECT count(*) FROM scheduling.appointment_services WHERE id = %s"
     with db.acting_as("staff"):
-        assert db.value(query, [ours]) == 1
+        assert db.value(query, [own_id]) == 1
     staff = world.row("organization.staff_profiles", "staff")["id"]
     db.execute("DELETE FROM organization.staff_profiles WHERE id = %s", [staff])
     with db.acting_as("staff"):
-        assert db.value(query, [ours]) == 0
-        changed = db.execute("UPDATE scheduling.appointment_services SET service_name = 'mine'")
-        assert changed.rowcount == 0
+        assert db.value(query, [own_id]) == 0
+        cursor = db.execute("UPDATE scheduling.appointment_services SET service_name = 'mine'")
+        assert cursor.rowcount == 0
 
 
 def test_the_service_outlives_the_member_of_the_staff(db: Session, world: World) -> None:
     staff = world.row("organization.staff_profiles", "staff")["id"]
-    ours = world.row("scheduling.appointment_services", "customer at the salon")["id"]
+    own_id = world.row("scheduling.appointment_services", "customer at the salon")["id"]
     db.execute("DELETE FROM organization.staff_profiles WHERE id = %s", [staff])
-    assert db.value("SELECT staff_id FROM scheduling.appointment_services WHERE id = %s", [ours]) is None
+    assert db.value("SELECT staff_id FROM scheduling.appointment_services WHERE id = %s", [own_id]) is None
 
 
 def test_staff_of_two_salons_cannot_move_a_service_between_them(db: Session, world: World) -> None:
     member = world.personas["staff"].subject
     other_salon = world.row("organization.salons", "other_salon")["id"]
     db.execute("INSERT INTO organization.staff_profiles (salon_id, user_id) VALUES (%s, %s)", [other_salon, member])
-    ours = world.row("scheduling.appointment_services", "customer at the salon")["id"]
-    theirs = world.row("scheduling.appointments", "customer at the other salon")["id"]
+    own_id = world.row("scheduling.appointment_services", "customer at the salon")["id"]
+    other_id = world.row("scheduling.appointments", "customer at the other salon")["id"]
     move = "UPDATE scheduling.appointment_services SET appointment_id = %s WHERE id = %s"
     with db.acting_as("staff"):
         assert db.execute(
-            "UPDATE scheduling.appointment_services SET service_name = 'x' WHERE id = %s", [ours]
+            "UPDATE scheduling.appointment_services SET service_name = 'x' WHERE id = %s", [own_id]
         ).rowcount
         with db.raises("42501", message="salon"):
-            db.execute(move, [theirs, ours])
+            db.execute(move, [other_id, own_id])
 
 
 @pytest.mark.parametrize("target", ["gen_random_uuid()", "NULL"], ids=["unknown", "NULL"])
-def test_no_appointment_is_another_salons_too(db: Session, world: World, target: str) -> None:
-    ours = world.row("scheduling.appointment_services", "customer at the salon")["id"]
+def test_an_unknown_appointment_is_refused(db: Session, world: World, target: str) -> None:
+    own_id = world.row("scheduling.appointment_services", "customer at the salon")["id"]
     with db.acting_as("staff"), db.raises("42501", message="cannot move to another salon's appointment"):
-        db.execute(f"UPDATE scheduling.appointment_services SET appointment_id = {target} WHERE id = %s", [ours])
+        db.execute(f"UPDATE scheduling.appointment_services SET appointment_id = {target} WHERE id = %s", [own_id])
 
 
-def test_the_policy_itself_keeps_a_service_with_the_staff(db: Session, world: World) -> None:
+def test_without_the_trigger_the_policy_refuses_the_move(db: Session, world: World) -> None:
     # Without the trigger, which runs first, WITH CHECK must refuse: also if the staff can read the appointment of the
     # other salon.
     db.execute("ALTER TABLE scheduling.appointment_services DISABLE TRIGGER USER")
     db.execute("CREATE POLICY everybody ON scheduling.appointments FOR SELECT USING (true)")
-    ours = world.row("scheduling.appointment_services", "customer at the salon")["id"]
-    theirs = world.row("scheduling.appointments", "customer at the other salon")["id"]
+    own_id = world.row("scheduling.appointment_services", "customer at the salon")["id"]
+    other_id = world.row("scheduling.appointments", "customer at the other salon")["id"]
     move = "UPDATE scheduling.appointment_services SET appointment_id = %s"
     with db.acting_as("staff"):
         with db.raises("42501", message="row-level security"):
-            db.execute(move + " WHERE id = %s", [theirs, ours])
+            db.execute(move + " WHERE id = %s", [other_id, own_id])
         with db.raises("42501", message="row-level security"):
-            db.execute(move, [theirs])
+            db.execute(move, [other_id])

@@ -43,22 +43,22 @@ test_grid = grid(
 
 
 def test_entries_outlive_the_profile_of_their_actor(db: Session, world: World) -> None:
-    ours, actor = world.row(TABLE, "customer's entry")["id"], world.personas["customer"].subject
+    entry_id, actor = world.row(TABLE, "customer's entry")["id"], world.personas["customer"].subject
     count = db.value(f"SELECT count(*) FROM {TABLE}")
     db.execute("DELETE FROM identity.profiles WHERE id = %s", [actor])
-    assert db.value(f"SELECT actor_id FROM {TABLE} WHERE id = %s", [ours]) is None
+    assert db.value(f"SELECT actor_id FROM {TABLE} WHERE id = %s", [entry_id]) is None
     assert db.value(f"SELECT count(*) FROM {TABLE}") == count
     with db.acting_as("owner"):
-        assert db.value(f"SELECT count(*) FROM {TABLE} WHERE id = %s", [ours]) == 1
+        assert db.value(f"SELECT count(*) FROM {TABLE} WHERE id = %s", [entry_id]) == 1
 
 
-def test_nobody_empties_the_trail(db: Session, world: World) -> None:
+def test_no_persona_truncates_the_log(db: Session, world: World) -> None:
     for persona in world.personas:
         with db.acting_as(persona), db.raises("42501", message="permission denied for"):
             db.execute(f"TRUNCATE {TABLE}")
 
 
-def test_an_entry_without_an_actor_is_the_service_s_alone(db: Session) -> None:
+def test_only_the_service_adds_an_entry_without_an_actor(db: Session) -> None:
     entry = f"INSERT INTO {TABLE} (entity_type, action, actor_id) VALUES ('salon', 'update', NULL)"
     with db.acting_as("customer"), db.raises("42501", message="row-level security"):
         db.execute(entry)

@@ -64,7 +64,7 @@ test_grid = grid(
 )
 
 
-def test_an_overwrite_really_works(db: Session, world: World) -> None:
+def test_an_upload_replaces_the_avatar(db: Session, world: World) -> None:
     # The statement of the Storage API for an upload with upsert.
     avatar = world.row(TABLE, "customer's avatar")
     overwrite = f"""
@@ -78,7 +78,7 @@ def test_an_overwrite_really_works(db: Session, world: World) -> None:
         db.execute(overwrite, [avatar["name"]])
 
 
-def test_without_the_storage_api_s_setting_nobody_deletes(db: Session, world: World) -> None:
+def test_a_delete_needs_the_setting_of_the_storage_api(db: Session, world: World) -> None:
     for persona in world.personas:
         with db.acting_as(persona), db.raises("42501", message="torage"):
             db.execute(f"DELETE FROM {TABLE}")

@@ -83,8 +83,8 @@ def test_the_policies_of_the_avatars_are_those_of_the_plan(db: Session) -> None:
 
 
 @pytest.mark.parametrize("table", GRANTS)
-def test_nobody_holds_more_than_was_granted(db: Session, table: str) -> None:
-    held = db.rows(
+def test_the_privileges_are_those_of_the_plan(db: Session, table: str) -> None:
+    grants = db.rows(
         """
         SELECT privilege_type || ' to ' || coalesce(rolname, 'PUBLIC')
           || CASE WHEN is_grantable THEN ' with grant option' ELSE '' END
@@ -93,11 +93,11 @@ def test_nobody_holds_more_than_was_granted(db: Session, table: str) -> None:
         """,
         [table],
     )
-    assert {entry for (entry,) in held} == GRANTS[table]
+    assert {entry for (entry,) in grants} == GRANTS[table]
     assert not db.rows("SELECT FROM pg_attribute WHERE attrelid = %s::regclass AND attacl IS NOT NULL", [table])
 
 
-def test_what_triggers_run_looks_in_pg_catalog_first_and_has_no_more_rights_than_it_needs(db: Session) -> None:
+def test_trigger_functions_have_a_safe_search_path_and_few_rights(db: Session) -> None:
     functions = db.rows(
         """
         SELECT tgname, tgrelid::regclass::text, proconfig, prosecdef

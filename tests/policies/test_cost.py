@@ -43,7 +43,7 @@ COUNTING = """
 
 
 def calls(db: Session, statement: str) -> int:
-    """The number of calls of auth.uid() in a statement of the staff."""
+    """The number of calls of auth.uid() in a statement of a staff member."""
     db.execute("SELECT setval('auth.calls', 1)")
     with db.acting_as("staff"):
         db.execute(statement)
@@ -51,7 +51,7 @@ def calls(db: Session, statement: str) -> int:
 
 
 @pytest.mark.parametrize("table", MORE)
-def test_who_is_signed_in_is_asked_once_a_query(db: Session, world: World, table: str) -> None:
+def test_a_query_calls_auth_uid_once(db: Session, world: World, table: str) -> None:
     db.execute(COUNTING)
     few = calls(db, f"SELECT FROM {table}")
     before = db.value(f"SELECT count(*) FROM {table}")
@@ -62,8 +62,8 @@ def test_who_is_signed_in_is_asked_once_a_query(db: Session, world: World, table
 
 @pytest.mark.parametrize("table", INDEX)
 def test_an_index_finds_the_rows(db: Session, table: str) -> None:
-    # The table is so small that the planner prefers a sequential scan, or any other index. The test is whether these
-    # indexes can serve the query.
+    # In a small table the planner prefers a sequential scan or another index. This tests whether these indexes can
+    # serve the query.
     db.execute("SET LOCAL enable_seqscan = off")
     name = table.split(".")[1]
     db.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}_pkey")

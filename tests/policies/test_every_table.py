@@ -1,4 +1,4 @@
-"""Every table that the migrations create or put policies on has a grid; some grids also with more visible rows."""
+"""Every table that the migrations create or put policies on has a grid; some are tried again with more visible rows."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ def test_every_table_has_a_grid(manifest: Manifest, grids: list[Grid]) -> None:
 
 
 @pytest.mark.parametrize("table", ["scheduling.appointment_services", "catalog.service_booking_rules"])
-def test_a_grid_holds_whoever_may_read_what_its_policies_look_at(
+def test_a_grid_does_not_depend_on_policies_of_other_tables(
     db: Session, grids: list[Grid], mismatches: Callable[[Grid], list[str]], table: str
 ) -> None:
     # The policies read these tables. They must not depend on the policies there, which the application may change.
@@ -33,7 +33,7 @@ def test_a_grid_holds_whoever_may_read_what_its_policies_look_at(
         pytest.param("customer", "UPDATE storage.objects SET bucket_id = NULL", id="an avatar"),
     ],
 )
-def test_nothing_is_given_to_nobody(db: Session, persona: str, statement: str) -> None:
+def test_the_policies_refuse_null(db: Session, persona: str, statement: str) -> None:
     # The policy refuses NULL before a NOT NULL does.
     with db.acting_as(persona), db.raises("42501", message="row-level security"):
         db.execute(statement)

@@ -1,4 +1,4 @@
-"""The purpose of each index: a common query that it serves in a large table."""
+"""The purpose of each index: it serves a common query on a large table."""
 
 from __future__ import annotations
 
@@ -128,8 +128,8 @@ def test_every_index_has_a_query(manifest: Manifest) -> None:
     assert {(table, index) for table, queries in QUERIES.items() for index in queries} == existing
 
 
-def answered_by(db: Session, world: World, where: str, table: str) -> str:
-    """The name of the index that serves a query, and after it what the index does not do: columns, a sort."""
+def serving_index(db: Session, world: World, where: str, table: str) -> str:
+    """The name of the index that serves a query, followed by the columns and sorts that it does not serve."""
     with db.reading_as("service"):
         plan = list(nodes(json.loads(db.explain(f"SELECT * FROM {table} WHERE {fill(where, world)}"))))
     conditions = {node["Index Name"]: node.get("Index Cond", "") for node in plan if "Index Name" in node}
@@ -141,20 +141,20 @@ def answered_by(db: Session, world: World, where: str, table: str) -> str:
 
 
 @pytest.mark.parametrize("table", QUERIES)
-def test_each_answers_an_everyday_query(db: Session, world: World, table: str) -> None:
+def test_each_index_serves_a_common_query(db: Session, world: World, table: str) -> None:
     grow(db, table)
     drop(db, table, *SPARE)
     queries = {index: where for index, where in QUERIES[table].items() if index not in SPARE}
-    assert {index: answered_by(db, world, where, table) for index, where in queries.items()} == {
+    assert {index: serving_index(db, world, where, table) for index, where in queries.items()} == {
         index: index for index in queries
     }
 
 
 @pytest.mark.parametrize("index", SPARE)
-def test_another_one_does_as_well(db: Session, world: World, index: str) -> None:
+def test_a_spare_index_has_a_substitute(db: Session, world: World, index: str) -> None:
     table, where = next((table, queries[index]) for table, queries in QUERIES.items() if index in queries)
     grow(db, table)
-    for dropped, other in ((index, SPARE[index]), (SPARE[index], index)):
+    for index_to_drop, other in ((index, SPARE[index]), (SPARE[index], index)):
         with db.connection.transaction(force_rollback=True):
-            drop(db, table, dropped)
-            assert answered_by(db, world, where, table) == other
+            drop(db, table, index_to_drop)
+            assert serving_index(db, world, where, table) == other

@@ -75,80 +75,80 @@ def thread(world: World, name: str) -> str:
 
 @pytest.mark.parametrize("participant", ["customer", "staff"])
 def test_deleting_hides_the_thread_from_both_and_keeps_the_row(db: Session, world: World, participant: str) -> None:
-    ours = thread(world, "customer to staff")
+    thread_id = thread(world, "customer to staff")
     with db.acting_as(participant):
-        db.execute(f"DELETE FROM {TABLE} WHERE id = %s", [ours])
+        db.execute(f"DELETE FROM {TABLE} WHERE id = %s", [thread_id])
     for person in ("customer", "staff"):
         with db.acting_as(person):
-            assert db.value(COUNT, [ours]) == 0
-    deleted, updated, now = db.row(f"SELECT is_deleted, updated_at, now() FROM {TABLE} WHERE id = %s", [ours])
+            assert db.value(COUNT, [thread_id]) == 0
+    deleted, updated, now = db.row(f"SELECT is_deleted, updated_at, now() FROM {TABLE} WHERE id = %s", [thread_id])
     assert (deleted, updated) == (True, now)
 
 
 def test_deleting_touches_no_other_thread(db: Session, world: World) -> None:
     before = dict(db.rows(f"SELECT id::text, is_deleted FROM {TABLE}"))
-    ours = thread(world, "customer to staff")
+    thread_id = thread(world, "customer to staff")
     with db.acting_as("customer"):
-        db.execute(f"DELETE FROM {TABLE} WHERE id = %s", [ours])
-    assert dict(db.rows(f"SELECT id::text, is_deleted FROM {TABLE}")) == {**before, ours: True}
+        db.execute(f"DELETE FROM {TABLE} WHERE id = %s", [thread_id])
+    assert dict(db.rows(f"SELECT id::text, is_deleted FROM {TABLE}")) == {**before, thread_id: True}
 
 
 @pytest.mark.parametrize("opener", ["customer", "staff"])
-def test_a_deleted_thread_frees_the_pair(db: Session, world: World, opener: str) -> None:
+def test_a_deleted_thread_makes_room_for_a_new_one(db: Session, world: World, opener: str) -> None:
     pair = {name: world.personas[name].subject for name in ("customer", "staff")}
     recipient = next(key for name, key in pair.items() if name != opener)
-    again = f"INSERT INTO {TABLE} (created_by_id, recipient_id) VALUES (%s, %s)"
+    insert = f"INSERT INTO {TABLE} (created_by_id, recipient_id) VALUES (%s, %s)"
     with db.acting_as(opener):
         with db.raises("23505", constraint="idx_message_threads_unique_active"):
-            db.execute(again, [pair[opener], recipient])
+            db.execute(insert, [pair[opener], recipient])
         db.execute(f"DELETE FROM {TABLE} WHERE id = %s", [thread(world, "customer to staff")])
-        assert db.execute(again, [pair[opener], recipient]).rowcount == 1
+        assert db.execute(insert, [pair[opener], recipient]).rowcount == 1
 
 
-def test_the_service_really_deletes(db: Session, world: World) -> None:
-    ours = thread(world, "customer to staff")
+def test_the_service_deletes_the_row(db: Session, world: World) -> None:
+    thread_id = thread(world, "customer to staff")
     with db.acting_as("service"):
-        assert db.execute(f"DELETE FROM {TABLE} WHERE id = %s", [ours]).rowcount == 1
-    assert db.value(COUNT, [ours]) == 0
+        assert db.execute(f"DELETE FROM {TABLE} WHERE id = %s", [thread_id]).rowcount == 1
+    assert db.value(COUNT, [thread_id]) == 0
 
 
-def test_a_thread_goes_with_its_profile(db: Session, world: World) -> None:
-    ours = thread(world, "customer to staff")
+def test_a_thread_is_deleted_with_its_profile(db: Session, world: World) -> None:
+    thread_id = thread(world, "customer to staff")
     db.execute("DELETE FROM identity.profiles WHERE id = %s", [world.personas["staff"].subject])
-    assert db.value(COUNT, [ours]) == 0
+    assert db.value(COUNT, [thread_id]) == 0
 
 
-def test_a_thread_goes_with_its_profile_when_the_person_deletes_it(db: Session, world: World) -> None:
+def test_a_thread_is_deleted_with_its_profile_by_the_user(db: Session, world: World) -> None:
     # The cascade runs as the owner of the table, also in a statement of a user to whom the policies apply.
-    ours, me = thread(world, "customer to staff"), world.personas["staff"].subject
+    thread_id, me = thread(world, "customer to staff"), world.personas["staff"].subject
     db.execute("GRANT DELETE ON identity.profiles TO authenticated")
     db.execute("CREATE POLICY mine ON identity.profiles FOR DELETE TO authenticated USING (id = auth.uid())")
     with db.acting_as("staff"):
         assert db.execute("DELETE FROM identity.profiles WHERE id = %s", [me]).rowcount == 1
-    assert db.value(COUNT, [ours]) == 0
+    assert db.value(COUNT, [thread_id]) == 0
 
 
 def test_an_update_may_name_the_same_participants(db: Session, world: World) -> None:
     # An upsert of the whole row does that.
-    ours = thread(world, "customer to staff")
+    thread_id = thread(world, "customer to staff")
     with db.acting_as("staff"):
         update = f"UPDATE {TABLE} SET created_by_id = created_by_id, recipient_id = recipient_id WHERE id = %s"
-        assert db.execute(update, [ours]).rowcount == 1
+        assert db.execute(update, [thread_id]).rowcount == 1
 
 
-@pytest.mark.parametrize(("who", "other"), [("customer", "recipient_id"), ("staff", "created_by_id")])
-def test_a_participant_cannot_be_left_out(db: Session, world: World, who: str, other: str) -> None:
-    with db.acting_as(who), db.raises("42501", message="the participants of a thread cannot be changed"):
+@pytest.mark.parametrize(("participant", "other"), [("customer", "recipient_id"), ("staff", "created_by_id")])
+def test_a_participant_cannot_become_null(db: Session, world: World, participant: str, other: str) -> None:
+    with db.acting_as(participant), db.raises("42501", message="the participants of a thread cannot be changed"):
         db.execute(f"UPDATE {TABLE} SET {other} = NULL WHERE id = %s", [thread(world, "customer to staff")])
 
 
-def test_nobody_writes_to_oneself(db: Session, world: World) -> None:
+def test_the_policy_refuses_a_thread_with_oneself(db: Session, world: World) -> None:
     me = world.personas["customer"].subject
     with db.acting_as("customer"), db.raises("42501", message="row-level security"):
         db.execute(f"INSERT INTO {TABLE} (created_by_id, recipient_id) VALUES (%s, %s)", [me, me])
 
 
-def test_the_policy_itself_keeps_a_thread_with_its_participants(db: Session, world: World) -> None:
+def test_without_the_trigger_the_policy_refuses_other_participants(db: Session, world: World) -> None:
     # Without the trigger, which runs first, WITH CHECK must refuse.
     db.execute(f"ALTER TABLE {TABLE} DISABLE TRIGGER USER")
     strangers = [world.personas[name].subject for name in ("owner", "other_staff")]

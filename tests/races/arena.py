@@ -1,4 +1,4 @@
-"""A database in which several personas act at the same time: each session commits, and has a thread of its own.
+"""A database in which several personas act at the same time: each session commits, and has its own thread.
 
 Locks decide which session waits for which: no test depends on timing.
 """
@@ -48,7 +48,7 @@ class Racer:
         return cursor.fetchall() if cursor.description else cursor.rowcount
 
     def close(self) -> None:
-        """Cancel what the session still runs, wait for its thread, and disconnect."""
+        """Cancel the running statement, wait for the thread, and disconnect."""
         self.connection.cancel_safe(timeout=5)
         self._thread.shutdown(wait=True)
         self.connection.close()
@@ -63,7 +63,7 @@ class Arena:
 
     @contextmanager
     def racers(self, *names: str) -> Iterator[list[Racer]]:
-        """A session for each persona. Nothing undoes what they commit: that is for the test."""
+        """A session for each persona. The test must undo what they commit."""
         racers: list[Racer] = []
         try:
             for name in names:

@@ -1,4 +1,4 @@
-"""What the races share: a database of the module's own, and the number of rounds.
+"""Fixtures of the races: a database for each module, and the number of rounds.
 
 ``RELIABILITY_LONG=1`` runs more rounds.
 """
@@ -17,11 +17,11 @@ from tests.races.arena import Arena
 
 @pytest.fixture(scope="module")
 def arena(module_scratch: Callable[..., Scratch], world: World) -> Arena:
-    """A database with all phases and the world's rows, of the module's own."""
+    """A database with all phases and the rows of the world, for one module."""
     return Arena(module_scratch(migrated=True), world)
 
 
 @pytest.fixture(scope="session")
 def rounds() -> range:
-    """How often each race is run."""
+    """The rounds of each race."""
     return range(25 if os.environ.get("RELIABILITY_LONG") else 2)

@@ -1,5 +1,5 @@
-"""audit_logs_view: entries with their actors, newest first; an actor's name and address only for those who may read
-the profile."""
+"""audit_logs_view: entries with their actors, newest first. Name and address of an actor are visible only to those who
+may read the profile."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ ACTORS = {"owner's entry": "owner", "customer's entry": "customer", "nobody's en
 ALL = set(ACTORS)
 
 # Every signed-in user reads all entries, as the plan has it (F44).
-SEES: dict[str, set[str]] = {
+VISIBLE: dict[str, set[str]] = {
     "customer": ALL,
     "other_customer": ALL,
     "staff": ALL,
@@ -33,7 +33,7 @@ SEES: dict[str, set[str]] = {
 }
 
 # The entries whose actor the persona may read. Every other persona may read no actor.
-KNOWS: dict[str, set[str]] = {
+VISIBLE_ACTORS: dict[str, set[str]] = {
     "customer": {"customer's entry"},
     "owner": {"owner's entry"},
     "service": {"customer's entry", "owner's entry"},
@@ -49,27 +49,27 @@ MISTAKE = """
 def actor(world: World, entry: str, persona: str) -> tuple[Any, ...]:
     """The name and the address of an entry's actor, NULL where the persona may not read them."""
     person = ACTORS[entry]
-    if person is None or entry not in KNOWS.get(persona, ()):
+    if person is None or entry not in VISIBLE_ACTORS.get(persona, ()):
         return None, None
     profile = world.row(PROFILES, person)
     return profile["username"], profile["email"]
 
 
-def test_everybody_is_asked(world: World) -> None:
-    assert {*SEES, "anon"} == world.personas.keys()
+def test_every_persona_is_listed(world: World) -> None:
+    assert {*VISIBLE, "anon"} == world.personas.keys()
 
 
-@pytest.mark.parametrize("persona", SEES)
+@pytest.mark.parametrize("persona", VISIBLE)
 def test_shows_what_the_tables_show(persona: str, db: Session, world: World) -> None:
     if persona == "granted_anon":
         db.execute(MISTAKE)
     with db.reading_as(persona):
-        through = db.rows("SELECT id::text, actor_username, actor_email FROM audit.audit_logs_view")
-        under = db.rows("SELECT id::text FROM audit.audit_logs")
-    expected = {world.row(AUDIT, entry)["id"]: actor(world, entry, persona) for entry in SEES[persona]}
-    assert len(through) == len(expected)
-    assert set(through) == {(key, *known) for key, known in expected.items()}
-    assert sorted(under) == sorted((key,) for key in expected)
+        view_rows = db.rows("SELECT id::text, actor_username, actor_email FROM audit.audit_logs_view")
+        table_rows = db.rows("SELECT id::text FROM audit.audit_logs")
+    expected = {world.row(AUDIT, entry)["id"]: actor(world, entry, persona) for entry in VISIBLE[persona]}
+    assert len(view_rows) == len(expected)
+    assert set(view_rows) == {(key, *columns) for key, columns in expected.items()}
+    assert sorted(table_rows) == sorted((key,) for key in expected)
 
 
 def test_anon_is_refused(db: Session) -> None:

@@ -12,7 +12,7 @@ FAVORITES = "engagement.customer_favorites"
 SALONS = "organization.salons"
 PROFILES = "identity.profiles"
 
-SEES: dict[str, set[str]] = {
+VISIBLE: dict[str, set[str]] = {
     "customer": {"customer's favourite"},
     "other_customer": {"other customer's favourite"},
     "staff": set(),
@@ -34,24 +34,24 @@ MISTAKE = """
 """
 
 
-def described(world: World, name: str) -> tuple[Any, ...]:
+def salon_columns(world: World, name: str) -> tuple[Any, ...]:
     """The columns of a salon that the view shows."""
     salon = world.row(SALONS, name)
     return salon["name"], salon["slug"], salon["description"], salon["image_url"]
 
 
-def test_everybody_is_asked(world: World) -> None:
-    assert {*SEES, "anon"} == world.personas.keys()
+def test_every_persona_is_listed(world: World) -> None:
+    assert {*VISIBLE, "anon"} == world.personas.keys()
 
 
-@pytest.mark.parametrize("persona", SEES)
+@pytest.mark.parametrize("persona", VISIBLE)
 def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> None:
     if persona == "granted_anon":
         db.execute(MISTAKE)
     with db.reading_as(persona):
-        through = db.rows("SELECT id::text FROM engagement.customer_favorites_view ORDER BY 1")
-        under = db.rows("SELECT id::text FROM engagement.customer_favorites WHERE is_favorite = true ORDER BY 1")
-    assert through == under == sorted((world.row(FAVORITES, name)["id"],) for name in SEES[persona])
+        view_rows = db.rows("SELECT id::text FROM engagement.customer_favorites_view ORDER BY 1")
+        table_rows = db.rows("SELECT id::text FROM engagement.customer_favorites WHERE is_favorite = true ORDER BY 1")
+    assert view_rows == table_rows == sorted((world.row(FAVORITES, name)["id"],) for name in VISIBLE[persona])
 
 
 def test_anon_is_refused(db: Session) -> None:
@@ -62,15 +62,15 @@ def test_anon_is_refused(db: Session) -> None:
 
 @pytest.mark.parametrize("persona", ["staff_customer", "service"])
 @pytest.mark.parametrize(
-    ("favorite", "shown"),
+    ("favorite", "is_shown"),
     [
         pytest.param(True, True, id="favourite"),
         pytest.param(False, False, id="former favourite"),
         pytest.param(None, False, id="neither favourite nor not"),
     ],
 )
-def test_only_what_is_surely_a_favourite_is_shown(
-    persona: str, favorite: bool | None, shown: bool, db: Session, world: World
+def test_only_rows_with_is_favorite_true_are_shown(
+    persona: str, favorite: bool | None, is_shown: bool, db: Session, world: World
 ) -> None:
     key = db.value(
         """
@@ -81,10 +81,10 @@ def test_only_what_is_surely_a_favourite_is_shown(
         [world.row(PROFILES, "staff_customer")["id"], world.row(SALONS, "salon")["id"], favorite],
     )
     with db.reading_as(persona):
-        under = db.rows("SELECT is_favorite FROM engagement.customer_favorites WHERE id = %s", [key])
-        through = db.rows("SELECT id FROM engagement.customer_favorites_view WHERE id = %s", [key])
-    assert under == [(favorite,)]
-    assert through == ([(key,)] if shown else [])
+        table_rows = db.rows("SELECT is_favorite FROM engagement.customer_favorites WHERE id = %s", [key])
+        view_rows = db.rows("SELECT id FROM engagement.customer_favorites_view WHERE id = %s", [key])
+    assert table_rows == [(favorite,)]
+    assert view_rows == ([(key,)] if is_shown else [])
 
 
 @pytest.mark.parametrize("persona", ["customer", "service"])
@@ -103,7 +103,7 @@ def test_every_column_is_the_stored_value(persona: str, db: Session, world: Worl
         row = db.row("SELECT * FROM engagement.customer_favorites_view WHERE id = %s", [key])
     assert row == (
         *(key, UUID(customer), UUID(salon), "Ask for the seat by the window", 3),
-        *described(world, "solo_salon"),
+        *salon_columns(world, "solo_salon"),
         *(created, updated),
     )
 
@@ -121,7 +121,7 @@ def test_note_and_rating_may_be_missing(db: Session, world: World) -> None:
 
 
 @pytest.mark.parametrize("persona", ["customer", "service"])
-def test_a_salon_that_one_may_not_see_stays_unknown(persona: str, db: Session, world: World) -> None:
+def test_a_hidden_salon_is_null(persona: str, db: Session, world: World) -> None:
     db.execute('CREATE POLICY "Nobody reads" ON organization.salons AS RESTRICTIVE FOR SELECT USING (false)')
     favourite = world.row(FAVORITES, "customer's favourite")
     with db.reading_as(persona):
@@ -133,5 +133,5 @@ def test_a_salon_that_one_may_not_see_stays_unknown(persona: str, db: Session, w
             """,
             [favourite["id"]],
         )
-    salon = described(world, "salon") if persona == "service" else (None, None, None, None)
+    salon = salon_columns(world, "salon") if persona == "service" else (None, None, None, None)
     assert row == (favourite["salon_id"], favourite["notes"], *salon)

@@ -119,8 +119,8 @@ PERSONAS = (
     *("owner_on_staff", "staff_customer", "no_subject", "anon", "granted_anon", "service"),
 )
 
-# Six views join or count: PostgreSQL cannot write through them. The seventh is refused only because no role has the
-# grant.
+# Six views join or count: PostgreSQL cannot write through them. Writes through the seventh are refused only because
+# no role has the privilege.
 ONE_TABLE = "identity.view_profile_metadata"
 
 every_view = pytest.mark.parametrize("view", COLUMNS)
@@ -139,13 +139,13 @@ def type_of(db: Session, column: str) -> str:
     )
 
 
-def test_these_are_all_views_and_all_personas(manifest: Manifest, world: World) -> None:
+def test_every_view_and_persona_is_listed(manifest: Manifest, world: World) -> None:
     assert [item.full_name for item in manifest.of_kind("view")] == list(COLUMNS)
     assert set(PERSONAS) == world.personas.keys()
 
 
 @every_view
-def test_the_columns_are_the_plans(view: str, db: Session) -> None:
+def test_the_columns_are_those_of_the_plan(view: str, db: Session) -> None:
     actual = db.rows(
         """
         SELECT attname, format_type(atttypid, atttypmod)
@@ -160,13 +160,13 @@ def test_the_columns_are_the_plans(view: str, db: Session) -> None:
 
 
 @every_view
-def test_it_reads_as_the_one_who_asks(view: str, db: Session) -> None:
+def test_the_view_is_security_invoker(view: str, db: Session) -> None:
     row = db.row("SELECT relkind, reloptions FROM pg_class WHERE oid = %s::regclass", [view])
     assert row == ("v", ["security_invoker=true"])
 
 
 @every_view
-def test_it_is_granted_for_reading_to_signed_in_users_and_the_service(view: str, db: Session) -> None:
+def test_select_is_granted_to_users_and_the_service(view: str, db: Session) -> None:
     grants = db.rows(
         """
         SELECT COALESCE(grantee.rolname, 'PUBLIC'), acl.privilege_type, acl.is_grantable, acl.attname
@@ -187,7 +187,7 @@ def test_it_is_granted_for_reading_to_signed_in_users_and_the_service(view: str,
 
 @every_view
 @pytest.mark.parametrize("persona", PERSONAS)
-def test_nobody_writes_through_it(persona: str, view: str, db: Session) -> None:
+def test_no_persona_writes_through_the_view(persona: str, view: str, db: Session) -> None:
     schema, name = view.split(".")
     relation, column = sql.Identifier(schema, name), sql.Identifier(COLUMNS[view].split()[0])
     # Then it is the view that refuses, not the schema.

@@ -19,7 +19,7 @@ PROFILES = "identity.profiles"
 ALL = {"customer on the salon", "other_customer on the salon", "customer on the other_salon"}
 
 # Every signed-in user reads all reviews. So does anon, from the table, but not from the view.
-SEES: dict[str, set[str]] = {
+VISIBLE: dict[str, set[str]] = {
     "customer": ALL,
     "other_customer": ALL,
     "staff": ALL,
@@ -71,19 +71,19 @@ def statistics(db: Session, world: World, persona: str, salon: str) -> list[tupl
         return db.rows(STATISTICS, [world.row(SALONS, salon)["id"]])
 
 
-def test_everybody_is_asked(world: World) -> None:
-    assert {*SEES, "anon"} == world.personas.keys()
+def test_every_persona_is_listed(world: World) -> None:
+    assert {*VISIBLE, "anon"} == world.personas.keys()
     assert world.rows[REVIEWS].keys() == ALL
 
 
-@pytest.mark.parametrize("persona", SEES)
+@pytest.mark.parametrize("persona", VISIBLE)
 def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> None:
     if persona == "granted_anon":
         db.execute(MISTAKE)
     with db.reading_as(persona):
-        through = db.rows("SELECT id::text FROM engagement.salon_reviews_with_counts_view ORDER BY 1")
-        under = db.rows("SELECT id::text FROM engagement.salon_reviews ORDER BY 1")
-    assert through == under == sorted((world.row(REVIEWS, name)["id"],) for name in SEES[persona])
+        view_rows = db.rows("SELECT id::text FROM engagement.salon_reviews_with_counts_view ORDER BY 1")
+        table_rows = db.rows("SELECT id::text FROM engagement.salon_reviews ORDER BY 1")
+    assert view_rows == table_rows == sorted((world.row(REVIEWS, name)["id"],) for name in VISIBLE[persona])
     for salon, numbers in WORLD.items():
         assert statistics(db, world, persona, salon) == [numbers] * numbers[0]
 
@@ -144,7 +144,7 @@ def test_the_statistics_of_a_salon(
         assert statistics(db, world, persona, "solo_salon") == [numbers] * len(ratings)
 
 
-def test_each_salon_is_counted_by_itself(db: Session, world: World) -> None:
+def test_each_salon_has_its_own_statistics(db: Session, world: World) -> None:
     review(db, world, "salon", 5, 5, None)
     review(db, world, "solo_salon", 1, 2)
     expected = {
@@ -165,7 +165,7 @@ def test_a_filter_on_reviews_does_not_change_the_statistics(db: Session, world: 
     assert total == 2
 
 
-def test_reviews_that_one_may_not_read_do_not_count(db: Session, world: World) -> None:
+def test_hidden_reviews_do_not_count(db: Session, world: World) -> None:
     db.execute(
         """
         CREATE POLICY "Only good reviews" ON engagement.salon_reviews AS RESTRICTIVE

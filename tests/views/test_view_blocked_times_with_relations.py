@@ -1,5 +1,5 @@
-"""view_blocked_times_with_relations: blocked times with staff member and appointment. What the reader may not
-read is NULL."""
+"""view_blocked_times_with_relations: blocked times with staff member and appointment. Values that the reader
+may not read are NULL."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ STAFF = "organization.staff_profiles"
 APPOINTMENTS = "scheduling.appointments"
 PROFILES = "identity.profiles"
 
-SEES: dict[str, set[str]] = {
+VISIBLE: dict[str, set[str]] = {
     "customer": set(),
     "other_customer": set(),
     "staff": {"staff's pause"},
@@ -62,31 +62,31 @@ def block(db: Session, world: World, member: str, appointment: str | None = None
     )
 
 
-def member(world: World, person: str) -> tuple[Any, ...]:
+def staff_columns(world: World, person: str) -> tuple[Any, ...]:
     """The columns of a staff member, as a reader of the profile sees them."""
     profile = world.row(PROFILES, person)
     return profile["id"], profile["username"], profile["email"]
 
 
-def nameless(world: World, person: str) -> tuple[Any, ...]:
+def staff_columns_without_name(world: World, person: str) -> tuple[Any, ...]:
     """The columns of a staff member, as other readers see them."""
     return world.row(PROFILES, person)["id"], None, None
 
 
-def booked(world: World, name: str) -> tuple[Any, ...]:
+def appointment_columns(world: World, name: str) -> tuple[Any, ...]:
     """The columns of an appointment."""
     appointment = world.row(APPOINTMENTS, name)
     return appointment["salon_id"], appointment["customer_id"], appointment["scheduled_date"]
 
 
-NOT_SEEN = (None, None, None)
+NULLS = (None, None, None)
 
 
-def test_everybody_is_asked(world: World) -> None:
-    assert {*SEES, "anon"} == world.personas.keys()
+def test_every_persona_is_listed(world: World) -> None:
+    assert {*VISIBLE, "anon"} == world.personas.keys()
 
 
-@pytest.mark.parametrize("persona", SEES)
+@pytest.mark.parametrize("persona", VISIBLE)
 def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> None:
     keys = {
         "staff's pause": world.row(BLOCKED, "staff's pause")["id"],
@@ -96,9 +96,9 @@ def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> 
     if persona == "granted_anon":
         db.execute(MISTAKE)
     with db.reading_as(persona):
-        through = db.rows("SELECT id::text FROM scheduling.view_blocked_times_with_relations ORDER BY 1")
-        under = db.rows("SELECT id::text FROM scheduling.blocked_times WHERE is_deleted = false ORDER BY 1")
-    assert through == under == sorted((keys[name],) for name in SEES[persona])
+        view_rows = db.rows("SELECT id::text FROM scheduling.view_blocked_times_with_relations ORDER BY 1")
+        table_rows = db.rows("SELECT id::text FROM scheduling.blocked_times WHERE is_deleted = false ORDER BY 1")
+    assert view_rows == table_rows == sorted((keys[name],) for name in VISIBLE[persona])
 
 
 def test_anon_is_refused(db: Session) -> None:
@@ -112,22 +112,22 @@ def test_anon_is_refused(db: Session) -> None:
 
 @pytest.mark.parametrize("persona", ["other_staff", "service"])
 @pytest.mark.parametrize(
-    ("deleted", "shown"),
+    ("deleted", "is_shown"),
     [
         pytest.param(False, True, id="not deleted"),
         pytest.param(True, False, id="deleted"),
         pytest.param(None, False, id="neither deleted nor not"),
     ],
 )
-def test_only_what_is_surely_not_deleted_is_shown(
-    persona: str, deleted: bool | None, shown: bool, db: Session, world: World
+def test_only_rows_with_is_deleted_false_are_shown(
+    persona: str, deleted: bool | None, is_shown: bool, db: Session, world: World
 ) -> None:
     key = block(db, world, "other_staff", deleted=deleted)
     with db.reading_as(persona):
-        under = db.rows("SELECT is_deleted FROM scheduling.blocked_times WHERE id = %s", [key])
-        through = db.rows("SELECT is_deleted FROM scheduling.view_blocked_times_with_relations WHERE id = %s", [key])
-    assert under == [(deleted,)]
-    assert through == ([(False,)] if shown else [])
+        table_rows = db.rows("SELECT is_deleted FROM scheduling.blocked_times WHERE id = %s", [key])
+        view_rows = db.rows("SELECT is_deleted FROM scheduling.view_blocked_times_with_relations WHERE id = %s", [key])
+    assert table_rows == [(deleted,)]
+    assert view_rows == ([(False,)] if is_shown else [])
 
 
 def test_every_column_is_the_stored_value(db: Session, world: World) -> None:
@@ -144,8 +144,8 @@ def test_every_column_is_the_stored_value(db: Session, world: World) -> None:
     )
     with db.reading_as("staff"):
         row = db.row("SELECT * FROM scheduling.view_blocked_times_with_relations WHERE id = %s", [key])
-    user, username, email = member(world, "staff")
-    salon, customer, date = booked(world, "customer at the salon again")
+    user, username, email = staff_columns(world, "staff")
+    salon, customer, date = appointment_columns(world, "customer at the salon again")
     assert row == (
         *(key, UUID(staff), UUID(appointment), "Cleaning up", start, end, False, created, updated),
         *(UUID(user), username, email),
@@ -157,8 +157,8 @@ def test_every_column_is_the_stored_value(db: Session, world: World) -> None:
 def test_only_the_staff_member_and_the_service_see_the_name(persona: str, db: Session, world: World) -> None:
     with db.reading_as(persona):
         row = db.row(RELATIONS, [world.row(BLOCKED, "staff's pause")["id"]])
-    columns = nameless(world, "staff") if persona == "owner" else member(world, "staff")
-    assert row == (*columns, *booked(world, "customer at the salon"))
+    columns = staff_columns_without_name(world, "staff") if persona == "owner" else staff_columns(world, "staff")
+    assert row == (*columns, *appointment_columns(world, "customer at the salon"))
 
 
 @pytest.mark.parametrize("persona", ["other_staff", "other_owner", "staff_customer", "service"])
@@ -166,12 +166,12 @@ def test_colleagues_see_the_appointment_and_no_name(persona: str, db: Session, w
     key = block(db, world, "other_staff", "customer at the other salon")
     with db.reading_as(persona):
         row = db.row(RELATIONS, [key])
-    columns = member if persona in {"other_staff", "service"} else nameless
-    assert row == (*columns(world, "other_staff"), *booked(world, "customer at the other salon"))
+    columns = staff_columns if persona in {"other_staff", "service"} else staff_columns_without_name
+    assert row == (*columns(world, "other_staff"), *appointment_columns(world, "customer at the other salon"))
 
 
 @pytest.mark.parametrize("persona", ["staff", "owner", "service"])
-def test_an_appointment_at_another_salon_stays_unknown(persona: str, db: Session, world: World) -> None:
+def test_an_appointment_at_another_salon_is_null(persona: str, db: Session, world: World) -> None:
     key = block(db, world, "staff", "customer at the other salon")
     with db.reading_as(persona):
         row = db.row(RELATIONS, [key])
@@ -182,9 +182,9 @@ def test_an_appointment_at_another_salon_stays_unknown(persona: str, db: Session
     assert (
         row
         == {
-            "staff": (*member(world, "staff"), *NOT_SEEN),
-            "owner": (*nameless(world, "staff"), *NOT_SEEN),
-            "service": (*member(world, "staff"), *booked(world, "customer at the other salon")),
+            "staff": (*staff_columns(world, "staff"), *NULLS),
+            "owner": (*staff_columns_without_name(world, "staff"), *NULLS),
+            "service": (*staff_columns(world, "staff"), *appointment_columns(world, "customer at the other salon")),
         }[persona]
     )
 
@@ -193,19 +193,19 @@ def test_an_appointment_at_another_salon_stays_unknown(persona: str, db: Session
 def test_a_blocked_time_needs_no_appointment(persona: str, db: Session, world: World) -> None:
     key = block(db, world, "staff")
     with db.reading_as(persona):
-        assert db.row(RELATIONS, [key]) == (*member(world, "staff"), *NOT_SEEN)
+        assert db.row(RELATIONS, [key]) == (*staff_columns(world, "staff"), *NULLS)
 
 
 @pytest.mark.parametrize("persona", ["customer", "other_customer"])
-def test_blocked_times_open_to_all_open_nothing_else(persona: str, db: Session, world: World) -> None:
+def test_a_visible_blocked_time_does_not_show_hidden_relations(persona: str, db: Session, world: World) -> None:
     db.execute('CREATE POLICY "All read all" ON scheduling.blocked_times FOR SELECT TO authenticated USING (true)')
     with db.reading_as(persona):
         row = db.row(RELATIONS, [world.row(BLOCKED, "staff's pause")["id"]])
-    appointment = booked(world, "customer at the salon") if persona == "customer" else NOT_SEEN
-    assert row == (*nameless(world, "staff"), *appointment)
+    appointment = appointment_columns(world, "customer at the salon") if persona == "customer" else NULLS
+    assert row == (*staff_columns_without_name(world, "staff"), *appointment)
 
 
-def test_a_staff_profile_that_one_may_not_see_stays_unknown(db: Session, world: World) -> None:
+def test_a_hidden_staff_profile_is_null(db: Session, world: World) -> None:
     db.execute(
         """
         CREATE POLICY "All read all" ON scheduling.blocked_times FOR SELECT TO authenticated USING (true);
@@ -214,4 +214,4 @@ def test_a_staff_profile_that_one_may_not_see_stays_unknown(db: Session, world: 
     )
     with db.reading_as("customer"):
         row = db.row(RELATIONS, [world.row(BLOCKED, "staff's pause")["id"]])
-    assert row == (*NOT_SEEN, *booked(world, "customer at the salon"))
+    assert row == (*NULLS, *appointment_columns(world, "customer at the salon"))

@@ -13,23 +13,26 @@ NOTIFICATIONS = "communication.notifications"
 PROFILES = "identity.profiles"
 
 
-def three_of(person: str) -> set[str]:
+def notifications_of(person: str) -> set[str]:
     return {f"{person}'s reminder 0", f"{person}'s reminder 1", f"{person}'s promotion 2"}
 
 
-SEES: dict[str, set[str]] = {
-    "customer": three_of("customer"),
-    "other_customer": three_of("other_customer"),
-    "staff": three_of("staff"),
+VISIBLE: dict[str, set[str]] = {
+    "customer": notifications_of("customer"),
+    "other_customer": notifications_of("other_customer"),
+    "staff": notifications_of("staff"),
     "other_staff": set(),
-    "owner": three_of("owner"),
+    "owner": notifications_of("owner"),
     "other_owner": set(),
     "former_staff": set(),
     "owner_on_staff": set(),
     "staff_customer": set(),
     "no_subject": set(),
     "granted_anon": set(),
-    "service": three_of("customer") | three_of("other_customer") | three_of("staff") | three_of("owner"),
+    "service": notifications_of("customer")
+    | notifications_of("other_customer")
+    | notifications_of("staff")
+    | notifications_of("owner"),
 }
 
 # The mistaken grants of granted_anon.
@@ -44,19 +47,19 @@ def recipient(world: World, person: str) -> tuple[Any, ...]:
     return profile["username"], profile["email"], profile["avatar_url"]
 
 
-def test_everybody_is_asked(world: World) -> None:
-    assert {*SEES, "anon"} == world.personas.keys()
+def test_every_persona_is_listed(world: World) -> None:
+    assert {*VISIBLE, "anon"} == world.personas.keys()
 
 
-@pytest.mark.parametrize("persona", SEES)
+@pytest.mark.parametrize("persona", VISIBLE)
 def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> None:
-    expected = sorted(world.row(NOTIFICATIONS, name)["id"] for name in SEES[persona])
+    expected = sorted(world.row(NOTIFICATIONS, name)["id"] for name in VISIBLE[persona])
     if persona == "granted_anon":
         db.execute(MISTAKE)
     with db.reading_as(persona):
-        through = db.rows("SELECT id::text FROM communication.view_notifications ORDER BY 1")
-        under = db.rows("SELECT id::text FROM communication.notifications ORDER BY 1")
-    assert through == under == [(key,) for key in expected]
+        view_rows = db.rows("SELECT id::text FROM communication.view_notifications ORDER BY 1")
+        table_rows = db.rows("SELECT id::text FROM communication.notifications ORDER BY 1")
+    assert view_rows == table_rows == [(key,) for key in expected]
 
 
 def test_anon_is_refused(db: Session) -> None:
@@ -87,11 +90,11 @@ def test_every_column_is_the_stored_value(persona: str, db: Session, world: Worl
     )
 
 
-def test_an_unread_notification_has_no_time_of_reading(db: Session, world: World) -> None:
+def test_read_at_of_an_unread_notification_is_null(db: Session, world: World) -> None:
     with db.reading_as("customer"):
         rows = db.rows("SELECT id::text, read_at FROM communication.view_notifications")
     assert dict(rows) == {
-        world.row(NOTIFICATIONS, name)["id"]: world.row(NOTIFICATIONS, name)["read_at"] for name in SEES["customer"]
+        world.row(NOTIFICATIONS, name)["id"]: world.row(NOTIFICATIONS, name)["read_at"] for name in VISIBLE["customer"]
     }
     assert [read for _, read in rows].count(None) == 2
 
@@ -110,7 +113,7 @@ def test_service_sees_every_recipient(db: Session, world: World) -> None:
     )
 
 
-def test_a_recipient_that_one_may_not_see_has_no_name(db: Session, world: World) -> None:
+def test_a_hidden_recipient_is_null(db: Session, world: World) -> None:
     db.execute('CREATE POLICY "All read all" ON communication.notifications FOR SELECT TO authenticated USING (true)')
     with db.reading_as("customer"):
         rows = db.rows(
@@ -120,12 +123,12 @@ def test_a_recipient_that_one_may_not_see_has_no_name(db: Session, world: World)
             """
         )
     assert sorted(rows) == sorted(
-        (world.row(NOTIFICATIONS, name)["id"], *known)
-        for person, known in {
+        (world.row(NOTIFICATIONS, name)["id"], *columns)
+        for person, columns in {
             "customer": recipient(world, "customer"),
             "other_customer": (None, None, None),
             "staff": (None, None, None),
             "owner": (None, None, None),
         }.items()
-        for name in three_of(person)
+        for name in notifications_of(person)
     )

@@ -16,7 +16,7 @@ OWN = (
     *("former_staff", "owner_on_staff", "staff_customer"),
 )
 
-SEES: dict[str, set[str]] = {
+VISIBLE: dict[str, set[str]] = {
     **{person: {person} for person in OWN},
     "no_subject": set(),
     "granted_anon": set(),
@@ -42,26 +42,26 @@ def store(db: Session, world: World, metadata: Any) -> None:
     db.execute("UPDATE identity.profiles SET metadata = %s WHERE id = %s", [metadata, customer])
 
 
-def test_everybody_is_asked(world: World) -> None:
-    assert {*SEES, "anon"} == world.personas.keys()
+def test_every_persona_is_listed(world: World) -> None:
+    assert {*VISIBLE, "anon"} == world.personas.keys()
     assert set(OWN) == world.rows[PROFILES].keys()
 
 
-@pytest.mark.parametrize("persona", SEES)
+@pytest.mark.parametrize("persona", VISIBLE)
 def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> None:
     if persona == "granted_anon":
         db.execute(MISTAKE)
     with db.reading_as(persona):
-        through = db.rows(
+        view_rows = db.rows(
             """
             SELECT id::text, username, email, full_name, avatar_url, tags, account_status
             FROM identity.view_profile_metadata
             """
         )
-        under = db.rows("SELECT id::text FROM identity.profiles")
-    expected = {world.row(PROFILES, person)["id"]: world.row(PROFILES, person) for person in SEES[persona]}
-    assert sorted(under) == sorted((key,) for key in expected)
-    assert sorted(through) == sorted(
+        table_rows = db.rows("SELECT id::text FROM identity.profiles")
+    expected = {world.row(PROFILES, person)["id"]: world.row(PROFILES, person) for person in VISIBLE[persona]}
+    assert sorted(table_rows) == sorted((key,) for key in expected)
+    assert sorted(view_rows) == sorted(
         (key, row["username"], row["email"], row["full_name"], row["avatar_url"], row["metadata"]["tags"], "active")
         for key, row in expected.items()
     )
@@ -73,7 +73,7 @@ def test_anon_is_refused(db: Session) -> None:
         db.rows("SELECT id FROM identity.view_profile_metadata")
 
 
-def test_anon_with_every_grant_writes_nothing_through_it(db: Session, world: World) -> None:
+def test_anon_with_every_grant_writes_nothing(db: Session, world: World) -> None:
     db.execute(MISTAKE)
     with db.acting_as("granted_anon"):
         assert db.execute("UPDATE identity.view_profile_metadata SET full_name = 'Changed'").rowcount == 0
@@ -125,7 +125,7 @@ def test_every_column_is_the_stored_value(db: Session) -> None:
         pytest.param(Jsonb(True), id="boolean"),
     ],
 )
-def test_what_is_not_stored_is_null_and_the_account_active(metadata: Any, db: Session, world: World) -> None:
+def test_missing_parts_are_null_and_the_status_is_active(metadata: Any, db: Session, world: World) -> None:
     store(db, world, metadata)
     with db.reading_as("customer"):
         assert db.row(METADATA) == (None, None, None, None, "active")
@@ -133,7 +133,7 @@ def test_what_is_not_stored_is_null_and_the_account_active(metadata: Any, db: Se
 
 @pytest.mark.parametrize("name", ["preferences", "tags", "interests", "social_links"])
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("value", "text"),
     [
         pytest.param({"a": 1}, '{"a": 1}', id="object"),
         pytest.param(["a", 1], '["a", 1]', id="array"),
@@ -143,15 +143,15 @@ def test_what_is_not_stored_is_null_and_the_account_active(metadata: Any, db: Se
         pytest.param(None, "null", id="JSON null"),
     ],
 )
-def test_each_part_is_shown_as_it_is_stored(name: str, value: Any, shown: str, db: Session, world: World) -> None:
+def test_each_part_is_shown_as_stored(name: str, value: Any, text: str, db: Session, world: World) -> None:
     store(db, world, Jsonb({name: value}))
-    parts = {"preferences": None, "tags": None, "interests": None, "social_links": None, name: shown}
+    parts = {"preferences": None, "tags": None, "interests": None, "social_links": None, name: text}
     with db.reading_as("customer"):
         assert db.row(METADATA) == (*parts.values(), "active")
 
 
 @pytest.mark.parametrize(
-    ("status", "shown"),
+    ("status", "text"),
     [
         pytest.param("suspended", "suspended", id="suspended"),
         pytest.param("active", "active", id="active"),
@@ -162,7 +162,7 @@ def test_each_part_is_shown_as_it_is_stored(name: str, value: Any, shown: str, d
         pytest.param(None, "active", id="JSON null"),
     ],
 )
-def test_the_stored_status_is_shown_as_text(status: Any, shown: str, db: Session, world: World) -> None:
+def test_the_stored_status_is_shown_as_text(status: Any, text: str, db: Session, world: World) -> None:
     store(db, world, Jsonb({"status": status}))
     with db.reading_as("customer"):
-        assert db.row(METADATA) == (None, None, None, None, shown)
+        assert db.row(METADATA) == (None, None, None, None, text)

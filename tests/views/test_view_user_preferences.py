@@ -33,7 +33,7 @@ OWN = (
     *("customer", "other_customer", "staff", "other_staff", "owner", "other_owner"),
     *("former_staff", "owner_on_staff", "staff_customer"),
 )
-SEES: dict[str, set[str]] = {
+VISIBLE: dict[str, set[str]] = {
     **{person: {person} for person in OWN},
     "no_subject": set(),
     "granted_anon": set(),
@@ -101,7 +101,7 @@ NEITHER: dict[str, Any] = {
     "empty object": {},
     "object": {"true": True},
 }
-MINUTES_TAKEN: dict[str, tuple[Any, int]] = {
+VALID_MINUTES: dict[str, tuple[Any, int]] = {
     "none": (0, 0),
     "one": (1, 1),
     "negative": (-15, -15),
@@ -114,7 +114,7 @@ MINUTES_TAKEN: dict[str, tuple[Any, int]] = {
     "minus": ("-30", -30),
     "zeros": ("0030", 30),
 }
-NO_MINUTES: dict[str, Any] = {
+INVALID_MINUTES: dict[str, Any] = {
     "soon": "soon",
     "empty text": "",
     "space": " ",
@@ -141,8 +141,8 @@ NO_MINUTES: dict[str, Any] = {
 MALFORMED: dict[str, Any] = {"soon": "soon", "maybe": "maybe", "array": [1], "object": {"on": True}}
 
 
-def stored(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The preferences in the form of the metadata: a section each, from the view's columns."""
+def as_metadata(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Values of the columns of the view, in the form of the metadata: by section and key."""
     sections: dict[str, dict[str, Any]] = {}
     for column, value in values.items():
         section, key, _, _ = PREFERENCES[column]
@@ -150,7 +150,7 @@ def stored(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return sections
 
 
-def shown(db: Session, world: World, metadata: Any) -> dict[str, Any]:
+def preferences_for(db: Session, world: World, metadata: Any) -> dict[str, Any]:
     """Set the metadata of the customer's profile; returns the row that the customer reads in the view."""
     customer = world.row(PROFILES, "customer")["id"]
     db.execute("UPDATE identity.profiles SET metadata = %s WHERE id = %s", [metadata, customer])
@@ -158,22 +158,22 @@ def shown(db: Session, world: World, metadata: Any) -> dict[str, Any]:
         return dict(zip(PREFERENCES, db.row(READ), strict=True))
 
 
-def test_everybody_is_asked(world: World) -> None:
-    assert {*SEES, "anon"} == world.personas.keys()
+def test_every_persona_is_listed(world: World) -> None:
+    assert {*VISIBLE, "anon"} == world.personas.keys()
     assert set(OWN) == world.rows[PROFILES].keys()
 
 
-@pytest.mark.parametrize("persona", SEES)
+@pytest.mark.parametrize("persona", VISIBLE)
 def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> None:
     if persona == "granted_anon":
         db.execute(MISTAKE)
     with db.reading_as(persona):
-        through = db.rows("SELECT user_id::text, username FROM identity.view_user_preferences")
-        under = db.rows("SELECT id::text, username FROM identity.profiles")
+        view_rows = db.rows("SELECT user_id::text, username FROM identity.view_user_preferences")
+        table_rows = db.rows("SELECT id::text, username FROM identity.profiles")
     expected = [
-        (world.row(PROFILES, person)["id"], world.row(PROFILES, person)["username"]) for person in SEES[persona]
+        (world.row(PROFILES, person)["id"], world.row(PROFILES, person)["username"]) for person in VISIBLE[persona]
     ]
-    assert sorted(through) == sorted(under) == sorted(expected)
+    assert sorted(view_rows) == sorted(table_rows) == sorted(expected)
 
 
 def test_anon_is_refused(db: Session) -> None:
@@ -189,7 +189,7 @@ def test_every_column_is_the_stored_value(db: Session) -> None:
         INSERT INTO identity.profiles (id, username, metadata, created_at, updated_at)
         VALUES (%s, 'somebody', %s, '2024-03-01 09:30Z', %s)
         """,
-        [key, Jsonb({"preferences": stored(OTHERS)}), updated],
+        [key, Jsonb({"preferences": as_metadata(OTHERS)}), updated],
     )
     with db.reading_as("service"):
         row = db.row("SELECT * FROM identity.view_user_preferences WHERE user_id = %s", [key])
@@ -203,40 +203,40 @@ def test_every_column_is_the_stored_value(db: Session) -> None:
         pytest.param(Jsonb(None), id="JSON null"),
         pytest.param(Jsonb({}), id="empty object"),
         pytest.param(Jsonb([]), id="empty array"),
-        pytest.param(Jsonb([{"preferences": stored(OTHERS)}]), id="array"),
+        pytest.param(Jsonb([{"preferences": as_metadata(OTHERS)}]), id="array"),
         pytest.param(Jsonb("preferences"), id="text"),
         pytest.param(Jsonb(5), id="number"),
         pytest.param(Jsonb(True), id="boolean"),
-        pytest.param(Jsonb(stored(OTHERS)), id="not under preferences"),
+        pytest.param(Jsonb(as_metadata(OTHERS)), id="not under preferences"),
         pytest.param(Jsonb({"preferences": None}), id="preferences of JSON null"),
         pytest.param(Jsonb({"preferences": {}}), id="no preferences"),
         pytest.param(Jsonb({"preferences": "dark"}), id="preferences as text"),
         pytest.param(Jsonb({"preferences": 5}), id="preferences as number"),
-        pytest.param(Jsonb({"preferences": [stored(OTHERS)]}), id="preferences as array"),
+        pytest.param(Jsonb({"preferences": [as_metadata(OTHERS)]}), id="preferences as array"),
         pytest.param(Jsonb({"preferences": OTHERS}), id="preferences in no section"),
-        pytest.param(Jsonb({"preferences": dict.fromkeys(stored(OTHERS), "all")}), id="sections as text"),
-        pytest.param(Jsonb({"preferences": dict.fromkeys(stored(OTHERS))}), id="sections of JSON null"),
+        pytest.param(Jsonb({"preferences": dict.fromkeys(as_metadata(OTHERS), "all")}), id="sections as text"),
+        pytest.param(Jsonb({"preferences": dict.fromkeys(as_metadata(OTHERS))}), id="sections of JSON null"),
         pytest.param(
-            Jsonb({"preferences": {name: [section] for name, section in stored(OTHERS).items()}}),
+            Jsonb({"preferences": {name: [section] for name, section in as_metadata(OTHERS).items()}}),
             id="sections as array",
         ),
-        pytest.param(Jsonb({"preferences": stored(dict.fromkeys(PREFERENCES))}), id="values of JSON null"),
+        pytest.param(Jsonb({"preferences": as_metadata(dict.fromkeys(PREFERENCES))}), id="values of JSON null"),
     ],
 )
-def test_what_is_not_stored_has_its_default(metadata: Any, db: Session, world: World) -> None:
-    assert shown(db, world, metadata) == DEFAULTS
+def test_a_missing_value_has_its_default(metadata: Any, db: Session, world: World) -> None:
+    assert preferences_for(db, world, metadata) == DEFAULTS
 
 
 @pytest.mark.parametrize("column", PREFERENCES)
-def test_a_stored_value_takes_the_place_of_its_own_default(column: str, db: Session, world: World) -> None:
-    preferences = stored({column: OTHERS[column]})
-    assert shown(db, world, Jsonb({"preferences": preferences})) == {**DEFAULTS, column: OTHERS[column]}
+def test_a_stored_value_replaces_only_its_own_default(column: str, db: Session, world: World) -> None:
+    preferences = as_metadata({column: OTHERS[column]})
+    assert preferences_for(db, world, Jsonb({"preferences": preferences})) == {**DEFAULTS, column: OTHERS[column]}
 
 
 @pytest.mark.parametrize("column", PREFERENCES)
 def test_a_stored_default_is_shown_among_other_values(column: str, db: Session, world: World) -> None:
-    preferences = stored({**OTHERS, column: DEFAULTS[column]})
-    assert shown(db, world, Jsonb({"preferences": preferences})) == {**OTHERS, column: DEFAULTS[column]}
+    preferences = as_metadata({**OTHERS, column: DEFAULTS[column]})
+    assert preferences_for(db, world, Jsonb({"preferences": preferences})) == {**OTHERS, column: DEFAULTS[column]}
 
 
 @pytest.mark.parametrize(
@@ -248,33 +248,36 @@ def test_a_stored_default_is_shown_among_other_values(column: str, db: Session, 
     ],
 )
 def test_a_switch_is_on_or_off_in_any_spelling(value: Any, expected: bool, db: Session, world: World) -> None:
-    preferences = stored(dict.fromkeys(SWITCHES, value))
-    assert shown(db, world, Jsonb({"preferences": preferences})) == {**DEFAULTS, **dict.fromkeys(SWITCHES, expected)}
+    preferences = as_metadata(dict.fromkeys(SWITCHES, value))
+    assert preferences_for(db, world, Jsonb({"preferences": preferences})) == {
+        **DEFAULTS,
+        **dict.fromkeys(SWITCHES, expected),
+    }
 
 
 @pytest.mark.parametrize("value", NEITHER.values(), ids=NEITHER)
 def test_a_switch_that_is_neither_on_nor_off_has_its_default(value: Any, db: Session, world: World) -> None:
-    preferences = stored({**dict.fromkeys(SWITCHES, value), MINUTES: 30})
-    assert shown(db, world, Jsonb({"preferences": preferences})) == {**DEFAULTS, MINUTES: 30}
+    preferences = as_metadata({**dict.fromkeys(SWITCHES, value), MINUTES: 30})
+    assert preferences_for(db, world, Jsonb({"preferences": preferences})) == {**DEFAULTS, MINUTES: 30}
 
 
-@pytest.mark.parametrize(("value", "expected"), MINUTES_TAKEN.values(), ids=MINUTES_TAKEN)
+@pytest.mark.parametrize(("value", "expected"), VALID_MINUTES.values(), ids=VALID_MINUTES)
 def test_minutes_are_a_whole_number(value: Any, expected: int, db: Session, world: World) -> None:
-    preferences = stored({MINUTES: value})
-    assert shown(db, world, Jsonb({"preferences": preferences})) == {**DEFAULTS, MINUTES: expected}
+    preferences = as_metadata({MINUTES: value})
+    assert preferences_for(db, world, Jsonb({"preferences": preferences})) == {**DEFAULTS, MINUTES: expected}
 
 
-@pytest.mark.parametrize("value", NO_MINUTES.values(), ids=NO_MINUTES)
-def test_minutes_that_are_no_number_of_minutes_are_a_day(value: Any, db: Session, world: World) -> None:
-    preferences = stored({**OTHERS, MINUTES: value})
-    assert shown(db, world, Jsonb({"preferences": preferences})) == {**OTHERS, MINUTES: 1440}
+@pytest.mark.parametrize("value", INVALID_MINUTES.values(), ids=INVALID_MINUTES)
+def test_invalid_minutes_become_a_day(value: Any, db: Session, world: World) -> None:
+    preferences = as_metadata({**OTHERS, MINUTES: value})
+    assert preferences_for(db, world, Jsonb({"preferences": preferences})) == {**OTHERS, MINUTES: 1440}
 
 
 @pytest.mark.parametrize("column", PREFERENCES)
 @pytest.mark.parametrize("value", MALFORMED.values(), ids=MALFORMED)
-def test_a_malformed_value_is_absent_by_itself(value: Any, column: str, db: Session, world: World) -> None:
-    preferences = stored({**OTHERS, column: value})
-    assert shown(db, world, Jsonb({"preferences": preferences})) == {**OTHERS, column: DEFAULTS[column]}
+def test_a_malformed_value_changes_no_other_value(value: Any, column: str, db: Session, world: World) -> None:
+    preferences = as_metadata({**OTHERS, column: value})
+    assert preferences_for(db, world, Jsonb({"preferences": preferences})) == {**OTHERS, column: DEFAULTS[column]}
 
 
 @pytest.mark.parametrize(
@@ -286,11 +289,11 @@ def test_a_malformed_value_is_absent_by_itself(value: Any, column: str, db: Sess
         pytest.param("booking_reminder_minutes > 60 AND show_reviews", set(OWN) - {"staff"}, id="both"),
     ],
 )
-def test_one_malformed_profile_spoils_the_view_for_nobody(
+def test_a_malformed_profile_does_not_break_the_view(
     condition: str, expected: tuple[str, ...], db: Session, world: World
 ) -> None:
-    malformed = stored({**dict.fromkeys(SWITCHES, "maybe"), MINUTES: "soon"})
-    for person, preferences in (("customer", malformed), ("owner", ["malformed"]), ("staff", stored(OTHERS))):
+    malformed = as_metadata({**dict.fromkeys(SWITCHES, "maybe"), MINUTES: "soon"})
+    for person, preferences in (("customer", malformed), ("owner", ["malformed"]), ("staff", as_metadata(OTHERS))):
         db.execute(
             "UPDATE identity.profiles SET metadata = %s WHERE id = %s",
             [Jsonb({"preferences": preferences}), world.row(PROFILES, person)["id"]],

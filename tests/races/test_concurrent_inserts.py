@@ -44,7 +44,7 @@ RACES = {
 
 @pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
 @pytest.mark.parametrize("race", RACES)
-def test_one_wins(arena: Arena, world: World, rounds: range, race: str, end: str) -> None:
+def test_one_session_wins(arena: Arena, world: World, rounds: range, race: str, end: str) -> None:
     """The second waits for the first. It gets a unique violation if the first commits, else it inserts its row."""
     people, statements, undo = RACES[race]
     one, other = (statement.format(**world.names()) for statement in statements)
@@ -54,10 +54,10 @@ def test_one_wins(arena: Arena, world: World, rounds: range, race: str, end: str
                 first.begin()
                 second.begin()
                 assert first.run(one) == 1
-                waiting = second.start(other)
+                pending = second.start(other)
                 arena.wait_until_blocked(second)
                 first.run(end)
-                result = sqlstate(waiting)
+                result = sqlstate(pending)
                 assert result == (UNIQUE if end == "COMMIT" else ""), result
                 second.run("ROLLBACK" if result else "COMMIT")
         finally:

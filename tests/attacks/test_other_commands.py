@@ -15,7 +15,7 @@ from psycopg import Connection
 from rolecall import Session, World
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
-from tests.attacks.sessions import BROKEN, FEW, REFUSED, Dial, Visit, literal
+from tests.attacks.sessions import BROKEN, FEW, REFUSED, Authenticator, SignIn, literal
 
 # ------------------------------------------------------------------ rows
 
@@ -35,9 +35,9 @@ OTHER = {
         "DECLARE c SCROLL CURSOR FOR SELECT id FROM {t}; FETCH ALL FROM c",
         "DECLARE c BINARY CURSOR FOR SELECT id::text FROM {t}; FETCH ALL FROM c",
         "PREPARE p<n> AS SELECT id FROM {t}; EXECUTE p<n>; DEALLOCATE p<n>; SELECT id FROM {t}",
-        "CREATE TEMPORARY TABLE taken AS TABLE {t}; SELECT id FROM pg_temp.taken",
-        "CREATE TEMPORARY VIEW taken AS SELECT * FROM {t}; SELECT id FROM pg_temp.taken",
-        "CREATE TEMPORARY VIEW taken WITH (security_barrier) AS SELECT * FROM {t}; SELECT id FROM pg_temp.taken",
+        "CREATE TEMPORARY TABLE mine AS TABLE {t}; SELECT id FROM pg_temp.mine",
+        "CREATE TEMPORARY VIEW mine AS SELECT * FROM {t}; SELECT id FROM pg_temp.mine",
+        "CREATE TEMPORARY VIEW mine WITH (security_barrier) AS SELECT * FROM {t}; SELECT id FROM pg_temp.mine",
         "CREATE FUNCTION pg_temp.f() RETURNS SETOF {t} LANGUAGE sql SECURITY DEFINER AS 'SELECT * FROM {t}'; "
         "SELECT id FROM pg_temp.f()",
         "SELECT id FROM {t} UNION SELECT id FROM {t} WHERE (SELECT set_config('row_security', 'on', true)) = 'on'",
@@ -152,10 +152,10 @@ def snapshot(connection: Connection[Any], table: str) -> dict[str, str]:
     return dict(connection.execute(f"SELECT id::text, md5(t::text) FROM {table} AS t".encode()).fetchall())
 
 
-def test_rows_are_read_changed_and_deleted_in_no_other_way(
+def test_no_other_command_reads_changes_or_deletes_rows(
     database: Scratch, manifest: Manifest, world: World, times: dict[str, str], thorough: bool
 ) -> None:
-    connection, wrong = database.connection, set()
+    connection, failures = database.connection, set()
     before = {table: snapshot(connection, table) for table in times}
     for persona in world.personas if thorough else FEW:
         with signed_in(connection, world, persona):
@@ -170,11 +170,11 @@ def test_rows_are_read_changed_and_deleted_in_no_other_way(
                     changes = {"read": may[1] | may[2], "update": may[1], "delete": may[2]}[kind]
                     reads = other.returned & before[table].keys()
                     if not (reads <= may[0] and other.changed <= changes) or other.added:
-                        wrong.add((table, text))
+                        failures.add((table, text))
     # On its own tables the platform grants all privileges, also TRUNCATE, to which no policy applies (F102).
     created = {item.full_name for item in manifest.of_kind("table")}
-    assert {(table, text) for table, text in wrong if table in created or "TRUNCATE" not in text} == set()
-    assert {table for table, _ in wrong} == truncatable(database, set(times) - created)
+    assert {(table, text) for table, text in failures if table in created or "TRUNCATE" not in text} == set()
+    assert {table for table, _ in failures} == truncatable(database, set(times) - created)
 
 
 def truncatable(database: Scratch, tables: set[str]) -> set[str]:
@@ -183,29 +183,29 @@ def truncatable(database: Scratch, tables: set[str]) -> set[str]:
     return {table for (table,) in database.connection.execute(query, [list(tables)])}
 
 
-def test_the_other_ways_do_work_where_they_may(database: Scratch, world: World, times: dict[str, str]) -> None:
+def test_the_other_commands_work_with_permission(database: Scratch, world: World, times: dict[str, str]) -> None:
     """Without this, the test above would also pass if no statement ever worked. Each works for one of two personas."""
-    idle = {text for texts in OTHER.values() for text in texts}
+    unused = {text for texts in OTHER.values() for text in texts}
     for persona in ("service", "customer"):
         with signed_in(database.connection, world, persona):
             for table, column in times.items():
                 before = snapshot_as_superuser(database.connection, table)
-                for kind, text in [(kind, text) for kind, texts in OTHER.items() for text in texts if text in idle]:
+                for kind, text in [(kind, text) for kind, texts in OTHER.items() for text in texts if text in unused]:
                     other = effect(database.connection, table, before, text.format(t=table, c=column))
-                    idle -= {text} if (other.returned if kind == "read" else other.changed) else set()
-    assert idle - {text for text in OTHER["delete"] if "TRUNCATE" in text} == set()
+                    unused -= {text} if (other.returned if kind == "read" else other.changed) else set()
+    assert unused - {text for text in OTHER["delete"] if "TRUNCATE" in text} == set()
 
 
 def snapshot_as_superuser(connection: Connection[Any], table: str) -> dict[str, str]:
-    """As ``snapshot``, of all rows, although a persona is signed in."""
+    """As ``snapshot``, but of all rows while a persona is signed in."""
     with connection.transaction(force_rollback=True):
         connection.execute("SET LOCAL SESSION AUTHORIZATION DEFAULT")
         return snapshot(connection, table)
 
 
-def test_rows_are_added_in_no_other_way(database: Scratch, manifest: Manifest, world: World, thorough: bool) -> None:
+def test_no_other_command_adds_rows(database: Scratch, manifest: Manifest, world: World, thorough: bool) -> None:
     """Each existing row is inserted again after a DELETE: no command helps a persona that may not INSERT it."""
-    connection, wrong, worked = database.connection, [], set()
+    connection, failures, worked = database.connection, [], set()
     for table in manifest.tables:
         rows = connection.execute(f"SELECT id::text, row_to_json(t)::text FROM {table} AS t".encode()).fetchall()
         for key, row in rows if thorough else rows[:2]:
@@ -223,8 +223,8 @@ def test_rows_are_added_in_no_other_way(database: Scratch, manifest: Manifest, w
                             statement = text.format(t=table, row=source, values=values)
                             added = effect(connection, table, before, statement).added
                             worked |= {text} if added else set()
-                            wrong += [(persona, statement)] if added and not plain.added else []
-    assert wrong == []
+                            failures += [(persona, statement)] if added and not plain.added else []
+    assert failures == []
     assert worked == set(INSERTS)
 
 
@@ -234,18 +234,18 @@ WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnu
 """
 
 
-def test_copy_puts_no_row_past_the_policies(visit: Visit, manifest: Manifest, world: World) -> None:
+def test_copy_does_not_bypass_the_policies(sign_in: SignIn, manifest: Manifest, world: World) -> None:
     """COPY FROM does not apply policies: PostgreSQL refuses it to the roles that they are for."""
     results: dict[str, set[str]] = {}
     for name, persona in world.personas.items():
-        with visit(name) as session:
+        with sign_in(name) as session:
             for table in manifest.tables:
-                results.setdefault(persona.role, set()).add(copied(session.connection, table))
+                results.setdefault(persona.role, set()).add(copy_result(session.connection, table))
     assert results["anon"] | results["authenticated"] == {REFUSED, "0A000"}
     assert results["service_role"] == {"worked"}
 
 
-def copied(connection: Connection[Any], table: str) -> str:
+def copy_result(connection: Connection[Any], table: str) -> str:
     """The SQLSTATE of a COPY FROM without rows, "worked" if it is no error."""
     try:
         with connection.transaction(), connection.cursor().copy(f"COPY {table} FROM STDIN".encode()) as copy:
@@ -259,9 +259,11 @@ def copied(connection: Connection[Any], table: str) -> str:
 
 
 @pytest.mark.parametrize("first", ["service", "customer", "owner"])
-def test_what_one_prepared_another_does_not_run(dial: Dial, manifest: Manifest, world: World, first: str) -> None:
+def test_a_prepared_statement_reads_as_the_current_persona(
+    authenticator: Authenticator, manifest: Manifest, world: World, first: str
+) -> None:
     """PostgreSQL plans a prepared statement again for another role, and reads the token at each execution."""
-    with dial() as connection:
+    with authenticator() as connection:
         connection.execute("SET plan_cache_mode = force_generic_plan")
         session = Session(connection, world.personas)
         for number, table in enumerate(manifest.tables):
@@ -282,11 +284,11 @@ def ids(connection: Connection[Any], statement: str) -> list[str] | str:
         return str(error.sqlstate)
 
 
-def test_a_cursor_with_hold_has_only_own_rows(dial: Dial, manifest: Manifest, world: World) -> None:
+def test_a_cursor_with_hold_has_only_own_rows(authenticator: Authenticator, manifest: Manifest, world: World) -> None:
     """COMMIT stores the rows of a cursor WITH HOLD. The next persona can read them: they are those of the first one."""
     for persona in FEW:
         for table in manifest.tables:
-            with dial() as connection:
+            with authenticator() as connection:
                 with connection.transaction():  # with the settings of a request
                     for setting in world.personas[persona].settings("POST"):
                         connection.execute("SELECT set_config(%s, %s, true)", setting)
@@ -296,17 +298,17 @@ def test_a_cursor_with_hold_has_only_own_rows(dial: Dial, manifest: Manifest, wo
                 assert plain in (REFUSED, ids(connection, "FETCH ALL FROM c")), (persona, table)
 
 
-def test_row_security_is_not_switched_off(visit: Visit, manifest: Manifest, world: World) -> None:
+def test_row_security_off_gives_no_rows(sign_in: SignIn, manifest: Manifest, world: World) -> None:
     """PostgreSQL then refuses every query to which a policy would apply."""
     for name, persona in world.personas.items():
-        with visit(name) as session:
+        with sign_in(name) as session:
             session.execute("SET LOCAL row_security = off")
             for table in manifest.tables:
-                refused = ids(session.connection, f"SELECT id::text FROM {table}") == REFUSED
-                assert refused is (persona.role != "service_role"), (name, table)
+                is_refused = ids(session.connection, f"SELECT id::text FROM {table}") == REFUSED
+                assert is_refused is (persona.role != "service_role"), (name, table)
 
 
-def test_the_statistics_show_nobodys_values(visit: Visit, manifest: Manifest, world: World, database: Scratch) -> None:
+def test_pg_stats_shows_no_values(sign_in: SignIn, manifest: Manifest, world: World, database: Scratch) -> None:
     """pg_stats shows the most common values of a column only to roles to which no policy applies."""
     query = """
         SELECT count(*) FROM pg_stats
@@ -315,5 +317,5 @@ def test_the_statistics_show_nobodys_values(visit: Visit, manifest: Manifest, wo
     assert Session(database.connection, {}).value(query, [manifest.tables]) > 0
     for name, persona in world.personas.items():
         if persona.role != "service_role":
-            with visit(name) as session:
+            with sign_in(name) as session:
                 assert session.value(query, [manifest.tables]) == 0, name

@@ -11,19 +11,19 @@ import pytest
 from rolecall import World
 from tests.races.arena import PATIENCE, Arena, sqlstate
 
-HELD = 4711  # an advisory lock: the superuser holds it, and a statement waits for it at each row
+LOCK = 4711  # an advisory lock: the superuser holds it, and a statement waits for it at each row
 
 
 @contextmanager
-def stopped_at_each_row(arena: Arena, table: str, command: str) -> Iterator[None]:
+def wait_at_each_row(arena: Arena, table: str, command: str) -> Iterator[None]:
     """For the block: a command waits for the advisory lock before it writes a row of the table."""
     arena.superuser.execute(
         f"""
         CREATE FUNCTION public.wait_for_the_test() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN PERFORM pg_advisory_xact_lock_shared({HELD}); RETURN COALESCE(NEW, OLD); END $$;
+        BEGIN PERFORM pg_advisory_xact_lock_shared({LOCK}); RETURN COALESCE(NEW, OLD); END $$;
         CREATE TRIGGER a_wait_for_the_test BEFORE {command} ON {table}
           FOR EACH ROW EXECUTE FUNCTION public.wait_for_the_test();
-        SELECT pg_advisory_lock({HELD})
+        SELECT pg_advisory_lock({LOCK})
         """.encode()
     )
     try:
@@ -38,7 +38,7 @@ def stopped_at_each_row(arena: Arena, table: str, command: str) -> Iterator[None
         )
 
 
-ARRIVE = """
+INSERT = """
 INSERT INTO communication.notifications (user_id, message, notification_type, created_at)
 SELECT %s, 'race', 'race', last + n * interval '1 second'
 FROM generate_series(1, %s) AS n, (SELECT max(created_at) FROM communication.notifications) AS newest (last)
@@ -47,10 +47,10 @@ FROM generate_series(1, %s) AS n, (SELECT max(created_at) FROM communication.not
 
 def notify(arena: Arena, person: str, number: int) -> None:
     """Insert notifications for a person, newer than all others."""
-    arena.superuser.execute(ARRIVE, [person, number])
+    arena.superuser.execute(INSERT, [person, number])
 
 
-def notify_anew(arena: Arena, person: str, number: int) -> None:
+def replace_notifications(arena: Arena, person: str, number: int) -> None:
     """Delete the notifications of the round before, and insert new ones."""
     arena.superuser.execute("DELETE FROM communication.notifications WHERE notification_type = 'race'")
     notify(arena, person, number)
@@ -62,34 +62,34 @@ UNREAD = "SELECT count(*) FROM communication.notifications WHERE user_id = %s AN
 @pytest.fixture
 def customer(arena: Arena, world: World) -> Iterator[str]:
     """The customer's id. After the test all notifications are as before it."""
-    arena.superuser.execute("CREATE TEMPORARY TABLE kept AS TABLE communication.notifications")
+    arena.superuser.execute("CREATE TEMPORARY TABLE backup AS TABLE communication.notifications")
     yield world.personas["customer"].subject
     arena.superuser.execute(
         "BEGIN; DELETE FROM communication.notifications; "
-        "INSERT INTO communication.notifications TABLE kept; DROP TABLE kept; COMMIT"
+        "INSERT INTO communication.notifications TABLE backup; DROP TABLE backup; COMMIT"
     )
 
 
-def test_what_arrives_while_one_marks_stays_unread(arena: Arena, customer: str, rounds: range) -> None:
-    """The function marks and counts the rows of its own snapshot alone."""
+def test_notifications_that_arrive_during_marking_stay_unread(arena: Arena, customer: str, rounds: range) -> None:
+    """The function marks and counts only the rows of its own snapshot."""
     for _ in rounds:
-        notify_anew(arena, customer, 5)
+        replace_notifications(arena, customer, 5)
         before = arena.value(UNREAD, [customer])
         with arena.racers("customer") as (reader,):
             reader.begin()
-            with stopped_at_each_row(arena, "communication.notifications", "UPDATE"):
-                marking = reader.start("SELECT communication.mark_notifications_read(%s)", [customer])
+            with wait_at_each_row(arena, "communication.notifications", "UPDATE"):
+                update = reader.start("SELECT communication.mark_notifications_read(%s)", [customer])
                 arena.wait_until_blocked(reader)
                 notify(arena, customer, 3)
-                arena.superuser.execute(f"SELECT pg_advisory_unlock({HELD})".encode())
-                assert marking.result(PATIENCE) == [(before,)]
+                arena.superuser.execute(f"SELECT pg_advisory_unlock({LOCK})".encode())
+                assert update.result(PATIENCE) == [(before,)]
                 reader.run("COMMIT")
         assert arena.value(UNREAD, [customer]) == 3
 
 
-def test_two_who_mark_at_once_count_each_row_once(arena: Arena, customer: str, rounds: range) -> None:
+def test_concurrent_marking_counts_each_row_once(arena: Arena, customer: str, rounds: range) -> None:
     for _ in rounds:
-        notify_anew(arena, customer, 4)
+        replace_notifications(arena, customer, 4)
         total = arena.value(UNREAD, [customer])
         with arena.racers("customer", "customer") as (one, other):
             one.begin()
@@ -113,7 +113,7 @@ def read_pages(
 
     ``offsets`` gets the number of notifications before the first page. Returns their ids, and the ids of all pages.
     """
-    notify_anew(arena, customer, 10)
+    replace_notifications(arena, customer, 10)
     with arena.racers("customer") as (reader,):
         reader.begin(isolation)
         ((before,),) = reader.run(ALL, [customer])
@@ -125,7 +125,7 @@ def read_pages(
     return before, pages
 
 
-def test_pages_of_one_snapshot_know_nothing_of_what_comes_in(arena: Arena, customer: str, rounds: range) -> None:
+def test_pages_of_one_snapshot_ignore_new_notifications(arena: Arena, customer: str, rounds: range) -> None:
     for _ in rounds:
         before, pages = read_pages(
             arena, customer, lambda number: range(0, number, 3), new=2, isolation="REPEATABLE READ"
@@ -133,10 +133,8 @@ def test_pages_of_one_snapshot_know_nothing_of_what_comes_in(arena: Arena, custo
         assert pages == before
 
 
-def test_pages_neither_repeat_nor_skip_for_whoever_counts_what_comes_in(
-    arena: Arena, customer: str, rounds: range
-) -> None:
-    """A client that hears of each new notification adds it to the offset: four for each page of three."""
+def test_pages_neither_repeat_nor_skip_with_adjusted_offsets(arena: Arena, customer: str, rounds: range) -> None:
+    """A client that knows of each new notification adds it to the offset: four for each page of three."""
     for _ in rounds:
         before, pages = read_pages(
             arena, customer, lambda number: range(0, 4 * (number // 3 + 1), 4), new=1, isolation="READ COMMITTED"
@@ -144,7 +142,7 @@ def test_pages_neither_repeat_nor_skip_for_whoever_counts_what_comes_in(
         assert pages == before
 
 
-def test_what_comes_in_makes_pages_repeat_and_never_skip(arena: Arena, customer: str, rounds: range) -> None:
+def test_new_notifications_make_pages_repeat_but_never_skip(arena: Arena, customer: str, rounds: range) -> None:
     """An offset counts from the newest: each new notification moves an old one to the next page (F104).
 
     Each page has three rows and one new one arrives, so that twice the number of rows reaches the last one.
@@ -174,10 +172,10 @@ def test_an_update_that_waits_for_a_soft_delete(arena: Arena, thread: str, end: 
         one.begin()
         other.begin()
         assert one.run("DELETE FROM communication.message_threads WHERE id = %s", [thread]) == 0
-        changing = other.start("UPDATE communication.message_threads SET subject = 'race' WHERE id = %s", [thread])
+        update = other.start("UPDATE communication.message_threads SET subject = 'race' WHERE id = %s", [thread])
         arena.wait_until_blocked(other)
         one.run(end)
-        assert changing.result(PATIENCE) == (0 if end == "COMMIT" else 1)
+        assert update.result(PATIENCE) == (0 if end == "COMMIT" else 1)
         other.run("COMMIT")
     state = arena.value("SELECT (is_deleted, subject)::text FROM communication.message_threads WHERE id = %s", [thread])
     assert state == ("(t,)" if end == "COMMIT" else "(f,race)")
@@ -189,10 +187,10 @@ def test_a_soft_delete_that_waits_for_an_update(arena: Arena, thread: str) -> No
         one.begin()
         other.begin()
         assert one.run("UPDATE communication.message_threads SET subject = 'race' WHERE id = %s", [thread]) == 1
-        deleting = other.start("DELETE FROM communication.message_threads WHERE id = %s", [thread])
+        delete = other.start("DELETE FROM communication.message_threads WHERE id = %s", [thread])
         arena.wait_until_blocked(other)
         one.run("COMMIT")
-        deleting.result(PATIENCE)
+        delete.result(PATIENCE)
         other.run("COMMIT")
     state = arena.value("SELECT (is_deleted, subject)::text FROM communication.message_threads WHERE id = %s", [thread])
     assert state == "(t,race)"
@@ -204,23 +202,23 @@ def test_both_delete_the_thread(arena: Arena, thread: str) -> None:
         one.begin()
         other.begin()
         one.run("DELETE FROM communication.message_threads WHERE id = %s", [thread])
-        deleting = other.start("DELETE FROM communication.message_threads WHERE id = %s", [thread])
+        delete = other.start("DELETE FROM communication.message_threads WHERE id = %s", [thread])
         arena.wait_until_blocked(other)
         one.run("COMMIT")
-        deleting.result(PATIENCE)
+        delete.result(PATIENCE)
         other.run("COMMIT")
     assert arena.value("SELECT is_deleted FROM communication.message_threads WHERE id = %s", [thread]) is True
 
 
 @pytest.mark.parametrize(("isolation", "sees"), [("READ COMMITTED", False), ("REPEATABLE READ", True)])
-def test_who_leaves_the_staff_in_mid_transaction(arena: Arena, world: World, isolation: str, sees: bool) -> None:
+def test_staff_rights_end_during_a_transaction(arena: Arena, world: World, isolation: str, sees: bool) -> None:
     """The next statement has lost the rights of the staff; a REPEATABLE READ transaction keeps them (F105)."""
     count = "SELECT count(*) FROM catalog.service_booking_rules"
     appointment, service = (world.names()[name] for name in ("same_salon_appointment", "salon_service"))
     insert = "INSERT INTO scheduling.appointment_services (appointment_id, service_id) VALUES "
     insert += f"('{appointment}', '{service}')"
     staff = world.personas["staff"].subject
-    arena.superuser.execute("CREATE TEMPORARY TABLE kept AS TABLE organization.staff_profiles")
+    arena.superuser.execute("CREATE TEMPORARY TABLE backup AS TABLE organization.staff_profiles")
     try:
         with arena.racers("staff") as (member,):
             member.begin(isolation)
@@ -238,12 +236,13 @@ def test_who_leaves_the_staff_in_mid_transaction(arena: Arena, world: World, iso
             member.run("ROLLBACK")
     finally:
         arena.superuser.execute(
-            "UPDATE organization.staff_profiles p SET user_id = k.user_id FROM kept k WHERE k.id = p.id;DROP TABLE kept"
+            "UPDATE organization.staff_profiles p SET user_id = k.user_id FROM backup k WHERE k.id = p.id;"
+            "DROP TABLE backup"
         )
 
 
-@pytest.mark.parametrize("first", ["the profile goes", "the favourite comes"])
-def test_a_favourite_comes_while_its_profile_goes(arena: Arena, world: World, first: str) -> None:
+@pytest.mark.parametrize("first", ["the profile is deleted", "the favourite is added"])
+def test_a_favourite_is_added_while_its_profile_is_deleted(arena: Arena, world: World, first: str) -> None:
     """Either the favourite is refused, or it is deleted with the profile: no favourite remains without a profile."""
     person = "11111111-1111-4111-8111-111111111111"
     arena.superuser.execute("INSERT INTO identity.profiles (id) VALUES (%s)", [person])
@@ -253,23 +252,23 @@ def test_a_favourite_comes_while_its_profile_goes(arena: Arena, world: World, fi
     with arena.racers("service", "service") as (one, other):
         one.begin()
         other.begin()
-        if first == "the profile goes":
+        if first == "the profile is deleted":
             one.run(delete, [person])
-            waiting = other.start(insert, values)
+            pending = other.start(insert, values)
         else:
             one.run(insert, values)
-            waiting = other.start(delete, [person])
+            pending = other.start(delete, [person])
         arena.wait_until_blocked(other)
         one.run("COMMIT")
-        result = sqlstate(waiting)
+        result = sqlstate(pending)
         other.run("ROLLBACK" if result else "COMMIT")
-    assert result == ("23503" if first == "the profile goes" else "")
+    assert result == ("23503" if first == "the profile is deleted" else "")
     favorites = "SELECT (SELECT count(*) FROM engagement.customer_favorites WHERE customer_id = %s)::int"
     assert arena.value(favorites, [person]) == 0
     assert arena.value("SELECT count(*) FROM identity.profiles WHERE id = %s", [person]) == 0
 
 
-def test_a_file_comes_while_its_bucket_goes(arena: Arena) -> None:
+def test_a_file_is_added_while_its_bucket_is_deleted(arena: Arena) -> None:
     """A file without a bucket is refused."""
     arena.superuser.execute("INSERT INTO storage.buckets (id, name) VALUES ('race', 'race')")
     with arena.racers("service", "service") as (one, other):
@@ -277,9 +276,9 @@ def test_a_file_comes_while_its_bucket_goes(arena: Arena) -> None:
         other.begin()
         one.run("SET LOCAL storage.allow_delete_query = 'true'")
         assert one.run("DELETE FROM storage.buckets WHERE id = 'race'") == 1
-        waiting = other.start("INSERT INTO storage.objects (bucket_id, name) VALUES ('race', 'x')")
+        pending = other.start("INSERT INTO storage.objects (bucket_id, name) VALUES ('race', 'x')")
         arena.wait_until_blocked(other)
         one.run("COMMIT")
-        assert sqlstate(waiting) == "23503"
+        assert sqlstate(pending) == "23503"
         other.run("ROLLBACK")
     assert arena.value("SELECT count(*) FROM storage.objects WHERE bucket_id = 'race'") == 0

@@ -1,7 +1,7 @@
-"""A pytest plugin that gives every mutant a database of its own, as one would without transactions; ``--anew HOW``.
+"""A pytest plugin that tries each mutant in a database of its own, instead of a transaction: ``--fresh-database HOW``.
 
-``HOW`` is ``clone`` (copied from the template), ``build`` (baseline, migrations and world from their files), or ``no``,
-which leaves rolecall as it is. What each mutant took goes into the file of ``--took``, in seconds.
+``HOW`` is ``clone`` (a copy of the template), ``build`` (from baseline, migrations and world), or ``no``: rolecall's
+own way. ``--durations-file`` names the file for the seconds of each mutant, as JSON.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ import pytest
 from rolecall.database import build
 from rolecall.worker import Change, Worker
 
-TOOK: list[float] = []
+DURATIONS: list[float] = []
 Trial = Callable[..., Any]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the two options."""
-    parser.addoption("--anew", choices=["no", "clone", "build"], default="no")
-    parser.addoption("--took", type=Path)
+    parser.addoption("--fresh-database", choices=["no", "clone", "build"], default="no")
+    parser.addoption("--durations-file", type=Path)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take the place of the transaction in which a mutant is tried."""
-    how = config.getoption("--anew")
+    """Replace the transaction in which a mutant is tried."""
+    how = config.getoption("--fresh-database")
     if how != "no":
-        Worker.trial = another(Worker.trial, how)  # type: ignore[method-assign]
+        Worker.trial = in_fresh_database(Worker.trial, how)  # type: ignore[method-assign]
 
 
-def another(original: Trial, how: str) -> Trial:
-    """A trial in a database made for it alone; of scripts, as ever."""
+def in_fresh_database(original: Trial, how: str) -> Trial:
+    """A trial of a change in a database of its own. Trials of scripts are unchanged."""
 
     @contextmanager
     def trial(self: Worker, change: Change | None = None, scripts: Any = None) -> Iterator[None]:
@@ -44,26 +44,26 @@ def another(original: Trial, how: str) -> Trial:
             with original(self, change, scripts):
                 yield
             return
-        kept = self.connection
-        with made(self, how) as name, self.run.connect(name) as connection:
+        original_connection = self.connection
+        with new_database(self, how) as name, self.run.connect(name) as connection:
             self.__dict__["connection"] = connection
             try:
                 with original(self, change, scripts):
                     yield
             finally:
-                self.__dict__["connection"] = kept
+                self.__dict__["connection"] = original_connection
 
     return trial
 
 
 @contextmanager
-def made(worker: Worker, how: str) -> Iterator[str]:
-    """A migrated database for the block; gives its name."""
+def new_database(worker: Worker, how: str) -> Iterator[str]:
+    """A migrated database for the block; yields its name."""
     if how == "clone":
-        with worker.run.clone(worker.run.template, "anew") as name:
+        with worker.run.clone(worker.run.template, "fresh") as name:
             yield name
         return
-    run = replace(worker.run, name=worker.run.name + "_anew")
+    run = replace(worker.run, name=worker.run.name + "_fresh")
     build.build(run, worker.settings)
     build.load(run, worker.world)
     try:
@@ -76,11 +76,11 @@ def made(worker: Worker, how: str) -> Iterator[str]:
 
 
 def pytest_runtest_logreport(report: Any) -> None:
-    """Note what a mutant took."""
+    """Note the duration of a mutant."""
     if report.when == "call" and dict(report.user_properties).get("rolecall mutant") != "invalid":
-        TOOK.append(report.duration)
+        DURATIONS.append(report.duration)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write it down."""
-    session.config.getoption("--took").write_text(json.dumps(TOOK), encoding="utf-8")
+    """Write the durations to the file."""
+    session.config.getoption("--durations-file").write_text(json.dumps(DURATIONS), encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 from rolecall import Session, World
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
-from tests.attacks.sessions import BROKEN, FEW, REFUSED, Visit, sqlstate
+from tests.attacks.sessions import BROKEN, FEW, REFUSED, SignIn, sqlstate
 
 # {t} a table, {s} its schema, {o} its owner, {c} a column, {i} an index ({n}: without the schema), {p} a policy;
 # {v} a view; {f} a function.
@@ -21,7 +21,7 @@ ON_TABLES = [
     "ALTER TABLE {t} OWNER TO CURRENT_USER",
     "ALTER TABLE {t} ADD COLUMN more text",
     "ALTER TABLE {t} ALTER id DROP DEFAULT",
-    "ALTER TABLE {t} RENAME TO taken",
+    "ALTER TABLE {t} RENAME TO mine",
     "ALTER TABLE {t} SET SCHEMA public",
     "ALTER TABLE {t} SET (autovacuum_enabled = off)",
     "ALTER TABLE {t} REPLICA IDENTITY FULL",
@@ -60,7 +60,7 @@ ON_TABLES = [
 ON_VIEWS = [
     "ALTER VIEW {v} SET (security_invoker = false)",
     "ALTER VIEW {v} OWNER TO CURRENT_USER",
-    "ALTER VIEW {v} RENAME TO taken",
+    "ALTER VIEW {v} RENAME TO mine",
     "CREATE OR REPLACE VIEW {v} AS SELECT 1",
     "DROP VIEW {v} CASCADE",
     "GRANT ALL ON {v} TO PUBLIC",
@@ -75,7 +75,7 @@ ON_FUNCTIONS = [
     "ALTER FUNCTION {f} RESET ALL",
     "ALTER FUNCTION {f} SET search_path = public",
     "ALTER FUNCTION {f} OWNER TO CURRENT_USER",
-    "ALTER FUNCTION {f} RENAME TO taken",
+    "ALTER FUNCTION {f} RENAME TO mine",
     "DROP FUNCTION {f} CASCADE",
     "GRANT EXECUTE ON FUNCTION {f} TO PUBLIC",
     "COMMENT ON FUNCTION {f} IS 'mine'",
@@ -111,13 +111,13 @@ SELECT md5(string_agg(part, ' ' ORDER BY part)) FROM parts
 
 
 @pytest.fixture(scope="module")
-def orders(database: Scratch, manifest: Manifest, times: dict[str, str]) -> dict[str, set[str]]:
-    """Every statement that only the owner of an object may run, by object."""
-    names = Session(database.connection, {})
-    orders: dict[str, set[str]] = {}
+def owner_statements(database: Scratch, manifest: Manifest, times: dict[str, str]) -> dict[str, set[str]]:
+    """The statements that only the owner of an object may run, by object."""
+    catalog = Session(database.connection, {})
+    statements: dict[str, set[str]] = {}
     for table, column in times.items():
-        index = names.rows("SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = %s::regclass", [table])
-        policy = names.rows("SELECT quote_ident(polname) FROM pg_policy WHERE polrelid = %s::regclass", [table])
+        index = catalog.rows("SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = %s::regclass", [table])
+        policy = catalog.rows("SELECT quote_ident(polname) FROM pg_policy WHERE polrelid = %s::regclass", [table])
         parts = {
             "t": table,
             "s": table.split(".")[0],
@@ -127,37 +127,37 @@ def orders(database: Scratch, manifest: Manifest, times: dict[str, str]) -> dict
             "p": policy[0][0],
             "c": column,
         }
-        orders[table] = {text.format(**parts) for text in ON_TABLES}
+        statements[table] = {text.format(**parts) for text in ON_TABLES}
     for view in manifest.of_kind("view"):
-        orders[view.full_name] = {text.format(v=view.full_name) for text in ON_VIEWS}
+        statements[view.full_name] = {text.format(v=view.full_name) for text in ON_VIEWS}
     for function in manifest.of_kind("function", "trigger function"):
-        (signature,) = names.row("SELECT %s::regproc::regprocedure::text", [function.full_name])
-        orders[signature] = {text.format(f=signature) for text in ON_FUNCTIONS}
-    return orders
+        (signature,) = catalog.row("SELECT %s::regproc::regprocedure::text", [function.full_name])
+        statements[signature] = {text.format(f=signature) for text in ON_FUNCTIONS}
+    return statements
 
 
 # On its own tables the platform grants all privileges, also TRIGGER and REFERENCES (F102).
-ON_THE_PLATFORMS = ("CREATE TRIGGER mine ",)
+ALLOWED_ON_PLATFORM = ("CREATE TRIGGER mine ",)
 
 
-def test_nobody_changes_what_is_not_theirs(
-    visit: Visit, world: World, manifest: Manifest, orders: dict[str, set[str]], thorough: bool
+def test_no_persona_changes_objects_of_others(
+    sign_in: SignIn, world: World, manifest: Manifest, owner_statements: dict[str, set[str]], thorough: bool
 ) -> None:
-    """An order is refused, or changes nothing (a GRANT without the right to grant is only a warning)."""
+    """A statement is refused, or changes nothing (a GRANT without the right to grant is only a warning)."""
     added = {item.full_name for item in manifest.added}
     successful = set()
     for persona in world.personas if thorough else FEW:
-        with visit(persona) as session:
+        with sign_in(persona) as session:
             session.execute(MINE)
             before = session.value(CATALOG)
-            for target, statements in orders.items():
-                for order in sorted(statements):
-                    if changes(session, order, before):
-                        successful.add((target, order))
+            for target, statements in owner_statements.items():
+                for statement in sorted(statements):
+                    if changes(session, statement, before):
+                        successful.add((target, statement))
     assert {
-        (target, order)
-        for target, order in successful
-        if target.partition("(")[0] in added or not order.startswith(ON_THE_PLATFORMS)
+        (target, statement)
+        for target, statement in successful
+        if target.partition("(")[0] in added or not statement.startswith(ALLOWED_ON_PLATFORM)
     } == set()
 
 
@@ -176,35 +176,35 @@ def works(session: Session, statement: str) -> bool:
     return True
 
 
-def changes(session: Session, order: str, before: Any) -> bool:
-    """Run an order, and undo it; returns whether the digest of the catalog differs from ``before``."""
-    if not works(session, order):
+def changes(session: Session, statement: str, before: Any) -> bool:
+    """Run a statement, and undo it; returns whether the digest of the catalog differs from ``before``."""
+    if not works(session, statement):
         return False
     with session.connection.transaction(force_rollback=True):
-        session.execute(order)
+        session.execute(statement)
         return bool(session.value(CATALOG) != before)
 
 
-def test_the_digest_sees_what_the_owner_does(database: Scratch, orders: dict[str, set[str]]) -> None:
-    """Without this, the test above would also pass if the digest never differed. The superuser's orders change it."""
+def test_the_digest_notices_what_the_owner_changes(database: Scratch, owner_statements: dict[str, set[str]]) -> None:
+    """Without this, the test above would also pass if the digest never changed. A superuser may run them."""
     session = Session(database.connection, {})
     with session.connection.transaction(force_rollback=True):
         session.execute(MINE)
         before = session.value(CATALOG)
         commands = {
-            order.split()[0]
-            for statements in orders.values()
-            for order in statements
-            if changes(session, order, before)
+            statement.split()[0]
+            for statements in owner_statements.values()
+            for statement in statements
+            if changes(session, statement, before)
         }
     assert commands == {"ALTER", "COMMENT", "CREATE", "DROP", "GRANT", "REVOKE"}
 
 
 # A role that may UPDATE or DELETE may also lock the whole table until the end of its transaction, and block all others
 # (F103). Clients of PostgREST cannot: it runs no LOCK.
-def test_who_may_not_write_locks_nothing(visit: Visit, manifest: Manifest, world: World, database: Scratch) -> None:
+def test_only_writers_can_lock_a_table(sign_in: SignIn, manifest: Manifest, world: World, database: Scratch) -> None:
     for name, persona in world.personas.items():
-        with visit(name) as session:
+        with sign_in(name) as session:
             for table in manifest.tables:
                 writes = database.connection.execute(
                     "SELECT has_table_privilege(%s, %s, 'UPDATE, DELETE, TRUNCATE')", [persona.role, table]
@@ -247,8 +247,8 @@ SERVER = [
     "LOAD 'dblink'",
     "COPY (SELECT 1) TO '/tmp/rolecall_copy'",
     "COPY (SELECT 1) TO PROGRAM 'true'",
-    "COPY pg_temp.taken FROM '/etc/passwd'",
-    "COPY pg_temp.taken FROM PROGRAM 'id'",
+    "COPY pg_temp.mine FROM '/etc/passwd'",
+    "COPY pg_temp.mine FROM PROGRAM 'id'",
     "SELECT pg_read_file('PG_VERSION')",
     "SELECT pg_ls_dir('.')",
     "SELECT lo_import('/etc/passwd')",
@@ -264,28 +264,28 @@ SERVER = [
 ]
 
 
-def test_what_is_the_servers_is_refused(visit: Visit, database: Scratch, manifest: Manifest, world: World) -> None:
+def test_commands_on_the_server_are_refused(
+    sign_in: SignIn, database: Scratch, manifest: Manifest, world: World
+) -> None:
     """No persona becomes the role of the migrations or the superuser either."""
     superuser = database.connection.info.user
-    more = [f"SET LOCAL ROLE {manifest.role}", f"SET LOCAL ROLE {superuser}", f"SET SESSION AUTHORIZATION {superuser}"]
+    roles = [f"SET LOCAL ROLE {manifest.role}", f"SET LOCAL ROLE {superuser}", f"SET SESSION AUTHORIZATION {superuser}"]
     if not database.run.ours:  # the session is the superuser's: it may switch to any role
-        more = []
-    wrong = []
+        roles = []
+    failures = []
     for persona in world.personas:
-        with visit(persona) as session:
+        with sign_in(persona) as session:
             session.execute(MINE)
-            session.execute("CREATE TEMPORARY TABLE taken (line text)")
-            statements = [each for each in SERVER + more if more or "SESSION AUTHORIZATION" not in each]
-            wrong += [(persona, each) for each in statements if sqlstate(session, each) in ("", *BROKEN)]
-    assert wrong == []
+            session.execute("CREATE TEMPORARY TABLE mine (line text)")
+            statements = [each for each in SERVER + roles if roles or "SESSION AUTHORIZATION" not in each]
+            failures += [(persona, each) for each in statements if sqlstate(session, each) in ("", *BROKEN)]
+    assert failures == []
 
 
-def test_whoever_resets_the_role_has_no_rights_left(
-    visit: Visit, manifest: Manifest, database: Scratch, world: World
-) -> None:
+def test_reset_role_leaves_no_rights(sign_in: SignIn, manifest: Manifest, database: Scratch, world: World) -> None:
     """The role ``authenticator`` inherits no privileges: it has those of another role only after SET ROLE."""
     for persona in world.personas:
-        with visit(persona) as session:
+        with sign_in(persona) as session:
             session.execute("RESET ROLE" if database.run.ours else "SET LOCAL ROLE authenticator")
             for table in manifest.tables:
                 assert sqlstate(session, f"SELECT FROM {table}") == REFUSED

@@ -7,7 +7,7 @@ reads in a READ ONLY transaction.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psycopg
@@ -26,10 +26,10 @@ DENIED = "42501"
 
 
 class Application:
-    """The users of one database, and the requests that they send."""
+    """The users of one database, and the requests that they send. ``cleanup`` is closed after the test."""
 
-    def __init__(self, scratch: Scratch, world: World) -> None:
-        self.scratch, self.world = scratch, world
+    def __init__(self, scratch: Scratch, world: World, cleanup: ExitStack) -> None:
+        self.scratch, self.world, self.cleanup = scratch, world, cleanup
 
     def id_of(self, persona: str) -> str:
         """The id of the user that a persona is."""

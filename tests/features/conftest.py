@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -15,7 +16,7 @@ Start = Callable[[int], Application]
 
 
 @pytest.fixture
-def start(scratch: Callable[..., Scratch], world: World) -> Start:
+def start(scratch: Callable[..., Scratch], world: World) -> Iterator[Start]:
     """A function that returns the application after the phases up to this one.
 
     Its database has the world's rows in the tables that were there before the plan, and none in the new ones.
@@ -29,9 +30,10 @@ def start(scratch: Callable[..., Scratch], world: World) -> Start:
                 database.connection.execute(insert(table, row))
         if last_phase:
             database.apply(*range(1, last_phase + 1))
-        return Application(database, world)
+        return Application(database, world, cleanup)
 
-    return start
+    with ExitStack() as cleanup:
+        yield start
 
 
 @pytest.fixture

@@ -213,7 +213,7 @@ def guarded(pytestconfig: pytest.Config) -> Iterator[Guarded]:
 
 
 @pytest.fixture(scope="module")
-def theirs(pytestconfig: pytest.Config) -> Iterator[Server]:
+def running_server(pytestconfig: pytest.Config) -> Iterator[Server]:
     """A running server that rolecall does not own, one for each module."""
     with choose.running(replace(settings.read(pytestconfig), pg_dsn=None)) as server:
         yield server

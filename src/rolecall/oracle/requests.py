@@ -150,7 +150,7 @@ class Oracle:
         On a server that rolecall did not start, its password is unknown: the superuser logs in and switches to it.
         """
         login = login_for(superuser, role)
-        if self.run.ours:
+        if self.run.throwaway:
             return connect(self.run.conninfo.to(dbname=self._database, user=login), own=True)
         connection = self.run.connect(self._database)
         connection.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(login)))

@@ -58,7 +58,7 @@ class Ending:
         atexit.unregister(self.close)
         interrupted = False
         try:
-            with signals.held():
+            with signals.deferred():
                 self._clean_up()
         except KeyboardInterrupt:
             if not self._handles_signals:  # this run is inside another one, which has to end

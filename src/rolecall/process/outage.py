@@ -105,7 +105,7 @@ def _reach(run: Run) -> None:
     try:
         connect(run.conninfo, connect_timeout=TIMEOUT).close()
     except psycopg.OperationalError:
-        if not run.ours:
+        if not run.throwaway:
             raise
         connect(run.conninfo, port=PRIVATE, connect_timeout=TIMEOUT).close()
 
@@ -130,7 +130,7 @@ def _unreachable(run: Run, failure: psycopg.OperationalError) -> Outage:
     if _ping(run) == pq.Ping.OK:
         what = "the server accepts no more connections: close some, or run the tests in fewer processes (-n)"
         return Outage(what, f"{what}\n{message}", may_pass=True)
-    if not run.ours:
+    if not run.throwaway:
         return _outage(
             "the server is gone",
             f"The server does not respond any more: {message}",
@@ -154,7 +154,9 @@ def _unreachable(run: Run, failure: psycopg.OperationalError) -> Outage:
 
 def _full(run: Run, error: psycopg.Error) -> Outage:
     place = (
-        f"in {_directory(run).parent}, or set TMPDIR to a folder with more space." if run.ours else "on that server."
+        f"in {_directory(run).parent}, or set TMPDIR to a folder with more space."
+        if run.throwaway
+        else "on that server."
     )
     message = str(error).splitlines()[0]
     return _outage("the server's disk is full", f"The server's disk is full: {message} (53100).", f"Free space {place}")

@@ -83,7 +83,7 @@ class Process:
             self._announce()
             # Our own server starts quickly, so no signal interrupts it. A connection to a running server may take long,
             # and there is nothing to clean up yet.
-            with nullcontext() if self.settings.pg_dsn else signals.held():
+            with nullcontext() if self.settings.pg_dsn else signals.deferred():
                 provisioner = self._stack.enter_context(provision.provision(self.settings, self.world))
             self._provisioner, self.run = provisioner, provisioner.run
         return self._provisioner

@@ -250,8 +250,8 @@ from rolecall.server import signals
 assert signals.install()
 done = []
 try:
-    with signals.held():
-        with signals.held():
+    with signals.deferred():
+        with signals.deferred():
             os.kill(os.getpid(), signal.SIGTERM)
             os.kill(os.getpid(), signal.SIGINT)
             done.append("inner")

@@ -15,7 +15,7 @@ from rolecall.catalog.objects import identifier
 from rolecall.mutants.operators.constraints import SCHEMA_ANALYST
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import expressions
-from rolecall.sql.tree import Change, edit, shown
+from rolecall.sql.tree import Change, as_sql, edit
 
 
 class DropIndex(Operator):
@@ -118,8 +118,8 @@ def _create_index(index: Index, definition: str) -> str:
         return definition
     key = " || ',' || ".join(f"{identifier(column)}::text" for column in index.key)
     elements = (param.index_elem for param in node.index_params)
-    columns = [identifier(each.name) if each.name else shown(each.expr) for each in elements]
-    predicate = shown(node.where_clause) if node.HasField("where_clause") else "true"
+    columns = [identifier(each.name) if each.name else as_sql(each.expr) for each in elements]
+    predicate = as_sql(node.where_clause) if node.HasField("where_clause") else "true"
     node.ClearField("where_clause")
     statement = f"{postgast.deparse(tree)} WHERE ({predicate}) AND {key} ".replace("%", "%%") + "<> ALL (%L)"
     return CREATE_FOR_NEW_ROWS.format(

@@ -9,7 +9,7 @@ from typing import Any
 
 from postgast import pg_query_pb2 as pb
 
-from rolecall.sql.tree import Change, Rewrite, become, expression, is_a, shown
+from rolecall.sql.tree import Change, Rewrite, as_sql, become, expression, is_a
 
 
 def drop_operand(node: Any) -> Iterator[tuple[str, Change]]:
@@ -24,7 +24,7 @@ def drop_operand(node: Any) -> Iterator[tuple[str, Change]]:
             if len(node.bool_expr.args) == 1:
                 become(node, node.bool_expr.args[0])
 
-        yield f"without {word} {shown(operand)}", change
+        yield f"without {word} {as_sql(operand)}", change
 
 
 def swap_and_or(node: Any) -> Iterator[tuple[str, Change]]:
@@ -41,7 +41,7 @@ def swap_and_or(node: Any) -> Iterator[tuple[str, Change]]:
 def drop_not(node: Any) -> Iterator[tuple[str, Change]]:
     """Leave out NOT."""
     if is_a(node, "bool_expr") and node.bool_expr.boolop == pb.NOT_EXPR:
-        yield f"{shown(node)} without NOT", lambda node: become(node, node.bool_expr.args[0])
+        yield f"{as_sql(node)} without NOT", lambda node: become(node, node.bool_expr.args[0])
 
 
 # The clauses with a condition, and the kinds of conditions that no other rewrite reverses.
@@ -56,9 +56,9 @@ def negate(node: Any) -> Iterator[tuple[str, Change]]:
 
         def change(node: Any, place: int = place) -> None:
             condition = _conditions(node)[place]
-            become(condition, expression(f"NOT ({shown(condition)})"))
+            become(condition, expression(f"NOT ({as_sql(condition)})"))
 
-        yield f"{shown(condition)} is negated", change
+        yield f"{as_sql(condition)} is negated", change
 
 
 def _conditions(node: Any) -> list[Any]:
@@ -120,7 +120,7 @@ def change_operator(node: Any) -> Iterator[tuple[str, Change]]:
                     node.a_expr.kind, _ = WORDS[other]
 
             old, new = (WORDS[each][1] if in_words else each for each in (operator, other))
-            yield f"{shown(node)}: {old} becomes {new}", change
+            yield f"{as_sql(node)}: {old} becomes {new}", change
 
 
 DISTINCT = {  # with the comparison that does not handle NULL
@@ -142,8 +142,8 @@ def change_distinct(node: Any) -> Iterator[tuple[str, Change]]:
         node.a_expr.kind = pb.AEXPR_OP
         node.a_expr.name[0].string.sval = plain
 
-    yield f"{shown(node)} is turned round", reverse
-    yield f"{shown(node)} becomes {plain}", ignore_null
+    yield f"{as_sql(node)} is turned round", reverse
+    yield f"{as_sql(node)} becomes {plain}", ignore_null
 
 
 BETWEEN = {
@@ -169,15 +169,15 @@ def change_between(node: Any) -> Iterator[tuple[str, Change]]:
     def reverse(node: Any) -> None:
         node.a_expr.kind, node.a_expr.name[0].string.sval = kind, name
 
-    yield f"{shown(node)} is turned round", reverse
+    yield f"{as_sql(node)} is turned round", reverse
     if node.a_expr.kind == pb.AEXPR_BETWEEN:
         for what, bounds in BOUNDS.items():
 
             def change(node: Any, bounds: str = bounds) -> None:
                 sides = (node.a_expr.lexpr, *node.a_expr.rexpr.list.items)
-                become(node, expression(bounds.format(*(f"({shown(side)})" for side in sides))))
+                become(node, expression(bounds.format(*(f"({as_sql(side)})" for side in sides))))
 
-            yield f"{shown(node)} {what}", change
+            yield f"{as_sql(node)} {what}", change
 
 
 def change_extreme(node: Any) -> Iterator[tuple[str, Change]]:
@@ -199,7 +199,7 @@ def change_null_test(node: Any) -> Iterator[tuple[str, Change]]:
         def change(node: Any) -> None:
             node.null_test.nulltesttype = pb.IS_NOT_NULL if was_null else pb.IS_NULL
 
-        yield f"{shown(node)} is turned round", change
+        yield f"{as_sql(node)} is turned round", change
 
 
 MAX_INTEGER = 2**31 - 1  # in the parser's trees
@@ -218,7 +218,7 @@ def change_constant(node: Any) -> Iterator[tuple[str, Change]]:
         changed = type(node)()
         changed.CopyFrom(node)
         change(changed)
-        yield f"{shown(node)} becomes {shown(changed)}", change
+        yield f"{as_sql(node)} becomes {as_sql(changed)}", change
 
 
 def _others(kind: str, value: Any) -> list[Any]:
@@ -265,7 +265,7 @@ def swap_column(types: Mapping[str, Mapping[str, str]]) -> Rewrite:
                 def change(node: Any, other: str = other) -> None:
                     node.column_ref.fields[-1].string.sval = other
 
-                yield f"{shown(node)} becomes {other}", change
+                yield f"{as_sql(node)} becomes {other}", change
 
     return rewrite
 
@@ -291,7 +291,7 @@ def drop_default(node: Any) -> Iterator[tuple[str, Change]]:
         def change(node: Any) -> None:
             del node.coalesce_expr.args[-1]
 
-        yield f"{shown(node)} without its default", change
+        yield f"{as_sql(node)} without its default", change
 
 
 PREDICATE: tuple[Rewrite, ...] = (

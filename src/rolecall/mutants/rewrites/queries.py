@@ -8,15 +8,15 @@ from typing import Any
 from postgast import pg_query_pb2 as pb
 
 from rolecall.mutants.rewrites import expressions
-from rolecall.sql.tree import Change, Rewrite, become, expression, is_a, shown
+from rolecall.sql.tree import Change, Rewrite, as_sql, become, expression, is_a
 
 
 def drop_where(node: Any) -> Iterator[tuple[str, Change]]:
     """Leave out a whole WHERE or HAVING."""
     if node.DESCRIPTOR.name in ("SelectStmt", "UpdateStmt", "DeleteStmt") and node.HasField("where_clause"):
-        yield f"without WHERE {shown(node.where_clause)}", lambda node: node.ClearField("where_clause")
+        yield f"without WHERE {as_sql(node.where_clause)}", lambda node: node.ClearField("where_clause")
     if node.DESCRIPTOR.name == "SelectStmt" and node.HasField("having_clause"):
-        yield f"without HAVING {shown(node.having_clause)}", lambda node: node.ClearField("having_clause")
+        yield f"without HAVING {as_sql(node.having_clause)}", lambda node: node.ClearField("having_clause")
 
 
 def drop_arm(node: Any) -> Iterator[tuple[str, Change]]:
@@ -61,7 +61,7 @@ def change_join(node: Any) -> Iterator[tuple[str, Change]]:
 def drop_on(node: Any) -> Iterator[tuple[str, Change]]:
     """Leave out the condition of a join: every row is joined with every row."""
     if node.DESCRIPTOR.name == "JoinExpr" and node.HasField("quals"):
-        yield f"JOIN without ON {shown(node.quals)}", lambda node: become(node.quals, expression("true"))
+        yield f"JOIN without ON {as_sql(node.quals)}", lambda node: become(node.quals, expression("true"))
 
 
 def change_order(node: Any) -> Iterator[tuple[str, Change]]:
@@ -72,14 +72,14 @@ def change_order(node: Any) -> Iterator[tuple[str, Change]]:
         def change(node: Any) -> None:
             node.sortby_dir = pb.SORTBY_ASC if was_descending else pb.SORTBY_DESC
 
-        yield f"ORDER BY {shown(node.node)} is turned round", change
+        yield f"ORDER BY {as_sql(node.node)} is turned round", change
     if node.DESCRIPTOR.name == "SelectStmt":
         for place, key in enumerate(node.sort_clause):
 
             def drop(node: Any, place: int = place) -> None:
                 del node.sort_clause[place]
 
-            yield f"without ORDER BY {shown(key.sort_by.node)}", drop
+            yield f"without ORDER BY {as_sql(key.sort_by.node)}", drop
 
 
 def change_nulls(node: Any) -> Iterator[tuple[str, Change]]:
@@ -90,7 +90,7 @@ def change_nulls(node: Any) -> Iterator[tuple[str, Change]]:
         def change(node: Any) -> None:
             node.sortby_nulls = pb.SORTBY_NULLS_DEFAULT
 
-        yield f"ORDER BY {shown(node.node)} without NULLS {which}", change
+        yield f"ORDER BY {as_sql(node.node)} without NULLS {which}", change
 
 
 def change_limit(node: Any) -> Iterator[tuple[str, Change]]:
@@ -107,7 +107,7 @@ def change_limit(node: Any) -> Iterator[tuple[str, Change]]:
             if not is_a(getattr(node, clause), "a_const"):
 
                 def more(node: Any, clause: str = clause) -> None:
-                    become(getattr(node, clause), expression(f"({shown(getattr(node, clause))}) + 1"))
+                    become(getattr(node, clause), expression(f"({as_sql(getattr(node, clause))}) + 1"))
 
                 yield f"{word} one more", more
 
@@ -135,7 +135,7 @@ def drop_partition(node: Any) -> Iterator[tuple[str, Change]]:
 def drop_filter(node: Any) -> Iterator[tuple[str, Change]]:
     """Leave out the FILTER of an aggregate."""
     if node.DESCRIPTOR.name == "FuncCall" and node.HasField("agg_filter"):
-        yield f"without FILTER {shown(node.agg_filter)}", lambda node: node.ClearField("agg_filter")
+        yield f"without FILTER {as_sql(node.agg_filter)}", lambda node: node.ClearField("agg_filter")
 
 
 QUERY: tuple[Rewrite, ...] = (

@@ -1,5 +1,5 @@
 -- What to look at after the migration: how the tables grow, which indexes are used, dead rows, slow statements, and what
--- the policies cost. It only reads, and can run after any phase. What needs attention has an advice and comes first.
+-- the policies cost. It only reads, and can run after any phase. Answers that need attention come first, with advice.
 -- Supabase's SQL editor shows the last result alone, so all answers are rows of one query.
 
 -- Slow statements ------------------------------------------------------------

@@ -204,6 +204,7 @@ def test_the_plans_way_restores_nothing(live: Scratch, shell: Shell, tmp_path: P
     done = psql(live, "-q", "-f", backup)
     assert done.stderr.count(" already exists") > 30
     assert "duplicate key value violates unique constraint" in done.stderr
+    assert done.returncode == 0
     restored = rows(live)
     assert restored.pop("scheduling.operating_hours") != after.pop("scheduling.operating_hours")  # an empty table
     assert restored == after

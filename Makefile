@@ -12,7 +12,7 @@ PYTEST := "$(BIN)/python" -m pytest -n 2
 ROLECALL := tests/rolecall
 DEFECTS := tests/defects
 # These tests create databases of their own, so a mutant in the usual database does not reach them.
-OWN_DATABASES := tests/attacks tests/races
+OWN_DATABASES := tests/attacks tests/races tests/features tests/migrations_export tests/monitor
 
 # pytest says nothing about an --ignore of a folder that does not exist, and would run too many tests.
 ignore = $(foreach folder,$(1),$(if $(wildcard $(folder)),--ignore=$(folder),$(error the Makefile names $(folder), which does not exist)))
@@ -69,6 +69,12 @@ torture: $(VENV)/dev ## Try what docs/reliability.md promises: killed runs, bad 
 
 bench: $(VENV)/dev ## Measure rolecall against pgTAP, pytest-postgresql and plain statements (a quarter of an hour).
 	@"$(BIN)/python" -m benchmarks $(BENCH)
+
+# ------------------------------------------------------------------ the migrations for others
+
+# APP is the folder of an application; DATE, in the form 20261129, is the date of the timestamps.
+supabase-migrations: $(VENV)/suite ## Write the steps as supabase/migrations/<timestamp>_<step>.sql of APP=/path/to/app.
+	@"$(BIN)/python" scripts/supabase_migrations.py $(if $(APP),--app "$(APP)") $(if $(DATE),--date "$(DATE)")
 
 # ------------------------------------------------------------------ checks and files
 

@@ -14,6 +14,7 @@ from rolecall.sql import files
 
 STEP = re.compile(r"(?P<number>\d+(?:_\d+)+)_(?P<name>[a-z]\w*)\.sql")
 PHASE = re.compile(r"phase_(?P<number>\d+)_(?P<name>[a-z]\w*)")
+BY_HAND = frozenset({"monitor.sql"})  # people run it after the migration; it belongs to no phase
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ def read(folder: Path) -> tuple[Phase, ...]:
 
 def _phases(folder: Path) -> Iterator[Phase]:
     for path in sorted(folder.iterdir()):
+        if path.name in BY_HAND:
+            continue
         if path.suffix.lower() == ".sql" and path.is_file():
             raise MigrationError(f"{path} is in no phase: move it into a folder phase_1_….")
         if not path.is_dir() or path.name.startswith((".", "_")):

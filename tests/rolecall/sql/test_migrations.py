@@ -139,8 +139,8 @@ def test_a_wrong_layout_is_one_error_with_several_processes(toy: pytest.Pytester
     assert "Traceback" not in result.stdout.str()
 
 
-def test_hidden_files_and_files_that_are_not_sql_are_ignored(toy: pytest.Pytester) -> None:
-    for name in (".git/x", "__pycache__/x", "_drafts/1_1_x.sql", "README.md", "phase_1_notes/README.md"):
+def test_hidden_files_monitor_sql_and_other_files_are_ignored(toy: pytest.Pytester) -> None:
+    for name in (".git/x", "__pycache__/x", "_drafts/1_1_x.sql", "README.md", "monitor.sql", "phase_1_notes/README.md"):
         add(toy.path / "migrations" / name)
     result = toy.runpytest_inprocess("test_notes.py::test_grid[bob's note-select-bob]")
     result.assert_outcomes(passed=1)

@@ -18,8 +18,9 @@ OWN_DATABASES := tests/attacks tests/races
 # pytest says nothing about an --ignore of a folder that does not exist, and would run too many tests.
 ignore = $(foreach folder,$(1),$(if $(wildcard $(folder)),--ignore=$(folder),$(error the Makefile names $(folder), which does not exist)))
 
-# What $(TYPES) needs: Node.js, and npm's packages.
-NODE = $(VENV)/node types/node_modules/.package-lock.json
+# What $(TYPES) needs: Node.js, and npm's packages. $(RUN) calls either by its name.
+NODE := $(VENV)/node types/node_modules/.package-lock.json
+RUN := "$(BIN)/python" -m tests.types.node
 
 .DEFAULT_GOAL := help
 # No target is a file. `docs` and `benchmarks` are also folders, which make would take for the result.
@@ -36,6 +37,7 @@ help: ## Show this list.
 	@echo '  make verify ARGS="--rolecall-pg 16 -k anon"'
 	@echo '  make torture ARGS="kills --minutes 3"'
 	@echo '  make bench BENCH="checks start"'
+	@echo '  make types APP=/path/to/app    also lists the new type errors of an application, by table, view and function'
 
 # ------------------------------------------------------------------ tests
 
@@ -78,12 +80,10 @@ bench: $(VENV)/dev ## Measure rolecall against pgTAP, pytest-postgresql and plai
 
 types: $(VENV)/suite $(NODE) ## Generate types/database.types.ts, fail if it has changed, and compile what uses it.
 	@UPDATE_TYPES=1 "$(BIN)/python" -m pytest -q $(TYPES) $(ARGS)
-ifdef APP
+# A variable APP of the environment has probably another meaning.
+ifeq ($(origin APP),command line)
 	@$(RUN) node types/app/main.ts "$(APP)" $(if $(APP_TYPES),"$(APP_TYPES)")
 endif
-APP ?=
-APP_TYPES ?=
-RUN := "$(BIN)/python" -m tests.types.node
 
 # ------------------------------------------------------------------ checks and files
 
@@ -107,7 +107,7 @@ lock: $(VENV)/dev $(VENV)/node ## Update the lock files to the newest versions t
 	"$(BIN)/uv" pip compile -q --upgrade $(LOCK) --group suite -o requirements.lock
 	"$(BIN)/uv" pip compile -q --upgrade $(LOCK) --group dev -o requirements-dev.lock
 	"$(BIN)/uv" pip compile -q --upgrade $(filter-out pyproject.toml,$(LOCK)) --group types -o requirements-types.lock
-	cd types && $(NPM) update --package-lock-only
+	$(RUN) npm --prefix types update --package-lock-only
 LOCK := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 clean: ## Remove the environment and everything that the targets wrote, but not the samples of benchmarks.

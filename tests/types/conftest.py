@@ -17,7 +17,7 @@ KINDS = {"table": "Tables", "view": "Views", "function": "Functions"}
 # every types file, because supabase-js takes it where no schema is named.
 SCHEMAS = """
 SELECT nspname FROM pg_namespace
-WHERE nspname = 'public' OR nspowner = COALESCE(%s, current_user::text)::regrole
+WHERE nspname = 'public' OR pg_get_userbyid(nspowner) = COALESCE(%s, current_user)
 ORDER BY nspname
 """
 

@@ -211,18 +211,26 @@ def test_a_role_without_rights_sees_the_same(check: Check, reader: str, target: 
     assert check(reader).outlines[1:] == check(dsn(target)).outlines[1:]
 
 
+BUCKETS = """
+CREATE SCHEMA storage;
+CREATE TABLE storage.buckets (id text PRIMARY KEY, name text, public boolean);
+ALTER TABLE storage.buckets ENABLE ROW LEVEL SECURITY;
+"""
+BUCKET = "INSERT INTO storage.buckets VALUES ('pictures', 'pictures', false);"
+
+
+@pytest.fixture
+def with_bucket(toy: pytest.Pytester) -> None:
+    """A step of the toy makes a bucket."""
+    toy.path.joinpath("baseline.sql").write_text(FILES["baseline.sql"] + BUCKETS)
+    toy.path.joinpath("migrations/phase_1_notes/1_3_bucket.sql").write_text(BUCKET)
+
+
+@pytest.mark.usefixtures("with_bucket")
 def test_buckets_that_a_role_may_not_read_are_not_compared(
-    check: Check, toy: pytest.Pytester, reader: str, target: psycopg.Connection[object]
+    check: Check, reader: str, target: psycopg.Connection[object]
 ) -> None:
-    buckets = """
-        CREATE SCHEMA storage;
-        CREATE TABLE storage.buckets (id text PRIMARY KEY, name text, public boolean);
-        ALTER TABLE storage.buckets ENABLE ROW LEVEL SECURITY;
-    """
-    step = "INSERT INTO storage.buckets VALUES ('pictures', 'pictures', false);"
-    toy.path.joinpath("baseline.sql").write_text(FILES["baseline.sql"] + buckets)
-    toy.path.joinpath("migrations/phase_1_notes/1_3_bucket.sql").write_text(step)
-    target.execute(buckets + step.replace("false", "true"))
+    target.execute((BUCKETS + BUCKET.replace("false", "true")).encode())
     result = check(reader)
     assert result.ret == 0
     result.stdout.fnmatch_lines(["NOT COMPARED", "  storage buckets: this role may not read the table"])
@@ -232,6 +240,19 @@ def test_buckets_that_a_role_may_not_read_are_not_compared(
     result = check(dsn(target))
     assert result.ret == 1
     result.stdout.fnmatch_lines(["  bucket pictures  [[]1_3_bucket]", "    public: expected false, found true"])
+
+
+@pytest.mark.usefixtures("with_bucket")
+def test_a_dump_with_and_without_the_rows_of_buckets(check: Check, toy: pytest.Pytester) -> None:
+    dump = FILES["baseline.sql"] + BUCKETS + MIGRATED
+    (toy.path / "dump.sql").write_text(dump)
+    result = check("dump.sql")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["  storage buckets: the dump has no rows of storage.buckets"])
+    (toy.path / "dump.sql").write_text(dump + BUCKET.replace("false", "true"))
+    result = check("dump.sql")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["    public: expected false, found true"])
 
 
 def test_it_waits_for_no_lock(check: Check, target: psycopg.Connection[object]) -> None:

@@ -52,7 +52,9 @@ def compare(one: Server, other: Server, settings: Settings, sql: str = "SELECT 1
         return check.check(made, snapshot.read(connection), rewrite=Rewriter(own))
 
 
-PAIRS = pytest.mark.parametrize(("one", "other"), [(16, 18), (18, 16), (16, 15), (18, 15), (18, 17), (16, 17)])
+PAIRS = pytest.mark.parametrize(
+    ("one", "other"), [(16, 18), (18, 16), (16, 15), (18, 15), (16, 17), (18, 17), (17, 15), (17, 16), (17, 18)]
+)
 
 
 @PAIRS

@@ -134,8 +134,8 @@ def write_digest(
         if rest := section.groups[MAX_GROUPS:]:
             groups = "group" if len(rest) == 1 else "groups"
             reporter.line(f"{sum(len(group.failures) for group in rest):6}  in {len(rest)} more {groups}")
-        for line in _example(section.groups[0].failures[0]):
-            reporter.line(_shortened(f"        {line}", width))
+        for number, line in enumerate(_example(section.groups[0].failures[0])):
+            reporter.line(_shortened(f"{'' if number else 'e.g.':>7} {line}", width))
         reporter.line("")
     for line in advice:
         reporter.line(line)

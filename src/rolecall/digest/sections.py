@@ -19,7 +19,7 @@ def sections(failures: Iterable[Failure]) -> Iterator[DigestSection]:
     cells: dict[str, list[Failure]] = defaultdict(list)
     errors: list[Failure] = []
     tests: list[Failure] = []
-    for failure in failures:
+    for failure in sorted(failures, key=lambda failure: failure.nodeid):  # workers report in any order
         if failure.cell:
             cells[failure.cell.kind].append(failure)
         else:
@@ -100,7 +100,7 @@ def _groups(
 def _most_frequent(names: Iterable[str]) -> str:
     counts = Counter(names)
     rest = len(counts) - MAX_NAMES
-    shown = ", ".join(name for name, _ in counts.most_common(MAX_NAMES))
+    shown = ", ".join(sorted(counts, key=lambda name: (-counts[name], name))[:MAX_NAMES])
     return f"{shown} and {rest} more" if rest > 0 else shown
 
 

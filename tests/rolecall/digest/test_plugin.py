@@ -49,9 +49,9 @@ def test_cells_that_let_somebody_in_come_first(toy: pytest.Pytester, processes: 
         "2 cells refuse in another way than expected:",
         "1 other test fails:",
     ]
-    assert '     2  shop.notes: policy "own notes are read"  (select as bob, alice)' in lines
+    assert '     2  shop.notes: policy "own notes are read"  (select as alice, bob)' in lines
     assert "     2  shop.notes: no DELETE privilege  (delete as alice, bob)" in lines
-    assert '        bob: select on "alice\'s note" of shop.notes' in lines
+    assert '   e.g. bob: select on "alice\'s note" of shop.notes' in lines
     assert "     1  test_python.py  (AssertionError: an example)" in lines
 
 

@@ -52,8 +52,8 @@ def add(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check, and print the report. Returns the exit status. Raises RolecallError if the check cannot be made."""
-    source = VARIABLE if options.target is None else "TARGET"
-    named = Target.of((os.environ.get(source, "") if options.target is None else options.target).strip(), source)
+    source = VARIABLE if options.target is None and VARIABLE in os.environ else "TARGET"
+    named = Target.of((os.environ.get(VARIABLE, "") if options.target is None else options.target).strip(), source)
     settings, personas = read_project()
     try:
         report, title = _report(named, settings, personas, options.phase)

@@ -46,7 +46,7 @@ class Target:
     def of(cls, text: str, source: str) -> Target:
         """Read the text that the user gave. Raises RolecallError if it names nothing; the error repeats no secret."""
         if not text:
-            raise RolecallError(f"{source} is empty: name the database.\n{ADVICE}")
+            raise RolecallError(f"{source} names no database.\n{ADVICE}")
         if text.lower().endswith(".sql") and not URL.match(text):
             path = Path(text).expanduser().resolve()
             if not path.is_file():

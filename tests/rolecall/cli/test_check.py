@@ -100,7 +100,7 @@ def test_json(check: Check, target: psycopg.Connection[object]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "*name the database*"),
+        ([], "ERROR: TARGET names no database."),
         (["nothing.sql"], "*TARGET names */nothing.sql, which does not exist."),
         (["postgresql://h:x"], "*TARGET cannot be read: its host and port cannot be read*"),
         (["host=/nowhere"], "*TARGET: the server does not answer: *"),

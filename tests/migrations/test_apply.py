@@ -57,17 +57,9 @@ def test_phase_3_alone_asks_for_phase_1(bare: Scratch) -> None:
     assert excinfo.value.sqlstate == "42P01"
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param("GRANT ALL ON audit.audit_logs_view TO anon, authenticated", id="its grants"),
-        pytest.param("ALTER VIEW audit.audit_logs_view RESET (security_invoker)", id="its security_invoker"),
-        pytest.param("COMMENT ON VIEW audit.audit_logs_view IS 'Who did what.'", id="its comment"),
-    ],
-)
-def test_phase_3_repairs_the_audit_view(migrated: Scratch, change: str) -> None:
+def test_phase_3_repairs_the_grants_of_the_audit_view(migrated: Scratch) -> None:
     with migrated.connection.transaction(force_rollback=True):
-        migrated.connection.execute(change.encode())
+        migrated.connection.execute("GRANT ALL ON audit.audit_logs_view TO anon, authenticated")
         migrated.apply(3)
         migrated.verify(3)
 

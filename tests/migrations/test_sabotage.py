@@ -80,6 +80,7 @@ def of_table(node: Node) -> Breaks:
         "unique": f"CREATE UNIQUE INDEX stray ON {table} (id)",
         "trigger": f"CREATE TRIGGER stray BEFORE UPDATE ON {table} FOR EACH ROW "
         "EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "rule": f"CREATE RULE stray AS ON UPDATE TO {table} DO INSTEAD NOTHING",
     }
     for kind, statement in additions.items():
         yield "further " + kind, table, "stray", {"added to " + table: statement}
@@ -174,6 +175,8 @@ def of_trigger(node: Node) -> Breaks:
 
 def of_function(node: Node) -> Breaks:
     schema, name = (part.string.sval for part in node.funcname)
+    if schema == "pg_temp":  # a tool of the step
+        return
     row = f"WHERE oid = '{schema}.{name}'::regproc"
     function = f"FUNCTION {schema}.{name}"
     is_trigger = node.return_type.names[-1].string.sval == "trigger"

@@ -2,8 +2,6 @@
 
 -- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
--- No NOTICE for each IF EXISTS that finds nothing.
-SET LOCAL client_min_messages = 'warning';
 SET LOCAL enorae.step = '4.2';
 
 -- All locks first, or none: a script that waits for a lock while it holds others can deadlock with the application.
@@ -85,10 +83,13 @@ BEGIN
     FROM pg_proc
     WHERE pronamespace::regnamespace::text = ANY (schemas)
     UNION ALL
-    SELECT attrelid::regclass::text, format('%s(%s)', attrelid::regclass, string_agg(attname, ', ' ORDER BY attnum))
-    FROM pg_attribute
-    WHERE attnum > 0
-    GROUP BY attrelid
+    SELECT oid::regclass::text,
+      format('%s(%s)', oid::regclass, string_agg(attname, ', ' ORDER BY attnum))
+        || CASE relkind WHEN 'v' THEN '' ELSE ', not a view' END
+    FROM pg_class
+    LEFT JOIN pg_attribute ON attrelid = oid AND attnum > 0
+    WHERE relnamespace::regnamespace::text = ANY (schemas)
+    GROUP BY oid, relkind
   ) AS existing (name, head) USING (name)
   WHERE existing.head <> wanted.head
   ORDER BY name, existing.head

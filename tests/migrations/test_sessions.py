@@ -1,0 +1,101 @@
+"""How a script behaves in its session: with and without a transaction, and what it leaves and prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from rolecall.database.scratch import Scratch
+from rolecall.settings import read as read_settings
+from rolecall.sql.files import statements
+from rolecall.sql.migrations import read
+
+ONE_STATEMENT = "phase_1_critical_tables/1_0_schema_usage.sql"  # a transaction of its own
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each step of the migrations under test."""
+    folder = read_settings(metafunc.config).migrations
+    assert folder
+    steps = [step.id for phase in read(folder) for step in phase.steps]
+    if "step_id" in metafunc.fixturenames:
+        metafunc.parametrize("step_id", steps)
+    if "guarded_step" in metafunc.fixturenames:
+        metafunc.parametrize("guarded_step", [each for each in steps if each != ONE_STATEMENT])
+
+
+def step_text(scratch: Scratch, step_id: str) -> str:
+    (path,) = (step.path for phase in scratch.phases.values() for step in phase.steps if step.id == step_id)
+    return path.read_text(encoding="utf-8")
+
+
+def test_a_step_prints_no_notice_and_leaves_nothing_in_its_session(migrated: Scratch, step_id: str) -> None:
+    """On a first run there is much that IF EXISTS does not find."""
+    with migrated.connection.transaction(force_rollback=True):
+        migrated.connection.execute("SET LOCAL enorae.discard_data = 'on'")
+        for number in (4, 3, 2, 1):
+            migrated.rollback(number)
+        if step_id.startswith("phase_3"):
+            migrated.apply(1)
+        migrated.connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(migrated.role or "")))
+        notices: list[str | None] = []
+        migrated.connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
+        for _ in ("first run", "second run"):
+            migrated.connection.execute(step_text(migrated, step_id).encode())
+        assert notices == []
+        left = migrated.connection.execute(
+            "SELECT (SELECT count(*) FROM pg_proc WHERE pronamespace = pg_my_temp_schema()), "
+            "COALESCE(current_setting('enorae.noted', true), '')"
+        ).fetchone()
+        assert left == (0, "")
+
+
+def test_a_step_outside_of_a_transaction_stops_before_its_first_change(migrated: Scratch, guarded_step: str) -> None:
+    """As psql without -1, with ON_ERROR_STOP, runs it."""
+    with migrated.run.connect(migrated.name) as connection:
+        *before, guard, call = [
+            each.text for each in statements(step_text(migrated, guarded_step).split("CALL")[0] + "CALL x()")
+        ]
+        assert {text.split()[0] for text in before} <= {"SET", "DO"}  # nothing is changed yet
+        for text in (*before, guard):
+            connection.execute(text.encode())
+        with pytest.raises(psycopg.errors.NoActiveSqlTransaction, match="a step runs in one transaction"):
+            connection.execute(call.replace("x()", "pg_temp.guard()").encode())
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4], ids="phase {}".format)
+def test_a_rollback_outside_of_a_transaction_is_all_or_nothing(scratch: Callable[..., Scratch], number: int) -> None:
+    """As psql without -1 and without ON_ERROR_STOP runs it, which goes on after an error."""
+    database = scratch(migrated=True)
+    database.connection.execute("SET enorae.discard_data = 'on'")
+    for later in range(4, number, -1):
+        database.rollback(later)
+    text = database.phases[number].rollback.path.read_text(encoding="utf-8")
+    assert len(list(statements(text))) == 1
+    before = database.dump()
+    with database.run.connect(database.name) as connection:
+        if number in (1, 3):
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="would delete rows"):
+                connection.execute(text.encode())
+            assert database.dump() == before
+        connection.execute("SET enorae.discard_data = 'on'")
+        connection.execute(text.encode())
+    assert database.dump() != before
+    with pytest.raises(Exception, match=f"phase {number} differs from what its steps create"):
+        database.verify(number)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4], ids="phase {}".format)
+def test_a_rollback_restores_the_settings_of_its_transaction(migrated: Scratch, number: int) -> None:
+    query = "SELECT current_setting('search_path'), current_setting('row_security')"
+    with migrated.connection.transaction(force_rollback=True):
+        migrated.connection.execute("SET LOCAL enorae.discard_data = 'on'")
+        for later in range(4, number, -1):
+            migrated.rollback(later)
+        migrated.connection.execute("SET LOCAL search_path = audit, public; SET LOCAL row_security = on")
+        before = migrated.connection.execute(query).fetchone()
+        migrated.connection.execute(migrated.phases[number].rollback.path.read_bytes())
+        assert migrated.connection.execute(query).fetchone() == before

@@ -58,19 +58,54 @@ BEGIN
 END
 $$;
 
--- The guard: nothing of somebody else is replaced silently. It is the same text in every step. The first call compares
--- the heads of functions and views that this step creates with what exists, and notes all definitions. The last call
--- compares these: what existed and has another definition now was not created by this step, and the step fails.
-CREATE OR REPLACE PROCEDURE pg_temp.guard(heads text[] DEFAULT NULL)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
+-- Nothing of somebody else is replaced silently: this notes all definitions, and the end of the step compares them.
+-- PostgreSQL refuses to replace a function or view with another head, but does not say which one: this does.
+DO $$
 DECLARE
-  schemas CONSTANT text[] := '{identity, organization, catalog, scheduling, communication, engagement, audit}';
-  noted CONSTANT jsonb := NULLIF(current_setting('enorae.noted', true), '');
+  heads CONSTANT text[] := ARRAY[
+    'scheduling.keep_appointment_service_in_its_salon() RETURNS trigger'
+  ];
+
+  -- The note: from here on the same text in every step. The query gives the definitions of everything that exists.
+  query CONSTANT text := $query$
+    WITH namespace AS (
+      SELECT oid, nspname AS name FROM pg_namespace
+      WHERE nspname IN ('identity', 'organization', 'catalog', 'scheduling', 'communication', 'engagement', 'audit')
+    ), named (class, oid, name, definition) AS (
+      SELECT 'pg_proc'::regclass, oid, format('function %s', oid::regprocedure), pg_get_functiondef(oid)
+      FROM pg_proc
+      WHERE pronamespace IN (SELECT oid FROM namespace) AND prokind IN ('f', 'p')
+      UNION ALL
+      SELECT 'pg_class'::regclass, oid, oid::regclass::text,
+        concat_ws(E'\n', 'row level security: ' || relrowsecurity, 'options: ' || array_to_string(reloptions, ', '),
+          CASE relkind WHEN 'v' THEN pg_get_viewdef(oid) END)
+      FROM pg_class
+      WHERE relnamespace IN (SELECT oid FROM namespace) AND relkind IN ('r', 'v')
+      UNION ALL
+      SELECT NULL, NULL, format('trigger %I on %s', tgname, tgrelid::regclass),
+        pg_get_triggerdef(t.oid) || CASE tgenabled WHEN 'O' THEN '' ELSE ', not enabled as usual' END
+      FROM pg_trigger AS t
+      JOIN pg_class AS c ON c.oid = tgrelid
+      WHERE relnamespace IN (SELECT oid FROM namespace) AND NOT tgisinternal
+      UNION ALL
+      SELECT NULL, NULL, format('policy %I on %I.%I', policyname, schemaname, tablename),
+        concat_ws(E'\n', concat_ws(' ', permissive, 'FOR', cmd, 'TO', array_to_string(roles, ', ')),
+          'USING ' || qual, 'WITH CHECK ' || with_check)
+      FROM pg_policies
+      WHERE schemaname = 'storage' OR schemaname IN (SELECT name FROM namespace)
+    )
+    SELECT jsonb_object_agg(name, replace(definition, E'\r', ''))
+    FROM (
+      SELECT name, definition FROM named
+      UNION ALL
+      SELECT 'comment of ' || name, description
+      FROM named
+      JOIN pg_description ON objoid = oid AND classoid = class AND objsubid = 0
+    ) AS noteworthy
+  $query$;
+  path_before CONSTANT text := current_setting('search_path');
   definitions jsonb;
-  object text;
-  expected text;
-  actual text;
+  difference record;
 BEGIN
   -- Outside of a transaction, SET LOCAL had no effect.
   IF COALESCE(current_setting('enorae.step', true), '') = '' THEN
@@ -78,96 +113,42 @@ BEGIN
       USING ERRCODE = '25P01', HINT = 'Run it with psql -1 -v ON_ERROR_STOP=1 -f.';
   END IF;
 
-  -- PostgreSQL itself refuses to replace a function or view with another head, but does not always name it.
-  SELECT name, wanted.head, existing.head
-  INTO object, expected, actual
-  FROM unnest(heads) AS wanted (head)
-  CROSS JOIN split_part(wanted.head, '(', 1) AS name
-  JOIN (
-    SELECT oid::regproc::text,
-      format('%s(%s) RETURNS %s', oid::regproc, pg_get_function_arguments(oid), pg_get_function_result(oid))
+  -- With an empty search path, PostgreSQL writes every name with its schema.
+  PERFORM set_config('search_path', '', true);
+
+  SELECT w.name AS object, w.head AS expected, existing.head AS actual
+  INTO difference
+  FROM (SELECT head, split_part(head, '(', 1) FROM unnest(heads) AS head) AS w (head, name)
+  CROSS JOIN LATERAL (
+    SELECT format('%s(%s) RETURNS %s', oid::regproc, pg_get_function_arguments(oid), pg_get_function_result(oid))
     FROM pg_proc
-    WHERE pronamespace::regnamespace::text = ANY (schemas)
+    WHERE proname = split_part(w.name, '.', 2) AND pronamespace = to_regnamespace(split_part(w.name, '.', 1))
     UNION ALL
-    SELECT oid::regclass::text,
-      format('%s(%s)', oid::regclass, string_agg(attname, ', ' ORDER BY attnum))
-        || CASE relkind WHEN 'v' THEN '' ELSE ', not a view' END
+    SELECT format('%s(%s)', oid::regclass, string_agg(attname, ', ' ORDER BY attnum))
+      || CASE relkind WHEN 'v' THEN '' ELSE ', not a view' END
     FROM pg_class
     LEFT JOIN pg_attribute ON attrelid = oid AND attnum > 0
-    WHERE relnamespace::regnamespace::text = ANY (schemas)
-    GROUP BY oid, relkind
-  ) AS existing (name, head) USING (name)
-  WHERE existing.head <> wanted.head
-  ORDER BY name, existing.head
+    WHERE oid = to_regclass(w.name)
+    GROUP BY oid
+  ) AS existing (head)
+  WHERE existing.head <> w.head
+  ORDER BY w.name, existing.head
   LIMIT 1;
 
-  WITH named (class, oid, name, definition) AS (
-    SELECT 'pg_proc'::regclass, oid, format('function %s', oid::regprocedure), pg_get_functiondef(oid)
-    FROM pg_proc
-    WHERE pronamespace::regnamespace::text = ANY (schemas) AND prokind IN ('f', 'p')
-    UNION ALL
-    SELECT 'pg_class'::regclass, oid, oid::regclass::text,
-      concat_ws(E'\n', 'row level security: ' || relrowsecurity, 'options: ' || array_to_string(reloptions, ', '),
-        CASE relkind WHEN 'v' THEN pg_get_viewdef(oid) END)
-    FROM pg_class
-    WHERE relnamespace::regnamespace::text = ANY (schemas) AND relkind IN ('r', 'v')
-    UNION ALL
-    SELECT NULL, NULL, format('trigger %I on %s', tgname, tgrelid::regclass),
-      pg_get_triggerdef(t.oid) || CASE tgenabled WHEN 'O' THEN '' ELSE ', not enabled as usual' END
-    FROM pg_trigger AS t
-    JOIN pg_class AS c ON c.oid = tgrelid
-    WHERE relnamespace::regnamespace::text = ANY (schemas) AND NOT tgisinternal
-    UNION ALL
-    SELECT NULL, NULL, format('policy %I on %I.%I', policyname, schemaname, tablename),
-      concat_ws(E'\n', concat_ws(' ', permissive, 'FOR', cmd, 'TO', array_to_string(roles, ', ')),
-        'USING ' || qual, 'WITH CHECK ' || with_check)
-    FROM pg_policies
-    WHERE schemaname = ANY (schemas || ARRAY['storage'])
-  )
-  SELECT jsonb_object_agg(name, replace(definition, E'\r', ''))
-  INTO definitions
-  FROM (
-    SELECT name, definition FROM named
-    UNION ALL
-    SELECT 'comment of ' || name, description
-    FROM named
-    JOIN pg_description ON objoid = oid AND classoid = class AND objsubid = 0
-  ) AS noteworthy (name, definition);
-
-  IF object IS NULL THEN
-    SELECT name, after_lines[number], before_lines[number]
-    INTO object, expected, actual
-    FROM jsonb_each_text(noted) AS b (name, before)
-    JOIN jsonb_each_text(definitions) AS a (name, after) USING (name)
-    CROSS JOIN string_to_array(after, E'\n') AS after_lines
-    CROSS JOIN string_to_array(before, E'\n') AS before_lines
-    CROSS JOIN generate_series(1, GREATEST(cardinality(after_lines), cardinality(before_lines))) AS number
-    WHERE after_lines[number] IS DISTINCT FROM before_lines[number]
-    ORDER BY name, number
-    LIMIT 1;
-  END IF;
-
-  IF object IS NOT NULL THEN
+  IF difference.object IS NOT NULL THEN
     RAISE EXCEPTION '% exists in another form: expected "%", found "%"',
-      object, COALESCE(btrim(expected), 'none'), COALESCE(btrim(actual), 'none')
+      difference.object, difference.expected, difference.actual
       USING
         ERRCODE = '42P16',
         HINT = 'Nothing has been changed. Rename it if it is yours, or remove it if nobody needs it. '
           'Then run step ' || current_setting('enorae.step') || ' again.';
   END IF;
 
-  IF noted IS NULL THEN
-    PERFORM set_config('enorae.noted', definitions::text, true);
-  ELSE -- The last call leaves nothing in the session.
-    PERFORM set_config('enorae.noted', '', true);
-    DROP PROCEDURE pg_temp.guard(text[]);
-  END IF;
+  EXECUTE query INTO definitions;
+  PERFORM set_config('enorae.query', query, true), set_config('enorae.noted', definitions::text, true);
+  PERFORM set_config('search_path', path_before, true);
 END
 $$;
-
-CALL pg_temp.guard(ARRAY[
-  'scheduling.keep_appointment_service_in_its_salon() RETURNS trigger'
-]);
 
 -- IF NOT EXISTS, below, would silently accept a table of another shape, and an index of another definition.
 DO $$
@@ -381,4 +362,38 @@ REVOKE ALL ON scheduling.appointment_services FROM PUBLIC, anon, authenticated, 
 GRANT SELECT, INSERT, UPDATE ON scheduling.appointment_services TO authenticated;
 GRANT SELECT, INSERT, UPDATE, DELETE ON scheduling.appointment_services TO service_role;
 
-CALL pg_temp.guard();
+-- The comparison, the same text in every step: if an object existed and has another definition now, this step did not
+-- create it, and it fails.
+DO $$
+DECLARE
+  path_before CONSTANT text := current_setting('search_path');
+  definitions jsonb;
+  difference record;
+BEGIN
+  PERFORM set_config('search_path', '', true);
+  EXECUTE current_setting('enorae.query') INTO definitions;
+
+  SELECT name AS object, btrim(after_lines[number]) AS expected, btrim(before_lines[number]) AS actual
+  INTO difference
+  FROM jsonb_each_text(current_setting('enorae.noted')::jsonb) AS b (name, before)
+  JOIN jsonb_each_text(definitions) AS a (name, after) USING (name)
+  CROSS JOIN string_to_array(after, E'\n') AS after_lines
+  CROSS JOIN string_to_array(before, E'\n') AS before_lines
+  CROSS JOIN generate_series(1, GREATEST(cardinality(after_lines), cardinality(before_lines))) AS number
+  WHERE after_lines[number] IS DISTINCT FROM before_lines[number]
+  ORDER BY name, number
+  LIMIT 1;
+
+  IF difference.object IS NOT NULL THEN
+    RAISE EXCEPTION '% exists in another form: expected "%", found "%"',
+      difference.object, COALESCE(difference.expected, 'none'), COALESCE(difference.actual, 'none')
+      USING
+        ERRCODE = '42P16',
+        HINT = 'Nothing has been changed. Rename it if it is yours, or remove it if nobody needs it. '
+          'Then run step ' || current_setting('enorae.step') || ' again.';
+  END IF;
+
+  PERFORM set_config('enorae.query', '', true), set_config('enorae.noted', '', true);
+  PERFORM set_config('search_path', path_before, true);
+END
+$$;

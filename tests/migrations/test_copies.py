@@ -13,7 +13,8 @@ from rolecall.sql.migrations import Phase, read
 
 # How each text begins and ends.
 TEXTS = {
-    "guard": ("-- The guard:", "\n$$;\n"),
+    "note": ("-- The note:", "\n$$;\n"),
+    "comparison": ("-- The comparison,", "\n$$;\n"),
     "locks": ("-- The locks:", "-- The end of the locks.\n"),
     "shape": ("-- The shape:", "\n$$;\n"),
     "engine": ("-- The engine:", "-- The end of the engine.\n"),
@@ -50,17 +51,17 @@ def files_with(name: str, phases: tuple[Phase, ...]) -> set[str]:
     return having
 
 
-def test_every_step_with_objects_has_the_same_guard(phases: tuple[Phase, ...]) -> None:
+def test_every_step_with_objects_notes_and_compares_in_the_same_way(phases: tuple[Phase, ...]) -> None:
     steps = {step.id: read_text(step.path) for phase in phases for step in phase.steps}
-    guarded = files_with("guard", phases)
-    assert steps.keys() - guarded == {"phase_1_critical_tables/1_0_schema_usage.sql"}
-    for file in guarded:
-        # The first call comes before the first change, and the last call after the last.
-        first, *_, last = re.finditer(r"^CALL pg_temp\.guard\(.*?\);\n", steps[file], re.MULTILINE | re.DOTALL)
-        assert not re.search(
-            r"^(CREATE(?! OR REPLACE PROCEDURE)|DROP|ALTER)", steps[file][: first.start()], re.MULTILINE
-        )
-        assert (last[0], last.end()) == ("CALL pg_temp.guard();\n", len(steps[file])), file
+    noting = files_with("note", phases)
+    assert steps.keys() - noting == {"phase_1_critical_tables/1_0_schema_usage.sql"}
+    assert files_with("comparison", phases) == noting
+    for file in noting:
+        # The note comes before the first change, and the comparison after the last.
+        before, rest = steps[file].split("-- The note:")
+        assert not re.search(r"^(CREATE|DROP|ALTER)", before, re.MULTILINE), file
+        assert rest.endswith(rest[rest.index("-- The comparison,") :])
+        assert rest[rest.index("-- The comparison,") :].count("\n$$;\n") == 1, file
 
 
 def test_every_script_that_locks_does_it_in_the_same_way(phases: tuple[Phase, ...]) -> None:

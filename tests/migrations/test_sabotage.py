@@ -175,8 +175,6 @@ def of_trigger(node: Node) -> Breaks:
 
 def of_function(node: Node) -> Breaks:
     schema, name = (part.string.sval for part in node.funcname)
-    if schema == "pg_temp":  # a tool of the step
-        return
     row = f"WHERE oid = '{schema}.{name}'::regproc"
     function = f"FUNCTION {schema}.{name}"
     is_trigger = node.return_type.names[-1].string.sval == "trigger"

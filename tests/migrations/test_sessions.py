@@ -47,23 +47,21 @@ def test_a_step_prints_no_notice_and_leaves_nothing_in_its_session(migrated: Scr
             migrated.connection.execute(step_text(migrated, step_id).encode())
         assert notices == []
         left = migrated.connection.execute(
-            "SELECT (SELECT count(*) FROM pg_proc WHERE pronamespace = pg_my_temp_schema()), "
-            "COALESCE(current_setting('enorae.noted', true), '')"
-        ).fetchone()
-        assert left == (0, "")
+            "SELECT current_setting('enorae.' || name, true) FROM unnest(ARRAY['noted', 'query']) AS name"
+        ).fetchall()
+        assert {text or "" for (text,) in left} == {""}
 
 
 def test_a_step_outside_of_a_transaction_stops_before_its_first_change(migrated: Scratch, guarded_step: str) -> None:
     """As psql without -1, with ON_ERROR_STOP, runs it."""
+    every = [each.text for each in statements(step_text(migrated, guarded_step))]
+    (place,) = (number for number, text in enumerate(every) if "-- The note:" in text)
+    assert {text.split()[0] for text in every[:place]} <= {"SET", "DO"}  # nothing is changed yet
     with migrated.run.connect(migrated.name) as connection:
-        *before, guard, call = [
-            each.text for each in statements(step_text(migrated, guarded_step).split("CALL")[0] + "CALL x()")
-        ]
-        assert {text.split()[0] for text in before} <= {"SET", "DO"}  # nothing is changed yet
-        for text in (*before, guard):
+        for text in every[:place]:
             connection.execute(text.encode())
         with pytest.raises(psycopg.errors.NoActiveSqlTransaction, match="a step runs in one transaction"):
-            connection.execute(call.replace("x()", "pg_temp.guard()").encode())
+            connection.execute(every[place].encode())
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4], ids="phase {}".format)

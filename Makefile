@@ -8,14 +8,19 @@ BENCH ?=
 BIN := $(VENV)/bin
 PYTEST := "$(BIN)/python" -m pytest -n 2
 
-# Folders of tests. The suite of the migrations is everything in tests/ but the first two.
+# Folders of tests. The suite of the migrations is everything in tests/ but the first three.
 ROLECALL := tests/rolecall
 DEFECTS := tests/defects
+TYPES := tests/types
 # These tests create databases of their own, so a mutant in the usual database does not reach them.
-OWN_DATABASES := tests/attacks tests/races
+OWN_DATABASES := tests/attacks tests/races tests/features tests/migrations_export tests/monitor
 
 # pytest says nothing about an --ignore of a folder that does not exist, and would run too many tests.
 ignore = $(foreach folder,$(1),$(if $(wildcard $(folder)),--ignore=$(folder),$(error the Makefile names $(folder), which does not exist)))
+
+# What $(TYPES) needs: Node.js, and npm's packages. $(RUN) calls either by its name.
+NODE := $(VENV)/node types/node_modules/.package-lock.json
+RUN := "$(BIN)/python" -m tests.types.node
 
 .DEFAULT_GOAL := help
 # No target is a file. `docs` and `benchmarks` are also folders, which make would take for the result.
@@ -32,22 +37,23 @@ help: ## Show this list.
 	@echo '  make verify ARGS="--rolecall-pg 16 -k anon"'
 	@echo '  make torture ARGS="kills --minutes 3"'
 	@echo '  make bench BENCH="checks start"'
+	@echo '  make types APP=/path/to/app    also lists the new type errors of an application, by table, view and function'
 
 # ------------------------------------------------------------------ tests
 
-verify: $(VENV)/suite ## Apply the migrations and test them as every persona (half a minute).
-	@$(PYTEST) -q $(call ignore,$(ROLECALL) $(DEFECTS)) $(ARGS)
+verify: $(VENV)/suite ## Apply the migrations and test them as every persona (about a minute).
+	@$(PYTEST) -q $(call ignore,$(ROLECALL) $(DEFECTS) $(TYPES)) $(ARGS)
 
-test: $(VENV)/suite ## Run all tests, and fail if something in the schema is not covered.
+test: $(VENV)/suite $(NODE) ## Run all tests, and fail if something in the schema is not covered.
 	@$(PYTEST) --rolecall-coverage $(ARGS)
 
 mutants: $(VENV)/suite ## Run mutation testing on the schema, and fail if a mutant survives (two minutes).
-	@$(PYTEST) -q --rolecall-mutants $(call ignore,$(ROLECALL) $(OWN_DATABASES)) $(ARGS)
+	@$(PYTEST) -q --rolecall-mutants $(call ignore,$(ROLECALL) $(TYPES) $(OWN_DATABASES)) $(ARGS)
 
 oracle: $(VENV)/suite ## Compare every cell of the grids with a committed request (two minutes).
 	@$(PYTEST) -q --rolecall-oracle tests/policies $(ROLECALL)/grids/test_awkward_schemas.py $(ARGS)
 
-matrix: $(VENV)/suite ## Run all tests on PostgreSQL 16 and 18, with default privileges revoked and granted.
+matrix: $(VENV)/suite $(NODE) ## Run all tests on PostgreSQL 16 and 18, with default privileges revoked and granted.
 	@for pg in 16 18; do for privileges in revoked granted; do \
 	  $(PYTEST) -q --rolecall-pg $$pg --rolecall-default-privileges $$privileges $(ARGS) || exit 1; done; done
 
@@ -59,9 +65,9 @@ beside: $(VENV)/suite ## Run `make verify` with the wheel, beside six other plug
 	@"$(VENV)/beside/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	@"$(VENV)/beside/bin/python" -m pip install -q --disable-pip-version-check "$(VENV)"/wheel/*.whl $(BESIDE)
 	@"$(VENV)/beside/bin/python" -m pytest -n 2 -q -o addopts="--strict-config --import-mode=importlib -p pytester" \
-	  $(call ignore,$(ROLECALL) $(DEFECTS)) $(ARGS)
+	  $(call ignore,$(ROLECALL) $(DEFECTS) $(TYPES)) $(ARGS)
 
-shuffle: $(VENV)/dev ## Run all tests three times, each time in another random order.
+shuffle: $(VENV)/dev $(NODE) ## Run all tests three times, each time in another random order.
 	@for seed in 1 2 3; do $(PYTEST) -q -p randomly --randomly-seed=$$seed $(ARGS) || exit 1; done
 
 torture: $(VENV)/dev ## Try what docs/reliability.md promises: killed runs, bad input, attacks (20 minutes).
@@ -69,6 +75,21 @@ torture: $(VENV)/dev ## Try what docs/reliability.md promises: killed runs, bad 
 
 bench: $(VENV)/dev ## Measure rolecall against pgTAP, pytest-postgresql and plain statements (a quarter of an hour).
 	@"$(BIN)/python" -m benchmarks $(BENCH)
+
+# ------------------------------------------------------------------ the migrations for others
+
+# APP is the folder of an application; DATE, in the form 20261129, is the date of the timestamps.
+supabase-migrations: $(VENV)/suite ## Write the steps as supabase/migrations/<timestamp>_<step>.sql of APP=/path/to/app.
+	@"$(BIN)/python" scripts/supabase_migrations.py $(if $(APP),--app "$(APP)") $(if $(DATE),--date "$(DATE)")
+
+# ------------------------------------------------------------------ TypeScript
+
+types: $(VENV)/suite $(NODE) ## Generate types/database.types.ts, fail if it has changed, and compile what uses it.
+	@UPDATE_TYPES=1 "$(BIN)/python" -m pytest -q $(TYPES) $(ARGS)
+# A variable APP of the environment has probably another meaning.
+ifeq ($(origin APP),command line)
+	@$(RUN) node types/app/main.ts "$(APP)" $(if $(APP_TYPES),"$(APP_TYPES)")
+endif
 
 # ------------------------------------------------------------------ checks and files
 
@@ -88,13 +109,16 @@ format: $(VENV)/dev ## Format the Python files, and repair what ruff can repair.
 docs: $(VENV)/dev ## Build the site of the documentation into site/, and fail at a warning.
 	"$(BIN)/python" -m mkdocs build --strict
 
-lock: $(VENV)/dev ## Update the lock files to the newest versions that pyproject.toml allows.
+lock: $(VENV)/dev $(VENV)/node ## Update the lock files to the newest versions that pyproject.toml and package.json allow.
 	"$(BIN)/uv" pip compile -q --upgrade $(LOCK) --group suite -o requirements.lock
 	"$(BIN)/uv" pip compile -q --upgrade $(LOCK) --group dev -o requirements-dev.lock
+	"$(BIN)/uv" pip compile -q --upgrade $(filter-out pyproject.toml,$(LOCK)) --group types -o requirements-types.lock
+	$(RUN) npm --prefix types update --package-lock-only
 LOCK := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 clean: ## Remove the environment and everything that the targets wrote, but not the samples of benchmarks.
-	rm -rf .venv .rolecall .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist site
+	rm -rf .venv .rolecall .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist site \
+	  types/node_modules
 
 # ------------------------------------------------------------------ the environment
 
@@ -109,4 +133,15 @@ $(VENV)/suite: requirements.lock pyproject.toml
 
 $(VENV)/dev: $(VENV)/suite requirements-dev.lock
 	@"$(BIN)/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch "$@"
+
+# The Node.js of PATH, if it is new enough and has npm; otherwise the one in a wheel.
+$(VENV)/node: $(VENV)/suite requirements-types.lock types/package.json
+	@$(RUN) node --version > /dev/null 2>&1 || \
+	  "$(BIN)/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements-types.lock
+	@touch "$@"
+
+types/node_modules/.package-lock.json: types/package.json types/package-lock.json types/.npmrc | $(VENV)/node
+	@$(RUN) npm --prefix types ci --loglevel=error > /dev/null || \
+	  { echo "npm cannot install the packages of types/package-lock.json: is its registry reachable? npm ping tells."; exit 1; }
 	@touch "$@"

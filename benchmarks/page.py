@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ def write() -> Path:
     results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))}
     machine = ", ".join(f"{name} {value}" for name, value in results["checks"]["machine"].items())
     rows = [row for name, result in results.items() for row in _rows(name, result)]
-    PAGE.write_text(TEXT.format(machine=f"Machine and versions: {machine}.", rows="\n".join(rows)), encoding="utf-8")
+    text = textwrap.fill(f"Machine and versions: {machine}.", 116)
+    PAGE.write_text(TEXT.format(machine=text, rows="\n".join(rows)), encoding="utf-8")
     return PAGE
 
 

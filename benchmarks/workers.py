@@ -118,7 +118,7 @@ def tcp_server() -> Iterator[str]:
     port = free_port()
     with (
         patch.dict(cluster.CONFIGURATION, listen_addresses="127.0.0.1"),
-        choose.chosen(enorae.configuration()) as server,
+        choose.choose_server(enorae.configuration()) as server,
     ):
         assert server.cluster
         server.cluster.start(port=port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def render(results: list[dict[str, Any]]) -> str:
     figures = [line for result in results for line in _figures(result)]
     broken = [line for result in results for line in _broken(result)]
     return TEXT.format(
-        machine=f"Machine and versions: {machine}.",
+        machine=textwrap.fill(f"Machine and versions: {machine}.", 116),
         rows="\n".join(rows),
         figures="\n".join(figures),
         broken="\n".join(broken) or "Nothing.",
@@ -68,7 +69,8 @@ def _figures(result: dict[str, Any]) -> Iterator[str]:
     for name, times in result["seconds"].items():
         figures.append(f"{name}: median {times['median']:g} s, longest {times['longest']:g} s")
     detail = f": {'; '.join(figures)}" if figures else ""
-    yield f"- **{result['title']}** (`--seed {result['seed']}`, {result['duration, s']} s){detail}"
+    text = f"- **{result['title']}** (`--seed {result['seed']}`, {result['duration, s']} s){detail}"
+    yield textwrap.fill(text, 116, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _broken(result: dict[str, Any]) -> Iterator[str]:

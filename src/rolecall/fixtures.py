@@ -1,4 +1,4 @@
-"""pytest's fixtures. Each is named ``rolecall_…``, so that no other plugin's fixture hides it by chance."""
+"""The fixtures. Their prefix ``rolecall_`` keeps them apart from the fixtures of other plugins."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:  # nothing heavy is imported for a project that does not use rolecall
+if TYPE_CHECKING:  # a project that does not use rolecall must not pay for these imports
     from rolecall.access.session import Session
     from rolecall.access.world import World
     from rolecall.catalog.manifest import Manifest
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # nothing heavy is imported for a project that does not use r
     from rolecall.process.process import Process
     from rolecall.sql.migrations import Phase
 
-# Those that need a database; `rolecall_world` and `rolecall_grids` do not.
+# Fixtures that need a database. `rolecall_world` and `rolecall_grids` do not.
 SCRATCHES = ("rolecall_scratch", "rolecall_module_scratch", "rolecall_rolled_back_scratch")
 DATABASES = ("rolecall_db", "rolecall_manifest", "rolecall_mismatches", "rolecall_phases", *SCRATCHES)
 NAMES = (*DATABASES, "rolecall_world", "rolecall_grids")
@@ -29,14 +29,14 @@ def needs_database(item: pytest.Item) -> bool:
 
 
 def runs_migrations(item: pytest.Item) -> bool:
-    """Whether a test may run steps and scripts, in databases of its own."""
+    """Whether a test may run migration scripts, in its own databases."""
     return not {*SCRATCHES, "rolecall_phases"}.isdisjoint(getattr(item, "fixturenames", ()))
 
 
-def hidden(item: pytest.Item) -> str | None:
-    """The name of one of these fixtures that another plugin or a conftest.py hides from a test; None if none is.
+def hidden_fixture(item: pytest.Item) -> str | None:
+    """A fixture of rolecall that another plugin or a conftest.py hides from a test, for a message; None without one.
 
-    A fixture of the same name that asks for ours is no problem: it adds to it.
+    A fixture of the same name that requests rolecall's own is no problem: it extends it.
     """
     definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
     for name in set(NAMES) & set(definitions):
@@ -94,21 +94,21 @@ def rolecall_manifest(pytestconfig: pytest.Config) -> Manifest:
 
 @pytest.fixture
 def rolecall_grids(request: pytest.FixtureRequest) -> list[Grid]:
-    """Every grid in the test modules of the folder of the test that asks."""
+    """Every grid in the test modules of the folder of the requesting test."""
     from rolecall.grids.grid import Grid
 
     modules = [
         pytest.Module.from_parent(request.session, path=path).obj
         for path in sorted(request.path.parent.glob("test_*.py"))
     ]
-    return [each for module in modules for each in vars(module).values() if isinstance(each, Grid)]
+    return [value for module in modules for value in vars(module).values() if isinstance(value, Grid)]
 
 
 @pytest.fixture
 def rolecall_mismatches(pytestconfig: pytest.Config, rolecall_db: Session) -> Callable[[Grid], list[str]]:
-    """A function that tries a whole grid after what the test has done with ``rolecall_db``.
+    """A function that tries a whole grid on ``rolecall_db``, with the changes that the test has made there.
 
-    It returns the ids of the cells that are not as written.
+    It returns the ids of the cells that differ from the grid.
     """
     from rolecall.grids.outcomes import GridOutcomes
 
@@ -123,7 +123,7 @@ def rolecall_phases(pytestconfig: pytest.Config) -> dict[int, Phase]:
 
 
 def _scratch(pytestconfig: pytest.Config) -> Iterator[Callable[..., Scratch]]:
-    """A function that creates databases for migration tests; they are dropped with the fixture.
+    """A function that creates databases for migration tests. They are dropped when the fixture ends.
 
     ``rolecall_scratch()`` is at the baseline; ``rolecall_scratch(migrated=True)`` has all phases and the world.
 
@@ -147,9 +147,9 @@ rolecall_module_scratch = pytest.fixture(_scratch, name="rolecall_module_scratch
 
 @pytest.fixture
 def rolecall_rolled_back_scratch(pytestconfig: pytest.Config) -> Iterator[Callable[..., Scratch]]:
-    """As ``rolecall_scratch``, in a transaction on a reused database, which is rolled back. About ten times as fast.
+    """Like ``rolecall_scratch``, but on a reused database, in a transaction that is rolled back after the test.
 
-    Use it if no second connection has to see what the test does.
+    It is about ten times as fast. Do not use it if a second connection must see the changes of the test.
     """
     with ExitStack() as stack:
         worker = _process(pytestconfig).get_worker()

@@ -1,4 +1,4 @@
-"""The hooks of a run: start the server, build before the first test, gather what was covered, report it."""
+"""The hooks of a run: start the server, build the databases before the first test, count and report the coverage."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rolecall.server import choose
 
 
 class RunHooks:
-    """pytest's hooks of a project that rolecall builds something for."""
+    """pytest's hooks for a project that uses rolecall."""
 
     def __init__(self, process: Process, ending: Ending) -> None:
         self.process, self.settings, self.ending = process, process.settings, ending
@@ -35,26 +35,26 @@ class RunHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Start the server: it starts while pytest collects tests. xdist's workers are sent its address."""
+        """Start the server. pytest collects tests meanwhile, and xdist's workers need its address."""
         if self.process.is_worker or session.config.option.collectonly:
             return
         if self.process.distributes:
             with usage_error():
                 self.process.launch()
         elif not self.settings.pg_dsn and session.config.hook.pytest_rolecall_world.get_hookimpls():
-            with suppress(RolecallError):  # it is reported where a test needs the server
+            with suppress(RolecallError):  # reported later, by the first test that needs the server
                 self.process.launch()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Send a worker the names of the databases; they are built while it starts and collects."""
+        """Send a worker the names of the databases. They are built while it starts and collects."""
         if self.process.run:
             node.workerinput[MESSAGE] = self.process.run.as_json()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Add what a worker has recorded."""
-        self.process.received(getattr(node, "workeroutput", {}).get(MESSAGE, []))
+        """Add the coverage that a worker recorded."""
+        self.process.add_facts(getattr(node, "workeroutput", {}).get(MESSAGE, []))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -63,7 +63,7 @@ class RunHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Build before the first test: an error in the SQL is one error, not one for each test."""
+        """Build the databases before the first test: an error in the SQL is one error, not one for each test."""
         if session.testsfailed or session.config.option.collectonly:
             return
         if self.process.distributes or self.settings.coverage or any(map(_needs_database, session.items)):
@@ -74,41 +74,44 @@ class RunHooks:
         try:
             self.process.build()
         except (RolecallError, psycopg.Error) as error:
-            self.ending.end_workers(signal.SIGTERM)  # they would wait for tests, and xdist for them
-            if outage := self.ending.look(error, templates=False):
+            self.ending.end_workers(signal.SIGTERM)  # they would wait for tests, and xdist would wait for them
+            if outage := self.ending.find_outage(error, templates=False):
                 raise RolecallError(outage.text) from None
             raise
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Hand over what was recorded; fail if a table has no grid, and if something is not covered."""
+        """Send the recorded coverage to the first process.
+
+        The first process fails the run if something is not covered, or if a table has no grid.
+        """
         process = self.process
         if process.worker:
             process.recorder.merge(process.worker.recorder.as_json())
         if process.is_worker:
             session.config.workeroutput[MESSAGE] = process.recorder.as_json()  # type: ignore[attr-defined]
         elif not self.ending.outage and not self.settings.mutants:
-            self._complete(session)
+            self._require_completeness(session)
 
-    def _complete(self, session: pytest.Session) -> None:
-        """Fail if something is not covered, or if a table has no grid."""
+    def _require_completeness(self, session: pytest.Session) -> None:
+        """Fail the run if something is not covered, or if a table has no grid."""
         if self.settings.coverage:
             self.counts = self.process.count()
         if self.process.template and required_grids.is_whole_suite(session.config):
             grids = {fact[1] for fact in self.process.recorder.facts if fact[0] == "grid"}
             exceptions = self.settings.tables_without_grid
             self.problems = list(required_grids.problems(self.process.template.manifest, grids, exceptions))
-        if session.exitstatus == pytest.ExitCode.OK and (self.problems or any(each.missing for each in self.counts)):
+        if session.exitstatus == pytest.ExitCode.OK and (self.problems or any(count.missing for count in self.counts)):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_report_header(self) -> str:
-        """Name the server before it is used."""
+        """The server, the default privileges and the seed of this run."""
         settings = self.settings
-        regime = f"default privileges {settings.default_privileges}"
-        return f"rolecall: {choose.describe(settings)}; {regime}; seed {settings.world_seed}"
+        privileges = f"default privileges {settings.default_privileges}"
+        return f"rolecall: {choose.describe(settings)}; {privileges}; seed {settings.world_seed}"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Report what was covered."""
+        """Report the coverage."""
         template = self.process.template
         if template and not self.settings.mutants and not self.ending.outage:
             terminal.write_coverage(
@@ -125,19 +128,19 @@ class RunHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        """A trial runs other tests, and so takes over the whole of pytest's protocol."""
+        """Run a trial. It runs other tests, so it replaces the whole of pytest's protocol."""
         if not isinstance(item, TrialItem):
             return None
         item.protocol(self.process.get_worker(), nextitem)
         return True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """What a test did counts as covered if the test passed."""
+        """Count what a test covered if the test passed."""
         if self.process.worker and (not report.passed or report.when == "teardown"):
-            self.process.worker.recorder.settle(passed=report.passed)
+            self.process.worker.recorder.finish(passed=report.passed)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> DefectFile | None:
-        """Collect the SQL files that put a defect back."""
+        """Collect the SQL files in the folder ``rolecall_defects``."""
         if file_path.suffix == ".sql" and file_path.parent == self.settings.defects:
             return DefectFile.from_parent(parent, path=file_path)
         return None

@@ -14,7 +14,7 @@ from rolecall.report.results import CellFailure
 
 
 class CellError(AssertionError):
-    """A cell that is not as its grid says."""
+    """The outcome of a cell differs from its grid."""
 
     def __init__(self, failure: CellFailure) -> None:
         super().__init__(terminal.cell_failure(failure))
@@ -24,12 +24,12 @@ class CellError(AssertionError):
 class CellItem(pytest.Item):
     """A cell of a grid as a test."""
 
-    def __init__(self, *, grid: Grid, cell: Cell, **rest: Any) -> None:
-        super().__init__(**rest)
+    def __init__(self, *, grid: Grid, cell: Cell, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.grid, self.cell = grid, cell
 
     def runtest(self) -> None:
-        """Compare the outcome of the cell with what is written. Raises CellError."""
+        """Compare the outcome of the cell with the grid. Raises CellError if they differ."""
         if failure := process_of(self.config).get_worker().check(self.grid, self.cell):
             raise CellError(failure)
 
@@ -40,7 +40,7 @@ class CellItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Any, int, str]:
-        """The line of the grid on which the cell is written."""
+        """The file and the line of the cell."""
         return self.path, self.cell.line - 1, self.name
 
 
@@ -50,9 +50,9 @@ def collect(module: pytest.Module, name: str, grid: Grid) -> list[CellItem]:
         grid.validate(process_of(module.config).world)
     except RolecallError as error:
         raise module.CollectError(str(error)) from None
-    # The id is text: pytest then splits it as it splits those that --lf has noted.
+    # A node id in one piece is split as pytest splits the ids that --lf has stored.
     names = [(cell, f"{name}[{cell.id}]") for cell in grid.cells]
     return [
-        CellItem.from_parent(module, name=each, nodeid=f"{module.nodeid}::{each}", grid=grid, cell=cell)
-        for cell, each in names
+        CellItem.from_parent(module, name=item_name, nodeid=f"{module.nodeid}::{item_name}", grid=grid, cell=cell)
+        for cell, item_name in names
     ]

@@ -1,4 +1,4 @@
-"""pytest's hooks. Everything else is imported when a project uses rolecall: others pay nothing for it."""
+"""pytest's hooks. All other modules are imported only in a project that uses rolecall."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rolecall import settings
 from rolecall.errors import RolecallError
-from rolecall.fixtures import hidden
-from rolecall.settings import Settings
+from rolecall.fixtures import hidden_fixture
+from rolecall.settings import Settings, add_options
+from rolecall.settings import read as read_settings
 
 if TYPE_CHECKING:
     from rolecall import World
@@ -25,16 +25,16 @@ class Hooks:
 
     @pytest.hookspec(firstresult=True)
     def pytest_rolecall_world(self, seed: int) -> World | None:
-        """Return the personas and the example rows; the same for the same seed in every process."""
+        """Return the personas and the example rows. Every process calls it: equal seeds must give equal worlds."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options."""
-    settings.add_options(parser)
+    add_options(parser)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Declare the hook that a conftest.py implements."""
+    """Declare the hooks that a conftest.py implements."""
     pluginmanager.add_hookspecs(Hooks)
 
 
@@ -51,40 +51,42 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register what the settings ask for."""
+    """Register the parts that the settings switch on."""
     try:
-        found = settings.read(config)
+        settings = read_settings(config)
     except RolecallError as error:
         raise pytest.UsageError(str(error)) from None
-    if found.in_use:
-        _register(config, found)
-    elif found.mutants or found.oracle:
-        raise pytest.UsageError("rolecall has nothing to build: set rolecall_baseline or rolecall_migrations.")
+    if settings.in_use:
+        _register(config, settings)
+    elif settings.mutants or settings.oracle:
+        from rolecall.process.process import NOTHING_TO_BUILD
+
+        raise pytest.UsageError(NOTHING_TO_BUILD)
 
 
-def _register(config: pytest.Config, found: Settings) -> None:
+def _register(config: pytest.Config, settings: Settings) -> None:
     from rolecall.hooks import RunHooks
     from rolecall.process.ending import Ending
     from rolecall.process.process import PROCESS, Process
 
-    process = config.stash[PROCESS] = Process(config, found)
+    process = config.stash[PROCESS] = Process(config, settings)
     ending = Ending(config, process)
     config.pluginmanager.register(RunHooks(process, ending), "rolecall-run")
     config.pluginmanager.register(ending, "rolecall-ending")
     ending.begin()
-    if found.oracle:
+    if settings.oracle:
         from rolecall.oracle.plugin import OraclePlugin
 
         config.pluginmanager.register(OraclePlugin(process), "rolecall-oracle")
-    if found.mutants:
-        from rolecall.mutants.plugin import MutantsPlugin  # takes 0.1 s to import, and is seldom used
+    if settings.mutants:
+        from rolecall.mutants.plugin import MutantsPlugin  # takes 0.1 s to import, and few runs need it
 
         config.pluginmanager.register(MutantsPlugin(process), "rolecall-mutants")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> None:
-    """Note the folders, for tests that are collected later."""
+    """Remember the collected folders: a trial collects tests of them later."""
     if trial := sys.modules.get("rolecall.defects.trial"):
         trial.note_folder(collector)
 
@@ -103,8 +105,8 @@ def pytest_pycollect_makeitem(collector: pytest.Module, name: str, obj: object) 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail a test that gets another plugin's fixture under the name of one of rolecall's."""
-    if other := hidden(item):
+    """Fail a test that gets another plugin's fixture in place of rolecall's."""
+    if other := hidden_fixture(item):
         pytest.fail(
-            f"another fixture hides rolecall's: {other}. Rename it, or have it ask for rolecall's.", pytrace=False
+            f"another fixture hides rolecall's: {other}. Rename it, or let it request rolecall's.", pytrace=False
         )

@@ -1,4 +1,4 @@
-"""Every option, declared once: its name, type, default and help; read into one frozen dataclass.
+"""All options of rolecall. Each is declared once, with name, type, default and help; :func:`read` reads them.
 
 The command line (``--rolecall-pg-dsn``) wins over the environment (``ROLECALL_PG_DSN``), and the environment over
 pytest's configuration (``rolecall_pg_dsn``).
@@ -21,16 +21,16 @@ from rolecall.errors import RolecallError
 if TYPE_CHECKING:
     from rolecall.dsn import Conninfo
 
-TYPES = {"int": "give a whole number", "bool": "give true or false", "string": "give a text"}
-TYPES |= {"args": "give words, or a list of texts", "linelist": "give lines, or a list of texts"}
-LONGEST = 100  # characters of a value that an error repeats
+TYPES = {"int": "give a whole number", "bool": "give true or false", "string": "give a string"}
+TYPES |= {"args": "give words, or a list of strings", "linelist": "give lines, or a list of strings"}
+LONGEST = 100  # an error repeats no more characters of a value
 SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
 class Source(NamedTuple):
-    """A value as the user wrote it, and where: ``--rolecall-pg``, ``ROLECALL_PG`` or ``rolecall_pg``.
+    """A value as the user wrote it. ``name`` says where: ``--rolecall-pg``, ``ROLECALL_PG`` or ``rolecall_pg``.
 
-    ``base`` is the folder that a relative path is relative to.
+    A relative path starts at the folder ``base``.
     """
 
     value: Any
@@ -45,7 +45,7 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Option:
-    """How one setting is declared to pytest, and how its value is read."""
+    """How an option is declared to pytest, and how its value is read."""
 
     help: str
     read: Callable[[Source], Any]
@@ -95,7 +95,7 @@ def _path(exists: Callable[[Path], bool]) -> Callable[[Source], Path | None]:
             path = (source.base / Path(source.text).expanduser()).resolve()
             found = exists(path)
         except (OSError, RuntimeError, ValueError) as error:  # a loop of links, an unknown user's home, a NUL, too long
-            text = f"{source.name} names {_short(source.text)}, which cannot be a path here: {_reason(error)}."
+            text = f"{source.name} names {_short(source.text)}, which is not a valid path: {_reason(error)}."
             raise RolecallError(text) from None
         if not found:
             raise RolecallError(f"{source.name} names {path}, which does not exist.")
@@ -124,7 +124,7 @@ def _reasons(source: Source) -> dict[str, str]:
 
 
 def _dsn(source: Source) -> Conninfo | None:
-    from rolecall.dsn import Conninfo  # psycopg, which a project without rolecall does not import
+    from rolecall.dsn import Conninfo  # imports psycopg, which a project that does not use rolecall must not load
 
     dsn = Conninfo(source.text)
     check_dsn(dsn, source.name)
@@ -132,7 +132,7 @@ def _dsn(source: Source) -> Conninfo | None:
 
 
 def check_dsn(text: str, name: str) -> None:
-    """Raises RolecallError for a connection string that cannot be used; its text repeats no part of the string."""
+    """Raises RolecallError for a connection string that cannot be used. The error repeats no part of the string."""
     from rolecall import dsn
 
     problem = dsn.problem(text) if text else None
@@ -152,8 +152,8 @@ def _reason(error: Exception) -> str:
 # ------------------------------------------------------------------ the options
 
 
-def _option(help: str, read: Callable[[Source], Any], **rest: Any) -> Any:  # noqa: A002 - as in argparse
-    option = Option(help, read, **rest)
+def _option(help: str, read: Callable[[Source], Any], **details: Any) -> Any:  # noqa: A002 - as in argparse
+    option = Option(help, read, **details)
     initial = None if read is _cache_dir else option.default
     return field(default_factory=lambda: initial, metadata={"option": option})
 
@@ -201,7 +201,7 @@ class Settings:
     requires: Path | None = _file("SQL that fails if the baseline lacks something that the migrations need")
     migrations: Path | None = _folder("folder with one folder for each phase of migrations")
     migration_role: tuple[str, ...] = _option(
-        "role that runs the migrations: the first of these that is no superuser",
+        "role that runs the migrations: the first of ROLES that is not a superuser",
         _words,
         default=(),
         ini_type="args",
@@ -223,12 +223,12 @@ class Settings:
         metavar="DIR",
     )
     cache_clear: bool = _flag("empty the template cache first, and build the databases again")
-    coverage: bool = _flag("name everything that the migrations made and no test covers; fail if there is any")
+    coverage: bool = _flag("list everything that the migrations created and no test covers; fail if there is any")
     mutants: bool = _flag("run mutation testing on the schema; fail if a mutant survives")
     mutants_of: str = _option("only mutants of objects whose name contains NAME", _text, default="", metavar="NAME")
     mutants_operator: str = _option("only mutants of this operator", _text, default="", metavar="NAME")
     mutants_since: str = _option(
-        "only mutants of what the SQL files that changed since a git revision define", _text, default="", metavar="REV"
+        "only mutants of objects in SQL files that changed since a git revision", _text, default="", metavar="REV"
     )
     equivalents: Path | None = _file("file of equivalent mutants, one a line, with the reason")
     defects: Path | None = _folder("folder of SQL files that each put a defect back; a test must fail with each")
@@ -255,11 +255,11 @@ class Names(NamedTuple):
 
 def options() -> dict[str, Option]:
     """Every option by the name of its field in :class:`Settings`, in order."""
-    return {each.name: _declared(each) for each in fields(Settings)}
+    return {setting.name: _option_of(setting) for setting in fields(Settings)}
 
 
-def _declared(each: Field[Any]) -> Option:
-    option: Option = each.metadata["option"]
+def _option_of(setting: Field[Any]) -> Option:
+    option: Option = setting.metadata["option"]
     return option
 
 
@@ -271,8 +271,8 @@ def add_options(parser: pytest.Parser) -> None:
         text = f"{option.help} (default: {option.default})" if option.default else option.help
         parser.addini(names.ini, text, type=option.ini_type, default=None)
         if option.cli:
-            takes: dict[str, Any] = {"action": "store_true"} if option.switch else {"metavar": option.metavar}
-            group.addoption(names.argument, dest=names.ini, default=None, help=text, **takes)
+            value: dict[str, Any] = {"action": "store_true"} if option.switch else {"metavar": option.metavar}
+            group.addoption(names.argument, dest=names.ini, default=None, help=text, **value)
 
 
 def read(config: pytest.Config) -> Settings:
@@ -281,11 +281,10 @@ def read(config: pytest.Config) -> Settings:
     Raises RolecallError for a value of the wrong type, a value that is not one of the choices, a path that does not
     exist, and options that exclude each other.
     """
-    declared = options()
-    found = {name: _source(config, name, option) for name, option in declared.items()}
-    if _is_set(found["pg_bin"]) and _is_set(found["pg_dsn"]):
+    sources = {name: _source(config, name, option) for name, option in options().items()}
+    if _is_set(sources["pg_bin"]) and _is_set(sources["pg_dsn"]):
         raise RolecallError("--rolecall-pg-bin and --rolecall-pg-dsn exclude each other: give one of the two.")
-    settings = Settings(**{name: option.read(found[name]) for name, option in declared.items()})
+    settings = Settings(**{name: option.read(sources[name]) for name, option in options().items()})
     if settings.coverage and settings.mutants:
         raise RolecallError("--rolecall-coverage and --rolecall-mutants exclude each other: give one of the two.")
     return settings
@@ -296,7 +295,7 @@ def _is_set(source: Source) -> bool:
 
 
 def _source(config: pytest.Config, name: str, option: Option) -> Source:
-    """The value of an option and where it was set; the default where it was not."""
+    """The value of an option and where it is set; the default if it is not set."""
     names = Names.of(name)
     value = config.getoption(names.ini, default=None) if option.cli else None
     if value is not None:
@@ -313,7 +312,7 @@ def _source(config: pytest.Config, name: str, option: Option) -> Source:
 
 
 def _masked(option: Option, value: Any) -> Any:
-    """The value; a connection string in a form that hides its password wherever it is shown."""
+    """The value; a connection string as a Conninfo, which hides its secrets."""
     if not option.secret or not value:
         return value
     from rolecall.dsn import Conninfo

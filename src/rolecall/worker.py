@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from rolecall.access.custom_settings import custom_settings, settle
+from rolecall.access.custom_settings import custom_settings, initialize
 from rolecall.access.session import Session
 from rolecall.access.world import World
 from rolecall.catalog.manifest import Manifest
@@ -33,9 +33,9 @@ Change = Callable[[Connection[Any]], None]
 
 
 class Worker:
-    """What the tests of one process ask for; each part is created at the first request.
+    """Everything that the tests of one process use. Each part is created at the first request.
 
-    ``name`` tells this process from the others of the run.
+    ``name`` is unique among the processes of the run.
     """
 
     def __init__(self, run: Run, settings: Settings, world: World, name: str) -> None:
@@ -43,14 +43,14 @@ class Worker:
         self.recorder = CoverageRecorder()
         self._stack = ExitStack()
         self._scratches = 0
-        self._reused: dict[bool, ReusedDatabase] = {}
+        self._reused_databases: dict[bool, ReusedDatabase] = {}
         self._change: Change | None = None
         self._observer: CoverageObserver | None = None
         self._outcomes: GridOutcomes | None = None
 
     @cached_property
     def manifest(self) -> Manifest:
-        """What the migrations made; waits for the templates."""
+        """The manifest of the templates. Waits until they are built."""
         manifest = wait_for_manifest(self.run)
         self.recorder.watch_for(manifest.of_kind("function", "view"))
         return manifest
@@ -67,9 +67,9 @@ class Worker:
         manifest = self.manifest  # waits until there is a template to clone
         name = self._stack.enter_context(self.run.clone(self.run.template, self.name))
         connection = self._stack.enter_context(self.run.connect(name))
-        # A plan that one test had cached would decide what another one sees, or hide what a mutant changed.
+        # A cached plan of one test would change the results of the next, or hide a mutant.
         connection.execute("SET plan_cache_mode = force_custom_plan")
-        settle(connection, custom_settings(connection))
+        initialize(connection, custom_settings(connection))
         prepare(connection)
         if self.settings.coverage:
             self._observer = CoverageObserver(connection, manifest, self.world, self.recorder)
@@ -85,7 +85,7 @@ class Worker:
 
     @contextmanager
     def _rolled_back(self) -> Iterator[None]:
-        """A block that is rolled back on this process's clone; if that fails, the clone is created again."""
+        """Roll the block back on this process's clone. If that fails, the clone is created again."""
         try:
             with rolled_back(self.connection):
                 yield
@@ -96,7 +96,7 @@ class Worker:
 
     @contextmanager
     def scratch(self, migrated: bool) -> Iterator[Scratch]:
-        """A database of its own: at the baseline, or with all phases and the world."""
+        """A new database for the block, at the baseline or with all phases and the world."""
         with self._clone(migrated) as name, self.run.connect(name) as connection:
             if migrated and self._change:
                 self._change(connection)
@@ -104,10 +104,13 @@ class Worker:
 
     @contextmanager
     def rolled_back_scratch(self, migrated: bool) -> Iterator[Scratch]:
-        """As :meth:`scratch`, in a transaction on a database that this process reuses: it is rolled back."""
-        if migrated not in self._reused:
-            self._reused[migrated] = ReusedDatabase(self.run, partial(self._clone, migrated))
-        with self._reused[migrated].rolled_back() as (name, connection):
+        """Like :meth:`scratch`, but on a database that this process reuses.
+
+        The block is one transaction, which is rolled back at its end.
+        """
+        if migrated not in self._reused_databases:
+            self._reused_databases[migrated] = ReusedDatabase(self.run, partial(self._clone, migrated))
+        with self._reused_databases[migrated].rolled_back() as (name, connection):
             if migrated and self._change:
                 self._change(connection)
             yield self._scratch(name, connection)
@@ -129,11 +132,11 @@ class Worker:
         return self._outcomes
 
     def check(self, grid: Grid, cell: Cell) -> CellFailure | None:
-        """Compare a cell with its outcome: None if it is as written, otherwise its failure, explained."""
+        """Compare the outcome of a cell with its grid. Returns the failure with its explanation, or None."""
         is_first = not self.outcomes.knows(grid)
         failures = self.outcomes.failures(grid)
-        if is_first:  # what the whole grid has reached belongs to no single cell: it counts if all are as written
-            self.recorder.settle(passed=not failures)
+        if is_first:  # coverage of the whole grid belongs to no single cell: it counts if every cell passes
+            self.recorder.finish(passed=not failures)
         self.recorder.add("cell", grid.table, cell.privilege, cell.persona)
         if cell in failures:
             return explain(self.connection, grid, cell, self.world, failures[cell])
@@ -145,12 +148,13 @@ class Worker:
 
     @contextmanager
     def trial(self, change: Change | None = None, scripts: Mapping[Path, Path] | None = None) -> Iterator[None]:
-        """Everything in the block meets something broken; nothing in it counts for the coverage.
+        """Run the block against a broken schema. Nothing in it counts towards the coverage.
 
-        ``change`` breaks this process's clone and each migrated scratch database; ``scripts`` replace others.
+        ``change`` breaks this process's clone and every migrated scratch database. ``scripts`` maps the path of a
+        script to the path of its replacement.
         """
-        connection = self.connection  # created with its observer before another recorder takes its place
-        before = self.recorder, self._observer, self._outcomes, self.phases
+        connection = self.connection  # created first: its observer must use the current recorder
+        original = self.recorder, self._observer, self._outcomes, self.phases
         observer, self._observer = self._observer, None
         self.recorder, self._outcomes = CoverageRecorder(), None
         self.phases = {number: phase.with_scripts(scripts or {}) for number, phase in self.phases.items()}
@@ -163,31 +167,31 @@ class Worker:
                     change(connection)
                 yield
         finally:
-            self.recorder, self._observer, self._outcomes, self.phases = before
+            self.recorder, self._observer, self._outcomes, self.phases = original
             self._change = None
 
     # -- connections
 
     @property
     def lost(self) -> bool:
-        """Whether a connection of this process is gone."""
-        return self._lost or any(database.lost for database in self._reused.values())
+        """Whether this process has lost a connection."""
+        return self._connection_lost or any(database.lost for database in self._reused_databases.values())
 
     @property
-    def _lost(self) -> bool:
+    def _connection_lost(self) -> bool:
         return "connection" in self.__dict__ and self.connection.closed
 
     def renew(self) -> None:
-        """Give up what has lost its connection: the next request gets another database."""
-        if self._lost:
+        """Drop what has lost its connection. The next request creates a new database."""
+        if self._connection_lost:
             self.__dict__.pop("connection")
             self._stack.close()
-        for database in self._reused.values():
+        for database in self._reused_databases.values():
             if database.lost:
                 database.close()
 
     def close(self) -> None:
         """Close the connections; the databases are dropped with the run."""
-        for database in self._reused.values():
+        for database in self._reused_databases.values():
             database.close()
         self._stack.close()

@@ -32,7 +32,7 @@ FEW = ("customer", "staff", "owner", "no_subject", "anon", "service")  # the per
 def connect(run: Run, name: str) -> Iterator[Connection[Any]]:
     """A connection to a database as ``authenticator``. On another server the password is unknown: there
     the session of the superuser switches to this role."""
-    if run.ours:
+    if run.throwaway:
         conninfo = make_conninfo(run.conninfo, dbname=name, user="authenticator")
         with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute(TIMEOUT)

@@ -270,7 +270,7 @@ def test_commands_on_the_server_are_refused(
     """No persona becomes the role of the migrations or the superuser either."""
     superuser = database.connection.info.user
     roles = [f"SET LOCAL ROLE {manifest.role}", f"SET LOCAL ROLE {superuser}", f"SET SESSION AUTHORIZATION {superuser}"]
-    if not database.run.ours:  # the session is the superuser's: it may switch to any role
+    if not database.run.throwaway:  # the session is the superuser's: it may switch to any role
         roles = []
     failures = []
     for persona in world.personas:
@@ -286,6 +286,6 @@ def test_reset_role_leaves_no_rights(sign_in: SignIn, manifest: Manifest, databa
     """The role ``authenticator`` inherits no privileges: it has those of another role only after SET ROLE."""
     for persona in world.personas:
         with sign_in(persona) as session:
-            session.execute("RESET ROLE" if database.run.ours else "SET LOCAL ROLE authenticator")
+            session.execute("RESET ROLE" if database.run.throwaway else "SET LOCAL ROLE authenticator")
             for table in manifest.tables:
                 assert sqlstate(session, f"SELECT FROM {table}") == REFUSED

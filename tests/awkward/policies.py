@@ -1,12 +1,12 @@
-"""Policies that keep state, read settings, or let single columns through."""
+"""Policies that keep state, read settings, or apply to single columns."""
 
 from __future__ import annotations
 
 from tests.awkward.shape import HERS, LOG, NOTES, OWN, Shape, usual
 
 
-def policed(using: str, before: str = "") -> str:
-    """Notes that everybody may do with what a condition says."""
+def with_policy(using: str, before: str = "") -> str:
+    """Notes with one policy for all commands, which has this condition."""
     return (
         before + "CREATE TABLE shop.notes (id int PRIMARY KEY, author text NOT NULL, body text, tenant uuid);"
         "ALTER TABLE shop.notes ENABLE ROW LEVEL SECURITY;"
@@ -17,42 +17,42 @@ def policed(using: str, before: str = "") -> str:
 
 ME = "COALESCE(current_setting('request.jwt.claims', true), '{}')::jsonb ->> 'sub'"
 TENANT = "6f1c1f5e-5b0b-4f3f-9a51-0f3b1a2c3d4e"
-NOBODY = usual("error  error  error  error", "error  error  error  error")
+ALL_FAIL = usual("error  error  error  error", "error  error  error  error")
 
 POLICIES = {
     "IMMUTABLE, and reads the claims": Shape(
-        policed(
+        with_policy(
             "author = shop.who()",
             f"CREATE FUNCTION shop.who() RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT {ME} $$;",
         )
     ),
     "IMMUTABLE, through another function": Shape(
-        policed(
+        with_policy(
             "author = shop.who()",
             "CREATE FUNCTION shop.who() RETURNS text IMMUTABLE LANGUAGE sql BEGIN ATOMIC SELECT shop.me(); END;",
         )
     ),
-    "STABLE, but asks an IMMUTABLE function": Shape(
-        policed(
+    "STABLE, but calls an IMMUTABLE function": Shape(
+        with_policy(
             "shop.is_mine(author)",
             f"CREATE FUNCTION shop.who() RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT {ME} $$;"
             "CREATE FUNCTION shop.is_mine(name text) RETURNS bool STABLE LANGUAGE plpgsql AS"
             " $$ BEGIN RETURN name = shop.who(); END $$;",
         )
     ),
-    "takes a lock that lasts as long as the session": Shape(
-        policed(
+    "takes a session-level lock": Shape(
+        with_policy(
             "author = shop.me() AND shop.first()",
             "CREATE FUNCTION shop.first() RETURNS bool LANGUAGE plpgsql AS $$ BEGIN"
             " IF EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND objid = 7)"
             " THEN RETURN false; END IF; PERFORM pg_advisory_lock(7); RETURN true; END $$;",
         ),
-        # An update asks twice: for the row as it is, and as it will be.
+        # An update calls the function twice: for the current row and for the updated one.
         usual("yes  yes  !  yes"),
     ),
     "writes": Shape(
         LOG
-        + policed(
+        + with_policy(
             "shop.log(id)",
             "CREATE FUNCTION shop.log(id int) RETURNS bool LANGUAGE plpgsql SECURITY DEFINER AS"
             " $$ BEGIN INSERT INTO shop.log VALUES (id); RETURN true; END $$;",
@@ -60,85 +60,85 @@ POLICIES = {
         usual("error  yes  yes  yes", "error  yes  yes  yes"),
     ),
     "reads its own table": Shape(
-        policed("author = shop.me() AND EXISTS (SELECT FROM shop.notes AS n WHERE n.id = notes.id)"),
-        # Infinite recursion (42P17), which the server finds before it asks for a grant.
+        with_policy("author = shop.me() AND EXISTS (SELECT FROM shop.notes AS n WHERE n.id = notes.id)"),
+        # Infinite recursion (42P17): the server finds it before it checks the privileges.
         usual("error  error  error  error", "error  error  error  error", "error  error  error  error"),
     ),
     "reads what PostgREST sets": Shape(
-        policed(
+        with_policy(
             "author = shop.me() AND current_setting('request.path', true) = '/' AND"
             " (current_setting('transaction_read_only') = 'on') = (current_setting('request.method', true) = 'GET')"
         )
     ),
-    "asks whether a superuser is there": Shape(
-        policed("author = shop.me() AND current_setting('is_superuser') = 'off' AND current_user = 'toy_member'")
+    "checks for a superuser": Shape(
+        with_policy("author = shop.me() AND current_setting('is_superuser') = 'off' AND current_user = 'toy_member'")
     ),
-    "asks who logged in": Shape(policed("author = shop.me() AND session_user = 'authenticator'")),
-    "becomes a role that who logged in is no member of": Shape(
-        policed(
-            "shop.becomes()",
-            "CREATE FUNCTION shop.becomes() RETURNS bool LANGUAGE plpgsql AS $$ BEGIN"
+    "checks the login role": Shape(with_policy("author = shop.me() AND session_user = 'authenticator'")),
+    "switches to a role that the login role is not a member of": Shape(
+        with_policy(
+            "shop.switches()",
+            "CREATE FUNCTION shop.switches() RETURNS bool LANGUAGE plpgsql AS $$ BEGIN"
             " PERFORM set_config('role', 'toy_migrator', true); RETURN true; END $$;",
         ),
         usual("error  error  error  error", "error  error  error  error"),
     ),
-    "reads a table that its reader may not": Shape(
-        policed("author IN (SELECT name FROM shop.staff)", "CREATE TABLE shop.staff (name text);"), NOBODY
+    "reads a table without the privilege": Shape(
+        with_policy("author IN (SELECT name FROM shop.staff)", "CREATE TABLE shop.staff (name text);"), ALL_FAIL
     ),
-    "calls a function that its reader may not": Shape(
-        policed(
+    "calls a function without the privilege": Shape(
+        with_policy(
             "author = shop.secret()",
             "CREATE FUNCTION shop.secret() RETURNS text STABLE LANGUAGE sql AS $$ SELECT 'alice' $$;"
             "REVOKE EXECUTE ON FUNCTION shop.secret() FROM PUBLIC;",
         ),
-        NOBODY,
+        ALL_FAIL,
     ),
     "refuses by raising": Shape(
-        policed(
+        with_policy(
             "shop.check_me(author)",
             "CREATE FUNCTION shop.check_me(name text) RETURNS bool STABLE LANGUAGE plpgsql AS $$ BEGIN"
             " IF name <> shop.me() THEN RAISE insufficient_privilege; END IF; RETURN true; END $$;",
         ),
         usual("yes  yes  yes  yes", "!  !  !  !"),
     ),
-    "reads a tenant that nobody set": Shape(
-        policed("current_setting('app.tenant', true)::uuid = tenant"),
-        # The planner asks the setting before the server asks for the grant.
+    "reads a setting that is not set": Shape(
+        with_policy("current_setting('app.tenant', true)::uuid = tenant"),
+        # The planner reads the setting before the server checks the privileges.
         usual("error  error  error  error", "error  error  error  error", "error  !  error  error"),
     ),
-    "takes a tenant that nobody set for any": Shape(
-        policed("COALESCE(current_setting('app.tenant', true), author) = author"),
+    "admits all tenants without a setting": Shape(
+        with_policy("COALESCE(current_setting('app.tenant', true), author) = author"),
         usual("-  !  -  -"),
     ),
-    "reads the tenant that the request sets": Shape(
-        policed("NULLIF(current_setting('app.tenant', true), '')::uuid = tenant"),
+    "reads a setting of the request": Shape(
+        with_policy("NULLIF(current_setting('app.tenant', true), '')::uuid = tenant"),
         usual("yes  yes  yes  yes", "yes  yes  yes  yes"),
         row=HERS | {"tenant": TENANT},
         options={"settings": {"app.tenant": TENANT}},
     ),
-    "lets read by single columns": Shape(
+    "grants a select of one column": Shape(
         NOTES + "ALTER TABLE shop.notes ADD token text; GRANT SELECT (token) ON shop.notes TO toy_visitor;"
         "CREATE POLICY open ON shop.notes FOR SELECT TO toy_visitor USING (true);",
         usual("yes  yes  yes  yes", visitor="!/yes  !  !  !"),
     ),
-    "lets read single columns of other rows": Shape(
+    "grants a select of one column, for other rows only": Shape(
         NOTES + "GRANT SELECT (body) ON shop.notes TO toy_visitor;"
         "CREATE POLICY open ON shop.notes FOR SELECT TO toy_visitor USING (author = 'bob');",
         usual("yes  yes  yes  yes", visitor="!/-  !  !  !"),
         more=(("shop.notes", {"id": 2, "author": "bob", "body": "his"}),),
     ),
-    "hides what single columns would show": Shape(
+    "hides rows with a granted column": Shape(
         NOTES + "GRANT SELECT (body) ON shop.notes TO toy_visitor;", usual("yes  yes  yes  yes", visitor="!/-  !  !  !")
     ),
-    "lets write single columns": Shape(
+    "grants an update of one column": Shape(
         NOTES + "ALTER TABLE shop.notes ADD token text; GRANT UPDATE (token) ON shop.notes TO toy_visitor;"
         "CREATE POLICY open ON shop.notes FOR UPDATE TO toy_visitor USING (true);",
         usual("yes  yes  yes  yes", visitor="!  !  !/yes  !"),
     ),
-    "lets write what it does not let read": Shape(
+    "admits writes but no reads": Shape(
         NOTES + "DROP POLICY reads ON shop.notes;", usual("-  yes/!  -/yes  -/yes", "-  !  -  -")
     ),
-    "refuses what an update would hide": Shape(
+    "refuses an update that would hide the row": Shape(
         "CREATE TABLE shop.notes (id int PRIMARY KEY, author text NOT NULL, body text);"
         + OWN.format(t="shop.notes")
         + "ALTER POLICY reads ON shop.notes USING (author = shop.me() AND body <> 'gone');",

@@ -1,4 +1,4 @@
-"""What a schema of this folder is made of."""
+"""The parts of the schemas in this folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CREATE POLICY deletes ON {t} FOR DELETE USING (author = shop.me());
 """
 NOTES = "CREATE TABLE shop.notes (id int PRIMARY KEY, author text NOT NULL, body text);" + OWN.format(t="shop.notes")
 
-# As they are on a table of one's own rows.
+# The verdicts for a table in which every persona has its own rows.
 USUAL = """
                 select   insert   update   delete
     alice's
@@ -26,7 +26,7 @@ HERS = {"id": 1, "author": "alice", "body": "hers"}
 
 
 class Shape(NamedTuple):
-    """A schema, its row of alice's, and the verdicts of its grid."""
+    """A schema, a row of alice, and the verdicts of its grid."""
 
     sql: str
     verdicts: str = USUAL
@@ -46,7 +46,7 @@ def trigger(body: str, when: str = "BEFORE INSERT OR UPDATE OR DELETE", options:
 
 
 def usual(alice: str, bob: str = "-  !  -  -", visitor: str = "!  !  !  !") -> str:
-    """The verdicts of the three."""
+    """The verdicts of the three personas, as the text of a grid."""
     return f"select  insert  update  delete\nalice's\n  alice  {alice}\n  bob  {bob}\n  visitor  {visitor}\n"
 
 

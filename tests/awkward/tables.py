@@ -1,4 +1,4 @@
-"""Tables and views of other shapes: partitions, rules, odd names and keys, constraints that wait."""
+"""Unusual tables and views: partitions, rules, odd names and keys, deferred constraints."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ TABLES = {
         "CREATE TABLE shop.notes_a1 PARTITION OF shop.notes_a FOR VALUES FROM (0) TO (10);"
         "CREATE TABLE shop.notes_b PARTITION OF shop.notes DEFAULT;" + OWN.format(t="shop.notes")
     ),
-    "a row that lies in a child table": Shape(
+    "a row in a child table": Shape(
         NOTES + "CREATE TABLE shop.drafts () INHERITS (shop.notes); GRANT INSERT ON shop.drafts TO toy_migrator;"
         "CREATE FUNCTION shop.redirect() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$"
         " BEGIN INSERT INTO shop.drafts SELECT NEW.*; RETURN NULL; END $$;"
         "CREATE TRIGGER redirect BEFORE INSERT ON shop.notes FOR EACH ROW EXECUTE FUNCTION shop.redirect();",
-        # The policy for inserts is asked after the trigger, which leaves it nothing to ask about.
+        # The policy for inserts runs after the trigger, which cancels the insert.
         usual("yes  yes  yes  yes", "-  yes  -  -"),
     ),
     "generated and identity columns": Shape(
@@ -50,7 +50,7 @@ TABLES = {
         row={"author": "alice", "body": "hers"},
         options={"key": "author"},
     ),
-    "row security that is forced": Shape(NOTES + "ALTER TABLE shop.notes FORCE ROW LEVEL SECURITY;"),
+    "forced row-level security": Shape(NOTES + "ALTER TABLE shop.notes FORCE ROW LEVEL SECURITY;"),
     "a name with a space and capitals": Shape(
         'CREATE TABLE shop."My Notes" ("Id" int PRIMARY KEY, author text, "the body" text);'
         + OWN.format(t='shop."My Notes"'),
@@ -58,7 +58,7 @@ TABLES = {
         table="shop.My Notes",
         options={"key": "Id", "update": "\"the body\" = 'changed'"},
     ),
-    "a name that is longer than what is kept of it": Shape(
+    "a name that is longer than 63 bytes": Shape(
         f'CREATE TABLE shop."{LONG}" (id int PRIMARY KEY, author text, body text);' + OWN.format(t=f'shop."{LONG}"'),
         table=f"shop.{LONG}",
     ),
@@ -78,21 +78,21 @@ TABLES = {
         "CREATE TABLE shop.notes (id int, author text, body text);" + OWN.format(t="shop.notes"),
         row=HERS | {"id": None},
     ),
-    "a table that others refer to": Shape(
+    "a table with a cascading foreign key": Shape(
         NOTES + "CREATE TABLE shop.replies (note int REFERENCES shop.notes ON DELETE CASCADE);",
         more=(("shop.replies", {"note": 1}),),
     ),
-    "a table that others refer to and keep": Shape(
+    "a table with a foreign key that prevents deletes": Shape(
         NOTES + "CREATE TABLE shop.replies (note int REFERENCES shop.notes);",
         usual("yes  yes  yes  error"),
         more=(("shop.replies", {"note": 1}),),
     ),
-    "a foreign key that is checked at the end": Shape(
+    "a deferred foreign key": Shape(
         NOTES + "CREATE TABLE shop.replies (note int REFERENCES shop.notes DEFERRABLE INITIALLY DEFERRED);",
         usual("yes  yes  yes  error"),
         more=(("shop.replies", {"note": 1}),),
     ),
-    "a deferred foreign key that the statement satisfies later": Shape(
+    "a deferred foreign key that a trigger satisfies": Shape(
         NOTES + "CREATE TABLE shop.bodies (id int PRIMARY KEY);"
         "ALTER TABLE shop.notes ADD FOREIGN KEY (id) REFERENCES shop.bodies DEFERRABLE INITIALLY DEFERRED;"
         "CREATE FUNCTION shop.adds() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$"
@@ -118,29 +118,29 @@ TABLES = {
         " parent int REFERENCES shop.notes DEFERRABLE INITIALLY DEFERRED);" + OWN.format(t="shop.notes"),
         row=HERS | {"parent": 1},
     ),
-    "a sequence that its writer may not use": Shape(
+    "a sequence without the privilege": Shape(
         "CREATE TABLE shop.notes (number serial, author text UNIQUE, body text);" + OWN.format(t="shop.notes"),
         usual("yes  error  yes  yes", "-  error  -  -"),
         row={"author": "alice", "body": "hers"},
         options={"key": "author"},
     ),
-    "a view that can be written": Shape(
+    "an updatable view": Shape(
         NOTES + "CREATE VIEW shop.mine WITH (security_invoker = true) AS SELECT * FROM shop.notes;"
         "GRANT SELECT, INSERT, UPDATE, DELETE ON shop.mine TO toy_member;",
         table="shop.mine",
     ),
-    "a view of its owner, for everybody": Shape(
+    "a view with the rights of its owner": Shape(
         NOTES + "CREATE VIEW shop.mine AS SELECT * FROM shop.notes;"
         "GRANT SELECT, INSERT, UPDATE, DELETE ON shop.mine TO toy_member;",
         usual("yes  yes  yes  yes", "yes  yes  yes  yes"),
         table="shop.mine",
     ),
-    "a view of what everybody may not read": Shape(
+    "a view without the privilege on its table": Shape(
         NOTES + "CREATE VIEW shop.mine WITH (security_invoker = true) AS SELECT * FROM shop.notes;"
         "GRANT SELECT, INSERT, UPDATE, DELETE ON shop.mine TO toy_member, toy_visitor;",
         table="shop.mine",
     ),
-    "a view that its triggers write": Shape(
+    "a view with INSTEAD OF triggers": Shape(
         NOTES
         + "CREATE VIEW shop.mine WITH (security_invoker = true) AS SELECT *, length(body) AS size FROM shop.notes;"
         "GRANT SELECT, INSERT, UPDATE, DELETE ON shop.mine TO toy_member;"
@@ -150,20 +150,20 @@ TABLES = {
         " INSERT INTO shop.notes VALUES (NEW.id, NEW.author, NEW.body); RETURN NEW; END $$;"
         "CREATE TRIGGER acts INSTEAD OF INSERT OR UPDATE OR DELETE ON shop.mine FOR EACH ROW"
         " EXECUTE FUNCTION shop.acts();",
-        # Refused inside of the trigger, by the table that it writes.
+        # The table refuses the insert inside the trigger.
         usual("yes  yes  yes  yes", "-  error  -  -"),
         table="shop.mine",
     ),
-    "a rule that deletes softly": Shape(
+    "a rule for a soft delete": Shape(
         "CREATE TABLE shop.notes (id int PRIMARY KEY, author text NOT NULL, body text, gone bool);"
         + OWN.format(t="shop.notes")
         + "CREATE RULE soft AS ON DELETE TO shop.notes DO INSTEAD UPDATE shop.notes SET gone = true WHERE id = OLD.id;",
     ),
-    "a rule that eats updates": Shape(
-        NOTES + "CREATE RULE eats AS ON UPDATE TO shop.notes DO INSTEAD NOTHING;",
+    "a rule that ignores updates": Shape(
+        NOTES + "CREATE RULE ignores AS ON UPDATE TO shop.notes DO INSTEAD NOTHING;",
         usual("yes  yes  -  yes", visitor="!  !  -  !"),
     ),
-    "a rule that writes elsewhere": Shape(
+    "a rule that writes to another table": Shape(
         NOTES + "CREATE TABLE shop.log (id int);"
         "CREATE RULE writes AS ON UPDATE TO shop.notes DO ALSO INSERT INTO shop.log VALUES (OLD.id);"
     ),

@@ -1,4 +1,4 @@
-"""Triggers that raise, assert, swallow, time out or write elsewhere."""
+"""Triggers that raise, assert, ignore changes, time out, or write to other rows and tables."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from tests.awkward.shape import LOG, RAISES, Shape, trigger, usual
 FAILS = usual("yes  yes  yes  error")
 
 TRIGGERS = {
-    "raises an error of its own": Shape(trigger(RAISES.format("P0001"), "BEFORE DELETE"), FAILS),
+    "raises an error": Shape(trigger(RAISES.format("P0001"), "BEFORE DELETE"), FAILS),
     "refuses": Shape(trigger(RAISES.format("42501"), "BEFORE DELETE"), usual("yes  yes  yes  !")),
-    "refuses in the words of the server, about another table": Shape(
+    "refuses with the server's message for another table": Shape(
         trigger("RAISE insufficient_privilege USING MESSAGE = 'permission denied for table other';", "BEFORE DELETE"),
         usual("yes  yes  yes  !"),
     ),
@@ -25,22 +25,22 @@ TRIGGERS = {
     "is cancelled": Shape(trigger(RAISES.format("57014"), "BEFORE DELETE"), FAILS),
     "times out": Shape(
         trigger("SET LOCAL statement_timeout = 1; PERFORM pg_sleep(1); RETURN OLD;", "BEFORE DELETE"),
-        # A timeout that is set inside of a statement counts from the next one.
+        # A timeout that is set inside a statement applies from the next one on.
         usual("yes  yes  yes  yes"),
     ),
-    "raises what the probe raises": Shape(trigger(RAISES.format("RC000"), "BEFORE DELETE"), FAILS),
-    "swallows": Shape(trigger("RETURN NULL;", "BEFORE DELETE"), usual("yes  yes  yes  -")),
-    "swallows inserts": Shape(
+    "raises the SQLSTATE of the probe": Shape(trigger(RAISES.format("RC000"), "BEFORE DELETE"), FAILS),
+    "ignores deletes": Shape(trigger("RETURN NULL;", "BEFORE DELETE"), usual("yes  yes  yes  -")),
+    "ignores inserts": Shape(
         trigger("IF shop.me() IS NULL THEN RETURN NEW; END IF; RETURN NULL;", "BEFORE INSERT"),
         usual("yes  -  yes  yes", "-  -  -  -"),
     ),
-    "swallows errors": Shape(
+    "catches errors": Shape(
         trigger(
             "BEGIN INSERT INTO shop.nowhere VALUES (1); EXCEPTION WHEN OTHERS THEN NULL; END; RETURN OLD;",
             "BEFORE DELETE",
         )
     ),
-    "undoes the change": Shape(trigger("RETURN OLD;", "BEFORE UPDATE")),
+    "reverts the change": Shape(trigger("RETURN OLD;", "BEFORE UPDATE")),
     "writes to another row": Shape(
         trigger(
             "IF pg_trigger_depth() > 1 THEN RETURN NEW; END IF;"
@@ -51,7 +51,7 @@ TRIGGERS = {
         usual("yes  yes  -  yes"),
         more=(("shop.notes", {"id": 2, "author": "bob", "body": "his"}),),
     ),
-    "writes where its caller may not": Shape(
+    "writes to a table without the privilege": Shape(
         LOG + trigger("INSERT INTO shop.log VALUES (OLD.id); RETURN OLD;", "BEFORE DELETE"), FAILS
     ),
     "writes what another table's policy refuses": Shape(
@@ -65,24 +65,24 @@ TRIGGERS = {
         + trigger('INSERT INTO "it\'s ""mine""".notes VALUES (OLD.id); RETURN OLD;', "BEFORE DELETE"),
         FAILS,
     ),
-    "asks at the end": Shape(
+    "fails at the end of the transaction": Shape(
         trigger(RAISES.format("P0001"), "AFTER DELETE").replace(
             "CREATE TRIGGER acts AFTER DELETE ON shop.notes",
             "CREATE CONSTRAINT TRIGGER acts AFTER DELETE ON shop.notes DEFERRABLE INITIALLY DEFERRED",
         ),
         FAILS,
     ),
-    "refuses at the end": Shape(
+    "refuses at the end of the transaction": Shape(
         trigger(RAISES.format("42501"), "AFTER DELETE").replace(
             "CREATE TRIGGER acts AFTER DELETE ON shop.notes",
             "CREATE CONSTRAINT TRIGGER acts AFTER DELETE ON shop.notes DEFERRABLE INITIALLY DEFERRED",
         ),
         usual("yes  yes  yes  !"),
     ),
-    "acts as another role and stays so": Shape(
+    "switches the role and does not switch back": Shape(
         trigger("PERFORM set_config('role', 'toy_keeper', true); RETURN OLD;", "BEFORE DELETE")
     ),
-    "looks at all rows of the statement": Shape(
+    "reads all rows of the statement": Shape(
         trigger(
             "IF EXISTS (SELECT FROM gone) THEN RAISE insufficient_privilege; END IF; RETURN NULL;",
             "AFTER DELETE",
@@ -90,15 +90,15 @@ TRIGGERS = {
         usual("yes  yes  yes  !"),
     ),
     "changes the claims": Shape(
-        # The new row is held against the policy of somebody else.
+        # The policy then checks the new row with the claims of bob.
         trigger("""PERFORM set_config('request.jwt.claims', '{"sub": "bob"}', true); RETURN NEW;""", "BEFORE UPDATE"),
         usual("yes  yes  !  yes"),
     ),
-    "takes prepared statements away": Shape(trigger("EXECUTE 'DEALLOCATE ALL'; RETURN OLD;", "BEFORE DELETE")),
+    "deallocates prepared statements": Shape(trigger("EXECUTE 'DEALLOCATE ALL'; RETURN OLD;", "BEFORE DELETE")),
     "changes the key": Shape(
         trigger("NEW.id := 7; RETURN NEW;", "BEFORE UPDATE"),
     ),
-    "moves the row on when it is deleted": Shape(
+    "copies the deleted row to another table": Shape(
         "CREATE TABLE shop.archive (id int, author text, body text);"
         + trigger("INSERT INTO shop.archive SELECT OLD.*; RETURN OLD;", "BEFORE DELETE", "SECURITY DEFINER")
     ),

@@ -1,4 +1,4 @@
-"""A project small enough to be seen whole, for rolecall to be tried on, and a server to try it against."""
+"""A toy project that rolecall is tested with, and the servers that it runs on."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ rolecall_cache_dir = off
     "platform.sql": """\
 DO $$
 DECLARE
-  wanted record;
+  new_role record;
 BEGIN
-  FOR wanted IN
+  FOR new_role IN
     SELECT *
     FROM (VALUES
       ('toy_member', 'NOLOGIN'),
@@ -50,9 +50,9 @@ BEGIN
     ) AS role (name, options)
   LOOP
     BEGIN
-      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted.name) THEN
-        EXECUTE format('CREATE ROLE %I %s', wanted.name, wanted.options);
-        EXECUTE format('GRANT %I TO CURRENT_USER', wanted.name);
+      IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = new_role.name) THEN
+        EXECUTE format('CREATE ROLE %I %s', new_role.name, new_role.options);
+        EXECUTE format('GRANT %I TO CURRENT_USER', new_role.name);
       END IF;
     EXCEPTION
       WHEN duplicate_object OR unique_violation THEN NULL;
@@ -166,31 +166,31 @@ def lay_out(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def toy_server(pytestconfig: pytest.Config) -> Iterator[Server]:
-    """A server that all share, of the version that the outer run is asked for."""
-    with choose.running(replace(settings.read(pytestconfig), pg_dsn=None)) as started:
-        yield started
+    """The server that all tests share, with the version of the outer run."""
+    with choose.running(replace(settings.read(pytestconfig), pg_dsn=None)) as server:
+        yield server
 
 
 @dataclass(frozen=True)
 class Guarded:
-    """A server that wants a password (SCRAM) of everybody but its superuser ``rolecall``.
+    """A server that requires a password (SCRAM) from every role except its superuser ``rolecall``.
 
-    ``toy_boss`` is another superuser, and ``toy_poor`` may just do what rolecall needs.
+    ``toy_boss`` is another superuser, and ``toy_poor`` has only the rights that rolecall needs.
     """
 
     server: Server
 
-    # Halves that stand in no other text: neither may be printed, whatever fails.
+    # The halves appear in no other text. Neither may be printed, whatever fails.
     halves = ("Zq7xKj", "Wv9pRt")
     password = "@ /%".join(halves)
 
     def url(self, user: str = "toy_boss", password: str = password, database: str = "postgres") -> str:
-        """The address of its socket, with a user and a password."""
+        """The URL of its socket, with a user and a password."""
         host = quote(str(self.server.conninfo.params["host"]), safe="")
         return f"postgresql://{user}:{quote(password, safe='')}@/{database}?host={host}"
 
     def shown(self, result: pytest.RunResult) -> str:
-        """All that an inner run has printed; fails if a part of the password is in it."""
+        """Everything that an inner run printed. Fails if a part of the password is in it."""
         text = result.stdout.str() + result.stderr.str()
         assert [half for half in self.halves if half in text] == []
         return text
@@ -198,30 +198,30 @@ class Guarded:
 
 @pytest.fixture(scope="session")
 def guarded(pytestconfig: pytest.Config) -> Iterator[Guarded]:
-    """A server with passwords, of the version that the outer run is asked for."""
-    with choose.running(replace(settings.read(pytestconfig), pg_dsn=None)) as started:
-        assert started.cluster
-        with psycopg.connect(started.conninfo, autocommit=True) as connection:
+    """A server with passwords, with the version of the outer run."""
+    with choose.running(replace(settings.read(pytestconfig), pg_dsn=None)) as server:
+        assert server.cluster
+        with psycopg.connect(server.conninfo, autocommit=True) as connection:
             for name, rights in (("toy_boss", "SUPERUSER"), ("toy_poor", "CREATEDB CREATEROLE BYPASSRLS")):
                 connection.execute(f"CREATE ROLE {name} {rights} LOGIN PASSWORD '{Guarded.password}'".encode())
             rules = "local all rolecall trust\nlocal all all scram-sha-256\n"
-            (started.cluster.data / "pg_hba.conf").write_text(rules)
+            (server.cluster.data / "pg_hba.conf").write_text(rules)
             connection.execute("SELECT pg_reload_conf()")
             while connection.execute("SELECT max(line_number) FROM pg_hba_file_rules").fetchone() != (2,):
                 pass
-        yield Guarded(started)
+        yield Guarded(server)
 
 
 @pytest.fixture(scope="module")
-def theirs(pytestconfig: pytest.Config) -> Iterator[Server]:
-    """Somebody else's server, of the module's own."""
-    with choose.running(replace(settings.read(pytestconfig), pg_dsn=None)) as started:
-        yield started
+def running_server(pytestconfig: pytest.Config) -> Iterator[Server]:
+    """A running server that rolecall does not own, one for each module."""
+    with choose.running(replace(settings.read(pytestconfig), pg_dsn=None)) as server:
+        yield server
 
 
 @pytest.fixture
 def inventory() -> Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]:
-    """A function that lists all that belongs to no single database: databases and roles, with what is said of them."""
+    """A function that lists the databases and roles of a server, with their attributes and comments."""
     return lambda connection: connection.execute(
         """
         SELECT 'database', datname, datistemplate, datallowconn, datdba::regrole::text, datacl::text,
@@ -239,7 +239,7 @@ def inventory() -> Callable[[psycopg.Connection[Any]], list[tuple[Any, ...]]]:
 
 @pytest.fixture
 def toy(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, toy_server: Server) -> pytest.Pytester:
-    """The project, to run pytest in; on the shared server unless it is told otherwise."""
+    """The project, to run pytest in. It uses the shared server unless a test changes that."""
     for name in [name for name in os.environ if name.startswith("ROLECALL_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ROLECALL_PG_DSN", toy_server.conninfo)
@@ -251,23 +251,23 @@ def toy(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, toy_server: 
 def toy_built(
     pytestconfig: pytest.Config, toy_server: Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Worker]:
-    """The project as rolecall builds it, without a pytest of its own: its databases, world and connection."""
+    """The project as rolecall builds it, without an inner pytest: its databases, world and connection."""
     folder = tmp_path_factory.mktemp("toy")
     lay_out(folder)
-    asked = settings_of(pytestconfig, folder)
+    toy_settings = settings_of(pytestconfig, folder)
     world: World = runpy.run_path(str(folder / "conftest.py"))["pytest_rolecall_world"](1)
     run = run_on(toy_server)
     with owned(run):
-        build.build(run, asked)
+        build.build(run, toy_settings)
         build.load(run, world)
-        worker = Worker(run, asked, world, "toy")
+        worker = Worker(run, toy_settings, world, "toy")
         yield worker
         worker.close()
 
 
 @pytest.fixture
 def toy_worker(toy_built: Worker) -> Iterator[Worker]:
-    """The same, for one test: what is changed through its connection is undone."""
+    """The worker of ``toy_built`` for one test. Changes through its connection are rolled back."""
     with toy_built.connection.transaction(force_rollback=True):
         yield toy_built
 
@@ -290,25 +290,25 @@ GRANT USAGE ON SCHEMA "it's ""mine\""" TO toy_member, toy_visitor;
 def project(
     pytestconfig: pytest.Config, toy_server: Server, tmp_path: Path
 ) -> Iterator[Callable[[str, World], Worker]]:
-    """Builds a project of one migration and a world, and gives its worker: for schemas of other shapes."""
+    """A function that builds a project of one migration and a world, and returns its worker."""
     lay_out(tmp_path)
     shutil.rmtree(tmp_path / "migrations")
     platform = tmp_path / "platform.sql"
     platform.write_text(platform.read_text() + AUTHENTICATOR)
-    asked = settings_of(pytestconfig, tmp_path)
+    toy_settings = settings_of(pytestconfig, tmp_path)
 
-    def make(sql: str, world: World) -> Worker:
+    def create(sql: str, world: World) -> Worker:
         write_phase(tmp_path, sql)
         run = run_on(toy_server)
         stack.enter_context(owned(run))
-        build.build(run, asked)
+        build.build(run, toy_settings)
         build.load(run, world)
-        worker = Worker(run, asked, world, "main")
+        worker = Worker(run, toy_settings, world, "main")
         stack.callback(worker.close)
         return worker
 
     with ExitStack() as stack:
-        yield make
+        yield create
 
 
 def write_phase(folder: Path, sql: str) -> None:

@@ -1,8 +1,8 @@
-"""Runs of pytest in a process of their own that are stopped at a stage, sent signals, and looked over afterwards.
+"""Runs of pytest in a separate process, which stop at a stage, receive signals, and are checked afterwards.
 
-A stage is reached when the run has made a file; it goes on when another file is there. So nothing here depends on how
-fast a machine is. :func:`end_run` is all that a test needs; ``python -m pytest`` is run in the folder of a project that
-:func:`add_stages` was called for.
+A run has reached a stage when it has created a file. It continues when another file exists. So nothing here depends on
+the speed of the machine. :func:`end_run` runs ``python -m pytest`` in the folder of a project that :func:`add_stages`
+has prepared.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ import psutil
 from rolecall.server.cluster import reachable
 from rolecall.server.directories import server_user
 
-PATIENCE = 60.0  # seconds for a stage to be reached
+TIMEOUT = 60.0  # seconds to reach a stage
 MARK = "ROLECALL_TEST_RUN"  # in the environment of every process of a run
 
-# In the order in which a run comes to them: "pack" where databases are kept, "initdb" with the programs of add_stages.
+# In the order of a run. "pack" is only in runs with a cache, "initdb" only with the programs of add_stages.
 STAGES = ("conftest", "configure", "start", "initdb", "build", "pack", "collect", "test", "teardown", "close")
 
 CONFTEST = '''
@@ -40,12 +40,12 @@ import pytest
 
 
 def stop_at(stage):
-    """Wait here, if this is the stage that was asked for, until the run is let go."""
+    """Wait at the requested stage until the run may continue."""
     if os.environ.get("STAGE") == stage:
-        here = pathlib.Path(os.environ["STAGE_FOLDER"])
-        here.joinpath("reached", str(os.getpid())).touch()
+        folder = pathlib.Path(os.environ["STAGE_FOLDER"])
+        folder.joinpath("reached", str(os.getpid())).touch()
         deadline = time.monotonic() + 60
-        while not here.joinpath("go").exists() and time.monotonic() < deadline:
+        while not folder.joinpath("go").exists() and time.monotonic() < deadline:
             time.sleep(0.005)
 
 
@@ -57,13 +57,13 @@ def pytest_configure(config):
     from rolecall.server import cluster
     from rolecall.sql import files
 
-    def run(*given, original=files.run, **named):
+    def run(*args, original=files.run, **kwargs):
         stop_at("build")
-        return original(*given, **named)
+        return original(*args, **kwargs)
 
-    def pack(*given, original=cluster.Cluster.pack):
+    def pack(*args, original=cluster.Cluster.pack):
         stop_at("pack")
-        return original(*given)
+        return original(*args)
 
     files.run, cluster.Cluster.pack = run, pack
     stop_at("configure")
@@ -77,7 +77,7 @@ def pytest_sessionstart(session):
     stop_at("start")
 '''
 
-STAGED = """
+TESTS = """
 import sys
 
 import pytest
@@ -111,7 +111,7 @@ exec "{initdb}" "$@"
 
 
 @dataclass
-class Ended:
+class Result:
     """How a run ended, and what it left: processes, and files in its temporary directory."""
 
     status: int  # negative: the signal that ended it
@@ -126,14 +126,15 @@ class Ended:
 
 
 def add_stages(project: Path, programs: Path, binaries: Path) -> Path:
-    """Have a project stop at stages.
+    """Add the stages to a project.
 
-    Gives a directory below ``programs``, for ``--rolecall-pg-bin``, whose initdb stops too.
+    Returns a directory below ``programs`` for ``--rolecall-pg-bin``. Its initdb has a stage too.
     """
     conftest = project / "conftest.py"
     conftest.write_text(conftest.read_text(encoding="utf-8") + CONFTEST, encoding="utf-8")
-    (project / "test_staged.py").write_text(STAGED, encoding="utf-8")
-    binaries = reachable(binaries, programs, server_user())  # a virtual environment may lie where root alone can go
+    (project / "test_staged.py").write_text(TESTS, encoding="utf-8")
+    # A virtual environment may be in a folder that only root can enter.
+    binaries = reachable(binaries, programs, server_user())
     programs = programs / "bin"
     programs.mkdir(parents=True)
     for folder in ("lib", "share"):
@@ -153,59 +154,67 @@ def end_run(
     signals: Sequence[signal.Signals],
     *arguments: str,
     to: str = "first",
-    let_go: bool = True,
+    resume: bool = True,
     environment: Mapping[str, str] | None = None,
-) -> Ended:
-    """Run pytest in a project until a stage, send signals, let it go on, and tell how it ended.
+) -> Result:
+    """Run pytest in a project up to a stage, send signals, let it continue, and return how it ended.
 
-    The signals go ``to`` the "first" process, the whole "group" (as Ctrl-C in a terminal does), or the process that has
-    reached the stage ("stage": with ``-n``, a worker). ``temporary`` is the run's TMPDIR. Without ``let_go`` what
-    waits at the stage goes on waiting, as a test does that hangs.
-    Raises TimeoutError if the stage is not reached, or the run does not end.
+    The signals go ``to`` the "first" process, the whole "group" (as Ctrl-C in a terminal does), or the process at the
+    stage ("stage": with ``-n``, a worker). ``temporary`` is the run's TMPDIR. Without ``resume``, the process at the
+    stage keeps waiting, like a test that hangs.
+    Raises TimeoutError if the run does not reach the stage, or does not end.
     """
     folder, name = temporary.parent / f"stage {secrets.token_hex(4)}", secrets.token_hex(8)
     (folder / "reached").mkdir(parents=True)
     folder.chmod(0o755)
     (folder / "reached").chmod(0o777)
-    process = subprocess.Popen(
+    variables = {"TMPDIR": str(temporary), "STAGE": stage, "STAGE_FOLDER": str(folder), MARK: name}
+    process = _start(project, arguments, variables | dict(environment or {}))
+    try:
+        _wait_for(folder / "reached", process)
+        start = time.monotonic()
+        for number in signals:
+            _send(number, process, folder / "reached", to)
+            time.sleep(0.05)  # two equal signals at the same time count as one
+        if resume:
+            (folder / "go").touch()
+        output, _ = process.communicate(timeout=TIMEOUT)
+        seconds = time.monotonic() - start
+        deadline = time.monotonic() + 5
+        while (running := processes_of(name)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        files = [str(path) for path in temporary.iterdir() if not path.name.startswith("pytest-of-")]
+        return Result(process.returncode, output, seconds, running, sorted(files))
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"the run did not end within {TIMEOUT:.0f} s: {error.stdout!r}") from None
+    finally:
+        _kill(name)
+        process.wait()
+        shutil.rmtree(folder)
+
+
+def _start(project: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, "-m", "pytest", "test_staged.py", *arguments],
         cwd=project,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        env={**os.environ, "TMPDIR": str(temporary), "STAGE": stage, "STAGE_FOLDER": str(folder), MARK: name}
-        | dict(environment or {}),
+        env={**os.environ, **environment},
     )
-    try:
-        _wait_for(folder / "reached", process)
-        sent = time.monotonic()
-        for number in signals:
-            _send(number, process, folder / "reached", to)
-            time.sleep(0.05)  # two of one kind that come at once are one
-        if let_go:
-            (folder / "go").touch()
-        output, _ = process.communicate(timeout=PATIENCE)
-        took = time.monotonic() - sent
-        gone = time.monotonic() + 5
-        while (still := processes_of(name)) and time.monotonic() < gone:
-            time.sleep(0.02)
-        files = [str(path) for path in temporary.iterdir() if not path.name.startswith("pytest-of-")]
-        return Ended(process.returncode, output, took, still, sorted(files))
-    except subprocess.TimeoutExpired as error:
-        raise TimeoutError(f"the run did not end within {PATIENCE:.0f} s: {error.stdout!r}") from None
-    finally:
-        for found in psutil.process_iter():
-            if _belongs(found, name):
-                with suppress(psutil.Error):
-                    found.kill()
-        process.wait()
-        shutil.rmtree(folder)
+
+
+def _kill(name: str) -> None:
+    for process in psutil.process_iter():
+        if _belongs(process, name):
+            with suppress(psutil.Error):
+                process.kill()
 
 
 def processes_of(name: str) -> list[str]:
-    """The command lines of the processes that still run of a run."""
-    return [" ".join(found.cmdline()) for found in psutil.process_iter() if _belongs(found, name)]
+    """The command lines of the processes of a run that have not ended."""
+    return [" ".join(process.cmdline()) for process in psutil.process_iter() if _belongs(process, name)]
 
 
 def _belongs(process: psutil.Process, name: str) -> bool:
@@ -216,7 +225,7 @@ def _belongs(process: psutil.Process, name: str) -> bool:
 
 
 def _wait_for(reached: Path, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not any(reached.iterdir()):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()

@@ -1,6 +1,6 @@
-"""Hypothesis strategies for what users write: right inputs, spoilt in a few places by what is known to be awkward.
+"""Hypothesis strategies for the inputs of users: correct inputs with a few errors.
 
-Random text alone is refused at its first character; a right text that is spoilt gets behind the first check.
+Random text is refused at its first character. A correct text with errors passes the first checks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-# Blanks that are none, ends of lines that only Python knows, quotes, placeholders, comments, and what is long.
+# Unusual blanks and line ends, quotes, placeholders, comments, and a long text.
 AWKWARD = (
     *("", " ", "\t", "\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\xa0", "\u2028", "\u3000", "\ufeff", "\0"),
     *(
@@ -73,34 +73,34 @@ FRAGMENTS = st.one_of(st.sampled_from(AWKWARD), st.text(max_size=8))
 
 
 @st.composite
-def spoilt(draw: st.DrawFn, texts: SearchStrategy[str], pieces: SearchStrategy[str] = FRAGMENTS) -> str:
-    """One of the texts, after up to four edits: a piece put in, a part left out or doubled, two lines exchanged."""
+def with_errors(draw: st.DrawFn, texts: SearchStrategy[str], pieces: SearchStrategy[str] = FRAGMENTS) -> str:
+    """One of the texts after up to four edits: insert or replace a piece, delete or double a part, swap two lines."""
     text: str = draw(texts)
     for _ in range(draw(st.integers(0, 4))):
         one, two = sorted((draw(st.integers(0, len(text))), draw(st.integers(0, len(text)))))
-        match draw(st.sampled_from(("insert", "replace", "leave out", "double", "exchange lines"))):
+        match draw(st.sampled_from(("insert", "replace", "delete", "double", "swap lines"))):
             case "insert":
                 text = text[:one] + draw(pieces) + text[one:]
             case "replace":
                 text = text[:one] + draw(pieces) + text[min(two, one + 8) :]
-            case "leave out":
+            case "delete":
                 text = text[:one] + text[two:]
             case "double":
                 text = text[:two] + text[one:two][:200] + text[two:]
             case _:
                 lines = text.split("\n")
-                here, there = (draw(st.integers(0, len(lines) - 1)) for _ in range(2))
-                lines[here], lines[there] = lines[there], lines[here]
+                first, second = (draw(st.integers(0, len(lines) - 1)) for _ in range(2))
+                lines[first], lines[second] = lines[second], lines[first]
                 text = "\n".join(lines)
     return text
 
 
-def spoilt_files(texts: SearchStrategy[str]) -> SearchStrategy[bytes]:
-    """The bytes of a file: such a text in UTF-8, another encoding, with a mark of its byte order, or no text at all."""
+def files_with_errors(texts: SearchStrategy[str]) -> SearchStrategy[bytes]:
+    """The bytes of a file: such a text in UTF-8, with a byte order mark, in another encoding, or random bytes."""
     return st.one_of(
-        spoilt(texts).map(lambda text: text.encode("utf-8", "surrogatepass")),
-        spoilt(texts).map(lambda text: text.encode("utf-8-sig", "surrogatepass")),
-        spoilt(texts).map(lambda text: text.encode("utf-16", "surrogatepass")),
+        with_errors(texts).map(lambda text: text.encode("utf-8", "surrogatepass")),
+        with_errors(texts).map(lambda text: text.encode("utf-8-sig", "surrogatepass")),
+        with_errors(texts).map(lambda text: text.encode("utf-16", "surrogatepass")),
         texts.map(lambda text: text.replace("e", "é").encode("latin-1", "replace")),
         st.binary(max_size=60),
     )
@@ -127,9 +127,9 @@ alice's note
 bob's note
   alice, bob     yes     yes     yes     yes"""
 
-grids = spoilt(st.just(GRID))
-assignments = spoilt(st.sampled_from(("body = 'changed'", "author = {bob}", "body = {alice}, author = {bob}")))
-tables = spoilt(st.sampled_from(("shop.notes", "notes", "a.b.c", '"shop"."notes"', "")))
+grids = with_errors(st.just(GRID))
+assignments = with_errors(st.sampled_from(("body = 'changed'", "author = {bob}", "body = {alice}, author = {bob}")))
+tables = with_errors(st.sampled_from(("shop.notes", "notes", "a.b.c", '"shop"."notes"', "")))
 
 
 # ------------------------------------------------------------------ SQL files
@@ -176,13 +176,13 @@ STATEMENTS = (
 statement_lists = st.lists(
     st.tuples(st.sampled_from(STATEMENTS), st.sampled_from((";", ";\n", "\n", ";;", " ;\n\n", ""))), max_size=6
 ).map(lambda parts: "".join(statement + end for statement, end in parts))
-sql_files = spoilt_files(statement_lists)
+sql_files = files_with_errors(statement_lists)
 
 
 # ------------------------------------------------------------------ other files
 
 EQUIVALENTS = """\
-# Nobody can tell these from the original.
+# No test can notice these.
 shop.notes | rls-off | RLS off :: the grants are gone anyway
 shop.notes.id | type-widen | type bigint :: no number is so large
 
@@ -195,8 +195,8 @@ DEFECT = """\
 -- instead of: migrations/phase_1_notes/rollback.sql
 ALTER POLICY p ON shop.notes USING (true);
 """
-equivalents_files = spoilt_files(st.just(EQUIVALENTS))
-defect_files = spoilt_files(st.just(DEFECT))
+equivalents_files = files_with_errors(st.just(EQUIVALENTS))
+defect_files = files_with_errors(st.just(DEFECT))
 
 
 # ------------------------------------------------------------------ settings
@@ -214,10 +214,10 @@ VALUES = (
     ),
     *("host='", "postgresql://[::1", "dbname=a\\", "one two three"),
 )
-setting_values = st.one_of(st.sampled_from(VALUES), spoilt(st.sampled_from(VALUES)))
+setting_values = st.one_of(st.sampled_from(VALUES), with_errors(st.sampled_from(VALUES)))
 
 
-def given_settings(names: Sequence[str]) -> SearchStrategy[dict[str, str]]:
+def settings(names: Sequence[str]) -> SearchStrategy[dict[str, str]]:
     """Values for some of the options."""
     return st.dictionaries(st.sampled_from(names), setting_values, min_size=1, max_size=3)
 
@@ -259,7 +259,7 @@ FILES = (
 KINDS = ("file", "file", "file", "file", "folder", "dangling link", "link to itself", "pipe")
 names_of_files = st.one_of(
     st.sampled_from(FILES),
-    spoilt(st.sampled_from(FILES)).filter(lambda name: name.strip(".") and not set(name) & set("/\0")),
+    with_errors(st.sampled_from(FILES)).filter(lambda name: name.strip(".") and not set(name) & set("/\0")),
 )
 entries = st.lists(
     st.tuples(st.sampled_from(("", *FOLDERS, FOLDERS[0], FOLDERS[0])), names_of_files, st.sampled_from(KINDS)),

@@ -1,7 +1,7 @@
-"""Whatever a user writes gives a result or a RolecallError that fits a few lines: no other error, no hang, no loss.
+"""Each input gives a result or a RolecallError of a few lines. There is no other error, and nothing hangs or is lost.
 
-The short form tries the same few hundred inputs each time; ``RELIABILITY_EXAMPLES=3000`` as many as that, with other
-ones for each ``--hypothesis-seed``. The long form is part of ``make torture``.
+The short form tries the same few hundred inputs each time. ``RELIABILITY_EXAMPLES=3000`` tries 3000 inputs, different
+ones for each ``--hypothesis-seed``. This long form is part of ``make torture``.
 """
 
 from __future__ import annotations
@@ -38,19 +38,18 @@ from tests.rolecall import strategies
 EXAMPLES = int(os.environ.get("RELIABILITY_EXAMPLES", "0"))
 SHORT = 250
 PATIENCE = 20.0  # seconds for one input; the slowest takes a hundredth of that
-LONGEST = 600  # characters of an error beside what it quotes
 
 Check = Callable[..., None]
 
 
 class Tries:
-    """Runs a check on many inputs, and counts these and those that were refused."""
+    """Runs a check on many inputs. Counts the inputs, and the refused ones among them."""
 
     def __init__(self) -> None:
         self.tried = self.refused = 0
 
     def __call__(self, check: Check) -> None:
-        """Try a check that was decorated with ``given``."""
+        """Run a check that is decorated with ``given``."""
         options = settings(
             max_examples=EXAMPLES or SHORT,
             derandomize=not EXAMPLES,
@@ -62,19 +61,19 @@ class Tries:
 
     @contextmanager
     def one(self) -> Iterator[list[str]]:
-        """A block that handles one input. Yields a list that has the text of the RolecallError after it, if any.
+        """A block that handles one input. If it raises RolecallError, the yielded list has the message after it.
 
-        What else it raises is a failure, and so is taking long.
+        Any other error is a failure, and so is a timeout.
         """
         self.tried += 1
-        refusal: list[str] = []
+        messages: list[str] = []
         with _within(PATIENCE):
             try:
-                yield refusal
+                yield messages
             except RolecallError as error:
-                refusal.append(str(error))
+                messages.append(str(error))
                 self.refused += 1
-        for text in refusal:
+        for text in messages:
             assert text.strip()
             assert len(text.splitlines()) <= 5, f"an error of {len(text.splitlines())} lines:\n{text}"
             assert "Traceback" not in text
@@ -96,11 +95,11 @@ def _within(seconds: float) -> Iterator[None]:
 
 @pytest.fixture
 def tries(record_property: Callable[[str, object], None]) -> Iterator[Tries]:
-    """Counted for the figures of ``make torture``; inputs that never reach the error would prove nothing."""
-    counted = Tries()
-    yield counted
-    record_property("tried", counted.tried)
-    record_property("refused", counted.refused)
+    """The counts are recorded for ``make torture``. A test must have refused inputs, or it proves nothing."""
+    tries = Tries()
+    yield tries
+    record_property("tried", tries.tried)
+    record_property("refused", tries.refused)
 
 
 @pytest.fixture
@@ -112,25 +111,24 @@ def world() -> World:
     return world
 
 
-def place(path: Path, text: str) -> int:
-    """The line that an error names; it begins with the file's path and a line that the file has."""
-    found = re.match(re.escape(str(path)) + r":(\d+):", text)
-    assert found, f"no file and line at the beginning: {text}"
-    # A line ends as for Python: with LF, CR or both, and with nothing else that str.splitlines() knows.
+def check_place(path: Path, message: str) -> None:
+    """Check that an error begins with the path of the file, and a line that the file has."""
+    match = re.match(re.escape(str(path)) + r":(\d+):", message)
+    assert match, f"no file and line at the beginning: {message}"
+    # A line ends with LF, CR or both, but not with the other characters of str.splitlines().
     ends = path.read_bytes().replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n")
-    assert 1 <= int(found[1]) <= ends + 1
-    return int(found[1])
+    assert 1 <= int(match[1]) <= ends + 1
 
 
 # ------------------------------------------------------------------ grids
 
 
-def module(path: Path, text: str, update: str) -> None:
-    """A test module with a grid: as a text of several lines where that can be written so."""
+def write_module(path: Path, text: str, update: str) -> None:
+    """Write a test module with a grid, if possible as a literal of several lines."""
     literal = f'"""\\\n{text}"""'
     with suppress(SyntaxError, ValueError):
         if ast.literal_eval(literal) != text:
-            raise ValueError("quoted otherwise")
+            raise ValueError("needs other quotes")
         path.write_text(_MODULE.format(text=literal, update=update), encoding="utf-8")
         return
     path.write_text(_MODULE.format(text=repr(text), update=update), encoding="utf-8")
@@ -149,25 +147,25 @@ notes = grid(
 
 
 def test_a_grid_is_read_or_refused(tmp_path: Path, world: World, tries: Tries) -> None:
-    number = itertools.count()  # Python remembers the lines of a file by its name
+    number = itertools.count()  # a new name each time, because Python caches the lines of a file by its name
 
     @given(strategies.grids)
     def check(text: str) -> None:
         path = tmp_path / f"test_{next(number)}.py"
-        module(path, text, "body = NULL")
-        with tries.one() as refusal:
-            found: Grid = runpy.run_path(str(path))["notes"]
-            found.validate(world)
-            for cell in found.cells:
-                assert found.checks(cell, world)
-        for told in refusal:
-            place(path, told)
+        write_module(path, text, "body = NULL")
+        with tries.one() as messages:
+            notes: Grid = runpy.run_path(str(path))["notes"]
+            notes.validate(world)
+            for cell in notes.cells:
+                assert notes.checks(cell, world)
+        for message in messages:
+            check_place(path, message)
 
     tries(check)
     assert 0 < tries.refused < tries.tried
 
 
-def test_what_a_grid_fills_in_is_filled_in_or_refused(world: World, tries: Tries) -> None:
+def test_placeholders_of_an_assignment_are_filled_in_or_refused(world: World, tries: Tries) -> None:
     @given(strategies.assignments)
     def check(text: str) -> None:
         with tries.one():
@@ -177,13 +175,13 @@ def test_what_a_grid_fills_in_is_filled_in_or_refused(world: World, tries: Tries
     assert 0 < tries.refused < tries.tried
 
 
-def test_a_table_of_a_grid_is_one_or_is_refused(world: World, tries: Tries) -> None:
+def test_the_table_of_a_grid_is_accepted_or_refused(world: World, tries: Tries) -> None:
     @given(strategies.tables)
     def check(table: str) -> None:
         with tries.one():
-            found = grid(table, strategies.SMALL_GRID, update="body = NULL")
-            found.validate(world)
-            assert all(found.checks(cell, world) for cell in found.cells)
+            small = grid(table, strategies.SMALL_GRID, update="body = NULL")
+            small.validate(world)
+            assert all(small.checks(cell, world) for cell in small.cells)
 
     tries(check)
     assert 0 < tries.refused < tries.tried
@@ -194,25 +192,25 @@ def test_a_table_of_a_grid_is_one_or_is_refused(world: World, tries: Tries) -> N
 
 @pytest.fixture
 def database(toy_built: Worker) -> Iterator[str]:
-    """A database for files that may do what they like: with a row that nothing may lose, and a table that says
-    whether a file ran to its end."""
+    """A database for the files. It has a row that must not be lost, and a table that shows whether a file ran to its
+    end."""
     with toy_built.run.clone(toy_built.run.template, "inputs") as name:
         with toy_built.run.connect(name) as connection:
-            connection.execute("CREATE TABLE shop.kept AS SELECT 1 AS id; CREATE TABLE shop.reached (id int)")
+            connection.execute("CREATE TABLE shop.important AS SELECT 1 AS id; CREATE TABLE shop.reached (id int)")
             connection.execute("GRANT ALL ON shop.reached TO toy_migrator; GRANT ALL ON SCHEMA shop TO toy_migrator")
             connection.execute(f"ALTER DATABASE {name} SET statement_timeout = '15s'".encode())
         yield name
 
 
-MADE = "DROP TABLE IF EXISTS shop.a; DROP FUNCTION IF EXISTS shop.f, shop.g, shop.h; TRUNCATE shop.reached"
-STATE = "SELECT current_user = session_user, current_setting('search_path'), (SELECT count(*) FROM shop.kept)"
-COUNTS = "SELECT (SELECT count(*) FROM shop.reached), to_regclass('shop.a') IS NULL AND to_regproc('shop.f') IS NULL"
+CLEANUP = "DROP TABLE IF EXISTS shop.a; DROP FUNCTION IF EXISTS shop.f, shop.g, shop.h; TRUNCATE shop.reached"
+STATE = "SELECT current_user = session_user, current_setting('search_path'), (SELECT count(*) FROM shop.important)"
+EFFECTS = "SELECT (SELECT count(*) FROM shop.reached), to_regclass('shop.a') IS NULL AND to_regproc('shop.f') IS NULL"
 
 
 def test_an_sql_file_runs_to_its_end_or_is_refused(
     toy_built: Worker, database: str, tmp_path: Path, tries: Tries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is refused has done nothing, and afterwards the connection is as it was."""
+    """A refused file has no effect, and the connection has its former state after it."""
     monkeypatch.chdir(tmp_path)
     path = Path("x.sql")
     end = b"\n;\nINSERT INTO shop.reached VALUES (1);\n"
@@ -221,31 +219,31 @@ def test_an_sql_file_runs_to_its_end_or_is_refused(
     def check(data: bytes) -> None:
         path.write_bytes(data + end)
         with toy_built.run.connect(database) as connection:
-            with tries.one() as refusal:
+            with tries.one() as messages:
                 files.run(connection, path, role="toy_migrator")
-            for told in refusal:
-                place(path, told)
+            for message in messages:
+                check_place(path, message)
             assert connection.info.transaction_status == TransactionStatus.IDLE
             assert connection.execute(STATE).fetchone() == (True, '"$user", public', 1)
-            reached, nothing = connection.execute(COUNTS).fetchone() or (None, None)
-            assert nothing if refusal else True, "what was refused has done something"
-            assert reached == (0 if refusal else 1)
-            connection.execute(MADE)
+            reached, no_effect = connection.execute(EFFECTS).fetchone() or (None, None)
+            assert no_effect or not messages, "a refused file has changed something"
+            assert reached == (0 if messages else 1)
+            connection.execute(CLEANUP)
 
     tries(check)
     assert 0 < tries.refused < tries.tried
 
 
-def test_what_a_changed_file_is_about_is_told_or_refused(tmp_path: Path, tries: Tries) -> None:
+def test_the_objects_of_a_changed_file_are_listed_or_it_is_refused(tmp_path: Path, tries: Tries) -> None:
     path = tmp_path / "x.sql"
 
     @given(strategies.sql_files)
     def check(data: bytes) -> None:
         path.write_bytes(data)
-        with tries.one() as refusal:
+        with tries.one() as messages:
             assert isinstance(since.defined_in(path), list)
-        for told in refusal:
-            place(path, told)
+        for message in messages:
+            check_place(path, message)
 
     tries(check)
     assert 0 < tries.refused < tries.tried
@@ -260,12 +258,12 @@ def test_a_file_of_equivalents_is_read_or_refused(tmp_path: Path, tries: Tries) 
     @given(strategies.equivalents_files)
     def check(data: bytes) -> None:
         path.write_bytes(data)
-        with tries.one() as refusal:
-            found = Equivalents.read(path)
-            assert all(mutant and found.reason(mutant) for mutant in found.reasons)
-            found.check(["shop.notes | rls-off | RLS off"])
-        for told in refusal:
-            place(path, told)
+        with tries.one() as messages:
+            equivalents = Equivalents.read(path)
+            assert all(mutant and equivalents.reason(mutant) for mutant in equivalents.reasons)
+            equivalents.check(["shop.notes | rls-off | RLS off"])
+        for message in messages:
+            check_place(path, message)
 
     tries(check)
     assert tries.refused > 0
@@ -279,12 +277,12 @@ def test_a_defect_is_read_or_refused(tmp_path: Path, tries: Tries) -> None:
     @given(strategies.defect_files)
     def check(data: bytes) -> None:
         path.write_bytes(data)
-        with tries.one() as refusal:
-            found = Defect.read(path, tmp_path)
-            assert found.title
-            assert all(found.caught_by)
-        for told in refusal:
-            place(path, told)
+        with tries.one() as messages:
+            defect = Defect.read(path, tmp_path)
+            assert defect.title
+            assert all(defect.caught_by)
+        for message in messages:
+            check_place(path, message)
 
     tries(check)
     assert 0 < tries.refused < tries.tried
@@ -293,8 +291,8 @@ def test_a_defect_is_read_or_refused(tmp_path: Path, tries: Tries) -> None:
 # ------------------------------------------------------------------ settings
 
 
-class Asked:
-    """A pytest.Config as far as settings are read from it."""
+class FakeConfig:
+    """The part of pytest.Config from which settings are read."""
 
     def __init__(self, folder: Path, arguments: dict[str, str], lines: dict[str, str]) -> None:
         self.rootpath = folder
@@ -315,21 +313,21 @@ def test_settings_are_read_or_refused(toy: pytest.Pytester, monkeypatch: pytest.
     arguments, variables, lines = zip(*map(Names.of, options()), strict=True)
 
     @given(
-        strategies.given_settings(on_command_line),
-        strategies.given_settings(list(variables)),
-        strategies.given_settings(list(lines)),
+        strategies.settings(on_command_line),
+        strategies.settings(list(variables)),
+        strategies.settings(list(lines)),
     )
     def check(options: dict[str, str], environment: dict[str, str], configuration: dict[str, str]) -> None:
-        with monkeypatch.context() as patch, tries.one() as refusal:
+        with monkeypatch.context() as patch, tries.one() as messages:
             for name, value in environment.items():
-                with suppress(ValueError, UnicodeEncodeError):  # the system lets no variable have such a value
+                with suppress(ValueError, UnicodeEncodeError):  # a variable cannot have such a value
                     patch.setenv(name, value)
-            config = cast(pytest.Config, Asked(toy.path, options, configuration))
+            config = cast(pytest.Config, FakeConfig(toy.path, options, configuration))
             assert rolecall_settings.read(config)
-        for told in refusal:
-            # Where a connection string belongs; elsewhere it is a value as any other.
-            assert "secret" not in told or not re.match("--rolecall-pg-dsn|ROLECALL_PG_DSN|rolecall_pg_dsn", told)
-            assert told.startswith((*arguments, *variables, *lines)), f"names no setting: {told}"
+        for message in messages:
+            # Only for settings that are a connection string: for others, the text is a value like any other.
+            assert "secret" not in message or not re.match("--rolecall-pg-dsn|ROLECALL_PG_DSN|rolecall_pg_dsn", message)
+            assert message.startswith((*arguments, *variables, *lines)), f"names no setting: {message}"
 
     tries(check)
     assert 0 < tries.refused < tries.tried
@@ -345,16 +343,16 @@ def test_a_world_is_loaded_or_refused(toy_worker: Worker, tries: Tries) -> None:
     @given(strategies.rows)
     def check(row: tuple[str, str, dict[str, Any]]) -> None:
         table, name, columns = row
-        with connection.transaction(force_rollback=True), tries.one() as refusal:
+        with connection.transaction(force_rollback=True), tries.one() as messages:
             world = World()
             world.add(table, name, **columns)
             assert world.row(table, name) == columns
             connection.execute("DELETE FROM shop.notes")
-            with connection.transaction():  # what was refused leaves the transaction as it was
+            with connection.transaction():  # a savepoint: the transaction must go on after an error
                 world.load(connection)
             assert connection.execute("SELECT count(*) FROM shop.notes").fetchone() == (1,)
-        for told in refusal:
-            assert repr(name)[:50] in told, f"names no row: {told}"
+        for message in messages:
+            assert repr(name)[:50] in message, f"names no row: {message}"
         assert connection.info.transaction_status == TransactionStatus.INTRANS
 
     tries(check)
@@ -372,21 +370,21 @@ def test_a_folder_of_migrations_is_read_or_refused(tmp_path: Path, tries: Tries)
         folder = tmp_path / str(next(number))
         folder.mkdir()
         for parent, name, kind in entries:
-            with suppress(OSError, UnicodeEncodeError):  # the file system knows no such name, or has it already
+            with suppress(OSError, UnicodeEncodeError):  # the file system does not allow the name, or it exists
                 (folder / parent).mkdir(exist_ok=True)
-                put(folder / parent / name, kind)
-        with tries.one() as refusal:
+                create_entry(folder / parent / name, kind)
+        with tries.one() as messages:
             for phase in migrations.read(folder):
                 assert all(stat.S_ISREG(script.path.stat().st_mode) for script in phase.scripts)
-        for told in refusal:
-            assert str(folder) in told, f"names no place: {told}"
+        for message in messages:
+            assert str(folder) in message, f"names no path: {message}"
 
     tries(check)
     assert tries.refused > 0
 
 
-def put(path: Path, kind: str) -> None:
-    """Make a file, or what somebody may have there in place of one, unless something is there."""
+def create_entry(path: Path, kind: str) -> None:
+    """Create a file, folder, link or pipe, if the path does not exist."""
     if os.path.lexists(path):
         return
     if kind == "folder":

@@ -1,4 +1,4 @@
-"""--lf: cells are tests like others, and those that failed are run again alone."""
+"""--lf works with cells and defects, as with other tests."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ def test_cells_that_failed_are_run_again(toy: pytest.Pytester, processes: str) -
     toy.runpytest_subprocess("-n", processes, "--ff").assert_outcomes(passed=40, failed=1)
 
 
-def test_a_defect_that_failed_is_tried_with_all_of_its_tests(toy: pytest.Pytester) -> None:
-    """Also where one of them failed, too, and --lf leaves out the others of its module."""
+def test_lf_runs_a_failed_defect_with_all_its_tests(toy: pytest.Pytester) -> None:
+    """Also if one of its tests failed too, and --lf leaves out the others of that module."""
     ini, grid = toy.path / "pytest.ini", toy.path / "test_notes.py"
     ini.write_text(ini.read_text().replace(" -p no:cacheprovider", ""))
-    right = grid.read_text()
-    grid.write_text(right.replace("bob               -        !        -  ", "bob               -        !        yes"))
+    original = grid.read_text()
+    grid.write_text(
+        original.replace("bob               -        !        -  ", "bob               -        !        yes")
+    )
     defect = toy.path / "defects/f1_anybody_reads.sql"
     sql = defect.read_text()
     defect.write_text("\n".join(sql.splitlines()[:2]) + "\nSELECT 1;\n")

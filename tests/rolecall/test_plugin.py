@@ -1,4 +1,4 @@
-"""Good manners: rolecall costs other projects nothing, and works beside other plugins and options of pytest."""
+"""rolecall costs other projects nothing, and works with other plugins and options of pytest."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from rolecall import fixtures
 
 LIGHT = {"rolecall", "rolecall.errors", "rolecall.fixtures", "rolecall.plugin", "rolecall.settings"}
 HEAVY = ("psycopg", "postgast", "google", "psutil", "asyncio", "faker", "hypothesis")
-SELDOM = ("postgast", "google.protobuf", "rolecall.mutants", "rolecall.oracle", "rolecall.coverage.columns")
+OPTIONAL = ("postgast", "google.protobuf", "rolecall.mutants", "rolecall.oracle", "rolecall.coverage.columns")
 CELL = "test_notes.py::test_grid[alice's note-select-alice]"
 CELLS = 40
 
 
-def imported(module: str) -> set[str]:
-    """What a new Python has imported after pytest and a module."""
+def imported_modules(module: str) -> set[str]:
+    """The modules that a new Python has imported after pytest and a module."""
     program = f"import pytest, sys\nbefore = set(sys.modules)\nimport {module}\nprint(*set(sys.modules) - before)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(result.stdout.split())
 
 
 # ------------------------------------------------------------------ imports
 
 
 def test_a_project_without_rolecall_imports_five_modules_of_it() -> None:
-    modules = imported("rolecall.plugin")
+    modules = imported_modules("rolecall.plugin")
     assert {name for name in modules if name.startswith("rolecall")} == LIGHT
     assert [name for name in modules if name.startswith(HEAVY)] == []
 
 
-def test_the_parser_and_the_mutants_are_imported_when_they_are_asked_for() -> None:
-    modules = imported("rolecall.hooks")
+def test_the_parser_and_the_mutants_are_imported_on_demand() -> None:
+    modules = imported_modules("rolecall.hooks")
     assert "rolecall.worker" in modules
-    assert [name for name in modules if name.startswith(SELDOM)] == []
+    assert [name for name in modules if name.startswith(OPTIONAL)] == []
 
 
-def test_another_system_is_refused_in_one_sentence() -> None:
+def test_another_operating_system_is_refused_in_one_sentence() -> None:
     program = "import os; os.name = 'nt'; import rolecall"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    last = done.stderr.splitlines()[-1]
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    last = result.stderr.splitlines()[-1]
     assert last == "ImportError: rolecall needs a POSIX system such as Linux; on Windows, use it inside WSL."
 
 
-def test_the_public_names_are_there() -> None:
+def test_the_public_names_exist() -> None:
     import rolecall
 
     assert all(getattr(rolecall, name) for name in rolecall.__all__)
@@ -77,7 +77,7 @@ def world():
 """
 
 
-def test_fixtures_and_options_of_others_may_have_the_short_names(toy: pytest.Pytester) -> None:
+def test_other_plugins_may_have_the_short_names(toy: pytest.Pytester) -> None:
     (toy.path / "other.py").write_text(DJANGO_LIKE)
     conftest = toy.path / "conftest.py"
     conftest.write_text(conftest.read_text().replace("def db(", "def mine("))
@@ -97,15 +97,15 @@ def test_a_plugin_that_hides_a_fixture_is_an_error(toy: pytest.Pytester, name: s
     result.stdout.fnmatch_lines([f"*another fixture hides rolecall's: {name} of other.*"])
 
 
-def test_a_conftest_that_adds_to_a_fixture_is_none(toy: pytest.Pytester) -> None:
+def test_a_conftest_may_extend_a_fixture(toy: pytest.Pytester) -> None:
     with (toy.path / "conftest.py").open("a") as file:
         file.write("\n\n@pytest.fixture\ndef rolecall_db(rolecall_db):\n    yield rolecall_db\n")
     toy.makepyfile(test_it="def test_it(db): assert db.value('SELECT 1') == 1")
     toy.runpytest_inprocess("test_it.py").assert_outcomes(passed=1)
 
 
-def test_the_fixtures_of_pytest_postgresql_see_what_stays_on_the_server(toy: pytest.Pytester) -> None:
-    """Both plugins in one project, on one server: its noproc fixture looks at the databases of rolecall's run."""
+def test_pytest_postgresql_works_on_the_same_server(toy: pytest.Pytester) -> None:
+    """Both plugins in one project: its noproc fixture queries the databases of rolecall's run."""
     address = dict(part.split("=", 1) for part in os.environ["ROLECALL_PG_DSN"].replace("'", "").split())
     toy.makepyfile(
         test_both=f"""
@@ -151,7 +151,7 @@ def test_options_of_pytest(toy: pytest.Pytester, options: list[str]) -> None:
 def test_without_asserts_and_docstrings(
     toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, level: str, processes: str
 ) -> None:
-    """A grid is as strict as with them: no assert of rolecall does any work."""
+    """A grid is as strict as with asserts: rolecall does not rely on any."""
     monkeypatch.setenv("PYTHONOPTIMIZE", level)
     options = ("-n", processes, "-W", "ignore", "test_notes.py")
     toy.runpytest_subprocess(*options).assert_outcomes(passed=CELLS)
@@ -217,8 +217,8 @@ def test_the_native_configuration_is_typed(toy: pytest.Pytester) -> None:
     [
         ('rolecall_world_seed = "two"', "rolecall_world_seed: give a whole number (*)."),
         ("rolecall_coverage = 1", "rolecall_coverage: give true or false (*)."),
-        ("rolecall_baseline = 1", "rolecall_baseline: give a text (*)."),
-        ("rolecall_migration_role = 1", "rolecall_migration_role: give words, or a list of texts (*)."),
+        ("rolecall_baseline = 1", "rolecall_baseline: give a string (*)."),
+        ("rolecall_migration_role = 1", "rolecall_migration_role: give words, or a list of strings (*)."),
     ],
 )
 def test_a_wrong_type_is_one_error(toy: pytest.Pytester, line: str, error: str) -> None:

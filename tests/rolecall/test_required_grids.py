@@ -17,13 +17,13 @@ CELLS = 40
 
 @pytest.fixture
 def orders(toy: pytest.Pytester) -> pytest.Pytester:
-    """The project with another table, for which there is no grid."""
+    """The project with another table, which has no grid."""
     step = toy.path / "migrations/phase_1_notes/1_3_orders.sql"
     step.write_text(ORDERS)
     return toy
 
 
-def excuse(toy: pytest.Pytester, *lines: str) -> None:
+def add_exceptions(toy: pytest.Pytester, *lines: str) -> None:
     with (toy.path / "pytest.ini").open("a") as file:
         file.write("rolecall_tables_without_grid =\n" + "".join(f"    {line}\n" for line in lines))
 
@@ -36,8 +36,8 @@ def test_a_table_without_a_grid_fails_the_run(orders: pytest.Pytester, processes
     result.assert_outcomes(passed=CELLS + 1, errors=1)
 
 
-def test_a_table_with_a_reason_does_not(orders: pytest.Pytester) -> None:
-    excuse(orders, "shop.orders: filled by a job, and read by nobody")
+def test_a_table_with_a_reason_does_not_fail_the_run(orders: pytest.Pytester) -> None:
+    add_exceptions(orders, "shop.orders: filled by a job, without readers")
     result = orders.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.OK
     assert "ERROR" not in result.stdout.str()
@@ -48,13 +48,13 @@ def test_a_table_with_a_reason_does_not(orders: pytest.Pytester) -> None:
     [
         ("shop.notes: it has one", "names shop.notes, which has a grid: remove the line."),
         (
-            "shop.gone: it was there",
-            "names shop.gone, which is no table with row-level security that this project made: remove the line.",
+            "shop.gone: it existed once",
+            "names shop.gone, which is not a table with row-level security of this project: remove the line.",
         ),
     ],
 )
 def test_a_reason_that_is_not_needed_is_an_error(toy: pytest.Pytester, line: str, error: str) -> None:
-    excuse(toy, line)
+    add_exceptions(toy, line)
     result = toy.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert f"  ERROR: rolecall_tables_without_grid {error}" in result.stdout.lines
@@ -62,7 +62,7 @@ def test_a_reason_that_is_not_needed_is_an_error(toy: pytest.Pytester, line: str
 
 @pytest.mark.parametrize("line", ["shop.orders", "shop.orders:", "orders: no schema", ": nothing"])
 def test_an_exception_needs_a_table_and_a_reason(toy: pytest.Pytester, line: str) -> None:
-    excuse(toy, line)
+    add_exceptions(toy, line)
     result = toy.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     text = f"ERROR: rolecall_tables_without_grid has the line {line!r}: write schema.table: the reason."
@@ -80,19 +80,33 @@ def test_an_exception_needs_a_table_and_a_reason(toy: pytest.Pytester, line: str
         pytest.param(["below"], id="a subfolder"),
     ],
 )
-def test_a_part_of_the_suite_does_not_tell_what_the_rest_has(orders: pytest.Pytester, options: list[str]) -> None:
+def test_a_part_of_the_suite_may_lack_grids(orders: pytest.Pytester, options: list[str]) -> None:
     (orders.path / "below").mkdir()
     (orders.path / "below" / "test_more.py").write_text("def test_more(rolecall_db): pass\n")
     assert orders.runpytest_inprocess(*options).ret == pytest.ExitCode.OK
 
 
 @pytest.mark.parametrize("options", [[], ["."], [".", "below"], ["--deselect", "test_notes.py::test_grid"]], ids=str)
-def test_the_whole_suite_does(orders: pytest.Pytester, options: list[str]) -> None:
+def test_the_whole_suite_needs_all_grids(orders: pytest.Pytester, options: list[str]) -> None:
     (orders.path / "below").mkdir()
     (orders.path / "below" / "test_more.py").write_text("def test_more(rolecall_db): pass\n")
     result = orders.runpytest_inprocess(*options)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert result.stdout.str().count("has row-level security and no grid") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "is_whole"), [([], True), (["a", "b"], True), (["a"], False), (["b"], False)], ids=str
+)
+def test_testpaths_say_what_the_whole_suite_is(orders: pytest.Pytester, options: list[str], is_whole: bool) -> None:
+    for name in ("a", "b", "other"):
+        (orders.path / name).mkdir()
+        (orders.path / name / "test_more.py").write_text("def test_more(rolecall_db): pass\n")
+    (orders.path / "test_notes.py").rename(orders.path / "a" / "test_notes.py")
+    with (orders.path / "pytest.ini").open("a") as file:
+        file.write("testpaths = [ab]\n")
+    result = orders.runpytest_inprocess(*options)
+    assert ("has row-level security and no grid" in result.stdout.str()) is is_whole
 
 
 def test_without_migrations_the_tables_of_the_baseline_need_a_grid(toy: pytest.Pytester) -> None:
@@ -105,7 +119,7 @@ def test_without_migrations_the_tables_of_the_baseline_need_a_grid(toy: pytest.P
     assert "shop.notes has" not in result.stdout.str()
 
 
-def test_a_run_that_needs_no_database_starts_none(toy: pytest.Pytester) -> None:
+def test_a_run_without_a_database_checks_nothing(toy: pytest.Pytester) -> None:
     (toy.path / "test_notes.py").unlink()
     (toy.path / "defects/f1_anybody_reads.sql").unlink()
     toy.makepyfile(test_plain="def test_plain(): pass")

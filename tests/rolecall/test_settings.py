@@ -1,4 +1,4 @@
-"""Settings: the command line wins over the environment, that over the ini file; what is wrong is named."""
+"""Settings: their order (command line, environment, ini file), and errors that name the setting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rolecall.settings import Names, Settings, options
 
 @pytest.fixture(autouse=True)
 def _no_server(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here needs one."""
+    """No test here needs a server."""
     assert toy.path.is_dir()
     monkeypatch.delenv("ROLECALL_PG_DSN")
 
@@ -23,10 +23,11 @@ def read(toy: pytest.Pytester, *arguments: str) -> Settings:
 
 
 def ini(toy: pytest.Pytester, line: str) -> None:
+    """Write a setting to pytest.ini, in place of its former value."""
     path = toy.path / "pytest.ini"
     name = line.split(" = ")[0]
-    kept = [old for old in path.read_text().splitlines() if old.split(" = ")[0] != name]
-    path.write_text("\n".join([*kept, line, ""]))
+    others = [old for old in path.read_text().splitlines() if old.split(" = ")[0] != name]
+    path.write_text("\n".join([*others, line, ""]))
 
 
 def test_the_defaults(toy: pytest.Pytester) -> None:
@@ -43,11 +44,11 @@ def test_the_defaults(toy: pytest.Pytester) -> None:
         "migration_role": ("toy_migrator",),
         "world_seed": 1,
     }
-    found = read(toy)
-    assert {name: getattr(found, name) for name in expected} == expected
+    actual = read(toy)
+    assert {name: getattr(actual, name) for name in expected} == expected
 
 
-def test_the_command_line_wins_over_the_environment_and_that_over_the_file(
+def test_the_command_line_wins_over_the_environment_and_the_environment_over_the_file(
     toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ini(toy, "rolecall_world_seed = 2")
@@ -66,16 +67,18 @@ def test_every_option_is_in_the_help(toy: pytest.Pytester) -> None:
         assert f"{names.ini} ({option.ini_type})" in text
 
 
-def test_an_empty_variable_takes_back_what_the_file_says(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_unsets_the_setting_of_the_file(
+    toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ini(toy, "rolecall_pg_dsn = postgresql://somewhere")
     monkeypatch.setenv("ROLECALL_PG_DSN", "")
     assert read(toy).pg_dsn is None
 
 
-def test_paths_of_the_command_line_are_seen_from_where_one_is(
+def test_paths_on_the_command_line_are_relative_to_the_current_folder(
     toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And those of the file and the environment from the project's root."""
+    """Those in the file and in the environment are relative to the project's root."""
     (toy.path / "deep").mkdir()
     (toy.path / "deep" / "dump.sql").write_text("")
     monkeypatch.chdir(toy.path / "deep")
@@ -85,13 +88,13 @@ def test_paths_of_the_command_line_are_seen_from_where_one_is(
     assert read(toy).baseline == toy.path / "deep" / "dump.sql"
 
 
-def test_a_path_may_begin_at_home(toy: pytest.Pytester) -> None:
+def test_a_path_may_begin_with_the_home_directory(toy: pytest.Pytester) -> None:
     (Path.home() / "dump.sql").write_text("")
     assert read(toy, "--rolecall-baseline", "~/dump.sql").baseline == Path.home().resolve() / "dump.sql"
 
 
 @pytest.mark.parametrize(
-    ("argument", "variable", "line", "said"),
+    ("argument", "variable", "line", "message"),
     [
         pytest.param("--rolecall-pg=17", "", "", "--rolecall-pg is '17': choose one of 16, 18.", id="--rolecall-pg"),
         pytest.param("", "ROLECALL_PG=17", "", "ROLECALL_PG is '17': choose one of 16, 18.", id="ROLECALL_PG"),
@@ -181,8 +184,8 @@ def test_a_path_may_begin_at_home(toy: pytest.Pytester) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_named_as_it_was_given(
-    toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, argument: str, variable: str, line: str, said: str
+def test_an_error_names_the_setting_as_the_user_wrote_it(
+    toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, argument: str, variable: str, line: str, message: str
 ) -> None:
     if variable:
         monkeypatch.setenv(*variable.split("="))
@@ -190,27 +193,27 @@ def test_what_is_wrong_is_named_as_it_was_given(
         ini(toy, line)
     with pytest.raises(RolecallError) as caught:
         read(toy, *filter(None, [argument]))
-    assert str(caught.value) == said.format(toy.path)
+    assert str(caught.value) == message.format(toy.path)
 
 
-def test_a_wrong_setting_is_one_error_before_anything_else(toy: pytest.Pytester) -> None:
+def test_a_wrong_setting_is_the_only_output(toy: pytest.Pytester) -> None:
     result = toy.runpytest_inprocess("--rolecall-pg", "17")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert result.stderr.lines == ["ERROR: --rolecall-pg is '17': choose one of 16, 18.", ""]
     assert result.stdout.lines == []
 
 
-def test_the_header_says_what_will_be_used(toy: pytest.Pytester) -> None:
-    """Also where nothing is started: to collect needs no server."""
-    asked = ["--collect-only", "--rolecall-default-privileges=granted", "--rolecall-world-seed=7"]
-    result = toy.runpytest_inprocess(*asked)
+def test_the_header_shows_the_server_and_the_settings(toy: pytest.Pytester) -> None:
+    """With --collect-only, too, which starts no server."""
+    options = ["--collect-only", "--rolecall-default-privileges=granted", "--rolecall-world-seed=7"]
+    result = toy.runpytest_inprocess(*options)
     result.stdout.fnmatch_lines(["rolecall: a throwaway PostgreSQL 18; default privileges granted; seed 7"])
-    result = toy.runpytest_inprocess(*asked, "--rolecall-pg-dsn=postgresql://nowhere.invalid:1/")
+    result = toy.runpytest_inprocess(*options, "--rolecall-pg-dsn=postgresql://nowhere.invalid:1/")
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(
         [
-            "rolecall: the server at nowhere.invalid, port 1: makes and drops databases named rolecall_[*] of its own,"
-            " and touches no other; default privileges granted; seed 7",
+            "rolecall: the server at nowhere.invalid, port 1: creates and drops only its own databases,"
+            " named rolecall_[*]; default privileges granted; seed 7",
             "*<CellItem test_grid[[]alice's note-select-alice]>",
         ]
     )
@@ -222,10 +225,10 @@ def test_a_password_is_not_shown(toy: pytest.Pytester) -> None:
     assert "secret" not in result.stdout.str()
 
 
-# ------------------------------------------------------------------ where rolecall has no part
+# ------------------------------------------------------------------ projects that do not use rolecall
 
 
-def test_a_project_without_settings_is_left_alone(toy: pytest.Pytester) -> None:
+def test_a_project_without_settings_runs_without_rolecall(toy: pytest.Pytester) -> None:
     (toy.path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
     for name in ("conftest.py", "test_notes.py"):
         (toy.path / name).unlink()
@@ -236,17 +239,17 @@ def test_a_project_without_settings_is_left_alone(toy: pytest.Pytester) -> None:
 
 
 @pytest.mark.parametrize("fixture", [*fixtures.DATABASES, "rolecall_world"])
-def test_a_project_without_settings_that_asks_for_a_database_is_told(toy: pytest.Pytester, fixture: str) -> None:
+def test_a_fixture_of_rolecall_needs_settings(toy: pytest.Pytester, fixture: str) -> None:
     (toy.path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
     (toy.path / "test_notes.py").unlink()
     toy.makepyfile(test_other=f"def test_other({fixture}): pass")
     result = toy.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    told = "rolecall has nothing to build: set rolecall_baseline or rolecall_migrations."
-    assert f"RolecallError: {told}" in result.stdout.str()
+    message = "rolecall has nothing to build: set rolecall_baseline or rolecall_migrations."
+    assert f"RolecallError: {message}" in result.stdout.str()
 
 
-def test_a_grid_in_a_project_without_settings_is_told(toy: pytest.Pytester) -> None:
+def test_a_grid_needs_settings(toy: pytest.Pytester) -> None:
     (toy.path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
     result = toy.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.INTERRUPTED

@@ -1,4 +1,4 @@
-"""Custom settings (``app.tenant``): found in the schema, and brought to one known state before the tests."""
+"""Custom settings (``app.tenant``): the names that the schema reads, and one known state before the tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from rolecall.access.persona import NOBODY
+from rolecall.access.persona import NO_PERSONA
 
 # The names of custom settings ("app.tenant") that policies, functions, views, defaults and constraints read.
 CUSTOM_SETTINGS = r"""
@@ -35,18 +35,17 @@ FROM code,
 def custom_settings(connection: Connection[Any]) -> list[str]:
     """The names of the custom settings that the schema reads, and of those that a request sets.
 
-    A name that the schema puts together at run time is not known.
+    A name that the schema builds at run time is not found.
     """
     read = {name for (name,) in connection.execute(CUSTOM_SETTINGS.encode())}
-    return sorted(read | {name for name, _ in NOBODY[1:]})
+    return sorted(read | {name for name, _ in NO_PERSONA[1:]})
 
 
-def settle(connection: Connection[Any], names: Iterable[str]) -> None:
-    """Set custom settings once, and forget the values.
+def initialize(connection: Connection[Any], names: Iterable[str]) -> None:
+    """Set custom settings once, and roll the values back.
 
-    A setting that was never made is NULL; one that was made in any transaction before is ''. Which of the two a
-    test meets must not depend on the tests before it: here all are '', as on a connection that a pool hands out
-    again.
+    A setting that was never set is NULL; one that was set in an earlier transaction is ''. A test must not depend
+    on the tests before it: after this call all are '', as on a connection that a pool reuses.
     """
     for name in names:
         with suppress(psycopg.Error), connection.transaction(force_rollback=True):  # a name that an extension reserves

@@ -1,6 +1,6 @@
 """Personas: a database role and the claims of its token, as PostgREST sets them for a request.
 
-Source: PostgREST's documentation, "Transactions": the settings that it makes before each request.
+Source: PostgREST's documentation, "Transactions": the settings that it sets before each request.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Method = Literal["GET", "POST", "PATCH", "DELETE"]
 class Persona:
     """A client that sends requests: a database role, and the claims of the token of each request.
 
-    ``setup`` is SQL that a superuser runs before the persona acts on ``{schema}`` and ``{table}``
-    (qualified); it is undone afterwards. It is for an unusual state, such as a mistaken grant.
+    ``setup`` is SQL that a superuser runs before the persona acts on a table; it is rolled back afterwards.
+    ``{schema}`` and ``{table}`` (qualified) stand for the names. It is for an unusual state, such as a wrong grant.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Persona:
         return json.dumps(dict(self.claims))
 
     def settings(self, method: Method) -> list[tuple[str, str]]:
-        """The settings that PostgREST makes for a request with this token, in its order: names and values."""
+        """The settings that PostgREST sets for a request with this token, in its order: names and values."""
         return [
             ("role", self.role),
             ("request.jwt.claims", self.token),
@@ -59,5 +59,5 @@ class Persona:
         return sql.SQL(self.setup).format(schema=sql.Identifier(schema), table=sql.Identifier(schema, name)).as_string()
 
 
-# What stands in a session between two requests: the settings are '' there, not NULL.
-NOBODY = [("role", "none"), *((name, "") for name, _ in Persona("", "", {}).settings("GET")[1:])]
+# The settings of a session between two requests: they are '', not NULL.
+NO_PERSONA = [("role", "none"), *((name, "") for name, _ in Persona("", "", {}).settings("GET")[1:])]

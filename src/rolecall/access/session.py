@@ -1,4 +1,4 @@
-"""Sessions: acting as a persona exactly as PostgREST does, with a transaction-local role and then the claims."""
+"""Sessions: act as a persona exactly as PostgREST does, with a transaction-local role and the claims."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from weakref import WeakKeyDictionary
 import psycopg
 from psycopg import Connection, Cursor, sql
 
-from rolecall.access.persona import NOBODY, Method, Persona
+from rolecall.access.persona import NO_PERSONA, Method, Persona
 from rolecall.errors import RolecallError
 
 
 @contextmanager
 def advisory_locks_released(connection: Connection[Any]) -> Iterator[None]:
-    """A block after which the session holds no advisory lock that the block took: a rollback keeps those.
+    """Release the session-level advisory locks that the block takes: a rollback does not.
 
-    Where the session held some before, all stay: which of them are the block's cannot be told.
+    If the session holds such locks before the block, all of them stay: the new ones cannot be told apart.
     """
-    held = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())"
-    before = connection.execute(held).fetchone()
+    query = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())"
+    before = connection.execute(query).fetchone()
     yield
     if before == (False,):
         connection.execute("SELECT pg_advisory_unlock_all()")
 
 
 class Recorder(Protocol):
-    """Who wants to know what a session did."""
+    """Receives the statements and refusals of a session, to count the coverage."""
 
-    def statement(self, text: str, persona: str | None) -> None: ...
-    def worked(self, text: str, role: str | None) -> None: ...
+    def record_statement(self, text: str, persona: str | None) -> None: ...
+    def record_success(self, text: str, role: str | None) -> None: ...
     def add(self, *fact: str) -> None: ...
 
 
-# Who logs in for everybody, as PostgREST does, and then becomes the role of the token.
+# The role that PostgREST logs in as, before it switches to the role of the token.
 AUTHENTICATOR = "authenticator"
 LOGIN = """
 SELECT l.rolname FROM pg_roles AS l, pg_roles AS r, pg_roles AS s
@@ -46,9 +46,10 @@ _logins: WeakKeyDictionary[Connection[Any], dict[str, str]] = WeakKeyDictionary(
 
 
 def login_for(connection: Connection[Any], role: str) -> str:
-    """Who logs in for a role: the authenticator, if a superuser is connected, and if it exists and may.
+    """The role to log in as before a switch to ``role``: the authenticator, if it exists and is a member of it.
 
-    Otherwise whoever is connected. A superuser's session could become any role, and a request's cannot.
+    Without an authenticator, or if no superuser is connected, it is the connected user. A superuser's session could
+    switch to any role, and the session of a request cannot.
     """
     logins = _logins.setdefault(connection, {})
     if role not in logins:
@@ -58,10 +59,10 @@ def login_for(connection: Connection[Any], role: str) -> str:
 
 
 class Session:
-    """One transaction on a worker's database: everything that a test does with it is undone.
+    """One transaction on a worker's database, which is rolled back after the test.
 
-    It starts as the superuser, past all policies; :meth:`acting_as` and :meth:`reading_as` sign in.
-    ``witness`` is told what was run, by whom, and what was refused.
+    It starts as the superuser, who bypasses all policies. :meth:`acting_as` and :meth:`reading_as` sign in as a
+    persona. ``recorder`` receives every statement and every expected refusal.
     """
 
     def __init__(
@@ -73,20 +74,20 @@ class Session:
         self.connection = connection
         self.personas = personas
         self.persona: Persona | None = None
-        self._settings = NOBODY
+        self._settings = NO_PERSONA
         self._recorder = recorder
 
     def execute(self, statement: str | sql.Composable, params: Any = None) -> Cursor[Any]:
-        """Run a statement as whoever is signed in; the cursor has the rows and ``rowcount``.
+        """Run a statement as the current persona, or as the superuser. The cursor has the rows and ``rowcount``.
 
-        Raises psycopg's error, after which only a block of :meth:`raises` can go on.
+        Raises psycopg's error. The transaction has then failed, unless the error is expected by :meth:`raises`.
         """
         text = statement if isinstance(statement, str) else statement.as_string()
         if self._recorder:
-            self._recorder.statement(text, self.persona.name if self.persona else None)
+            self._recorder.record_statement(text, self.persona.name if self.persona else None)
         cursor = self.connection.execute(text.encode(), params)
         if self._recorder:
-            self._recorder.worked(text, self.persona.role if self.persona else None)
+            self._recorder.record_success(text, self.persona.role if self.persona else None)
         return cursor
 
     def rows(self, statement: str | sql.Composable, params: Any = None) -> list[tuple[Any, ...]]:
@@ -97,7 +98,7 @@ class Session:
         """The only row of a query. Raises AssertionError if there are none or several."""
         rows = self.rows(statement, params)
         if len(rows) != 1:
-            raise AssertionError(f"one row expected, {len(rows)} came: {statement}")
+            raise AssertionError(f"expected one row, got {len(rows)}: {statement}")
         return rows[0]
 
     def value(self, statement: str | sql.Composable, params: Any = None) -> Any:
@@ -106,8 +107,10 @@ class Session:
         return value
 
     def explain(self, query: str, params: Any = None) -> str:
-        """How the server answers a query (``EXPLAIN ANALYZE``). An index that finds its rows, or gives them
-        in the order that is asked for, counts as having served."""
+        """The plan of a query as JSON (``EXPLAIN ANALYZE``).
+
+        An index that finds the rows, or returns them in the requested order, counts as used.
+        """
         options = "ANALYZE, COSTS off, TIMING off, SUMMARY off, BUFFERS off, FORMAT json"
         plan = self.value(f"EXPLAIN ({options}) {query}", params)
         if self._recorder:
@@ -120,9 +123,9 @@ class Session:
 
     @contextmanager
     def acting_as(self, name: str, *, on: str | None = None, method: Method = "POST") -> Iterator[Persona]:
-        """Sign in as a persona for the block; what it writes stays for the rest of the test.
+        """Sign in as a persona for the block. What it writes stays for the rest of the test.
 
-        ``on`` names the table ("schema.name") for which the persona's ``setup`` is done.
+        ``on`` is the table ("schema.name") for which the persona's ``setup`` runs.
         """
         persona, before = self._persona(name), (self.persona, self._settings)
         if on and persona.setup:
@@ -131,7 +134,7 @@ class Session:
         try:
             yield persona
         finally:
-            # In a transaction that failed nothing can be switched; its rollback does it.
+            # A failed transaction accepts no statement. Its rollback restores the settings.
             if self.connection.info.transaction_status != psycopg.pq.TransactionStatus.INERROR:
                 self._switch(*before)
             else:
@@ -139,7 +142,7 @@ class Session:
 
     @contextmanager
     def reading_as(self, name: str) -> Iterator[Persona]:
-        """Sign in for the block as for a GET: the transaction is READ ONLY, and undone at the end."""
+        """Sign in for the block as for a GET: the transaction is READ ONLY, and rolled back at the end."""
         with self.connection.transaction(force_rollback=True), self.acting_as(name, method="GET") as persona:
             self.connection.execute("SELECT set_config('transaction_read_only', 'on', true)")
             yield persona
@@ -148,11 +151,11 @@ class Session:
     def raises(
         self, sqlstate: str, *, constraint: str | None = None, column: str | None = None, message: str | None = None
     ) -> Iterator[None]:
-        """The block must be refused by the server with this SQLSTATE; what it did is undone.
+        """Expect the server to refuse the block with this SQLSTATE. The changes of the block are rolled back.
 
         ``constraint`` and ``column`` are the exact names that the server must report, ``message`` is a
         part of its text.
-        Raises AssertionError if nothing was refused, or if it was for another reason.
+        Raises AssertionError if nothing is refused, or if the reason is another one.
         """
         before = self.persona, self._settings
         try:
@@ -160,18 +163,20 @@ class Session:
                 yield
         except psycopg.Error as error:
             self.persona, self._settings = before
-            said = error.diag
-            wanted = _reason(sqlstate, constraint, column, message)
-            got = _reason(error.sqlstate, said.constraint_name, said.column_name, said.message_primary)
+            diag = error.diag
+            expected = _reason(sqlstate, constraint, column, message)
+            got = _reason(error.sqlstate, diag.constraint_name, diag.column_name, diag.message_primary)
             if not (
                 error.sqlstate == sqlstate
-                and constraint in (None, said.constraint_name)
-                and column in (None, said.column_name)
-                and (message or "") in (said.message_primary or "")
+                and constraint in (None, diag.constraint_name)
+                and column in (None, diag.column_name)
+                and (message or "") in (diag.message_primary or "")
             ):
-                raise AssertionError(f"refused for another reason\n  expected: {wanted}\n  got:      {got}") from error
+                raise AssertionError(
+                    f"refused for another reason\n  expected: {expected}\n  got:      {got}"
+                ) from error
             if self._recorder and (constraint or column):
-                self._recorder.add("refused", f"{said.schema_name}.{said.table_name}", constraint or column or "")
+                self._recorder.add("refused", f"{diag.schema_name}.{diag.table_name}", constraint or column or "")
         else:
             raise AssertionError(f"nothing was refused; expected: {_reason(sqlstate, constraint, column, message)}")
 
@@ -179,7 +184,7 @@ class Session:
         try:
             return self.personas[name]
         except KeyError:
-            raise RolecallError(f"no persona is named {name!r}; there are: {', '.join(self.personas)}.") from None
+            raise RolecallError(f"unknown persona {name!r}: the world has {', '.join(self.personas)}.") from None
 
     def _switch(self, persona: Persona | None, settings: list[tuple[str, str]]) -> None:
         connection = self.connection
@@ -191,9 +196,9 @@ class Session:
 
 
 def _nodes(plan: Any) -> Iterator[dict[str, Any]]:
-    """Every node of a plan that was run."""
-    for each in plan:
-        node = each.get("Plan", each)
+    """The executed nodes of a plan."""
+    for entry in plan:
+        node = entry.get("Plan", entry)
         if node.get("Actual Loops"):
             yield node
         yield from _nodes(node.get("Plans", []))

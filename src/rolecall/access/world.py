@@ -16,10 +16,9 @@ Row = Mapping[str, Any]
 
 
 class World:
-    """Who there is and what they have. Rows keep the order in which they were added.
+    """The personas and the example rows. Rows keep the order in which they were added.
 
-    A row has a name that says whose it is ("alice's note"); grids use it as a heading, so a
-    row that no grid mentions is found.
+    A row has a name that says who owns it ("alice's note"). A grid has a heading for each row of its table.
     """
 
     def __init__(self) -> None:
@@ -30,8 +29,8 @@ class World:
     def persona(self, name: str, role: str, *, subject: str | None = None, setup: str = "", **claims: Any) -> Persona:
         """Add a persona: a database role and the claims of its token.
 
-        ``subject`` becomes the claim ``sub``; ``setup`` is SQL that a superuser runs before the persona
-        acts on ``{table}`` (and ``{schema}``), undone afterwards. Raises RolecallError for a name twice.
+        ``subject`` becomes the claim ``sub``. ``setup`` is SQL that a superuser runs before the persona acts on
+        ``{table}`` (in ``{schema}``); it is rolled back afterwards. Raises RolecallError if the name exists.
         """
         if name in self.personas:
             raise RolecallError(f"the world has two personas named {name!r}.")
@@ -41,7 +40,7 @@ class World:
         return self.personas[name]
 
     def add(self, table: str, name: str, /, **columns: Any) -> Row:
-        """Add a row to ``table`` ("schema.name") under a name of its own; returns its columns."""
+        """Add a row to ``table`` ("schema.name"). Returns its columns. Raises RolecallError if the name exists."""
         rows = self.rows.setdefault(table, {})
         if name in rows:
             raise RolecallError(f"the world has two rows named {name!r} in {table}.")
@@ -49,29 +48,29 @@ class World:
         return columns
 
     def row(self, table: str, name: str) -> Row:
-        """The columns of a named row. Raises RolecallError, with the names there are, if there is none."""
+        """The columns of a row. Raises RolecallError, with the existing names, if there is no such row."""
         try:
             return self.rows[table][name]
         except KeyError:
-            there = ", ".join(map(repr, self.rows.get(table, {}))) or "none"
-            raise RolecallError(f"the world has no row {name!r} in {table}; it has: {there}.") from None
+            existing = ", ".join(map(repr, self.rows.get(table, {}))) or "none"
+            raise RolecallError(f"the world has no row {name!r} in {table}; it has: {existing}.") from None
 
     def alias(self, name: str, value: Any) -> Any:
-        """Let ``{name}`` stand for a value in the grids; returns the value."""
+        """Let ``{name}`` stand for a value in the grids. Returns the value."""
         self._names[name] = value
         return value
 
     def names(self) -> dict[str, Any]:
-        """What ``{…}`` may stand for in a grid: every persona's subject, and what was given a name."""
+        """The values that ``{…}`` may stand for in a grid: every persona's subject, and every alias."""
         subjects = {p.name: p.claims["sub"] for p in self.personas.values() if "sub" in p.claims}
         return subjects | self._names
 
     def load(self, connection: Connection[Any]) -> None:
-        """Insert all rows, in order, as the connection's current role. Raises RolecallError naming a row that fails."""
+        """Insert all rows, in order, as the connection's current role. Raises RolecallError with the row that fails."""
         for table, name, row in self:
             try:
                 connection.execute(insert(table, row))
-            except (psycopg.Error, ValueError, TypeError) as error:  # refused, or of a type that SQL cannot have
+            except (psycopg.Error, ValueError, TypeError) as error:  # refused, or a type that has no SQL literal
                 text = f"the world cannot be loaded: {_printable(table)} {name!r}: {_reason(error)}"
                 raise RolecallError(text) from error
 
@@ -82,7 +81,7 @@ class World:
 
 
 def _reason(error: Exception) -> str:
-    """What an error says, without the statement, which may be long."""
+    """The message of an error, without the statement, which may be long."""
     if isinstance(error, psycopg.Error) and error.diag.message_primary:
         detail = error.diag.message_detail
         return _printable(error.diag.message_primary) + (f"\nDETAIL: {_printable(detail)}" if detail else "")

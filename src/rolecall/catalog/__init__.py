@@ -1,1 +1,1 @@
-"""What the server's catalog holds: objects and their definitions."""
+"""The objects in the server's catalog, and their definitions."""

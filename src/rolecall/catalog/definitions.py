@@ -1,4 +1,4 @@
-"""What there is to break: everything that the migrations made, read from the catalog in full."""
+"""The full definitions of everything that the migrations created, read from the catalog."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rolecall.sql.migrations import Phase, Script
 
 
 class Column(NamedTuple):
-    """A column; ``type`` as in CREATE TABLE, ``default`` None where there is none."""
+    """A column. ``type`` is as in CREATE TABLE; ``default`` is None without one."""
 
     table: str
     name: str
@@ -25,7 +25,7 @@ class Column(NamedTuple):
 
 
 class Constraint(NamedTuple):
-    """A CHECK, foreign key or primary key; ``kind`` is pg_constraint's letter."""
+    """A CHECK, foreign key or primary key. ``kind`` is the letter of ``pg_constraint.contype``."""
 
     table: str
     name: str
@@ -34,7 +34,7 @@ class Constraint(NamedTuple):
 
 
 class Index(NamedTuple):
-    """An index that belongs to no constraint, or to a UNIQUE."""
+    """An index of no constraint, or of a UNIQUE constraint."""
 
     table: str
     name: str
@@ -45,7 +45,7 @@ class Index(NamedTuple):
 
 
 class Function(NamedTuple):
-    """A function; ``signature`` is what DROP FUNCTION takes, ``definition`` a whole CREATE OR REPLACE."""
+    """A function. ``signature`` is for DROP FUNCTION; ``definition`` is the whole CREATE OR REPLACE."""
 
     full_name: str
     signature: str
@@ -68,7 +68,7 @@ class View(NamedTuple):
 
 
 class Trigger(NamedTuple):
-    """A trigger; ``function`` is the qualified name of what it calls."""
+    """A trigger. ``function`` is the qualified name of the function that it calls."""
 
     table: str
     name: str
@@ -77,9 +77,9 @@ class Trigger(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """A privilege that somebody other than the owner holds; ``on`` is what GRANT … ON takes.
+    """A privilege of a role other than the owner. ``on`` is the object as GRANT … ON takes it.
 
-    ``columns`` are those that it is held on, where it is not held on the whole table.
+    ``columns`` is empty for a privilege on the whole table.
     """
 
     on: str
@@ -90,22 +90,22 @@ class Grant(NamedTuple):
 
     @property
     def what(self) -> str:
-        """The privilege and its columns, for people."""
+        """The privilege and its columns, for messages."""
         return f"{self.privilege} ({', '.join(self.columns)})" if self.columns else self.privilege
 
     @property
     def sql(self) -> str:
-        """The same as GRANT takes it."""
+        """The privilege and its columns, as GRANT takes them."""
         return f"{self.privilege} ({', '.join(map(identifier, self.columns))})" if self.columns else self.privilege
 
     @property
     def name(self) -> str:
-        """What it is held on, without a function's arguments."""
+        """The name of the object, without the arguments of a function."""
         return self.object.split("(")[0]
 
 
 class Bucket(NamedTuple):
-    """A storage bucket; ``limit`` in bytes, and ``types`` of MIME, are None where there is none."""
+    """A storage bucket. ``limit`` is in bytes, ``types`` are MIME types; each is None without a limit."""
 
     id: str
     limit: int | None
@@ -114,7 +114,7 @@ class Bucket(NamedTuple):
 
 @dataclass(frozen=True)
 class Schema:
-    """Everything that can be broken."""
+    """Everything that a mutant can break."""
 
     columns: list[Column] = field(default_factory=list)
     policies: list[Policy] = field(default_factory=list)
@@ -126,12 +126,12 @@ class Schema:
     grants: list[Grant] = field(default_factory=list)
     buckets: list[Bucket] = field(default_factory=list)
     scripts: list[Script] = field(default_factory=list)
-    roles: list[str] = field(default_factory=list)  # that somebody signs in as, a policy names, or holds something
-    types: dict[str, dict[str, str]] = field(default_factory=dict)  # of each column of each table and view there is
+    roles: list[str] = field(default_factory=list)  # of the personas, policies and grants
+    types: dict[str, dict[str, str]] = field(default_factory=dict)  # of each column, by table or view
 
     @property
     def tables(self) -> list[str]:
-        """The tables that the migrations made."""
+        """The tables that the migrations created."""
         return list(dict.fromkeys(column.table for column in self.columns))
 
 
@@ -182,8 +182,8 @@ SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid), tgfoid::regproc:
 FROM pg_trigger
 WHERE (tgrelid, tgname) IN (SELECT * FROM unnest(%(triggered)s::regclass[], %(triggers)s::text[])) ORDER BY 1, 2
 """
-# What was never granted or revoked has no entry, and means what acldefault() tells: EXECUTE for PUBLIC.
-# A function that returns a trigger is called by nobody.
+# An object without any GRANT or REVOKE has no ACL: acldefault() has its privileges, e.g. EXECUTE for PUBLIC.
+# Trigger functions are left out: no role calls them itself.
 GRANTS = """
 SELECT kind || ' ' || object, object, COALESCE(r.rolname, 'public'), privilege_type,
        COALESCE(array_agg(attname::text ORDER BY attnum) FILTER (WHERE attname IS NOT NULL), '{}')
@@ -199,19 +199,19 @@ FROM (
   SELECT 'FUNCTION', p.oid::regprocedure::text, NULL, NULL, COALESCE(proacl, acldefault('f', proowner)), proowner
   FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
   WHERE n.nspname || '.' || proname = ANY (%(functions)s) AND prorettype <> 'trigger'::regtype
-) AS held CROSS JOIN aclexplode(acl) AS a LEFT JOIN pg_roles r ON r.oid = a.grantee
+) AS acls CROSS JOIN aclexplode(acl) AS a LEFT JOIN pg_roles r ON r.oid = a.grantee
 WHERE a.grantee <> owner GROUP BY 1, 2, 3, 4, attname IS NULL ORDER BY 1, 3, 4
 """
 BUCKETS = """
-SELECT id, file_size_limit, allowed_mime_types FROM storage.buckets WHERE id <> ALL (%(others)s) ORDER BY 1
+SELECT id, file_size_limit, allowed_mime_types FROM storage.buckets WHERE id <> ALL (%(world_buckets)s) ORDER BY 1
 """
 
 
 def read(connection: Connection[Any], manifest: Manifest, world: World, phases: Iterable[Phase]) -> Schema:
-    """Read what the migrations made; ``connection`` is to a migrated database with the world in it."""
+    """Read what the migrations created. ``connection`` is to a migrated database with the world loaded."""
     constraints, triggers = manifest.of_kind("constraint"), manifest.of_kind("trigger")
-    indexes = manifest.of_kind("index", "unique", "constraint")  # that of a UNIQUE has its name
-    given = {
+    indexes = manifest.of_kind("index", "unique", "constraint")  # the index of a UNIQUE constraint has its name
+    params = {
         "tables": [item.full_name for item in manifest.of_kind("table")],
         "views": [item.full_name for item in manifest.of_kind("view")],
         "functions": [item.full_name for item in manifest.of_kind("function", "trigger function")],
@@ -221,14 +221,14 @@ def read(connection: Connection[Any], manifest: Manifest, world: World, phases: 
         "indexes": [item.name for item in indexes],
         "triggered": [item.owner for item in triggers],
         "triggers": [item.name for item in triggers],
-        "others": [row["id"] for row in world.rows.get("storage.buckets", {}).values()],
+        "world_buckets": [row["id"] for row in world.rows.get("storage.buckets", {}).values()],
     }
 
     def rows(query: str) -> list[tuple[Any, ...]]:
-        return connection.execute(query.encode(), given).fetchall()
+        return connection.execute(query.encode(), params).fetchall()
 
     with connection.transaction():
-        # So that every object is written with its schema.
+        # With an empty search_path, every name has its schema.
         connection.execute("SELECT set_config('search_path', '', true)")
         (has_buckets,) = rows("SELECT to_regclass('storage.buckets') IS NOT NULL")[0]
         policies = policies_named(connection, [(item.owner, item.name) for item in manifest.of_kind("policy")])
@@ -250,6 +250,7 @@ def read(connection: Connection[Any], manifest: Manifest, world: World, phases: 
 
 
 def _roles(world: World, policies: Iterable[Policy], grants: Iterable[Grant]) -> list[str]:
-    named = [grant.role for grant in grants] + [role for policy in policies for role in policy.roles]
-    signed_in = [persona.role for persona in world.personas.values()]
-    return [role for role in dict.fromkeys(signed_in + named) if role != "public"]
+    personas = [persona.role for persona in world.personas.values()]
+    grantees = [grant.role for grant in grants]
+    policy_roles = [role for policy in policies for role in policy.roles]
+    return [role for role in dict.fromkeys(personas + grantees + policy_roles) if role != "public"]

@@ -1,4 +1,4 @@
-"""The manifest: what the migrations made, as the comment of the migrated database holds it for every process."""
+"""The manifest: what the migrations created. A comment on the migrated database stores it for every process."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 from rolecall.catalog.objects import Object
 
-KEY = "manifest"  # in the comment
+KEY = "manifest"  # in the JSON of the comment
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the migrations made: the role that ran them, and what they added to the catalog."""
+    """The role that ran the migrations, and what they added to the catalog."""
 
     role: str | None
     added: list[Object]
-    tables: list[str]  # every table that the migrations made, or put a policy on
+    tables: list[str]  # every table that the migrations created, or added a policy to
     protected: list[str]  # tables with row-level security, of the migrations or, without migrations, of the baseline
     phases: list[str]  # names of the folders, in order
     notes: list[str]  # on the migrations' files, for the summary
@@ -30,7 +30,7 @@ class Manifest:
         return cls(data["role"], added, data["tables"], data["protected"], data["phases"], data["notes"])
 
     def as_comment(self) -> dict[str, Any]:
-        """What :meth:`from_comment` reads."""
+        """The data that :meth:`from_comment` reads."""
         return {KEY: asdict(self)}
 
     def of_kind(self, *kinds: str) -> list[Object]:

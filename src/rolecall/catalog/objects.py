@@ -1,4 +1,4 @@
-"""What a database's catalog holds: tables, policies, constraints, functions, views, each by name."""
+"""The objects in a database's catalog, by name: tables, policies, constraints, functions, views."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Object(NamedTuple):
     """One object of the catalog.
 
     ``kind`` is table, policy, constraint, not null, unique, index, function, view, trigger, or usage (a
-    role's right to enter a schema, by the role's name); ``owner`` is the table (or the schema, for what
-    belongs to none); ``detail`` is a policy's command, a function's arguments, a constraint's type, or
+    role's USAGE on a schema, by the role's name); ``owner`` is the table, or the schema of an object without
+    a table; ``detail`` is a policy's command, a function's arguments, a constraint's type, or
     "rls" for a table with row-level security.
     """
 
@@ -74,20 +74,20 @@ ORDER BY 1, 2, 3, 4
 
 
 def objects(connection: Connection[Any]) -> list[Object]:
-    """Everything outside the system's own schemas, sorted."""
+    """All objects outside the system schemas, sorted."""
     return [Object(*row) for row in connection.execute(OBJECTS)]
 
 
 def added(before: Iterable[Object], after: Iterable[Object]) -> list[Object]:
-    """What ``after`` has and ``before`` has not: what the migrations made."""
-    there = set(before)
-    return [item for item in after if item not in there]
+    """The objects in ``after`` that are not in ``before``."""
+    existing = set(before)
+    return [item for item in after if item not in existing]
 
 
 class Policy(NamedTuple):
     """A policy as the catalog shows it.
 
-    ``command`` is select, insert, update, delete or all; ``using`` and ``check`` are None where it has none.
+    ``command`` is select, insert, update, delete or all; ``using`` and ``check`` are None without such a clause.
     """
 
     table: str
@@ -105,7 +105,7 @@ class Policy(NamedTuple):
         return text + (f" with check {self.check}" if self.check else "")
 
     def create(self) -> str:
-        """The statement that makes it."""
+        """The statement that creates it."""
         parts = [
             f"CREATE POLICY {identifier(self.name)} ON {self.table}",
             f"AS {'PERMISSIVE' if self.permissive else 'RESTRICTIVE'} FOR {self.command.upper()}",
@@ -158,7 +158,7 @@ def policies_named(connection: Connection[Any], names: Collection[tuple[str, str
 
 
 def privileges(connection: Connection[Any], table: str, role: str) -> list[str]:
-    """The table privileges that a role has, by its own name or PUBLIC's or another's, e.g. ``SELECT``."""
+    """The table privileges of a role, e.g. ``SELECT``: its own, PUBLIC's, and those of roles that it is a member of."""
     names = ["SELECT", "INSERT", "UPDATE", "DELETE"]
     row = connection.execute(
         "SELECT array(SELECT p FROM unnest(%s::text[]) p WHERE has_table_privilege(%s, %s::regclass, p))",
@@ -167,8 +167,8 @@ def privileges(connection: Connection[Any], table: str, role: str) -> list[str]:
     return list(row[0]) if row else []
 
 
-def granted_by_column(connection: Connection[Any]) -> list[str]:
-    """The tables of which somebody holds a privilege on single columns."""
+def tables_with_column_grants(connection: Connection[Any]) -> list[str]:
+    """The tables with a privilege on single columns."""
     rows = connection.execute(
         """
         SELECT DISTINCT nspname || '.' || relname
@@ -180,15 +180,15 @@ def granted_by_column(connection: Connection[Any]) -> list[str]:
 
 
 def identifier(text: str) -> str:
-    """A name as SQL: quoted where it must be."""
+    """A name as a quoted SQL identifier."""
     return sql.Identifier(text).as_string()
 
 
 def qualified(table: str) -> str:
-    """A table ("schema.name") as SQL: each part quoted where it must be."""
+    """A table ("schema.name") as SQL, with each part quoted."""
     return sql.Identifier(*table.split(".")).as_string()
 
 
 def grantee(role: str) -> str:
-    """A role as TO and FROM take it: PUBLIC is none that could be quoted."""
+    """A role for TO and FROM. PUBLIC is a keyword, which must not be quoted."""
     return "PUBLIC" if role == "public" else identifier(role)

@@ -13,14 +13,14 @@ SUBCOMMANDS = (sweep,)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand; gives the exit code: 0 if all went well, 1 for an error, 2 for a wrong command line."""
-    parser = argparse.ArgumentParser(prog="rolecall", description="Access tests against Postgres: helpers of pytest's.")
+    """Run a subcommand. Returns the exit code: 0 for success, 1 for an error, 2 for a wrong command line."""
+    parser = argparse.ArgumentParser(prog="rolecall", description="Commands for access tests against Postgres.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for module in SUBCOMMANDS:
         module.add(commands)
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        asked.run(asked)
+        options.run(options)
     except RolecallError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 1

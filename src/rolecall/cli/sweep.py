@@ -1,4 +1,4 @@
-"""``rolecall sweep``: remove what killed runs left, on a server that others use or on this machine."""
+"""``rolecall sweep``: remove what killed runs left, on a running server or on this machine."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 HELP = "remove what killed runs left"
 DESCRIPTION = (
-    "Remove what killed runs left: with --pg-dsn (or ROLECALL_PG_DSN) databases and roles on that server, without it "
-    "the directories of throwaway servers on this machine. Only what carries rolecall's mark is removed, and nothing "
-    "of a run that lives."
+    "Remove what killed runs left. With --pg-dsn (or ROLECALL_PG_DSN): databases and roles on that server. Without: "
+    "directories of throwaway servers on this machine. It removes only what carries rolecall's mark, and nothing of "
+    "a run that is still alive."
 )
 
 
@@ -31,22 +31,22 @@ def add(commands: Commands) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser("sweep", help=HELP, description=DESCRIPTION)
     parser.add_argument(
-        "--pg-dsn", metavar="URL", help="the server; better given as ROLECALL_PG_DSN if it has a password"
+        "--pg-dsn", metavar="URL", help="the server; if the URL has a password, use ROLECALL_PG_DSN instead"
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    parser.add_argument("--dry-run", action="store_true", help="only list what would be removed")
     parser.set_defaults(run=run)
 
 
-def run(asked: argparse.Namespace) -> None:
-    """Sweep, and print a line for each thing that was found. Raises RolecallError if the server cannot be used."""
-    where = "--pg-dsn" if asked.pg_dsn is not None else "ROLECALL_PG_DSN"
-    text = Conninfo((os.environ.get(where, "") if asked.pg_dsn is None else asked.pg_dsn).strip())
-    check_dsn(text, where)
-    print_report(on_server(text, asked.dry_run) if text else on_machine(asked.dry_run), asked.dry_run)
+def run(options: argparse.Namespace) -> None:
+    """Sweep, and print a line for each leftover. Raises RolecallError if the server cannot be used."""
+    source = "--pg-dsn" if options.pg_dsn is not None else "ROLECALL_PG_DSN"
+    dsn = Conninfo((os.environ.get(source, "") if options.pg_dsn is None else options.pg_dsn).strip())
+    check_dsn(dsn, source)
+    print_report(on_server(dsn, options.dry_run) if dsn else on_machine(options.dry_run), options.dry_run)
 
 
 def on_server(dsn: Conninfo, dry_run: bool) -> list[Leftover]:
-    """What killed runs left on a server."""
+    """Sweep a server, and return what killed runs left there. Raises RolecallError if it does not answer."""
     try:
         connection = connect(dsn, application_name="rolecall sweep")
     except ConnectError as error:
@@ -56,19 +56,19 @@ def on_server(dsn: Conninfo, dry_run: bool) -> list[Leftover]:
 
 
 def on_machine(dry_run: bool) -> list[Leftover]:
-    """The directories of throwaway servers of this user."""
-    found = list(directories.runs())
+    """Sweep this machine, and return the directories of this user's throwaway servers."""
+    runs = list(directories.runs())
     if not dry_run:
         directories.sweep()
-    return [Leftover("directory", str(path), "a run that lives uses it" if lives else None) for path, lives in found]
+    return [Leftover("directory", str(path), "its run is still alive" if alive else None) for path, alive in runs]
 
 
-def print_report(found: Iterable[Leftover], dry_run: bool) -> None:
-    """Print what was removed, and what was left and why."""
+def print_report(leftovers: Iterable[Leftover], dry_run: bool) -> None:
+    """Print what was removed, and what was kept and why."""
     lines = [
-        f"left {each.kind} {each.name}: {each.why}"
-        if each.why
+        f"kept {each.kind} {each.name}: {each.reason}"
+        if each.reason
         else f"{'would remove' if dry_run else 'removed'} {each.kind} {each.name}"
-        for each in found
+        for each in leftovers
     ]
-    print("\n".join(lines or ["nothing was left behind"]))
+    print("\n".join(lines or ["nothing to remove"]))

@@ -1,1 +1,1 @@
-"""What the tests covered, counted from the catalog."""
+"""Coverage: which parts of the schema the tests used."""

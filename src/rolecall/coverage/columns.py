@@ -1,4 +1,4 @@
-"""Which columns of which tables a statement uses, and with which privilege."""
+"""The columns that a statement uses, with their tables and privileges."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from postgast.walk import unwrap_node
 
 from rolecall.sql.tree import walk
 
-PARAMETER = re.compile(r"%(\(\w+\))?[sbt]")  # psycopg's, which is no SQL
+PARAMETER = re.compile(r"%(\(\w+\))?[sbt]")  # of psycopg: it is no SQL
 WRITES = {"InsertStmt": ("insert", "cols"), "UpdateStmt": ("update", "target_list")}
 
-Used = tuple[str, str, str]
+ColumnUse = tuple[str, str, str]
 
 
-def used(text: str) -> set[Used]:
+def columns_used(text: str) -> set[ColumnUse]:
     """The columns that a statement uses: qualified table, ``select``, ``insert`` or ``update``, and column.
 
-    A column that is read counts for each of the statement's tables: which of them has it is not told.
-    Nothing, if the text does not parse.
+    A column that is read counts for every table of the statement, since the statement does not say whose it is.
+    Empty if the text does not parse.
     """
     try:
         parsed = postgast.parse(PARAMETER.sub("NULL", text))
     except postgast.PgQueryError:
         return set()
-    return {each for raw in parsed.stmts for each in _used(unwrap_node(raw.stmt))}
+    return {use for raw in parsed.stmts for use in _columns_of(unwrap_node(raw.stmt))}
 
 
-def _used(statement: Any) -> Iterator[Used]:
+def _columns_of(statement: Any) -> Iterator[ColumnUse]:
     nodes = list(walk(statement))
     for node in nodes:
         if node.DESCRIPTOR.name in WRITES:

@@ -1,4 +1,4 @@
-"""What the tests covered, counted against what the catalog says the migrations made."""
+"""How much of what the migrations created was covered by the tests."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ T = TypeVar("T")
 
 
 def count_tried(manifest: Manifest, recorder: CoverageRecorder, personas: Collection[str]) -> list[CoverageCount]:
-    """Count what the migrations made, from the catalog, and how much of it the tests tried."""
+    """Count what the migrations created, and how much of it the tests tried."""
     facts = recorder.facts
     cells = {fact[1:3] for fact in facts if fact[0] == "cell"}
-    counted = [
-        _count("policies", manifest.of_kind("policy"), lambda item: _tried(item, cells)),
+    counts = [
+        _count("policies", manifest.of_kind("policy"), lambda item: _is_tried(item, cells)),
         _count("constraints", manifest.constraints, lambda item: ("refused", item.owner, item.name) in facts),
         *(
             _count(
@@ -34,51 +34,34 @@ def count_tried(manifest: Manifest, recorder: CoverageRecorder, personas: Collec
         ),
         _count("rollbacks", manifest.phases, lambda phase: ("rolled back", phase) in facts),
     ]
-    return [each for each in counted if each.total]
+    return [count for count in counts if count.total]
 
 
-Wanted = Mapping[str, Collection[tuple[str, ...]]]  # the facts that prove a thing, each enough, by what is missing
+Requirements = Mapping[str, Collection[tuple[str, ...]]]  # by name: the facts of which one must be recorded
 
 
 def count_all(
     manifest: Manifest,
     schema: Schema,
-    bodies: Iterable[Body],
+    bodies: Collection[Body],
     phases: Iterable[Phase],
     recorder: CoverageRecorder,
     personas: Collection[str],
 ) -> list[CoverageCount]:
-    """Count everything that the migrations made: what is left out is missing from the tests."""
+    """Count everything that the migrations created, and how much of it the tests covered."""
     facts = recorder.facts
-    of_ours = {item.full_name for item in manifest.of_kind("function", "trigger function")}
-    seen = {body.name for body in bodies}
-    wanted: dict[str, Wanted] = {
-        "policies": {
-            f'{policy.table}: "{policy.name}" {NEVER[what]} {command}': [(what, policy.table, policy.name, command)]
-            for policy in schema.policies
-            for command in (COMMANDS if policy.command == "all" else [policy.command])
-            for what in sorted(policies.outcomes(policy.using, policy.check, command))
-        },
+    instrumented = {body.name for body in bodies}
+    requirements: dict[str, Requirements] = {
+        "policies": _policies(schema),
         "constraints": {
             f"{item.owner}: {item.name} {NEVER[what]}": [(what, item.owner, item.name)]
             for item in manifest.constraints
             for what in ("let through", "refused")
         },
-        "functions x personas": _by_everybody(manifest, "function", personas),
-        "lines of functions": {
-            f"{body.signature}, {point}": [("reached", body.signature, str(number))]
-            for body in bodies
-            if body.name in of_ours
-            for number, point in enumerate(body.points)
-        },
-        "views x personas": _by_everybody(manifest, "view", personas),
-        "grants": {
-            **{
-                f"{each.what} on {each.object} to {each.role}": _uses(each, facts)
-                for each in _one_by_one(schema.grants)
-            },
-            **{f"USAGE on {each.owner} to {each.name}": _entering(each, facts) for each in manifest.of_kind("usage")},
-        },
+        "functions x personas": _by_persona(manifest, "function", personas),
+        "lines of functions": _lines(manifest, bodies),
+        "views x personas": _by_persona(manifest, "view", personas),
+        "grants": _grants(manifest, schema, facts),
         "indexes": {
             f"{item.owner}: {item.name}": [("served", item.name), ("refused", item.owner, item.name)]
             for item in manifest.of_kind("index", "unique")
@@ -86,17 +69,17 @@ def count_all(
         "triggers": {
             f"{trigger.table}: {trigger.name}": [("fired", trigger.table, trigger.name)]
             for trigger in schema.triggers
-            if trigger.function in seen
+            if trigger.function in instrumented
         },
         "scripts": {
             name: [("script", name)] for name in sorted(script.id for phase in phases for script in phase.scripts)
         },
     }
-    counted = [
-        CoverageCount(what, len(things), [name for name, proofs in things.items() if facts.isdisjoint(proofs)])
-        for what, things in wanted.items()
+    counts = [
+        CoverageCount(what, len(names), [name for name, proofs in names.items() if facts.isdisjoint(proofs)])
+        for what, names in requirements.items()
     ]
-    return [each for each in counted if each.total]
+    return [count for count in counts if count.total]
 
 
 NEVER = {
@@ -107,28 +90,58 @@ NEVER = {
 }
 
 
-def _by_everybody(manifest: Manifest, kind: str, personas: Iterable[str]) -> Wanted:
+def _policies(schema: Schema) -> Requirements:
+    """Each outcome that a policy can have for a command."""
+    return {
+        f'{policy.table}: "{policy.name}" {NEVER[what]} {command}': [(what, policy.table, policy.name, command)]
+        for policy in schema.policies
+        for command in (COMMANDS if policy.command == "all" else [policy.command])
+        for what in sorted(policies.outcomes(policy.using, policy.check, command))
+    }
+
+
+def _lines(manifest: Manifest, bodies: Iterable[Body]) -> Requirements:
+    """Each statement and branch of the functions that the migrations created."""
+    created = {item.full_name for item in manifest.of_kind("function", "trigger function")}
+    return {
+        f"{body.signature}, {point}": [("reached", body.signature, str(number))]
+        for body in bodies
+        if body.name in created
+        for number, point in enumerate(body.points)
+    }
+
+
+def _grants(manifest: Manifest, schema: Schema, facts: Iterable[tuple[str, ...]]) -> Requirements:
+    """Each grant, by column, and each USAGE on a schema."""
+    grants = {
+        f"{grant.what} on {grant.object} to {grant.role}": _uses(grant, facts) for grant in _by_column(schema.grants)
+    }
+    usages = manifest.of_kind("usage")
+    return grants | {f"USAGE on {usage.owner} to {usage.name}": _schema_uses(usage, facts) for usage in usages}
+
+
+def _by_persona(manifest: Manifest, kind: str, personas: Iterable[str]) -> Requirements:
     return {" as ".join(pair): [("ran", *pair)] for pair in _pairs(manifest.of_kind(kind), personas)}
 
 
-def _one_by_one(grants: Iterable[Grant]) -> Iterator[Grant]:
-    """Grants with those on several columns taken apart."""
+def _by_column(grants: Iterable[Grant]) -> Iterator[Grant]:
+    """The grants, with one for each column instead of one on several columns."""
     for grant in grants:
         yield from [grant._replace(columns=[column]) for column in grant.columns] or [grant]
 
 
 def _uses(grant: Grant, facts: Iterable[tuple[str, ...]]) -> Collection[tuple[str, ...]]:
-    """What uses a grant: a cell that says yes, or a statement that names the function or view and works."""
-    used: list[tuple[str, ...]] = [("used", grant.name, grant.privilege.lower(), *grant.columns)]
+    """The facts that use a grant: a cell with yes, or a statement that names the function or view and succeeds."""
+    uses: list[tuple[str, ...]] = [("used", grant.name, grant.privilege.lower(), *grant.columns)]
     if grant.privilege in ("SELECT", "EXECUTE") and not grant.columns:
-        used.append(("worked", grant.name))
+        uses.append(("worked", grant.name))
     if grant.role == "public":
-        return [fact for fact in facts if fact[:-1] in used]
-    return [(*fact, grant.role) for fact in used]
+        return [fact for fact in facts if fact[:-1] in uses]
+    return [(*fact, grant.role) for fact in uses]
 
 
-def _entering(usage: Object, facts: Iterable[tuple[str, ...]]) -> Collection[tuple[str, ...]]:
-    """What uses the right to enter a schema: whatever a role used of something in it."""
+def _schema_uses(usage: Object, facts: Iterable[tuple[str, ...]]) -> Collection[tuple[str, ...]]:
+    """The facts that use a schema: the role used an object in it."""
     return [
         fact
         for fact in facts
@@ -138,13 +151,13 @@ def _entering(usage: Object, facts: Iterable[tuple[str, ...]]) -> Collection[tup
     ]
 
 
-def _count(what: str, existing: Collection[T], covered: Callable[[T], bool]) -> CoverageCount:
-    """Count those of ``existing`` for which ``covered`` holds."""
-    return CoverageCount(what, len(existing), [_name(item) for item in existing if not covered(item)])
+def _count(what: str, items: Collection[T], is_covered: Callable[[T], bool]) -> CoverageCount:
+    """Count the items for which ``is_covered`` holds."""
+    return CoverageCount(what, len(items), [_name(item) for item in items if not is_covered(item)])
 
 
-def _tried(policy: Object, cells: set[tuple[str, ...]]) -> bool:
-    """Whether the grids tried every command of a policy, of all that they tried: tables and commands."""
+def _is_tried(policy: Object, cells: set[tuple[str, ...]]) -> bool:
+    """Whether the grids tried every command of a policy. ``cells`` are pairs of a table and a command."""
     commands = COMMANDS if policy.detail == "all" else [policy.detail]
     return all((policy.owner, command) in cells for command in commands)
 

@@ -1,4 +1,4 @@
-"""The observer of ``--rolecall-coverage``: functions report what ran; policies and constraints are asked."""
+"""The observer of ``--rolecall-coverage``: functions report what ran; policies and constraints are queried."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rolecall.grids.grid import Cell, Grid
 
 
 class CoverageObserver:
-    """Observes one process's clone, and records facts of which only the database knows.
+    """Observes one process's clone, and records facts that only the database knows.
 
     While it exists, the functions of the clone are instrumented: they report each statement before it runs.
     """
@@ -30,22 +30,22 @@ class CoverageObserver:
         self._bodies = plpgsql.read(connection, plpgsql.called(connection, manifest))
         for body in self._bodies:
             connection.execute(body.instrumented.encode())
-        connection.add_notice_handler(self._reported)
+        connection.add_notice_handler(self._record_report)
         recorder.observe = ConstraintProbe(connection, manifest).observe
-        recorder.by_column = objects.granted_by_column(connection)
+        recorder.column_grants = objects.tables_with_column_grants(connection)
         recorder.observe(recorder)
 
     def restore_functions(self) -> None:
-        """Put the functions back as the migrations made them: a mutant must not depend on the observer."""
+        """Restore the functions as the migrations created them: a mutant must not depend on the observer."""
         for body in self._bodies:
             self.connection.execute(body.original.encode())
 
-    def _reported(self, notice: psycopg.errors.Diagnostic) -> None:
-        if fact := plpgsql.reported(notice.message_primary):
+    def _record_report(self, notice: psycopg.errors.Diagnostic) -> None:
+        if fact := plpgsql.parse_report(notice.message_primary):
             self.recorder.add(*fact)
 
     def record_cell(self, grid: Grid, cell: Cell) -> None:
-        """Record what a cell that is as written proves: of policies and of grants."""
+        """Record what a passing cell proves about policies and grants."""
         if grid not in self._facts:
             self._facts[grid] = policies.facts(self.connection, grid, self.world)
         for fact in self._facts[grid][cell]:
@@ -53,4 +53,4 @@ class CoverageObserver:
         if "yes" in cell.expected.split("/"):
             role = self.world.personas[cell.persona].role
             self.recorder.add("used", grid.table, cell.privilege, role)
-            self.recorder.touched(grid.checks(cell, self.world)[0].statement, role)
+            self.recorder.record_columns(grid.checks(cell, self.world)[0].statement, role)

@@ -1,7 +1,7 @@
-"""PL/pgSQL that tells which of its statements and branches ran: each reports itself before it runs.
+"""Instrumented PL/pgSQL: each statement and branch reports itself before it runs.
 
-The report is RAISE INFO, which the server sends to the client whatever ``client_min_messages`` says, and
-at once: what an exception undoes afterwards has been told all the same.
+The report is a RAISE INFO. The server sends it to the client at once, whatever ``client_min_messages`` says: a report
+is not lost if an exception rolls the statement back.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from psycopg import Connection
 
 from rolecall.catalog.manifest import Manifest
 
-REACHED = re.compile(r"rolecall: (reached|fired)\t(.*)\t(.*)", re.DOTALL)
+REPORT = re.compile(r"rolecall: (reached|fired)\t(.*)\t(.*)", re.DOTALL)
 COMMENTS = ("--", "/*")
-ENDS_LIST = {"end", "else", "elsif", "elseif", "when", "exception"}  # what ends a list of statements
+ENDS_LIST = {"end", "else", "elsif", "elseif", "when", "exception"}  # the words that end a list of statements
 
-# Of what is made by the migrations: their functions, and those that their triggers call.
+# The functions that the migrations created, and those that their triggers call.
 FUNCTIONS = """
 SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid), prosrc, prorettype = 'trigger'::regtype
 FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace JOIN pg_language l ON l.oid = prolang
@@ -27,7 +27,7 @@ WHERE lanname = 'plpgsql' AND n.nspname || '.' || proname = ANY (%s) ORDER BY 1
 
 
 class Point(NamedTuple):
-    """A statement, or a branch that has none: its line of the body, from 1, and its text."""
+    """A statement, or a branch without one: its line in the body, from 1, and its text."""
 
     line: int
     text: str
@@ -37,7 +37,7 @@ class Point(NamedTuple):
 
 
 class Body(NamedTuple):
-    """A function that reports itself: how it was made, how it is made now, and what it can report."""
+    """A function: its original CREATE statement, the instrumented one, and the points that it can report."""
 
     signature: str
     original: str
@@ -51,7 +51,7 @@ class Body(NamedTuple):
 
 
 def called(connection: Connection[Any], manifest: Manifest) -> list[str]:
-    """The qualified names of the functions that the migrations made, and of those that their triggers call."""
+    """The qualified names of the functions that the migrations created, and of those that their triggers call."""
     triggers = [(item.owner, item.name) for item in manifest.of_kind("trigger")]
     by_triggers = """
         SELECT DISTINCT pn.nspname || '.' || proname
@@ -59,31 +59,32 @@ def called(connection: Connection[Any], manifest: Manifest) -> list[str]:
         JOIN pg_proc p ON p.oid = tgfoid JOIN pg_namespace pn ON pn.oid = pronamespace
         WHERE (n.nspname || '.' || relname, tgname::text) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
     """
-    given = [list(names) for names in zip(*triggers, strict=True)] or [[], []]
-    own = [item.full_name for item in manifest.of_kind("function", "trigger function")]
-    return sorted({*own, *(name for (name,) in connection.execute(by_triggers, given))})
+    params = [list(names) for names in zip(*triggers, strict=True)] or [[], []]
+    created = [item.full_name for item in manifest.of_kind("function", "trigger function")]
+    return sorted({*created, *(name for (name,) in connection.execute(by_triggers, params))})
 
 
 def read(connection: Connection[Any], names: Iterable[str]) -> list[Body]:
-    """The PL/pgSQL functions of these qualified names, instrumented; nothing is changed."""
+    """The PL/pgSQL functions with these qualified names, instrumented. The database is not changed."""
     with connection.transaction():
-        connection.execute("SELECT set_config('search_path', '', true)")  # so that all names are qualified
-        found = connection.execute(FUNCTIONS, [list(names)]).fetchall()
-    return [body(*row) for row in found]
+        # With an empty search_path, all names are qualified.
+        connection.execute("SELECT set_config('search_path', '', true)")
+        rows = connection.execute(FUNCTIONS, [list(names)]).fetchall()
+    return [body(*row) for row in rows]
 
 
 def body(signature: str, definition: str, source: str, is_trigger: bool = False) -> Body:
-    """Instrument one function; ``definition`` is its whole CREATE, ``source`` what stands between the quotes."""
+    """Instrument one function. ``definition`` is its whole CREATE, ``source`` the body between the quotes."""
     writer = _Writer(signature, source)
     text = writer.write(is_trigger)
     start = definition.rindex(source)
     return Body(signature, definition, definition[:start] + text + definition[start + len(source) :], writer.points)
 
 
-def reported(message: str | None) -> tuple[str, ...] | None:
+def parse_report(message: str | None) -> tuple[str, ...] | None:
     """The fact that a server's message reports: ``("reached", function, point)``, ``("fired", table, trigger)``."""
-    found = REACHED.fullmatch(message or "")
-    return found.groups() if found else None
+    match = REPORT.fullmatch(message or "")
+    return match.groups() if match else None
 
 
 class _Token(NamedTuple):
@@ -94,7 +95,7 @@ class _Token(NamedTuple):
 
 
 def _tokens(source: str) -> Iterator[_Token]:
-    import postgast  # 0.1 s to import, and needed with --rolecall-coverage alone
+    import postgast  # takes 0.1 s to import, and is only needed with --rolecall-coverage
 
     data = source.encode()
     for token in postgast.scan(source).tokens:
@@ -105,7 +106,7 @@ def _tokens(source: str) -> Iterator[_Token]:
 
 
 class _Writer:
-    """Walks over a body's tokens by the grammar of its statements, and notes what is to be written where."""
+    """Walks over the tokens of a body by the grammar of its statements, and collects the edits."""
 
     def __init__(self, signature: str, source: str) -> None:
         self.signature, self.source = signature, source
@@ -115,40 +116,40 @@ class _Writer:
         self.edits: list[tuple[int, int, str]] = []
 
     def write(self, is_trigger: bool) -> str:
-        """The body with its reports."""
+        """The instrumented body."""
         self._skip_to("begin")
         if is_trigger:
             where = "TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_NAME"
-            self._insert(self._here.end, f" RAISE INFO 'rolecall: fired\t%.%\t%', {where};")
+            self._insert(self._token.end, f" RAISE INFO 'rolecall: fired\t%.%\t%', {where};")
         self._block()
         text = self.source
         for start, end, new in sorted(self.edits, key=lambda edit: edit[:2], reverse=True):
             text = text[:start] + new + text[end:]
         return text
 
-    # -- the grammar: each method begins at the first token of what it reads, and ends behind the last
+    # -- the grammar: each method starts at the first token of its part, and ends after the last
 
     def _block(self) -> None:
         self._skip_to("begin")  # over the declarations
         self.at += 1
         self._statements("BEGIN")
-        if self._here.word == "exception":
+        if self._token.word == "exception":
             self.at += 1
             self._arms("when", "then")
         self._end()
 
-    def _statements(self, opened: str) -> None:
-        """A list of statements, each of which reports itself; an empty one does too."""
-        if self._here.word in ENDS_LIST:
-            self._insert(self._here.start, self._report(opened, self.at - 1))
-        while self._here.word not in ENDS_LIST:
-            self._insert(self._here.start, self._report(self._first_line(), self.at))
+    def _statements(self, opening: str) -> None:
+        """A list of statements, each of which reports itself. An empty list reports too."""
+        if self._token.word in ENDS_LIST:
+            self._insert(self._token.start, self._report(opening, self.at - 1))
+        while self._token.word not in ENDS_LIST:
+            self._insert(self._token.start, self._report(self._first_line(), self.at))
             self._statement()
 
     def _statement(self) -> None:
-        if self._here.word == "<<":
+        if self._token.word == "<<":
             self.at += 3
-        word = self._here.word
+        word = self._token.word
         if word in ("declare", "begin"):
             self._block()
         elif word == "if":
@@ -157,7 +158,7 @@ class _Writer:
             self.at += 1
             self._skip_to("when")
             self._arms("when", "then")
-            if self._here.word == "else":
+            if self._token.word == "else":
                 self._arm()
             self._end()
         elif word in ("loop", "while", "for", "foreach"):
@@ -170,32 +171,32 @@ class _Writer:
             self._end()
 
     def _if(self) -> None:
-        first, opened = self.at, self._first_line()
+        first, condition = self.at, self._first_line()
         self._arms("if", "then")
         self._arms("elsif", "then")
-        if self._here.word == "else":
+        if self._token.word == "else":
             self._arm()
         else:
-            self._insert(self._here.start, "ELSE " + self._report(f"{opened}: what if not", first))
+            self._insert(self._token.start, "ELSE " + self._report(f"{condition}: what if not", first))
         self._end()
 
     def _exit(self) -> None:
-        """EXIT WHEN is a branch: it is written as an IF, so that both of its outcomes report."""
+        """EXIT WHEN is a branch: it is rewritten as an IF, so that both outcomes report."""
         first, what = self.at, self._first_line()
-        start = self._here
-        while self._here.word not in ("when", ";"):
+        start = self._token
+        while self._token.word not in ("when", ";"):
             self.at += 1
         leave = self.source[start.start : self.tokens[self.at - 1].end]
-        if self._here.word == "when":
-            self._replace(start.start, self._here.end, "IF")
+        if self._token.word == "when":
+            self._replace(start.start, self._token.end, "IF")
             self._end()
-            taken, passed = (self._report(f"{what}: {how}", first) for how in ("what if so", "what if not"))
-            self._insert(self.tokens[self.at - 1].start, f" THEN {taken}{leave}; ELSE {passed}END IF")
+            if_true, if_false = (self._report(f"{what}: {how}", first) for how in ("what if so", "what if not"))
+            self._insert(self.tokens[self.at - 1].start, f" THEN {if_true}{leave}; ELSE {if_false}END IF")
         else:
             self._end()
 
     def _arms(self, opens: str, until: str) -> None:
-        while self._here.word in (opens, opens.replace("elsif", "elseif")):
+        while self._token.word in (opens, opens.replace("elsif", "elseif")):
             self.at += 1
             self._skip_to(until)
             self._arm()
@@ -206,22 +207,22 @@ class _Writer:
         self._statements(self.tokens[self.at - 1].text)
 
     def _end(self) -> None:
-        """Over the semicolon that ends the statement; the last END of a body may have none."""
-        while self.at < len(self.tokens) and self._here.word != ";":
+        """Skip to after the semicolon that ends the statement. The last END of a body may have none."""
+        while self.at < len(self.tokens) and self._token.word != ";":
             self.at += 1
         self.at += 1
 
     def _skip_to(self, word: str) -> None:
-        """Up to a word; one in a CASE expression is not the statement's."""
+        """Skip to a word of the statement itself, not of a CASE expression in it."""
         depth = 0
-        while depth or self._here.word != word:
-            depth += {"case": 1, "end": -1}.get(self._here.word, 0)
+        while depth or self._token.word != word:
+            depth += {"case": 1, "end": -1}.get(self._token.word, 0)
             self.at += 1
 
-    # -- what is written
+    # -- the edits
 
     @property
-    def _here(self) -> _Token:
+    def _token(self) -> _Token:
         return self.tokens[self.at]
 
     def _report(self, text: str, at: int) -> str:
@@ -232,9 +233,9 @@ class _Writer:
         return f"RAISE INFO 'rolecall: reached\t{name}\t{number}'; "
 
     def _first_line(self) -> str:
-        """The statement that begins here, as far as its line goes."""
+        """The first line of the statement that begins at the current token."""
         end = next((token.end for token in self.tokens[self.at :] if token.word == ";"), len(self.source))
-        return self.source[self._here.start : end].split("\n", 1)[0].strip()
+        return self.source[self._token.start : end].split("\n", 1)[0].strip()
 
     def _insert(self, at: int, text: str) -> None:
         self._replace(at, at, text)

@@ -1,4 +1,7 @@
-"""Which policy let a row through, and which stopped it: each tried alone, as everybody, on the rows of a grid."""
+"""Which policies admitted a row and which turned one away.
+
+Each policy is tested in isolation, as every persona, on the rows of a grid.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,14 @@ Facts = set[tuple[str, ...]]
 Key = tuple[str, ...]
 
 BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = %s"
-OPEN = "SELECT has_schema_privilege(%s, %s, 'USAGE')"
+MAY_ENTER = "SELECT has_schema_privilege(%s, %s, 'USAGE')"
 
 
 def outcomes(using: str | None, check: str | None, command: str) -> set[str]:
-    """What a policy can do for a command: one that is always false admits nothing, and so on."""
-    decisive = _predicates(using, check, command)
-    can = {"admitted"} if "false" not in decisive else set()
-    return can | ({"turned away"} if decisive != {"true"} else set())
+    """The possible outcomes of a policy for a command: e.g. a predicate that is always false admits nothing."""
+    predicates = _predicates(using, check, command)
+    can = {"admitted"} if "false" not in predicates else set()
+    return can | ({"turned away"} if predicates != {"true"} else set())
 
 
 def _predicates(using: str | None, check: str | None, command: str) -> set[str | None]:
@@ -35,7 +38,7 @@ def _predicates(using: str | None, check: str | None, command: str) -> set[str |
     return {"insert": {check}, "update": {using, check}}.get(command, {using})
 
 
-class _Try(NamedTuple):
+class _Applicable(NamedTuple):
     """A policy that applies to a command of a persona."""
 
     persona: Persona
@@ -44,94 +47,93 @@ class _Try(NamedTuple):
 
 
 def facts(connection: Connection[Any], grid: Grid, world: World) -> dict[Cell, Facts]:
-    """For each cell, if it is as written, what it proves: ``("admitted", table, policy, command)`` or
-    ``("turned away", …)``.
+    """What each cell proves if it passes: ``("admitted", table, policy, command)`` or ``("turned away", …)``.
 
-    A policy has admitted a row if it lets it through alone and the persona got it, and turned it away
-    if it stops it alone and the persona did not. Everything is undone.
+    A policy has admitted a row if it admits the row alone and the cell has ``yes``. It has turned the row away if
+    it stops the row alone and the cell has no ``yes``. Everything is rolled back.
     """
-    proved: dict[Cell, Facts] = {cell: set() for cell in grid.cells}
+    proofs: dict[Cell, Facts] = {cell: set() for cell in grid.cells}
     with advisory_locks_released(connection), connection.transaction(force_rollback=True):
-        applying = [each for persona in world.personas.values() for each in _applying(connection, grid, persona)]
+        applicable = [item for persona in world.personas.values() for item in _applicable(connection, grid, persona)]
         decisions = _Decisions(connection, grid, world)
         for cell in grid.cells:
             command = cell.privilege
-            got = "yes" in cell.expected.split("/")  # one of two ways is enough
-            for persona, of_command, policy in applying:
+            has_access = "yes" in cell.expected.split("/")  # one of two verdicts is enough
+            for persona, of_command, policy in applicable:
                 if (persona.name, of_command) == (cell.persona, command):
                     passes = decisions.passes(persona, cell, policy)
-                    if passes == got:
+                    if passes == has_access:
                         what = "admitted" if passes else "turned away"
-                        proved[cell].add((what, grid.table, policy.name, command))
-    return proved
+                        proofs[cell].add((what, grid.table, policy.name, command))
+    return proofs
 
 
-def _applying(connection: Connection[Any], grid: Grid, persona: Persona) -> Iterator[_Try]:
-    """The policies that decide: nobody asks them where no privilege is held, or where RLS is bypassed."""
+def _applicable(connection: Connection[Any], grid: Grid, persona: Persona) -> Iterator[_Applicable]:
+    """The policies that apply: none without the privilege, and none for a role that bypasses row-level security."""
     bypasses = connection.execute(BYPASSES, [persona.role]).fetchone()
     if bypasses is None or bypasses[0]:
         return
     with connection.transaction(force_rollback=True):
         if persona.setup:
             connection.execute(persona.prepare(grid.table).encode())
-        is_open = connection.execute(OPEN, [persona.role, grid.table.split(".")[0]]).fetchone()
-        held = objects.privileges(connection, grid.table, persona.role)
+        may_enter = connection.execute(MAY_ENTER, [persona.role, grid.table.split(".")[0]]).fetchone()
+        privileges = objects.privileges(connection, grid.table, persona.role)
         for command in COMMANDS:
-            if is_open and is_open[0] and command.upper() in held:
+            if may_enter and may_enter[0] and command.upper() in privileges:
                 for policy in objects.policies(connection, grid.table, command, persona.role):
-                    yield _Try(persona, command, policy)
+                    yield _Applicable(persona, command, policy)
 
 
 class _Decisions:
-    """Whether a policy alone lets a command through, on the row as it is and as a write leaves it; asked once."""
+    """Whether a policy alone admits a command, for the current row and for the updated row. Each is queried once."""
 
     def __init__(self, connection: Connection[Any], grid: Grid, world: World) -> None:
         self.connection, self.grid, self.world = connection, grid, world
         self.probe = PolicyProbe(connection, grid.table)
-        self._now: dict[tuple[str, str], set[Key] | None] = {}
-        self._after: dict[tuple[str, str, str, str], bool | None] = {}
+        self._current: dict[tuple[str, str], set[Key] | None] = {}
+        self._updated: dict[tuple[str, str, str, str], bool | None] = {}
 
     def passes(self, persona: Persona, cell: Cell, policy: Policy) -> bool | None:
-        """Whether a policy alone lets a cell's command through; None where that cannot be tried."""
+        """Whether a policy alone admits a cell's command; None if it cannot be tested."""
         check = policy.check or policy.using
         if cell.command == "insert":
-            return self._passes_now(persona, cell, check)
-        passes = self._passes_now(persona, cell, policy.using)
+            return self._passes_current(persona, cell, check)
+        passes = self._passes_current(persona, cell, policy.using)
         if not passes or cell.command in ("select", "delete"):
             return passes
-        return self._passes_after(persona, cell, check)
+        return self._passes_updated(persona, cell, check)
 
-    def _passes_now(self, persona: Persona, cell: Cell, predicate: str | None) -> bool | None:
+    def _passes_current(self, persona: Persona, cell: Cell, predicate: str | None) -> bool | None:
         if predicate is None:
             return None
         key = persona.name, predicate
-        if key not in self._now:
-            self._now[key] = self._passing(persona, predicate)
-        return self._is_among(cell, self._now[key])
+        if key not in self._current:
+            self._current[key] = self._visible_keys(persona, predicate)
+        return self._is_among(cell, self._current[key])
 
-    def _passes_after(self, persona: Persona, cell: Cell, predicate: str | None) -> bool | None:
+    def _passes_updated(self, persona: Persona, cell: Cell, predicate: str | None) -> bool | None:
         if predicate is None:
             return None
         key = persona.name, cell.row, cell.command, predicate
-        if key not in self._after:
-            self._after[key] = self._try_after(persona, cell, predicate)
-        return self._after[key]
+        if key not in self._updated:
+            self._updated[key] = self._test_updated(persona, cell, predicate)
+        return self._updated[key]
 
-    def _try_after(self, persona: Persona, cell: Cell, predicate: str) -> bool | None:
+    def _test_updated(self, persona: Persona, cell: Cell, predicate: str) -> bool | None:
         statement = self.grid.checks(cell, self.world)[0].statement
         try:
             with self.connection.transaction(force_rollback=True):
                 self.connection.execute(statement.encode())
-                return self._is_among(cell, self._passing(persona, predicate))
+                return self._is_among(cell, self._visible_keys(persona, predicate))
         except psycopg.Error:  # e.g. a unique index: the row cannot become what the statement writes
             return None
 
-    def _is_among(self, cell: Cell, passing: set[Key] | None) -> bool | None:
+    def _is_among(self, cell: Cell, keys: set[Key] | None) -> bool | None:
         row = self.world.row(self.grid.table, cell.row)
-        return None if passing is None else tuple(str(row[column]) for column in self.grid.key) in passing
+        return None if keys is None else tuple(str(row[column]) for column in self.grid.key) in keys
 
-    def _passing(self, persona: Persona, predicate: str) -> set[Key] | None:
-        """The keys of the rows that a predicate, as the table's only policy, lets a persona see."""
+    def _visible_keys(self, persona: Persona, predicate: str) -> set[Key] | None:
+        """The keys of the rows that a persona sees if a predicate is the table's only policy."""
         before = [persona.prepare(self.grid.table)] if persona.setup else []
         try:
             rows = self.probe.rows(predicate, persona, before=before, columns=self.grid.key)

@@ -1,1 +1,1 @@
-"""Databases of a run: templates, clones, scratch databases, the template cache, clean-up."""
+"""The databases of a run: templates, clones, scratch databases, the template cache and the cleanup."""

@@ -1,4 +1,4 @@
-"""The two templates: the baseline, and the baseline with the migrations; built once a run, cloned by each worker."""
+"""Build the two templates: the baseline, and the baseline with the migrations. Each worker clones them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from rolecall.sql import files, migrations
 
 
 def build(run: Run, settings: Settings) -> Manifest:
-    """Make the two databases that become templates: the baseline, and with the migrations on top of it.
+    """Create both databases: the baseline, and a copy of it with the migrations. Returns the manifest.
 
-    Raises RolecallError or SqlError for the first thing that fails, before any test has run.
+    Raises RolecallError or SqlError for the first step that fails, before any test has run.
     """
     role = migration_role(run, settings.migration_role)
     phases = migrations.read(settings.migrations) if settings.migrations else ()
@@ -49,16 +49,16 @@ def build(run: Run, settings: Settings) -> Manifest:
 
 
 def _protected(added: Iterable[objects.Object]) -> list[str]:
-    """The tables that have row-level security or a policy, of what was added; sorted."""
+    """The tables among the new objects that have row-level security or a policy; sorted."""
     tables = {item.full_name for item in added if item.kind == "table" and item.detail == "rls"}
     return sorted(tables | {item.owner for item in added if item.kind == "policy"})
 
 
 def load(run: Run, world: World) -> None:
-    """Put the world into the migrated database, and let the workers know that it is a template from now on.
+    """Load the world into the migrated database, and make it a template, for which the workers wait.
 
-    Each run does so: rows with ``DEFAULT now()`` would age in a database that is kept.
-    Raises RolecallError where a row cannot be loaded.
+    Each run does this, so that rows with ``DEFAULT now()`` are new even if the database comes from the cache.
+    Raises RolecallError if a row cannot be loaded.
     """
     with run.connect(run.template) as connection:
         try:
@@ -71,12 +71,12 @@ def load(run: Run, world: World) -> None:
         cursor.execute(sql.SQL("ALTER DATABASE {} WITH is_template true").format(sql.Identifier(run.template)))
 
 
-# A file without any of these words makes no role.
+# A file without any of these words creates no role.
 ABOUT_ROLES = re.compile(r"\b(role|user|group)\b", re.IGNORECASE)
 
 
 def run_file(run: Run, connection: ServerConnection, path: Path, role: str | None = None) -> None:
-    """Run an SQL file; the roles that it makes are marked in the same transaction. Raises SqlError."""
+    """Run an SQL file, and mark the roles that it creates in the same transaction. Raises SqlError."""
     about_roles = ABOUT_ROLES.search(files.read(path))
     with run.marking(connection) if about_roles else nullcontext():
         files.run(connection, path, role=role)
@@ -98,18 +98,21 @@ def _run_baseline(run: Run, connection: ServerConnection, settings: Settings, ro
             run_file(run, connection, settings.requires, role)
         except SqlError as error:
             message = error.__cause__.diag.message_primary if isinstance(error.__cause__, psycopg.Error) else error
-            raise RolecallError(f"{settings.baseline} is not a baseline for these migrations: {message}") from None
+            raise RolecallError(f"{settings.baseline} does not fit these migrations: {message}") from None
 
 
 def migration_role(run: Run, candidates: tuple[str, ...]) -> str | None:
-    """The first candidate that is no superuser on this server; it need not exist yet."""
+    """The first candidate that is not a superuser on this server. It need not exist yet.
+
+    Raises RolecallError if all of them are superusers.
+    """
     with run.cursor() as cursor:
-        found = cursor.execute("SELECT rolname FROM pg_roles WHERE rolsuper AND rolname = ANY (%s)", [list(candidates)])
-        superusers = {name for (name,) in found}
-    able = [name for name in candidates if name not in superusers]
-    if candidates and not able:
+        rows = cursor.execute("SELECT rolname FROM pg_roles WHERE rolsuper AND rolname = ANY (%s)", [list(candidates)])
+        superusers = {name for (name,) in rows}
+    others = [name for name in candidates if name not in superusers]
+    if candidates and not others:
         raise RolecallError(
-            f"every role of rolecall_migration_role ({', '.join(candidates)}) is a superuser here, and what "
-            "a superuser may do proves nothing for the role that migrates in production. Add a name to it."
+            f"every role of rolecall_migration_role ({', '.join(candidates)}) is a superuser on this server, and a "
+            "superuser may do what the role in production may not. Add a role that is not a superuser."
         )
-    return able[0] if able else None
+    return others[0] if others else None

@@ -1,9 +1,11 @@
-"""What is kept for the next run: the cluster with baseline and migrations, in an archive named after all that it
-depends on. The world is not in it: each run loads it, so that rows with ``DEFAULT now()`` are of today.
+"""The template cache: a cluster with baseline and migrations, in an archive that the next run can start from.
 
-An archive is never changed: it is written beside, and moved to its name when it is whole. The name ends with the
-digest of its contents, by which a broken one is noticed. So two runs at once cannot come between each other. A folder
-that another user may write to is not used, and of what lies in it only files of this user with such a name are.
+The archive's name begins with a key: the digest of everything that the databases depend on. The world is not in the
+archive. Each run loads it, so that rows with ``DEFAULT now()`` are new.
+
+An archive is never changed. It is written to another name and renamed when it is complete, so two runs at the same
+time do not disturb each other. The name ends with the digest of the contents, which shows damage. A folder that other
+users may write to is not used. In the folder, only this user's files with such a name are used.
 """
 
 from __future__ import annotations
@@ -26,15 +28,15 @@ from rolecall.settings import Settings
 from rolecall.sql import migrations
 
 PACKAGE = Path(rolecall.__file__).parent
-MOST = 4  # archives, of some 50 MB each
-LONG = 600.0  # seconds, in which any archive is written
-IGNORE = "*\n"  # as pytest's own cache does: nobody wants this in a repository
+MAXIMUM = 4  # archives; each has about 50 MB
+PATIENCE = 600.0  # seconds; an older part is of a run that was killed
+IGNORE = "*\n"  # for git, as in pytest's own cache
 ARCHIVE = re.compile(r"(?P<key>[0-9a-f]{16})\.(?P<digest>[0-9a-f]{16})\.tar")
 PART = re.compile(r"[0-9a-f]{16}\.\d+\.part")
 
 
 class TemplateCache:
-    """The archives in a folder, of which those that are for this run have its ``key``."""
+    """The archives in a folder. Those for this run have its ``key``."""
 
     def __init__(self, folder: Path, key: str) -> None:
         self.folder, self.key = folder, key
@@ -44,41 +46,41 @@ class TemplateCache:
         return max(self._of_this_run(), key=_age, default=None)
 
     def is_whole(self, archive: Path) -> bool:
-        """Whether an archive has the contents that it was written with."""
+        """Whether an archive is undamaged."""
         with suppress(OSError):
             return archive.name.split(".")[1] == _digest(archive)
         return False
 
     def remove(self, archive: Path) -> None:
-        """Remove an archive that cannot be used, if it is there."""
+        """Remove an archive, if it exists."""
         with suppress(OSError):
             archive.unlink()
 
     def put(self, stopped: cluster.Cluster) -> None:
-        """Keep the data of a cluster that was stopped in an orderly way, and only so many of those before it.
+        """Write an archive of a cluster that was stopped with SIGINT, and remove old ones.
 
-        Where nothing can be written, nothing is kept.
+        If the folder cannot be written to, nothing happens.
         """
         part = self.folder / f"{self.key}.{os.getpid()}.part"
         try:
-            self._make()
+            self._create_folder()
             if objection(self.folder):
                 return
-            self.remove(part)  # of a process that was killed and had this number
+            self.remove(part)  # of a killed process with the same pid
             stopped.pack(part)
             part.replace(self.folder / f"{self.key}.{_digest(part)}.tar")
         except (OSError, subprocess.SubprocessError):
             pass
         finally:
-            self.remove(part)  # if it was not moved
+            self.remove(part)  # if it was not renamed
         self._prune()
 
     def clear(self) -> None:
-        """Remove all archives, of other runs too."""
+        """Remove all archives, also those with other keys."""
         for archive in self._files(ARCHIVE, PART):
             self.remove(archive)
 
-    def _make(self) -> None:
+    def _create_folder(self) -> None:
         if self.folder.is_dir():
             return
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,61 +88,61 @@ class TemplateCache:
             file.write(IGNORE)
 
     def _prune(self) -> None:
-        """Remove what is too much: all but the newest of this key, which runs at once have built, and the oldest."""
+        """Remove all but the newest archive with this key (several runs may have built one), and the oldest ones."""
         newest = self.find()
-        for same in self._of_this_run():
-            if same != newest:
-                self.remove(same)
-        for old in sorted(self._files(ARCHIVE), key=_age, reverse=True)[MOST:]:
-            self.remove(old)
-        for left in self._files(PART):  # by a run that was killed
-            if _age(left)[0] < (time.time() - LONG) * 1e9:
-                self.remove(left)
+        for archive in self._of_this_run():
+            if archive != newest:
+                self.remove(archive)
+        for archive in sorted(self._files(ARCHIVE), key=_age, reverse=True)[MAXIMUM:]:
+            self.remove(archive)
+        for part in self._files(PART):
+            if _age(part)[0] < (time.time() - PATIENCE) * 1e9:
+                self.remove(part)
 
     def _of_this_run(self) -> list[Path]:
         return [archive for archive in self._files(ARCHIVE) if archive.name.startswith(self.key + ".")]
 
-    def _files(self, *names: re.Pattern[str]) -> list[Path]:
-        """What lies in the folder under such names: files of this user, no link, pipe or folder."""
+    def _files(self, *patterns: re.Pattern[str]) -> list[Path]:
+        """This user's files in the folder with such names. No links, pipes or folders."""
         if objection(self.folder):
             return []
         with suppress(OSError):
-            found = [entry for entry in os.scandir(self.folder) if any(name.fullmatch(entry.name) for name in names)]
-            return [self.folder / entry.name for entry in found if _is_ours(entry)]
+            entries = [each for each in os.scandir(self.folder) if any(name.fullmatch(each.name) for name in patterns)]
+            return [self.folder / entry.name for entry in entries if _is_ours(entry)]
         return []
 
 
 def objection(folder: Path) -> str | None:
-    """Why a folder cannot keep anything, in a line; None if it can, or is not there yet."""
+    """Why a folder cannot be used for the cache, in one line; None if it can, or does not exist yet."""
     try:
-        found = folder.stat()
+        status = folder.stat()
     except FileNotFoundError:
         if folder.is_symlink():
-            return f"{folder} is not used: it is a link to what is not there. Remove it."
+            return f"{folder} is not used: it is a link to a folder that does not exist. Remove it."
         return None
     except OSError as error:
         return f"{folder} is not used: {error.strerror}."
-    if not stat.S_ISDIR(found.st_mode):
-        return f"{folder} is not used: it is no folder. Remove it, or name another with --rolecall-cache-dir."
-    if found.st_uid != os.geteuid():
+    if not stat.S_ISDIR(status.st_mode):
+        return f"{folder} is not used: it is not a folder. Remove it, or name another with --rolecall-cache-dir."
+    if status.st_uid != os.geteuid():
         return (
             f"{folder} is not used: it belongs to another user. Remove it, or name another with --rolecall-cache-dir."
         )
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return f"{folder} is not used: other users may write to it. Remove it, or run: chmod go-w {folder}"
     return None
 
 
 def _is_ours(entry: os.DirEntry[str]) -> bool:
     with suppress(OSError):
-        found = entry.stat(follow_symlinks=False)
-        others = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and not others
+        status = entry.stat(follow_symlinks=False)
+        shared = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and not shared
     return False
 
 
 def key(settings: Settings, binaries: Path) -> str:
-    """A digest of everything that the kept databases depend on."""
+    """A digest of everything that the databases depend on."""
     digest = hashlib.sha256()
     for part in _parts(settings, binaries):
         digest.update(repr(part).encode())
@@ -153,8 +155,8 @@ def _parts(settings: Settings, binaries: Path) -> Iterator[Any]:
         yield str(path), path.stat().st_size, path.stat().st_mtime_ns
     yield from sorted(cluster.CONFIGURATION.items())
     yield cluster.INITDB, os.geteuid() == 0, settings.default_privileges, settings.migration_role
-    for suffix in ("*.py", "*.sql"):  # rolecall itself, also between its versions
-        for module in sorted(PACKAGE.rglob(suffix)):
+    for pattern in ("*.py", "*.sql"):  # rolecall itself: its version does not change with each edit
+        for module in sorted(PACKAGE.rglob(pattern)):
             yield module.read_bytes()
     for file in (settings.platform, settings.baseline, settings.requires):
         yield file and file.read_bytes()
@@ -169,7 +171,7 @@ def _digest(path: Path) -> str:
 
 
 def _age(path: Path) -> tuple[int, str]:
-    """What archives are ordered by, the same in every run: when it was written (nanoseconds), and its name."""
-    with suppress(OSError):  # another run has removed it
+    """The sort key of an archive, the same in every run: its modification time (nanoseconds) and its name."""
+    with suppress(OSError):  # another run may have removed it
         return path.lstat().st_mtime_ns, path.name
     return 0, path.name

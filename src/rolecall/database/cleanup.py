@@ -1,4 +1,4 @@
-"""Leaving nothing behind on a server that others use: what a run made goes at its end, what a killed one left later."""
+"""Clean up on a running server: a run drops what it created at its end; a later one drops what a killed run left."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from rolecall.database.run import Run
 from rolecall.errors import RolecallError
 from rolecall.server.connection import ServerConnection
 
-# Whoever makes or drops roles holds it: a run that begins must not find roles that another one is about to drop.
-# Advisory locks are per database; runs that share a server share the database of their DSN.
+# Held to create or drop roles: a new run must not find roles that another run is about to drop.
+# Advisory locks are per database. Runs that share a server share the database of their DSN.
 _LOCK = "SELECT pg_advisory_lock(hashtextextended('rolecall: marked roles', 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('rolecall: marked roles', 0))"
 
@@ -30,20 +30,19 @@ Connect = Callable[[], ServerConnection]
 
 @dataclass(frozen=True)
 class Leftover:
-    """A database or a role that a run left, and why it stays. Without ``why`` it is removed, or would be."""
+    """Something that a run left: a database, a role or a directory. ``reason`` says why it is kept; None: removed."""
 
     kind: str
     name: str
-    why: str | None = None
+    reason: str | None = None
 
 
 @contextmanager
 def owned(run: Run) -> Iterator[None]:
-    """Own the databases and roles of a run on a server that others use, and drop them at the end of the block.
+    """Drop the databases and roles of a run on a running server at the end of the block.
 
-    What killed runs left is dropped at the start. The connection that is held meanwhile shows other machines that the
-    run is alive; nothing else depends on it, so it may be lost. If the server is gone at the end, a line on stderr
-    says that something was left there.
+    At the start, drop what killed runs left. A connection stays open during the block: it shows other machines that
+    the run is alive. Nothing else depends on it. If the server does not answer at the end, a line on stderr says so.
     """
     keeper = run.maintain()
     try:
@@ -59,47 +58,41 @@ def owned(run: Run) -> Iterator[None]:
 
 
 def _end(connect: Connect, name: str) -> None:
-    """Drop what the run made, by a connection of its own: the one that it began with may be gone."""
+    """Drop what the run created, on a new connection: the first one may be lost."""
     try:
         with closing(connect()) as connection:
-            left = sweep(connection, ended=name)
+            leftovers = sweep(connection, ended=name)
     except (RolecallError, psycopg.OperationalError) as error:
-        said = " ".join(str(error).split())
-        print(f"\nrolecall: what this run made on the server could not be dropped: {said}", file=sys.stderr)
-        print("Run `rolecall sweep` when it answers again; the next run does the same.", file=sys.stderr)
+        message = " ".join(str(error).split())
+        print(f"\nrolecall: the databases and roles of this run could not be dropped: {message}", file=sys.stderr)
+        print("Run `rolecall sweep` when the server answers again; the next run does the same.", file=sys.stderr)
         return
-    for each in left:
-        if each.why and each.name.startswith(name):
-            print(f"\nrolecall: the {each.kind} {each.name} was left: {each.why}.", file=sys.stderr)
+    for each in leftovers:
+        if each.reason and each.name.startswith(name):
+            print(f"\nrolecall: the {each.kind} {each.name} was not dropped: {each.reason}.", file=sys.stderr)
 
 
 def sweep(connection: ServerConnection, *, ended: str | None = None, dry_run: bool = False) -> list[Leftover]:
-    """Drop what dead runs left, and what the run that is named ``ended`` made; with ``dry_run`` only say what.
+    """Drop what dead runs left, and what the run named ``ended`` created. With ``dry_run``, drop nothing.
 
-    Roles of the platform are dropped only while no run lives that may be about to use them.
+    Roles of the platform are dropped only if no run is alive that may use them. Returns all leftovers.
     """
     with _locked(connection):
-        found = marks.roles(connection, connection.identity.system)
+        roles = marks.roles(connection, connection.identity.system)
         sessions = {name for (name,) in connection.execute("SELECT application_name FROM pg_stat_activity")}
-        runs = [role.mark for role in found if role.mark.is_run]
+        runs = [role.mark for role in roles if role.mark.is_run]
         alive = [mark for mark in runs if mark.name != ended and marks.is_alive(mark, sessions)]
-        report = []
+        leftovers = []
         for mark in runs:
-            if mark in alive:
-                continue
-            if busy := _end_sessions(connection, mark.name, dry_run):
-                report.append(Leftover("run", mark.name, busy))
-            else:
-                dropped = list(_sweep_databases(connection, mark, dry_run, by_force=mark.name == ended))
-                report += dropped
-                if not any(each.why for each in dropped):  # else the role is what tells that they are ours
-                    report.append(_drop_role(connection, mark.name, dry_run))
-        for role in found:
+            if mark not in alive:
+                leftovers += _sweep_run(connection, mark, dry_run, by_force=mark.name == ended)
+        for role in roles:
             if not role.mark.is_run:
-                busy = "a run that lives may use it" if alive else None
-                why = busy or role.change
-                report.append(Leftover("role", role.name, why) if why else _drop_role(connection, role.name, dry_run))
-        return report
+                reason = "a run that is alive may use it" if alive else role.change
+                leftovers.append(
+                    Leftover("role", role.name, reason) if reason else _drop_role(connection, role.name, dry_run)
+                )
+        return leftovers
 
 
 @contextmanager
@@ -112,11 +105,21 @@ def _locked(connection: Connection[Any]) -> Iterator[None]:
             connection.execute(_UNLOCK)
 
 
+def _sweep_run(connection: Connection[Any], mark: Mark, dry_run: bool, *, by_force: bool) -> list[Leftover]:
+    """Drop the databases of a dead run, then its role: without the role, nothing shows that they are ours."""
+    if reason := _end_sessions(connection, mark.name, dry_run):
+        return [Leftover("run", mark.name, reason)]
+    databases = list(_sweep_databases(connection, mark, dry_run, by_force))
+    if any(each.reason for each in databases):
+        return databases
+    return [*databases, _drop_role(connection, mark.name, dry_run)]
+
+
 _SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND pid <> pg_backend_pid()"
 
 
 def _end_sessions(connection: Connection[Any], name: str, dry_run: bool) -> str | None:
-    """End the sessions of a run that is dead: the server may still be making a database for it. Why not, if not."""
+    """End the sessions of a dead run, for which the server may still create a database. Returns why it failed."""
     if dry_run:
         return None
     deadline = time.monotonic() + PATIENCE
@@ -124,14 +127,14 @@ def _end_sessions(connection: Connection[Any], name: str, dry_run: bool) -> str 
         try:
             connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", [pids])
         except psycopg.errors.InsufficientPrivilege as error:
-            return f"it still has sessions, and {_told(error)}"
+            return f"it still has sessions, and {_message(error)}"
         if time.monotonic() > deadline:
-            return "its sessions do not end"
+            return "its sessions did not end"
         time.sleep(0.01)
     return None
 
 
-# The sessions that are not the run's own: whose they are, nobody knows.
+# With the number of sessions that are not the run's own.
 _DATABASES = """
 SELECT d.oid, d.datname, d.datistemplate, d.datconnlimit = -2, shobj_description(d.oid, 'pg_database'),
        (SELECT count(*) FROM pg_stat_activity a
@@ -148,7 +151,7 @@ def _sweep_databases(connection: Connection[Any], mark: Mark, dry_run: bool, by_
     ).fetchall():
         if not marks.is_database_of(mark.token, name, oid, comment):
             if oid in marks.database_oids(mark.token, name):
-                yield Leftover("database", name, "somebody has put a comment on it")
+                yield Leftover("database", name, "its comment was changed")
         elif others and not by_force:
             yield Leftover("database", name, f"{others} other session(s) use it")
         elif dry_run:
@@ -164,7 +167,7 @@ def _drop_database(connection: Connection[Any], name: str, is_template: bool) ->
             connection.execute(sql.SQL("ALTER DATABASE {} WITH is_template false").format(database))
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(database))
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse) as error:
-        return Leftover("database", name, _told(error))
+        return Leftover("database", name, _message(error))
     return Leftover("database", name)
 
 
@@ -173,11 +176,11 @@ def _drop_role(connection: Connection[Any], name: str, dry_run: bool) -> Leftove
         if not dry_run:
             connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
     except psycopg.errors.DependentObjectsStillExist:
-        return Leftover("role", name, "somebody else uses it: objects depend on it")
+        return Leftover("role", name, "it is in use: objects depend on it")
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectInUse) as error:
-        return Leftover("role", name, _told(error))
+        return Leftover("role", name, _message(error))
     return Leftover("role", name)
 
 
-def _told(error: psycopg.Error) -> str:
+def _message(error: psycopg.Error) -> str:
     return error.diag.message_primary or "the server refused"

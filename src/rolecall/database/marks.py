@@ -1,9 +1,9 @@
-"""How rolecall knows what it has made on a server that others use: by marks, and never by a name.
+"""Marks: they show what rolecall created on a running server. A name alone is never enough.
 
-Each run has a random token. A role of its own carries it in a comment, made in the same transaction as the role.
-A database is made with an oid that follows from the token and its name: that is part of the statement that makes it,
-so no moment is left in which it has no mark; and a comment that is copied, or a database that is renamed, has none.
-A role of the platform is marked in the transaction that makes it, by a comment with its own oid.
+Each run has a random token, and creates a role for itself. The comment on that role has the token, and is written in
+the transaction that creates the role. The oid of a database follows from the token and the database's name. It is part
+of CREATE DATABASE, so there is no moment without a mark; a copied comment or a renamed database has no valid mark.
+A role of the platform gets a comment with its own oid, in the transaction that creates the role.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ import psutil
 from psycopg import Connection, sql
 
 NOTE = "made by rolecall, which drops it"
-FIRST_OID, OIDS = 2**30, 2**30  # of the databases; PostgreSQL counts its own up from 16384
-ATTEMPTS = 4  # oids for one name, if another database has the first
+FIRST_OID, OIDS = 2**30, 2**30  # the range for databases; PostgreSQL itself counts up from 16384
+ATTEMPTS = 4  # oids for one name, in case other databases have the first ones
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What the comment of a role says. ``oid`` and ``server`` are where it was made: a copied comment is no mark."""
+    """The contents of a role's comment. ``oid`` and ``server`` must match the role: a copied comment is no mark."""
 
     token: str
     oid: int
     server: str
     name: str
-    # Of a run's own role: the process that runs it.
+    # For a run's own role: the process of the run.
     machine: str = ""
     pid: int = 0
     started: float = 0.0
-    # Of a role of the platform: what it was like when rolecall was done with it.
+    # For a role of the platform: its state when rolecall marked it.
     attributes: str = ""
     members: tuple[str, ...] = ()
 
     @property
     def is_run(self) -> bool:
-        """Whether it marks a run's own role, and not one of the platform."""
+        """Whether it marks a run's own role. Otherwise it marks a role of the platform."""
         return bool(self.pid)
 
     def as_comment(self) -> str:
@@ -53,7 +53,7 @@ class Mark:
 
     @classmethod
     def of(cls, comment: str | None) -> Mark | None:
-        """The mark in a comment; None if it has none."""
+        """The mark in a comment; None if there is none."""
         try:
             data = json.loads(comment or "")
             if data.pop("rolecall") != NOTE:
@@ -64,7 +64,7 @@ class Mark:
 
 
 def database_oids(token: str, name: str) -> Iterator[int]:
-    """The oids that a run gives a database of this name, the first that is free."""
+    """The oids for a run's database of this name. The run takes the first free one."""
     for attempt in range(ATTEMPTS):
         digest = hashlib.sha256(f"{token} {attempt} {name}".encode()).digest()
         yield FIRST_OID + int.from_bytes(digest[:8], "big") % OIDS
@@ -72,7 +72,7 @@ def database_oids(token: str, name: str) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Role:
-    """A role that has a mark, with what it is like now."""
+    """A role with a mark, and its state now."""
 
     name: str
     mark: Mark
@@ -81,16 +81,16 @@ class Role:
 
     @property
     def change(self) -> str | None:
-        """What somebody has done with it since it was marked; None if nothing."""
+        """What has changed since the role was marked; None if nothing."""
         if self.mark.is_run:
             return None
         if self.attributes != self.mark.attributes:
-            return "somebody has changed it"
+            return "its attributes were changed"
         new = [name for name in self.members if name not in self.mark.members]
-        return f"somebody has made {new[0]} a member of it" if new else None
+        return f"it has a new member, {new[0]}" if new else None
 
 
-# A role's password is not among its attributes: only a superuser may see that.
+# The attributes do not include the password: only a superuser may read it.
 _ROLES = """
 SELECT r.rolname, r.oid, shobj_description(r.oid, 'pg_authid'),
        md5(ROW(r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin, r.rolreplication,
@@ -105,15 +105,15 @@ _SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
 
 @cache
 def machine() -> str:
-    """What tells this machine, as long as it is up, from others; in a container, the container."""
+    """Identifies this machine until it reboots; in a container, the container."""
     boot, space = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
     if boot.exists() and space.exists():
-        return f"{boot.read_text().strip()} {os.readlink(space)}"  # noqa: PTH115 - it is no path that is read
+        return f"{boot.read_text().strip()} {os.readlink(space)}"  # noqa: PTH115 - the target is not a path
     return f"{platform.node()} {psutil.boot_time():.0f}"
 
 
 def make_run(connection: Connection[Any], name: str, token: str, server: str) -> None:
-    """Make a run's own role, which nobody can sign in as, with its mark."""
+    """Create a run's own role with its mark. The role cannot log in."""
     process = psutil.Process()
     role = sql.Identifier(name)
     with connection.transaction():
@@ -129,7 +129,7 @@ def comment_on_role(connection: Connection[Any], name: str, mark: Mark) -> None:
 
 
 def roles(connection: Connection[Any], server: str) -> list[Role]:
-    """Every role that has a mark that was made for it, on this server."""
+    """Every role with a valid mark: one that was written for this role, on this server."""
     found = []
     for name, oid, comment, attributes, members in connection.execute(_ROLES + "ORDER BY 1").fetchall():
         mark = Mark.of(comment)
@@ -142,9 +142,9 @@ def roles(connection: Connection[Any], server: str) -> list[Role]:
 def marking(
     connection: Connection[Any], other: Callable[[], AbstractContextManager[Connection[Any]]], token: str, server: str
 ) -> Iterator[None]:
-    """A transaction: the roles that the block makes are marked when it is committed, and not before they are there.
+    """A transaction that marks the roles which the block creates.
 
-    ``other`` opens a second connection: a role that it sees before the commit was made by somebody else meanwhile.
+    ``other`` opens a second connection. A role that it sees before the commit was created by another session.
     """
     with connection.transaction():
         before = _names(connection)
@@ -157,9 +157,9 @@ def marking(
             mark = Mark.of(comment)
             ours = mark and not mark.is_run and (mark.token, mark.oid) == (token, oid)
             if name in new or ours:
-                fresh = Mark(token, oid, server, name, attributes=attributes, members=tuple(members))
-                if fresh != mark:
-                    comment_on_role(connection, name, fresh)
+                current = Mark(token, oid, server, name, attributes=attributes, members=tuple(members))
+                if current != mark:
+                    comment_on_role(connection, name, current)
 
 
 def _names(connection: Connection[Any]) -> set[str]:
@@ -167,17 +167,17 @@ def _names(connection: Connection[Any]) -> set[str]:
 
 
 def is_database_of(token: str, name: str, oid: int, comment: str | None) -> bool:
-    """Whether a database is one that the run with this token made, and that nobody has put a comment of his own on."""
+    """Whether the run with this token created a database, and its comment was not changed."""
     return oid in database_oids(token, name) and (comment is None or has_mark(comment, token))
 
 
-def database_comment(token: str, **more: Any) -> str:
-    """What a database's comment says, for people: what it is, and what else a run has to tell of it."""
-    return json.dumps({"rolecall": NOTE, "token": token, **more})
+def database_comment(token: str, **details: Any) -> str:
+    """The comment of a database: who created it, and ``details``."""
+    return json.dumps({"rolecall": NOTE, "token": token, **details})
 
 
 def has_mark(comment: str, token: str) -> bool:
-    """Whether a database's comment is one that the run with this token wrote."""
+    """Whether the run with this token wrote a database's comment."""
     try:
         data = json.loads(comment)
     except ValueError:
@@ -186,11 +186,10 @@ def has_mark(comment: str, token: str) -> bool:
 
 
 def is_alive(mark: Mark, sessions: set[str]) -> bool:
-    """Whether the run of this mark goes on: its process lives, or elsewhere, it has a session on the server.
+    """Whether the run of this mark is alive: it has a process on this machine, or a session from another machine.
 
-    ``sessions`` are the application names of all sessions. On this machine the process alone decides: a run whose
-    sessions were all ended by the server lives, and one whose process was killed does not, though its sessions may
-    stay for a moment.
+    ``sessions`` are the application names of all sessions. On this machine only the process counts: a run may have
+    lost all its sessions, and the sessions of a killed run may stay for a moment.
     """
     if mark.machine != machine():
         return mark.name in sessions

@@ -1,4 +1,4 @@
-"""What a run needs before its first test: a server with both templates, built now or taken from the cache."""
+"""Provide what a run needs before its first test: a server with both templates, built now or from the cache."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ from rolecall.settings import Settings
 
 @contextmanager
 def provision(settings: Settings, world: World) -> Iterator[Provisioner]:
-    """The server of this run for the block, and the names of its databases; :meth:`Provisioner.build` creates these.
+    """Provide the server of this run for the block. :meth:`Provisioner.build` then creates the databases.
 
-    A throwaway server is started and not waited for: it starts while pytest collects tests.
+    A throwaway server starts in the background, while pytest collects tests.
     Raises RolecallError if there is no server.
     """
-    with choose.chosen(settings) as chosen:
-        if chosen.cluster:
-            yield ClusterProvisioner(chosen, chosen.cluster, settings, world)
+    with choose.choose_server(settings) as server:
+        if server.cluster:
+            yield ClusterProvisioner(server, server.cluster, settings, world)
         else:
-            provisioner = Provisioner(chosen, settings, world)
+            provisioner = Provisioner(server, settings, world)
             with owned(provisioner.run):
                 yield provisioner
 
 
 class Provisioner:
-    """A running server: the templates are built there, and dropped at the end."""
+    """Builds the templates on a running server."""
 
-    def __init__(self, chosen: Server, settings: Settings, world: World) -> None:
+    def __init__(self, server: Server, settings: Settings, world: World) -> None:
         self.settings, self.world = settings, world
-        self.run = run_on(chosen)
+        self.run = run_on(server)
 
     def build(self) -> Manifest:
-        """Make both templates. Raises RolecallError or SqlError for the first thing that fails."""
+        """Create both templates. Raises RolecallError or SqlError for the first step that fails."""
         manifest = self._build()
         build.load(self.run, self.world)
         return manifest
@@ -59,13 +59,12 @@ class Provisioner:
 
 
 class ClusterProvisioner(Provisioner):
-    """A throwaway server: it can be stopped and put into the template cache, so that the next run builds nothing."""
+    """Builds the templates on a throwaway server, or takes them from the template cache."""
 
-    def __init__(self, chosen: Server, cluster: Cluster, settings: Settings, world: World) -> None:
-        super().__init__(chosen, settings, world)
-        self.run = replace(
-            self.run, token=""
-        )  # the whole server is thrown away, or cached for a run with another token
+    def __init__(self, server: Server, cluster: Cluster, settings: Settings, world: World) -> None:
+        super().__init__(server, settings, world)
+        # No marks: the whole server is thrown away, or cached for a run with another token.
+        self.run = replace(self.run, token="")
         self.cluster = cluster
         self.cache: TemplateCache | None = None
         self.archive: Path | None = None
@@ -77,23 +76,23 @@ class ClusterProvisioner(Provisioner):
                 self.cache.clear()
             self.archive = self.cache.find()
         self._start()
-        # Looked at while the server starts, and before any worker is told where that is.
+        # Checked while the server starts, and before a worker knows where the server is.
         if self.cache and self.archive and not self.cache.is_whole(self.archive):
             self._start_empty(self.cache, self.archive)
 
     def _start(self) -> None:
-        # A server that goes into the cache is stopped once more: no worker may find it before.
+        # A server that will be cached is stopped once more. Until then, no worker may find it.
         self.cluster.start(self.archive, port=PRIVATE if self.cache and not self.archive else PUBLIC)
 
     def _start_empty(self, templates: TemplateCache, archive: Path) -> None:
-        """Start again without an archive that cannot be used, and remove it."""
+        """Remove an archive that cannot be used, and start without it."""
         templates.remove(archive)
         self.archive = None
         self.cluster.clear()
         self._start()
 
     def _build(self) -> Manifest:
-        """Take both databases from the cache, if a server starts with them; otherwise build them."""
+        """Take both databases from the cache if a server starts with them. Otherwise build and cache them."""
         if self.cache and self.archive:
             with suppress(RolecallError, psycopg.Error):
                 self.cluster.wait()
@@ -102,7 +101,7 @@ class ClusterProvisioner(Provisioner):
         self.cluster.wait()
         if self.cache is None:
             return build.build(self.run, self.settings)
-        manifest = build.build(replace(self.run, conninfo=Conninfo(self.cluster.private)), self.settings)
+        manifest = build.build(replace(self.run, conninfo=Conninfo(self.cluster.private_conninfo)), self.settings)
         self.cluster.stop(signal.SIGINT)
         self.cache.put(self.cluster)
         self.cluster.start()

@@ -1,4 +1,4 @@
-"""Work that is rolled back, and databases that tests reuse because of it; a test that ends the transaction fails."""
+"""Blocks that are rolled back, and databases that tests can reuse because of that."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from rolecall.errors import RolecallError
 from rolecall.server.connection import ServerConnection
 
 ENDED = (
-    "the transaction was ended (by COMMIT or ROLLBACK, or by closing the connection): what was done in it could have\n"
-    "reached other tests. They have a new database now. Leave the transaction open, or use scratch(), which is dropped."
+    "the transaction was ended by COMMIT or ROLLBACK, or because the connection was closed. Its changes could have\n"
+    "reached other tests, so these get a new database. Leave the transaction open, or use scratch(), which is dropped."
 )
 
 
 class TransactionEndedError(RolecallError):
-    """A test ended the transaction that was to be rolled back: what it did may have been committed."""
+    """A test ended its transaction, which must stay open for the rollback: its changes may be committed."""
 
 
 @contextmanager
 def rolled_back(connection: Connection[Any]) -> Iterator[None]:
-    """A block that is rolled back, in a transaction of its own or to a savepoint of an open one.
+    """A block that is rolled back: a transaction, or a savepoint in an open transaction.
 
-    Raises TransactionEndedError at its end if the savepoint does not exist any more; its name cannot be guessed.
+    Raises TransactionEndedError at its end if the savepoint is gone. The savepoint's name is random, so that the block
+    cannot create one of the same name by accident.
     """
     name = f"rolecall_{secrets.token_hex(4)}"
     if connection.info.transaction_status == TransactionStatus.IDLE:
@@ -47,23 +48,23 @@ def rolled_back(connection: Connection[Any]) -> Iterator[None]:
 
 
 class ReusedDatabase:
-    """A database that tests use one after the other, each rolled back.
+    """A database that tests use one after the other. Each test is rolled back.
 
-    ``clone`` creates it, and creates it again after a test that could not be rolled back.
+    ``clone`` creates the database, and a new one after a test that could not be rolled back.
     """
 
     def __init__(self, run: Run, clone: Callable[[], AbstractContextManager[str]]) -> None:
         self.run, self.clone = run, clone
         self._stack = ExitStack()
-        self._at: tuple[str, ServerConnection] | None = None
+        self._current: tuple[str, ServerConnection] | None = None
 
     @contextmanager
     def rolled_back(self) -> Iterator[tuple[str, ServerConnection]]:
-        """The database's name and a superuser's connection, which is rolled back at the end of the block.
+        """Yields the database's name and a superuser's connection. The block is rolled back at its end.
 
         Raises TransactionEndedError as :func:`rolled_back` does.
         """
-        name, connection = self._at = self._at or self._create()
+        name, connection = self._current = self._current or self._create()
         try:
             with rolled_back(connection):
                 yield name, connection
@@ -77,10 +78,10 @@ class ReusedDatabase:
 
     @property
     def lost(self) -> bool:
-        """Whether the connection is gone."""
-        return self._at is not None and self._at[1].closed
+        """Whether the connection is closed."""
+        return self._current is not None and self._current[1].closed
 
     def close(self) -> None:
         """Close the connection, and drop the database."""
-        self._at = None
+        self._current = None
         self._stack.close()

@@ -1,6 +1,6 @@
-"""A run's server and the names of its databases; how one of them is created and dropped.
+"""A run's server and its databases: their names, and how they are created and dropped.
 
-All are named ``rolecall_<run>_…`` and carry the run's mark; nothing else on the server is touched.
+All databases are named ``rolecall_<run>_…`` and carry the run's mark. Nothing else on the server is changed.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND ba
 
 @dataclass(frozen=True)
 class Run:
-    """The server of this run and the names of its databases: all that a worker has to be told.
+    """The server of this run and the names of its databases: everything that a worker needs to know.
 
-    ``token`` marks what it makes on a server that others use; empty on one that is thrown away.
+    ``token`` marks what the run creates on a running server. It is empty on a throwaway server.
     """
 
     conninfo: Conninfo
     name: str
     server: str
     bin: str | None
-    ours: bool  # started by rolecall, and used by nobody else
+    throwaway: bool  # started by rolecall, and used by nobody else
     token: str = ""
     identity: Identity = field(default_factory=Identity)
 
@@ -53,11 +53,11 @@ class Run:
         return self.name + "_migrated"
 
     def connect(self, database: str) -> ServerConnection:
-        """A connection to one of the run's databases as the superuser, outside of a transaction."""
+        """Open a connection to one of the run's databases as the superuser, in autocommit mode."""
         return self._connect(database, own=True)
 
     def maintain(self, database: str | None = None) -> ServerConnection:
-        """A connection to the database that the DSN names, or to another."""
+        """Open a connection to the database of the DSN, or to another one, in autocommit mode."""
         return self._connect(database or self.conninfo.params.get("dbname"), own=False)
 
     def _connect(self, database: str | None, *, own: bool) -> ServerConnection:
@@ -65,26 +65,27 @@ class Run:
 
     @contextmanager
     def cursor(self, database: str | None = None) -> Iterator[psycopg.Cursor[Any]]:
-        """A cursor of the database that the DSN names (or another), outside of a transaction."""
+        """A cursor for the database of the DSN, or for another one, in autocommit mode."""
         with closing(self.maintain(database)) as connection, connection.cursor() as cursor:
             yield cursor
 
     @contextmanager
     def clone(self, template: str, suffix: str) -> Iterator[str]:
-        """A database made from a template for the block; gives its name."""
+        """Create a database from a template for the block. Yields its name."""
         name = f"{self.name}_{suffix}"
         self.create(name, template)
         try:
             yield name
         finally:
-            # If this fails, the end of the run tries again, and reports what it could not drop.
+            # If this fails, the end of the run tries again, and reports an error.
             with suppress(psycopg.OperationalError, OtherServerError):
                 self.drop(name)
 
     def create(self, database: str, template: str | None = None) -> None:
-        """Create a database. It has its mark from the same statement on: see :mod:`rolecall.database.marks`.
+        """Create a database with its mark: see :mod:`rolecall.database.marks`.
 
-        Sessions on the template are ended: PostgreSQL copies none that is in use.
+        Sessions on the template are ended, because PostgreSQL does not copy a database that is in use.
+        Raises RolecallError if no oid is free.
         """
         with self.cursor() as cursor:
             if template:
@@ -105,13 +106,13 @@ class Run:
             query += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
         if oid:
             query += sql.SQL(" OID {}").format(sql.Literal(oid))
-        # File by file it takes half the time, but for two checkpoints of the whole server: they cost nothing
-        # where nothing has to reach a disk, and much on a server that others use.
-        return query + sql.SQL(" STRATEGY file_copy") if self.ours else query
+        # file_copy takes half the time, but needs two checkpoints of the whole server. They cost nothing on a server
+        # without fsync, and much on a server that others use.
+        return query + sql.SQL(" STRATEGY file_copy") if self.throwaway else query
 
-    def comment_on(self, database: str, **more: Any) -> None:
-        """Mark a database by its comment, which also holds ``more``."""
-        text = sql.Literal(marks.database_comment(self.token, **more))
+    def comment_on(self, database: str, **details: Any) -> None:
+        """Write a database's comment: the mark and ``details``."""
+        text = sql.Literal(marks.database_comment(self.token, **details))
         with self.cursor() as cursor:
             cursor.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(database), text))
 
@@ -126,31 +127,31 @@ class Run:
             cursor.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(name))
 
     def marking(self, connection: ServerConnection) -> AbstractContextManager[None]:
-        """A transaction in which the roles that the block makes are marked; none where marks are not needed."""
+        """A transaction that marks the roles which the block creates. Without a token: no transaction and no marks."""
         if not self.token:
             return nullcontext()
         return marks.marking(connection, lambda: closing(self.maintain()), self.token, connection.identity.system)
 
     def as_json(self) -> dict[str, Any]:
-        """For another process, which has the settings too: the password is not in it."""
+        """The run for another process. The password is not in it: the other process has the settings."""
         return {**asdict(self), "conninfo": self.conninfo.bare}
 
     @classmethod
     def of(cls, data: Mapping[str, Any], settings: Settings) -> Run:
-        """The run that :meth:`as_json` describes; the password is the one of this process's settings."""
+        """The run from :meth:`as_json`, with the password from this process's settings."""
         secrets = settings.pg_dsn.secrets if settings.pg_dsn else {}
         conninfo = Conninfo(data["conninfo"]).to(**secrets)
         return cls(**{**data, "conninfo": conninfo, "identity": Identity(**data["identity"])})
 
 
 def run_on(server: Server) -> Run:
-    """Names for the databases of one run on a server."""
+    """A new run on a server."""
     return Run(
         Conninfo(server.conninfo),
         f"rolecall_{secrets.token_hex(4)}",
         str(server),
         str(server.bin or "") or None,
-        ours=server.cluster is not None,
+        throwaway=server.cluster is not None,
         token=secrets.token_hex(16),
         identity=server.identity,
     )

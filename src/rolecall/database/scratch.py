@@ -1,4 +1,4 @@
-"""Scratch databases: migrations are applied, verified and rolled back in them."""
+"""Scratch databases, in which tests apply, verify and roll back migrations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rolecall.sql.migrations import Phase, Script
 
 
 class Scratch:
-    """A database in which migrations are applied, verified and rolled back for real, through ``connection``."""
+    """A database in which a test applies, verifies and rolls back migrations. ``connection`` is a superuser's."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Scratch:
         self.phases, self.role, self._recorder = phases, role, recorder
 
     def apply(self, *numbers: int) -> None:
-        """Apply the phases of these numbers (none: all), in this order. Raises SqlError."""
+        """Apply the phases with these numbers, in this order; without numbers, all phases. Raises SqlError."""
         for number in numbers or self.phases:
             for step in self.phases[number].steps:
                 self.execute(step.path)
@@ -46,28 +46,31 @@ class Scratch:
         self.execute(self.phases[number].verify.path)
 
     def rollback(self, number: int) -> None:
-        """Run a phase's rollback.sql. Raises SqlError if it stops."""
+        """Run a phase's rollback.sql. Raises SqlError if it fails."""
         script = self.phases[number].rollback
         self.execute(script.path)
         self._recorder.add("rolled back", script.folder)
 
     def dump(self) -> str:
-        """The schema as pg_dump writes it: ACLs, policies, bodies, defaults and comments included."""
+        """The schema as pg_dump writes it, with ACLs, policies, bodies, defaults and comments.
+
+        Raises RolecallError if pg_dump fails.
+        """
         program = self._pg_dump()
         arguments = ["--schema-only", "--restrict-key=rolecall", "--lock-wait-timeout=10s"]
-        done = run_program(program, arguments, self.run.conninfo.to(dbname=self.name))
-        if done.returncode:
-            raise RolecallError(f"{program} failed: {self.run.conninfo.scrub(done.stderr.strip())}")
-        return done.stdout
+        result = run_program(program, arguments, self.run.conninfo.to(dbname=self.name))
+        if result.returncode:
+            raise RolecallError(f"{program} failed: {self.run.conninfo.scrub(result.stderr.strip())}")
+        return result.stdout
 
     def _pg_dump(self) -> Path:
-        """The server's own, which knows what its vendor added; else the newest, which can dump them all.
+        """The server's own pg_dump, which knows the vendor's additions; else the newest, which can dump all versions.
 
-        Before August 2025 it has no ``--restrict-key``, and its dumps differ by a random one.
+        A pg_dump from before August 2025 has no ``--restrict-key``: each of its dumps has a random key.
         """
         if self.run.bin:
             own = Path(self.run.bin) / "pg_dump"
-            known = own.is_file() and subprocess.run([own, "--help"], capture_output=True, check=True).stdout
-            if known and b"--restrict-key" in known:
+            help_text = own.is_file() and subprocess.run([own, "--help"], capture_output=True, check=True).stdout
+            if help_text and b"--restrict-key" in help_text:
                 return own
         return embedded(18) / "pg_dump"

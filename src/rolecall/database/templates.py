@@ -1,4 +1,4 @@
-"""The templates as another process finds them: the manifest, now or once both databases exist."""
+"""The manifest of the templates, read from the server: now, or when both databases exist."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from rolecall.catalog.manifest import Manifest
 from rolecall.database.run import Run
 from rolecall.errors import RolecallError, UnavailableError
 
-PATIENCE = 5.0  # seconds a worker waits for the templates: no test is handed to it before they exist
+PATIENCE = 5.0  # seconds that a worker waits for the templates; it gets no test before they exist
 COMMENT = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
 
 
 def manifest_of(run: Run) -> Manifest:
     """The manifest of the migrated database. Raises RolecallError if the database does not exist."""
     with run.cursor() as cursor:
-        found = cursor.execute(COMMENT, [run.template]).fetchone()
-    if not found or not found[0]:
+        row = cursor.execute(COMMENT, [run.template]).fetchone()
+    if not row or not row[0]:
         raise RolecallError(f"there is no database {run.template} with a manifest.")
-    return Manifest.from_comment(found[0])
+    return Manifest.from_comment(row[0])
 
 
 def wait_for_manifest(run: Run) -> Manifest:
-    """The manifest, once both templates exist and hold the world. Raises UnavailableError after PATIENCE."""
+    """The manifest, when both templates exist and have the world. Raises UnavailableError after PATIENCE."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with suppress(psycopg.OperationalError), run.cursor() as cursor:
             for _ in range(100):
-                found = cursor.execute(f"{COMMENT} AND datistemplate".encode(), [run.template]).fetchone()
-                if found:
-                    return Manifest.from_comment(found[0])
+                row = cursor.execute(f"{COMMENT} AND datistemplate".encode(), [run.template]).fetchone()
+                if row:
+                    return Manifest.from_comment(row[0])
                 time.sleep(0.02)
         time.sleep(0.02)
     raise UnavailableError(f"the databases did not exist after {PATIENCE:.0f} s: see the first process's output.")

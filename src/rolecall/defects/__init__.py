@@ -1,1 +1,1 @@
-"""Defects put back on purpose, and the trial that runs tests against a broken schema."""
+"""Defects, which are mistakes on purpose, and trials, which run tests against a broken schema."""

@@ -1,8 +1,8 @@
-"""Defects: SQL files that each put a mistake back and name the tests that catch it.
+"""Defects: SQL files that each reintroduce a mistake and name the tests that catch it.
 
 ::
 
-    -- F10: the policies that keep anon out are permissive, and let everybody in
+    -- F10: the policies against anon are permissive, and admit everyone
     -- caught by: tests/policies/test_notes.py::test_grid
     -- instead of: migrations/phase_1_notes/rollback.sql    (only for a defect of a script)
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from rolecall.defects.trial import NotNoticedError, TrialItem, collect, first_to_notice
+from rolecall.defects.trial import NotCaughtError, TrialItem, collect, first_failing
 from rolecall.errors import RolecallError
 from rolecall.sql import files
 from rolecall.worker import Worker
@@ -27,8 +27,8 @@ from rolecall.worker import Worker
 class Defect:
     """An SQL file that breaks something on purpose, run as the migration role.
 
-    ``caught_by`` are ids of tests, or their beginnings; ``instead_of`` is the script that the file
-    stands in for, if it is not SQL for the migrated database.
+    ``caught_by`` are the ids of tests, or of a test function or module. ``instead_of`` is the script that the file
+    replaces; without one, the file is SQL for the migrated database.
     """
 
     path: Path
@@ -41,25 +41,25 @@ class Defect:
     def read(cls, path: Path, root: Path) -> Defect:
         """Read the comments at the head of a file. Raises RolecallError if one is missing or wrong."""
         text = files.read(path)
-        head = re.match(r"-- (F\d+\w*): (.+)", text)
+        title = re.match(r"-- (F\d+\w*): (.+)", text)
         caught_by = re.findall(r"^-- caught by: (.+)$", text, re.MULTILINE)
         instead_of = re.search(r"^-- instead of: (.+)$", text, re.MULTILINE)
-        if not head:
-            raise RolecallError(f"{path}:1: begin with the finding's number and what is broken: -- F10: …")
+        if not title:
+            raise RolecallError(f"{path}:1: start with the number of the finding and a title: -- F10: …")
         if not caught_by:
-            raise RolecallError(f"{path}:1: name a test that notices: -- caught by: tests/…::test_…")
+            raise RolecallError(f"{path}:1: name a test that catches the defect: -- caught by: tests/…::test_…")
         script = root / instead_of[1].strip() if instead_of else None
         if instead_of and script and not _is_file(script):
             line = text.count("\n", 0, instead_of.start()) + 1
-            raise RolecallError(f"{path}:{line}: -- instead of: {script} is not there.")
-        return cls(path, head[1], head[2].strip(), tuple(name.strip() for name in caught_by), script)
+            raise RolecallError(f"{path}:{line}: -- instead of: {script} does not exist.")
+        return cls(path, title[1], title[2].strip(), tuple(name.strip() for name in caught_by), script)
 
 
 def _is_file(path: Path) -> bool:
-    """Whether there is such a file; a name that the system cannot have is none."""
+    """Whether the file exists. False for a name that the system does not allow."""
     try:
         return path.is_file()
-    except (OSError, ValueError):  # too long, links in a circle, a NUL
+    except (OSError, ValueError):  # too long, a loop of links, a NUL
         return False
 
 
@@ -67,7 +67,7 @@ class DefectFile(pytest.File):
     """A file of ``rolecall_defects``."""
 
     def collect(self) -> Iterator[DefectItem]:
-        """One test: that the defect is noticed."""
+        """One test: the defect must be caught."""
         try:
             defect = Defect.read(self.path, self.config.rootpath)
         except RolecallError as error:
@@ -78,46 +78,46 @@ class DefectFile(pytest.File):
 class DefectItem(TrialItem):
     """Passes if each of the tests that a defect names fails with it, and passes without it."""
 
-    def __init__(self, *, defect: Defect, **rest: Any) -> None:
-        super().__init__(**rest)
+    def __init__(self, *, defect: Defect, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.defect = defect
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """The file, and what is broken in it."""
+        """The file and the title of the defect."""
         return self.path, 0, f"{self.defect.name}: {self.defect.title}"
 
     def try_out(self, worker: Worker, nextitem: pytest.Item | None) -> None:
-        """Put the defect back and run the tests that it names, one line after the other."""
+        """Apply the defect and run the tests that it names, one line after the other."""
         defect = self.defect
         for name in defect.caught_by:
             tests = self.tests(name)
-            with self.put_back(worker):
-                noticed = first_to_notice(tests, nextitem)
-            if noticed is None:
-                text = f"{defect.name} went unnoticed by {name} ({len(tests)} tests): {defect.title}"
-                raise NotNoticedError(f"{text}\n  put back by {self.path}")
-            if first_to_notice([noticed], nextitem):
-                raise NotNoticedError(f"{noticed.nodeid} fails without {defect.name} too: it proves nothing.")
+            with self.apply(worker):
+                failing = first_failing(tests, nextitem)
+            if failing is None:
+                text = f"{defect.name} was not caught by {name} ({len(tests)} tests): {defect.title}"
+                raise NotCaughtError(f"{text}\n  applied from {self.path}")
+            if first_failing([failing], nextitem):
+                raise NotCaughtError(f"{failing.nodeid} fails without {defect.name} too: it proves nothing.")
 
-    def put_back(self, worker: Worker) -> Any:
-        """The defect, for a block: in the database, or in place of a script."""
+    def apply(self, worker: Worker) -> Any:
+        """Apply the defect for a block: in the database, or in place of a script."""
         if self.defect.instead_of:
             scripts = {script.path for phase in worker.phases.values() for script in phase.scripts}
             if self.defect.instead_of not in scripts:
-                raise RolecallError(f"{self.path}: -- instead of: {self.defect.instead_of} is no script of any phase.")
+                raise RolecallError(f"{self.path}: -- instead of: {self.defect.instead_of} is not a script of a phase.")
             return worker.trial(scripts={self.defect.instead_of: self.defect.path})
         return worker.trial(lambda connection: files.run(connection, self.defect.path, role=worker.manifest.role))
 
     def tests(self, name: str) -> list[pytest.Item]:
-        """The tests whose id is ``name`` or begins with it. Raises RolecallError if there are none."""
+        """The tests with the id ``name``, or of the function or class ``name``. Raises RolecallError without any."""
         path = self.config.rootpath / name.split("::")[0]
         if not path.is_file():
-            raise RolecallError(f"{self.path}: -- caught by: {name}: there is no file {path}.")
-        found = [
+            raise RolecallError(f"{self.path}: -- caught by: {name}: the file {path} does not exist.")
+        tests = [
             item
             for item in collect(self, path)
             if item.nodeid == name or item.nodeid.startswith((name + "[", name + "::"))
         ]
-        if not found:
-            raise RolecallError(f"{self.path}: -- caught by: {name}: no test has an id that begins so.")
-        return found
+        if not tests:
+            raise RolecallError(f"{self.path}: -- caught by: {name}: no test has an id that starts with it.")
+        return tests

@@ -1,1 +1,1 @@
-"""Access grids: reading, probing, explaining."""
+"""Access grids: read, probe, explain."""

@@ -1,4 +1,4 @@
-"""Why a cell came out as it did: what ran, which privileges and policies apply, and what each policy decides alone."""
+"""Why a cell failed: the statements, the privileges and policies that apply, and the decision of each policy alone."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from rolecall.grids.policy import PolicyProbe
 from rolecall.grids.probe import Check, Outcome
 from rolecall.report.results import Attempt, CellFailure, Decisions, PolicyDecision, Reason
 
-Tried = list[tuple[Check, Outcome]]
+Results = list[tuple[Check, Outcome]]
 
-THROUGH, STOPPED = "lets the row through", "stops the row"
-PRIVILEGE = {"GET": "select", "POST": "insert", "PATCH": "update", "DELETE": "delete"}
+ADMITTED, STOPPED = "lets the row through", "stops the row"
+COMMANDS = {"GET": "select", "POST": "insert", "PATCH": "update", "DELETE": "delete"}
 
 
-def explain(connection: Connection[Any], grid: Grid, cell: Cell, world: World, tried: Tried) -> CellFailure:
+def explain(connection: Connection[Any], grid: Grid, cell: Cell, world: World, results: Results) -> CellFailure:
     """The failure of a cell, for a reader who does not know the grid: persona, command, expected, got, and why.
 
-    ``tried`` are the cell's checks and their outcomes. ``connection`` is a superuser's; everything that is tried on
-    it is rolled back.
+    ``results`` are the cell's checks and their outcomes. ``connection`` is a superuser's; everything that is tried
+    on it is rolled back.
     """
-    persona, check = world.personas[cell.persona], tried[0][0]
+    persona, check = world.personas[cell.persona], results[0][0]
     reason = None
-    if not tried[0][1].broken:
+    if not results[0][1].broken:
         with advisory_locks_released(connection):
-            reason = _Explanation(connection, grid.table, check).reason(tried)
+            reason = _Explanation(connection, grid.table, check).reason(results)
     return CellFailure(
         table=grid.table,
         row=cell.row,
@@ -45,17 +45,17 @@ def explain(connection: Connection[Any], grid: Grid, cell: Cell, world: World, t
         setup=persona.prepare(grid.table) if persona.setup else "",
         expected=cell.expected,
         meaning=" / ".join(MEANING[word] for word in cell.expected.split("/")),
-        attempts=_attempts(tried),
+        attempts=_attempts(results),
         reason=reason,
     )
 
 
-def _attempts(tried: Tried) -> list[Attempt]:
-    """What was tried; not the insert that asks for its row, if it came to the same as the plain one."""
-    shown = [
+def _attempts(results: Results) -> list[Attempt]:
+    """The statements to show. An insert with RETURNING is left out if its outcome is that of the plain insert."""
+    attempts = [
         (check, outcome)
-        for check, outcome in tried
-        if not outcome.skipped and not (check.representation and str(outcome) == str(tried[0][1]))
+        for check, outcome in results
+        if not outcome.skipped and not (check.representation and str(outcome) == str(results[0][1]))
     ]
     return [
         Attempt(
@@ -68,75 +68,75 @@ def _attempts(tried: Tried) -> list[Attempt]:
             tuple(outcome.columns or ()),
             outcome.column_rows,
         )
-        for check, outcome in shown
+        for check, outcome in attempts
     ]
 
 
 class _Explanation:
-    """Looks up why a check came out as it did, as the database is now."""
+    """Finds the reason for the outcome of a check, in the current state of the database."""
 
     def __init__(self, connection: Connection[Any], table: str, check: Check) -> None:
         self.connection, self.table, self.check = connection, table, check
         self.probe = PolicyProbe(connection, table)
 
-    def reason(self, tried: Tried) -> Reason:
-        """Privileges and policies, after the check's own preparation, which is rolled back."""
+    def reason(self, results: Results) -> Reason:
+        """The privileges and policies after the check's own preparation, which is rolled back."""
         check, role = self.check, self.check.persona.role
         with self.connection.transaction(force_rollback=True):
             for statement in check.before:
                 self.connection.execute(statement.encode())
             privileges = objects.privileges(self.connection, self.table, role)
-            decisions = self._decisions(PRIVILEGE[check.method])
-            reads = self._decisions("select") if self._depends_on_reading(tried) else None
+            decisions = self._decisions(COMMANDS[check.method])
+            reads = self._decisions("select") if self._depends_on_reading(results) else None
             if reads and not any("stops" in each.decision for each in reads.policies):
                 reads = None
-        reads_what = "new row in return" if check.method == "POST" else "row in its WHERE"
+        reads_what = "row in its RETURNING" if check.method == "POST" else "row in its WHERE"
         return Reason(role, self.table, privileges, decisions, reads, reads_what)
 
-    def _depends_on_reading(self, tried: Tried) -> bool:
+    def _depends_on_reading(self, results: Results) -> bool:
         """Whether the SELECT policies may have decided about a write.
 
-        An insert reads the row in one of its ways only: they decide where that one differs.
+        Of the two inserts, only the one with RETURNING reads the row: they may have decided if the verdicts differ.
         """
-        verdicts = [outcome.verdict for _, outcome in tried if not outcome.skipped]
+        verdicts = [outcome.verdict for _, outcome in results if not outcome.skipped]
         method = self.check.method
         return method != "GET" and (len(set(verdicts)) > 1 or (method != "POST" and verdicts[0] != "yes"))
 
     def _decisions(self, command: str) -> Decisions:
         role = self.check.persona.role
         policies = objects.policies(self.connection, self.table, command, role)
-        decided = [PolicyDecision(str(policy), self._decision(policy, command)) for policy in policies]
-        return Decisions(command, role, decided)
+        decisions = [PolicyDecision(str(policy), self._decision(policy, command)) for policy in policies]
+        return Decisions(command, role, decisions)
 
     def _decision(self, policy: Policy, command: str) -> str:
-        """What a policy decides alone, of the row as it is and as an update leaves it."""
-        # Without WITH CHECK, USING also applies to new rows; a SELECT policy has nothing else.
+        """The decision of a policy alone, about the current row and about the updated row."""
+        # Without WITH CHECK, USING also applies to new rows. A SELECT policy has only USING.
         check_of_new_rows = policy.using if command == "select" else policy.check or policy.using
-        if self.check.method == "POST":  # the row that makes room for itself still exists here
+        if self.check.method == "POST":  # the row exists here: only the probe deletes it before the insert
             return self._alone(check_of_new_rows, self.check.condition)
         decision = self._alone(policy.using, self.check.condition)
-        if self.check.method != "PATCH" or decision != THROUGH:
+        if self.check.method != "PATCH" or decision != ADMITTED:
             return decision
         try:
             with self.connection.transaction(force_rollback=True):
                 if self._alone(check_of_new_rows, self._updated_row()) == STOPPED:
-                    return f"{decision}, stops what it becomes"
+                    return f"{decision}, stops the updated row"
         except psycopg.Error as error:
-            return f"{decision}; what it becomes cannot be tried: {error.diag.message_primary}"
+            return f"{decision}; the updated row cannot be tested: {error.diag.message_primary}"
         return decision
 
     def _updated_row(self) -> str:
-        """Update the row, and give the condition that selects it afterwards."""
+        """Update the row. Returns the condition that selects it afterwards."""
         update = f"{self.check.statement} RETURNING tableoid::int8, ctid::text"
         (place,) = self.connection.execute(update.encode()).fetchall()
         return "tableoid = {} AND ctid = '{}'".format(*place)
 
     def _alone(self, predicate: str | None, where: str) -> str:
-        """Whether a predicate, as the table's only policy, lets through a row that exists now."""
+        """Whether a predicate, as the table's only policy, admits an existing row."""
         if predicate is None:
             return "has no predicate for this"
         try:
             rows = self.probe.rows(predicate, self.check.persona, self.check.method, where=where)
         except psycopg.Error as error:
-            return f"cannot be tried alone: {error.diag.message_primary}"
-        return THROUGH if rows else STOPPED
+            return f"cannot be tested alone: {error.diag.message_primary}"
+        return ADMITTED if rows else STOPPED

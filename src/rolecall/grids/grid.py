@@ -1,17 +1,17 @@
-"""An access grid: who may do what with which row, read from a table of text, expanded into cells.
+"""An access grid: which persona may do what with which row. It is read from a text and expanded into cells.
 
-The text has a line of commands, then for each row of the world its name and a line for each persona::
+The text has a line of commands. Then each row of the world has its name and a line for each persona::
 
                             select   insert   update   delete   give to another
     alice's note
       alice                 yes      yes      yes      yes      !
       bob, carol            -        !        -        -        -
 
-A list of names that ends with a comma goes on in the next line.
-``yes``: it worked on the row. ``-``: no error, and nothing happened. ``!``: refused (42501).
-Updates and deletes are tried twice: with a WHERE, and blind (reading no column). Inserts are tried twice: plain,
-and with the new row asked for in return. Where the two ways differ, ``-/yes`` says so. ``!/yes`` in a select also
-stands for a table that is refused, of which single columns are granted.
+A list of names that ends with a comma continues in the next line.
+``yes``: the row was read or written. ``-``: no error and no row. ``!``: refused (42501).
+Updates and deletes run twice: with a WHERE, and blind (they read no column). Inserts run twice: plain, and with
+RETURNING. If the two verdicts differ, the cell has both: ``-/yes``. In a select, ``!/yes`` also means: the table is
+refused, but single columns are granted and can be read.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MEANING = {"yes": "allowed", "-": "no error, no row", "!": "refused (42501)"}
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One persona, one command, one row: what is expected, and where in the file it is written."""
+    """One persona, one command, one row: the expected verdict, and its line in the file."""
 
     row: str
     command: str
@@ -59,9 +59,9 @@ class Cell:
         return self.command if self.command in COMMANDS else "update"
 
 
-@dataclass(frozen=True, eq=False)  # one grid is as good as no other: the same text may stand twice
+@dataclass(frozen=True, eq=False)  # compared by identity: two grids may have equal text
 class Grid:
-    """A grid as written; see :func:`grid`."""
+    """A grid as it is written; see :func:`grid`."""
 
     table: str
     cells: tuple[Cell, ...]
@@ -76,45 +76,44 @@ class Grid:
     lines: Mapping[str, int] = field(repr=False)
 
     def validate(self, world: World) -> None:
-        """Check the grid against the world. Raises GridError naming every row and persona that is
-        missing, unknown, or in the wrong place."""
-        there = world.rows.get(self.table, {})
-        said: dict[str, set[str]] = {}
+        """Check the grid against the world. Raises GridError with the rows or personas that are missing or unknown."""
+        rows = world.rows.get(self.table, {})
+        personas: dict[str, set[str]] = {}
         for cell in self.cells:
-            said.setdefault(cell.row, set()).add(cell.persona)
+            personas.setdefault(cell.row, set()).add(cell.persona)
         for row in self.rows:
-            if row not in there:
-                self._fail(self.lines[row], f"the world has no row {row!r} in {self.table}; it has: {_names(there)}.")
-        if missing := [row for row in there if row not in self.lines]:
-            self._fail(self.line, f"no line for {_names(missing)}, which the world has in {self.table}.")
+            if row not in rows:
+                self._fail(self.lines[row], f"the world has no row {row!r} in {self.table}; it has: {_names(rows)}.")
+        if missing := [row for row in rows if row not in self.lines]:
+            self._fail(self.line, f"no heading for {_names(missing)}, which the world has in {self.table}.")
         for cell in self.cells:
             if cell.persona not in world.personas:
-                self._fail(cell.line, f"nobody is called {cell.persona!r}; there are: {_names(world.personas)}.")
+                self._fail(cell.line, f"unknown persona {cell.persona!r}: the world has {_names(world.personas)}.")
         for row in self.rows:
-            if missing := [name for name in world.personas if name not in said[row]]:
-                self._fail(self.lines[row], f"{row!r} says nothing of {_names(missing)}: give each a line.")
-        self._check_keys(there)
+            if missing := [name for name in world.personas if name not in personas[row]]:
+                self._fail(self.lines[row], f"{row!r} has no line for {_names(missing)}: add one for each.")
+        self._check_keys(rows)
 
     def _check_keys(self, rows: Mapping[str, Row]) -> None:
-        """Each row must be told from every other by its key: a check of one would act on the other too."""
+        """Check that every key is unique: otherwise a check of one row would also act on another."""
         others: dict[str, str] = {}
         for name in self.rows:
             if missing := [column for column in self.key if column not in rows[name]]:
-                text = f"{name!r} has no {_names(missing)} in the world, and the grid tells rows apart by it"
-                self._fail(self.lines[name], f"{text}: add it, or name columns that every row has in key=.")
+                text = f"{name!r} has no {_names(missing)} in the world, which is the key of the grid"
+                self._fail(self.lines[name], f"{text}: add it, or set key= to columns that every row has.")
         for name, row in rows.items():
             key = _condition({column: row.get(column) for column in self.key})
             if key in others:
                 text = f"{others[key]!r} and {name!r} have the same key ({key})"
-                self._fail(self.line, f"{text}: name columns in key= that tell all rows apart.")
+                self._fail(self.line, f"{text}: set key= to columns that are unique together.")
             others[key] = name
 
     def checks(self, cell: Cell, world: World) -> list[Check]:
-        """The statements that a cell stands for: one, or two for a write of a row that is there."""
+        """The checks of a cell: one for a select, two for a write."""
         return _Statements(self, world).of(cell)
 
     def all_checks(self, world: World) -> Iterator[tuple[Cell, Check]]:
-        """Those of every cell, in their order."""
+        """The checks of every cell, in the order of the cells."""
         statements = _Statements(self, world)
         return ((cell, check) for cell in self.cells for check in statements.of(cell))
 
@@ -123,7 +122,7 @@ class Grid:
 
 
 class _Statements:
-    """Puts together what cells stand for; what many of them share, once."""
+    """Builds the statements of cells. The parts that cells share are built once."""
 
     def __init__(self, grid: Grid, world: World) -> None:
         self.grid, self.world = grid, world
@@ -167,13 +166,13 @@ class _Statements:
 
     def _before(self, persona: str) -> tuple[str, ...]:
         settings = self.grid.settings.items()
-        before = [f"SELECT set_config({_text(name)}, {_text(to)}, true)" for name, to in settings]
+        before = [f"SELECT set_config({_text(name)}, {_text(value)}, true)" for name, value in settings]
         setup = self.world.personas[persona].prepare(self.grid.table)
         return (*before, *([setup] if setup else []))
 
 
 def _condition(key: Mapping[str, Any]) -> str:
-    """The condition that selects the row with these values."""
+    """The SQL condition that selects the row with these values."""
     terms = [
         sql.SQL("{} IS NULL").format(sql.Identifier(column))
         if value is None
@@ -184,19 +183,21 @@ def _condition(key: Mapping[str, Any]) -> str:
 
 
 def fill(text: str, world: World) -> str:
-    """SQL text with ``{name}`` replaced by the literal that the world knows by that name."""
+    """SQL text in which ``{name}`` is replaced by a value of the world. Raises GridError for an unknown name."""
     literals = {name: literal(value) for name, value in world.names().items()}
     try:
         return sql.SQL(text).format(**literals).as_string()
     except KeyError as error:
-        raise GridError(f"{text!r}: the world knows no name {error}; it has: {_names(literals)}.") from None
+        raise GridError(f"{text!r}: the world has no name {error}; it has: {_names(literals)}.") from None
     except (ValueError, IndexError) as error:
         raise GridError(f"{text!r}: {error}: write {{name}} for a value of the world, and {{{{ for a brace.") from None
 
 
 def verdict(outcomes: Iterable[Outcome]) -> str:
-    """The verdict of a cell's outcomes: one word where all ways agree, ``-/yes`` where they do not,
-    ``error`` where a statement failed for any other reason than a refusal."""
+    """The verdict of a cell's outcomes.
+
+    It is one word if all outcomes agree, and ``-/yes`` if they differ. ``error`` is a failure other than a refusal.
+    """
     return "/".join(dict.fromkeys(word for outcome in outcomes for word in outcome.words))
 
 
@@ -209,15 +210,15 @@ def grid(
     settings: Mapping[str, str] | None = None,
     key: str | Sequence[str] = "id",
 ) -> Grid:
-    """Read a grid. Assigned to a name of a test module, every cell of it becomes a test.
+    """Read a grid. If it is assigned to a name of a test module, every cell becomes a test.
 
     :param table: ``schema.name``
-    :param text: the grid, as this module's docstring shows
-    :param update: what ``update`` sets: harmless, reading no column, e.g. ``notes = 'changed'``
-    :param moves: further commands, each an UPDATE that tries to give the row away, by name;
-        ``{alice}`` stands for a persona's subject, or for a name of the world
-    :param settings: session settings made before each statement
-    :param key: the column, or columns, that tell every row of the table from all others
+    :param text: the grid, in the format of this module's docstring
+    :param update: the SET clause of ``update``: harmless, and without reading a column, e.g. ``notes = 'changed'``
+    :param moves: more commands by name, each the SET clause of an UPDATE that gives the row away;
+        ``{alice}`` stands for a persona's subject, or for an alias of the world
+    :param settings: session settings to set before each statement
+    :param key: the column or columns that identify a row of the table
     :raises GridError: with file and line, for a grid that cannot be read
     """
     caller = sys._getframe(1)  # inspect.stack() reads the source of every frame: 20 ms
@@ -243,15 +244,15 @@ def grid(
 
 
 class _Reader:
-    """Reads a grid line by line: the commands, then a heading for each row and its personas."""
+    """Reads a grid line by line: the commands, then a heading for each row, then its personas."""
 
-    def __init__(self, path: Path, line: int, known: tuple[str, ...]) -> None:
-        self.path, self.line, self.known = path, line, known
+    def __init__(self, path: Path, line: int, allowed: tuple[str, ...]) -> None:
+        self.path, self.line, self.allowed = path, line, allowed
         self.commands: list[str] = []
         self.lines: dict[str, int] = {}
         self.cells: list[Cell] = []
-        self.said: set[tuple[str, str]] = set()  # row and persona
-        self.begun = ""  # names of a list that goes on in the next line
+        self.pairs: set[tuple[str, str]] = set()  # row and persona
+        self.pending = ""  # names of a list that continues in the next line
 
     def read(self, line: str, number: int) -> None:
         if not line.strip() or line.lstrip().startswith("#"):
@@ -259,44 +260,46 @@ class _Reader:
         if not self.commands:
             self._read_commands(line, number)
         elif line.rstrip().endswith(","):
-            self.begun += line
+            self.pending += line
         elif line[0].isspace():
-            self._read_persona(self.begun + line, number)
-            self.begun = ""
+            self._read_persona(self.pending + line, number)
+            self.pending = ""
         elif line.strip() in self.lines:
-            self._fail(number, f"{line.strip()!r} has a heading already, in line {self.lines[line.strip()]}.")
+            self._fail(number, f"{line.strip()!r} already has a heading, in line {self.lines[line.strip()]}.")
         else:
             self.lines[line.strip()] = number
 
     def finish(self) -> None:
         if not self.cells:
-            self._fail(self.line, "the grid has no cell: write commands, a row's name, and a line for each persona.")
-        with_lines = {row for row, _ in self.said}
+            self._fail(
+                self.line, "the grid has no cell: write the commands, the name of a row, and a line for each persona."
+            )
+        with_lines = {row for row, _ in self.pairs}
         for row, number in self.lines.items():
             if row not in with_lines:
-                self._fail(number, f"{row!r} has no line for anybody.")
+                self._fail(number, f"{row!r} has no line: add one for each persona.")
 
     def _read_commands(self, line: str, number: int) -> None:
         self.commands = re.split(r"\s{2,}", line.strip())
-        if unknown := [command for command in self.commands if command not in self.known]:
-            self._fail(number, f"unknown command {_names(unknown)}: use {_names(self.known)}, or declare a move.")
-        if missing := [command for command in self.known if command not in self.commands]:
-            self._fail(number, f"no column for {_names(missing)}: what is not declared is not tested.")
+        if unknown := [command for command in self.commands if command not in self.allowed]:
+            self._fail(number, f"unknown command {_names(unknown)}: use {_names(self.allowed)}, or declare a move.")
+        if missing := [command for command in self.allowed if command not in self.commands]:
+            self._fail(number, f"no column for {_names(missing)}: every command needs one.")
         if len(set(self.commands)) < len(self.commands):
-            self._fail(number, "a command stands twice.")
+            self._fail(number, "a command has two columns: remove one.")
 
     def _read_persona(self, line: str, number: int) -> None:
         words, count = line.split(), len(self.commands)
         verdicts = words[-count:]
         if not self.lines:
-            self._fail(number, "personas before the first row's name: begin with a heading at the margin.")
+            self._fail(number, "a persona before the first row: write the name of the row above, without indentation.")
         if len(words) <= count or not all(map(_is_verdict, verdicts)) or _is_verdict(words[-count - 1]):
             self._fail(number, f"expected names, then {count} verdicts ({', '.join(VERDICTS)}): {line.strip()!r}.")
         row = next(reversed(self.lines))
         for persona in re.split(r",\s*", " ".join(words[:-count])):
-            if (row, persona) in self.said:
-                self._fail(number, f"{persona!r} has a line under {row!r} already.")
-            self.said.add((row, persona))
+            if (row, persona) in self.pairs:
+                self._fail(number, f"{persona!r} already has a line under {row!r}.")
+            self.pairs.add((row, persona))
             cells = zip(self.commands, verdicts, strict=True)
             self.cells += [Cell(row, command, persona, word, number) for command, word in cells]
 
@@ -305,7 +308,7 @@ class _Reader:
 
 
 def _fail(path: Path, line: int, text: str) -> NoReturn:
-    """Raise a GridError of one line, whatever the names in it have."""
+    """Raise a GridError of one line: the names in it may have line breaks."""
     raise GridError(f"{path}:{line}: {' '.join(text.splitlines())}")
 
 
@@ -315,10 +318,10 @@ def _is_verdict(word: str) -> bool:
 
 
 def _numbers_of(text: str, filename: str, call: int) -> Iterator[int]:
-    """The lines of the file on which those of the text stand; where it was put together, that of the call."""
-    behind = "".join(linecache.getlines(filename)[call - 1 :])
-    found = behind.find(text)
-    return count(call + behind[:found].count("\n")) if found >= 0 else repeat(call)
+    """The line numbers of the text in its file. A text that was built at run time has the line of the call."""
+    source = "".join(linecache.getlines(filename)[call - 1 :])
+    offset = source.find(text)
+    return count(call + source[:offset].count("\n")) if offset >= 0 else repeat(call)
 
 
 def _names(names: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The outcomes of whole grids: every cell tried, and the cells that are not as written."""
+"""The outcomes of whole grids, and the cells that fail."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from typing import Any
 from psycopg import Connection
 
 from rolecall.access.world import World
-from rolecall.grids.explain import Tried
+from rolecall.grids.explain import Results
 from rolecall.grids.grid import Cell, Grid, verdict
-from rolecall.grids.probe import AT_ONCE, Check, Outcome, probe
+from rolecall.grids.probe import BATCH_SIZE, Check, Outcome, probe
 from rolecall.grids.refusal import with_refusers
 
 
 class GridOutcomes:
-    """Tries grids on one connection, and remembers which cells failed."""
+    """Tries grids on one connection, and stores which cells failed."""
 
     def __init__(self, connection: Connection[Any], world: World) -> None:
         self.connection, self.world = connection, world
-        self._failures: dict[Grid, dict[Cell, Tried]] = {}
+        self._failures: dict[Grid, dict[Cell, Results]] = {}
 
     def knows(self, grid: Grid) -> bool:
-        """Whether :meth:`failures` has tried the grid already."""
+        """Whether :meth:`failures` has already tried the grid."""
         return grid in self._failures
 
-    def failures(self, grid: Grid) -> dict[Cell, Tried]:
-        """The cells that are not as the grid says, with what was tried; the grid is tried at the first call."""
+    def failures(self, grid: Grid) -> dict[Cell, Results]:
+        """The cells that differ from the grid, with their checks and outcomes. The first call tries the grid."""
         if grid not in self._failures:
             self._failures[grid] = self.try_grid(grid)
         return self._failures[grid]
 
-    def try_grid(self, grid: Grid) -> dict[Cell, Tried]:
-        """The cells that are not as the grid says, as the database is now, in the grid's order."""
-        failures: dict[Cell, Tried] = {}
+    def try_grid(self, grid: Grid) -> dict[Cell, Results]:
+        """The cells that differ from the grid in the current state of the database, in the order of the grid."""
+        failures: dict[Cell, Results] = {}
         with self.connection.transaction(force_rollback=True):
             for cell, outcomes in groupby(self._outcomes(grid), key=itemgetter(0)):
-                tried = [(check, outcome) for _, check, outcome in outcomes]
-                if verdict(outcome for _, outcome in tried) != cell.expected:
-                    failures[cell] = tried
+                results = [(check, outcome) for _, check, outcome in outcomes]
+                if verdict(outcome for _, outcome in results) != cell.expected:
+                    failures[cell] = results
         return {cell: failures[cell] for cell in sorted(failures, key=grid.cells.index)}
 
-    def try_cell(self, grid: Grid, cell: Cell) -> Tried:
-        """The checks of one cell and their outcomes, as the database is now."""
+    def try_cell(self, grid: Grid, cell: Cell) -> Results:
+        """The checks of one cell and their outcomes, in the current state of the database."""
         checks = grid.checks(cell, self.world)
         with self.connection.transaction(force_rollback=True):
             return list(zip(checks, self._probe(checks), strict=True))
 
     def _outcomes(self, grid: Grid) -> Iterator[tuple[Cell, Check, Outcome]]:
-        """Every outcome, with one call's worth in memory at a time.
+        """Every outcome. Only one batch is in memory at a time.
 
-        The personas with a setup come last, one after the other: each setup then runs once for all its checks.
+        The personas with a setup come last, one after the other, so that each setup runs once for all its checks.
         """
         for has_setup in (False, True):
-            checks = (each for each in grid.all_checks(self.world) if bool(each[1].persona.setup) is has_setup)
-            while batch := list(islice(checks, AT_ONCE)):
+            checks = (pair for pair in grid.all_checks(self.world) if bool(pair[1].persona.setup) is has_setup)
+            while batch := list(islice(checks, BATCH_SIZE)):
                 for (cell, check), outcome in zip(batch, self._probe([check for _, check in batch]), strict=True):
                     yield cell, check, outcome
 

@@ -1,4 +1,4 @@
-"""One policy alone: which rows a persona would see if a predicate were the table's only policy."""
+"""One policy alone: the rows that a persona would see if a predicate were the table's only policy."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ $rolecall$
 class PolicyProbe:
     """Tries predicates as the only policy of one table ("schema.name"); everything is rolled back.
 
-    ``connection`` is a superuser's. A predicate is tried as ``USING`` of a SELECT policy, whatever it was written
-    for: it is then asked about the rows that exist, and a WITH CHECK is no different in that.
+    ``connection`` is a superuser's. Every predicate is tried as the ``USING`` of a SELECT policy, also a WITH CHECK:
+    it is then evaluated for the existing rows.
     """
 
     def __init__(self, connection: Connection[Any], table: str) -> None:
@@ -43,9 +43,9 @@ class PolicyProbe:
         columns: Sequence[str] = (),
         where: str = "true",
     ) -> list[tuple[Any, ...]]:
-        """These columns of the rows that the predicate lets the persona see, of those that ``where`` selects.
+        """The columns of the rows that ``where`` selects and the predicate shows to the persona.
 
-        ``before`` are statements that run first, as the superuser. Raises psycopg.Error if that cannot be tried.
+        The statements in ``before`` run first, as the superuser. Raises psycopg.Error if a statement fails.
         """
         names = sql.SQL(", ").join(map(sql.Identifier, columns))
         query = sql.SQL("SELECT {} FROM {} WHERE {}").format(names, self.table, sql.SQL(where))
@@ -57,7 +57,7 @@ class PolicyProbe:
             return self.connection.execute(query).fetchall()
 
     def _only(self, predicate: str) -> list[str]:
-        """The statements that make a predicate the table's only policy, and its privilege no obstacle."""
+        """The statements that make a predicate the table's only policy, and grant SELECT to everyone."""
         drop_all = sql.SQL(DROP_ALL).format(table=sql.Literal(self.table.as_string()))
         create = sql.SQL("CREATE POLICY alone ON {} FOR SELECT USING ({})").format(self.table, sql.SQL(predicate))
         grant = sql.SQL("GRANT SELECT ON {} TO PUBLIC").format(self.table)

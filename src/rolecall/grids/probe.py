@@ -1,6 +1,6 @@
-"""Probing: many statements, each as its own persona and each undone, in one round trip.
+"""The probe: many statements in one round trip, each as its own persona and each rolled back.
 
-A loop on the server (``probe.sql``) does what :class:`rolecall.access.session.Session` does from the client.
+A loop on the server (``probe.sql``) does the work of :class:`rolecall.access.session.Session`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from psycopg import Connection
 from rolecall.access.persona import Method, Persona
 
 REFUSED = "42501"
-AT_ONCE = 1000  # checks of one call
+BATCH_SIZE = 1000  # checks in one call
 
 Verdict = Literal["yes", "-", "!"]
 
@@ -28,10 +28,10 @@ Verdict = Literal["yes", "-", "!"]
 class Check:
     """One statement to try as one persona, on the row of ``target`` (quoted) that ``condition`` selects.
 
-    ``before`` runs first, as the superuser. With ``blind``, ``statement`` has no WHERE: it is aimed at the row
-    by a cursor. With ``representation`` it returns the row that it writes. With ``columns``, a persona whom the
-    whole table is refused tries the columns that it was granted one by one. ``expected`` is the verdict without
-    which the checks behind this one need not be tried.
+    ``before`` runs first, as the superuser. With ``blind``, ``statement`` has no WHERE: a cursor aims it at the row.
+    With ``representation``, it returns the row that it writes. With ``columns``, a persona that is refused the whole
+    table tries the columns that are granted one by one. If the verdict is not ``expected``, the checks after this
+    one are not tried.
     """
 
     persona: Persona
@@ -47,17 +47,17 @@ class Check:
 
     @property
     def plan(self) -> Hashable:
-        """What the server's plan for the statement depends on; of two that agree in it, one plan serves both."""
+        """Everything that the server's plan for the statement depends on: checks with equal values share one plan."""
         return self.persona.role, self.before, self.statement, self.blind
 
     @property
     def room(self) -> str | None:
-        """The statement that takes the row out of the way, where the check inserts it."""
+        """The statement that deletes the row before an insert; None for other checks."""
         return f"DELETE FROM {self.target} WHERE {self.condition}" if self.method == "POST" else None
 
     @property
     def locate(self) -> str:
-        """The query for where the row lies."""
+        """The query for the physical place of the row."""
         return f"SELECT tableoid, ctid FROM {self.target} WHERE {self.condition}"
 
     def as_json(self) -> dict[str, Any]:
@@ -76,13 +76,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a check did: rows that the server counted; where it counted none, whether the row is another one
-    now all the same; or the error.
+    """The outcome of a check.
 
-    ``broken`` is an error of the check itself, before the persona acted. ``skipped``: there is no such way (a
-    view's row cannot be aimed at by a cursor). ``columns`` are those that the persona was granted one by one,
-    where the table was refused, and ``column_rows`` what it reached with them. ``elsewhere``: the refusal is
-    another object's, not the target's; see :mod:`rolecall.refusal`.
+    ``affected`` is the number of rows that the server counted. ``touched``: it counted none, but the row changed.
+    ``sqlstate`` and ``message`` are the error. ``broken`` is an error of the check itself, before the persona acted.
+    ``skipped``: the check is not possible (a cursor cannot aim at the row of a view). ``columns`` are the columns
+    that are granted one by one if the table is refused, and ``column_rows`` the rows that they reached.
+    ``elsewhere``: another object refused the statement, not the target; see :mod:`rolecall.grids.refusal`.
     """
 
     affected: int
@@ -97,9 +97,9 @@ class Outcome:
 
     @property
     def verdict(self) -> Verdict | None:
-        """``yes``, ``-`` or ``!``; None where the statement failed for a reason that is no refusal.
+        """``yes``, ``-`` or ``!``; None if the statement failed for another reason than a refusal.
 
-        A soft delete counts no row and yet touches it, so the row itself is asked too.
+        A soft delete counts no row but changes it, so the row itself is compared too.
         """
         if self.broken:
             return None
@@ -109,7 +109,7 @@ class Outcome:
 
     @property
     def words(self) -> list[str]:
-        """Its part of a cell's verdict: none if it was skipped, two where columns were granted one by one."""
+        """The words for the verdict of a cell: none if skipped, two if columns are granted one by one."""
         if self.skipped:
             return []
         by_columns = [] if self.column_rows is None else ["yes" if self.column_rows else "-"]
@@ -117,12 +117,12 @@ class Outcome:
 
     @property
     def word(self) -> str:
-        """Its words as a cell writes them, e.g. ``!/yes``."""
+        """The words as in a grid, e.g. ``!/yes``."""
         return "/".join(self.words)
 
     def __str__(self) -> str:
         if self.skipped:
-            return "not tried: the row of a view cannot be aimed at"
+            return "not tried: a cursor cannot aim at the row of a view"
         if self.broken:
             return f"the check itself failed: {self.broken}"
         if self.sqlstate:
@@ -134,16 +134,16 @@ class Outcome:
 
 
 class Checks(tuple[Check, ...]):
-    """Checks, and what is sent for them: put together once, however often they are tried."""
+    """Checks and their messages, which are built once for any number of runs."""
 
     @cached_property
     def messages(self) -> list[Message]:
-        """The checks as the function takes them."""
+        """The checks as the probe function takes them."""
         return list(_messages(self))
 
 
 class Message(NamedTuple):
-    """What one call of the function is given, and how many checks there are in it."""
+    """The argument of one call of the probe function, and the number of its checks."""
 
     checks: int
     payload: str
@@ -151,26 +151,26 @@ class Message(NamedTuple):
 
 @cache
 def source() -> str:
-    """The SQL that makes the probe function."""
+    """The SQL that creates the probe function."""
     return (files("rolecall.grids") / "probe.sql").read_text(encoding="utf-8")
 
 
 def prepare(connection: Connection[Any]) -> None:
-    """Make the probe function, where it is not there yet.
+    """Create the probe function if it does not exist.
 
-    Outside of a transaction it is made once. One that is undone and made again each time leaves its plans in
-    the server's memory, and every DDL statement looks at all of them (after 1,900 mutants: 350 MB, and each
-    check four times as slow).
+    Call it outside of a transaction, so that the function is created once. If it is rolled back and created again
+    each time, its plans stay in the server's memory, and every DDL statement visits all of them (after 1,900
+    mutants: 350 MB, and each check four times as slow).
     """
-    there = connection.execute("SELECT to_regprocedure('pg_temp.rolecall_probe(jsonb)') IS NOT NULL").fetchone()
-    if there != (True,):
+    exists = connection.execute("SELECT to_regprocedure('pg_temp.rolecall_probe(jsonb)') IS NOT NULL").fetchone()
+    if exists != (True,):
         connection.execute(source().encode())
 
 
 def probe(connection: Connection[Any], checks: Iterable[Check]) -> list[Outcome]:
-    """Try every check, in order, in one round trip for a thousand; nothing that they do is kept.
+    """Try every check, in order, with one round trip for each thousand. Every check is rolled back.
 
-    ``connection`` must be a superuser's; the probe function is made in its ``pg_temp`` if need be.
+    ``connection`` must be a superuser's. The probe function is created in its ``pg_temp`` if it does not exist.
     """
     outcomes: list[Outcome] = []
     for message in checks.messages if isinstance(checks, Checks) else _messages(checks):
@@ -178,15 +178,15 @@ def probe(connection: Connection[Any], checks: Iterable[Check]) -> list[Outcome]
             prepare(connection)
         rows = connection.execute("SELECT * FROM pg_temp.rolecall_probe(%s)", [message.payload]).fetchall()
         outcomes += [Outcome(*row) for row in rows]
-        if len(rows) < message.checks:  # one was not as expected
+        if len(rows) < message.checks:  # it stopped at a verdict that was not expected
             break
     return outcomes
 
 
 def _messages(checks: Iterable[Check]) -> Iterator[Message]:
-    """The checks in calls of a bounded size, as are then the server's memory for them and ours."""
-    rest = iter(checks)
-    while batch := list(islice(rest, AT_ONCE)):
+    """The checks in batches, which limit the memory on the server and in this process."""
+    iterator = iter(checks)
+    while batch := list(islice(iterator, BATCH_SIZE)):
         shared = [plan for plan, times in Counter(check.plan for check in batch).items() if times > 1]
         numbers = {plan: number for number, plan in enumerate(shared, start=1)}
         parts = [

@@ -1,12 +1,12 @@
--- The probe: many statements, each as its own persona and each undone, in one round trip.
+-- The probe: many statements in one round trip, each as its own persona and each rolled back.
 --
--- It lives in pg_temp, so that nothing stays in the database. probe.py says what goes in and out.
+-- It is in pg_temp, so that nothing stays in the database. probe.py describes its arguments and results.
 --
--- Checks that need the same preparation are one part: it runs once for all of them. Each check runs in a
--- subtransaction, which is undone by an exception: what a check reports is in variables, which survive it.
+-- Checks with the same preparation form one part: the preparation runs once for all of them. Each check runs in a
+-- subtransaction, which an exception rolls back. The results of a check are in variables, which keep their values.
 
--- Forget prepared statements of the probe's: those of one row, or all, also what a cancelled call left. One that a
--- statement under test took away (DEALLOCATE ALL) is not missed.
+-- Deallocate the prepared statements of the probe: those of one row, or all, also those that a cancelled call left.
+-- It is no error if a statement under test has deallocated them before (DEALLOCATE ALL).
 CREATE FUNCTION pg_temp.rolecall_deallocate(pattern text) RETURNS void
 LANGUAGE plpgsql AS $function$
 DECLARE
@@ -22,8 +22,8 @@ BEGIN
 END
 $function$;
 
--- Whether one plan may serve two personas of one role. It may not where an IMMUTABLE function reads the
--- session, a table or another function: the plan keeps its result for the persona who came first.
+-- Whether two personas of one role may share a plan. They may not if an IMMUTABLE function reads the session, a
+-- table or another function: the plan keeps the result for the first persona.
 CREATE FUNCTION pg_temp.rolecall_may_share_plans() RETURNS boolean
 LANGUAGE sql AS $function$
   SELECT NOT EXISTS (
@@ -36,8 +36,8 @@ LANGUAGE sql AS $function$
   )
 $function$;
 
--- Whether a row can only be taken out of the way with triggers and rules switched off: some would keep it, and a
--- foreign key would refuse.
+-- Whether a row can only be deleted with triggers and rules switched off: they could keep the row, and a foreign key
+-- could refuse.
 CREATE FUNCTION pg_temp.rolecall_must_bypass_triggers(relation regclass) RETURNS boolean
 LANGUAGE sql AS $function$
   SELECT has_parameter_privilege('session_replication_role', 'SET') AND c.relkind IN ('r', 'p')
@@ -47,8 +47,8 @@ LANGUAGE sql AS $function$
   FROM pg_class AS c WHERE c.oid = relation
 $function$;
 
--- What a persona may do with the columns that it was granted one by one, where the whole table was refused:
--- read the row, or write to it what stands there already. `names` is NULL where no column was granted by itself.
+-- What a persona may do with the columns that are granted one by one, if the whole table is refused: read the row, or
+-- write its present values to it. `names` is NULL if no column is granted by itself.
 CREATE FUNCTION pg_temp.rolecall_try_columns(
   target text, condition text, method text, settings text[], bypass boolean, OUT names text[], OUT hits bigint
 )
@@ -80,7 +80,7 @@ BEGIN
   );
   list := array_to_string(names, ', ');
   IF method = 'GET' THEN
-    -- With the key if it may be read. Else it is told by what the table shows with the row and without it.
+    -- With the key, if it may be read. Otherwise the row counts if the table shows fewer rows without it.
     tries := ARRAY[
       format('SELECT count(*) FROM (SELECT %s FROM %s WHERE %s) AS readable', list, target, condition),
       format('SELECT count(*) FROM (SELECT %s FROM %s) AS readable', list, target),
@@ -131,7 +131,7 @@ BEGIN
 END
 $function$;
 
--- Who logs in for a persona of this role, as PostgREST does: NULL where there is no such role, or it may not.
+-- The role that PostgREST logs in as, if it is a member of the persona's role; NULL otherwise.
 CREATE FUNCTION pg_temp.rolecall_login(acting_role text) RETURNS text
 LANGUAGE sql AS $function$
   SELECT l.rolname::text
@@ -157,9 +157,9 @@ DECLARE
   finished boolean;
   stop boolean := false;
   target refcursor := 'rolecall_target';
-  looked_at text;  -- the row that the checks are about: table and condition
-  aimed boolean;  -- whether the cursor stands on it
-  plain boolean;  -- whether it is a row of a table, which has a place of its own
+  looked_at text;  -- the current row: table and condition
+  aimed boolean;  -- whether the cursor is on it
+  plain boolean;  -- whether it is a row of a table, which has a physical place
   bypass boolean;
   room boolean;
   place record;
@@ -172,7 +172,7 @@ DECLARE
   login text;
   superuser text := session_user;
   share boolean := pg_temp.rolecall_may_share_plans();
-  -- Locks that the test itself holds stay: which of them a check took cannot be told then.
+  -- If the test itself holds advisory locks, all of them stay: those of a check cannot be told apart.
   unlock boolean := NOT EXISTS (SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid());
 BEGIN
   PERFORM pg_temp.rolecall_deallocate('^rolecall_');
@@ -188,7 +188,7 @@ BEGIN
           FOREACH command IN ARRAY part.before LOOP
             EXECUTE command;
           END LOOP;
-          -- What this deferred is not the persona's. Constraints that begin deferred are so again afterwards.
+          -- Check the constraints of the preparation now. Then defer again those that are INITIALLY DEFERRED.
           SET CONSTRAINTS ALL IMMEDIATE;
           SELECT string_agg(format('%I.%I', n.nspname, c.conname), ', ') INTO command
           FROM pg_constraint AS c JOIN pg_namespace AS n ON n.oid = c.connamespace WHERE c.condeferred;
@@ -218,7 +218,7 @@ BEGIN
             PERFORM pg_temp.rolecall_deallocate('^rolecall_(look|room)$');
             SELECT c.relkind IN ('r', 'p') INTO STRICT plain FROM pg_class AS c WHERE c.oid = item.target::regclass;
             bypass := pg_temp.rolecall_must_bypass_triggers(item.target::regclass);
-            -- Where a row lies tells whether it was written; a view's rows lie nowhere, and are compared.
+            -- The place of a row shows whether it was written. The rows of a view have no place: their text is compared.
             EXECUTE format(
               'PREPARE rolecall_look AS SELECT count(*), min(found.state) FROM (SELECT %s AS state FROM %s AS rolecall_row WHERE %s) AS found',
               CASE WHEN plain THEN 'tableoid || '' '' || ctid::text' ELSE 'md5(rolecall_row::text)' END,
@@ -239,8 +239,8 @@ BEGIN
         END IF;
         login := logins ->> item.settings[1][2];
         IF item.blind AND plain AND NOT aimed AND broken IS NULL THEN
-          -- Opened by the superuser: WHERE CURRENT OF reaches exactly this row and reads no column, so that the
-          -- SELECT policy cannot hide it. It stays on the row while one check after the other acts on it.
+          -- The superuser opens the cursor: WHERE CURRENT OF reaches exactly this row and reads no column, so that the
+          -- SELECT policy cannot hide it. The cursor stays on the row for all of its checks.
           BEGIN
             OPEN target FOR EXECUTE format('SELECT FROM %s WHERE %s FOR UPDATE', item.target, item.condition);
             FETCH target INTO place;
@@ -255,7 +255,7 @@ BEGIN
             RAISE EXCEPTION USING ERRCODE = 'RC000';
           END IF;
           IF item.method = 'POST' THEN
-            -- The row makes room for itself: a copy would break its own unique indexes.
+            -- The row is deleted before it is inserted: a copy would violate its own unique indexes.
             IF bypass THEN
               done := set_config('session_replication_role', 'replica', true);
               EXECUTE format('DELETE FROM %s WHERE %s', item.target, item.condition);
@@ -272,7 +272,7 @@ BEGIN
             IF rows_after <> 1 THEN
               EXECUTE 'EXECUTE rolecall_look' INTO rows_after, state_after;
               IF rows_after > 0 THEN
-                RAISE EXCEPTION 'the row cannot be taken out of the way, to be inserted again: % %', item.target, item.condition;
+                RAISE EXCEPTION 'the row cannot be deleted, to be inserted again: % %', item.target, item.condition;
               END IF;
             END IF;
           END IF;
@@ -289,18 +289,18 @@ BEGIN
           command := item.statement || CASE WHEN item.blind THEN ' WHERE CURRENT OF rolecall_target' ELSE '' END;
           IF share AND item.plan IS NOT NULL AND planned[item.plan] IS NULL THEN
             BEGIN
-              -- Of an EXECUTE, PL/pgSQL counts only the rows that come back. A constant reads no column.
+              -- PL/pgSQL counts only the rows that an EXECUTE returns. RETURNING true reads no column.
               EXECUTE 'PREPARE rolecall_' || item.plan || ' AS ' || command
                 || CASE WHEN item.method = 'GET' OR item.representation THEN '' ELSE ' RETURNING true' END;
               planned[item.plan] := true;
             EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
-              planned[item.plan] := false;  -- it runs as it is, and reports itself what is wrong
+              planned[item.plan] := false;  -- it runs without a plan, and its own error is reported
             END;
           END IF;
           EXECUTE CASE WHEN share AND planned[item.plan] THEN 'EXECUTE rolecall_' || item.plan ELSE command END;
           GET DIAGNOSTICS affected = ROW_COUNT;
           IF item.method <> 'GET' THEN
-            SET CONSTRAINTS ALL IMMEDIATE;  -- nothing is committed here, which is when they would be checked
+            SET CONSTRAINTS ALL IMMEDIATE;  -- a commit would check them, but nothing is committed here
           END IF;
           acting := false;
           IF affected = 0 AND item.method <> 'GET' THEN
@@ -319,7 +319,7 @@ BEGIN
             NULL;
           ELSIF acting THEN
             affected := 0; refusal := SQLSTATE; message := SQLERRM;
-            share := share AND refusal <> '26000';  -- the statement before took the prepared ones away
+            share := share AND refusal <> '26000';  -- the statement before deallocated the prepared statements
           ELSE
             affected := 0; broken := SQLSTATE || ' ' || SQLERRM;
             looked_at := NULL; aimed := false; room := false;

@@ -1,9 +1,9 @@
-"""Which object refused a statement: the one that it was aimed at, or another that it needs on the way.
+"""Which object refused a statement: its target, or another object that the statement needs.
 
-Nothing is read from the text of a message, which is translated and may name any object. A missing privilege is
-looked up in the catalog. For the rest the statement runs once more from the client, where the server says which of
-its functions raised the error, and in which context (``PG_DIAG_SOURCE_FUNCTION``, ``PG_DIAG_CONTEXT``; see the
-manual, "Error and Notice Message Fields").
+The text of a message is no source: it is translated, and may name any object. A missing privilege is looked up in
+the catalog. For other refusals the statement runs once more from the client, where the error has the server's
+function and the context (``PG_DIAG_SOURCE_FUNCTION``, ``PG_DIAG_CONTEXT``; see the manual, "Error and Notice Message
+Fields").
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ PRIVILEGE = {"GET": "SELECT", "POST": "INSERT", "PATCH": "UPDATE", "DELETE": "DE
 
 # Where the server raises "new row violates row-level security policy".
 ROW_SECURITY = "ExecWithCheckOptions"
-# Where a procedural language raises what a function's author wrote: a refusal on purpose.
+# Where a procedural language executes the RAISE of a function's author: a refusal on purpose.
 ON_PURPOSE = {"pl_exec.c", "plpy_elog.c", "plpy_spi.c", "plperl.c", "pltcl.c", "plv8.cc"}
 
-HELD = """
+PRIVILEGES = """
 SELECT has_schema_privilege(%(role)s, c.relnamespace, 'USAGE'), c.relkind = 'v',
        array(SELECT p FROM unnest(%(names)s::text[]) AS p WHERE has_table_privilege(%(role)s, c.oid, p)),
        array(SELECT p FROM unnest(%(names)s::text[]) AS p
@@ -35,8 +35,8 @@ FROM pg_class AS c WHERE c.oid = %(target)s::regclass
 """
 
 
-class _Held(NamedTuple):
-    """What a role holds on a table: the right to enter its schema, and privileges on all or some columns."""
+class _Privileges(NamedTuple):
+    """The privileges of a role on a table: USAGE on its schema, privileges on the whole table or on some columns."""
 
     usage: bool
     is_view: bool
@@ -44,62 +44,64 @@ class _Held(NamedTuple):
     some: list[str]
 
 
-def with_refusers(connection: Connection[Any], tried: Iterable[tuple[Check, Outcome]]) -> list[Outcome]:
-    """The outcomes of checks, those marked ``elsewhere`` that another object refused.
+def with_refusers(connection: Connection[Any], results: Iterable[tuple[Check, Outcome]]) -> list[Outcome]:
+    """The outcomes of checks. Those that another object refused are marked as ``elsewhere``.
 
-    ``connection`` is the one that the checks were probed on; nothing that is done on it is kept.
+    ``connection`` is the one that the checks were probed on. Everything that runs on it here is rolled back.
     """
     refusals = _Refusals(connection)
     return [
         replace(outcome, elsewhere=True) if outcome.sqlstate == REFUSED and refusals.elsewhere(check) else outcome
-        for check, outcome in tried
+        for check, outcome in results
     ]
 
 
 class _Refusals:
-    """Finds out who refused; what a role holds is asked once."""
+    """Finds the object that refused. The privileges of a role are queried once."""
 
     def __init__(self, connection: Connection[Any]) -> None:
         self.connection = connection
-        self._held: dict[tuple[str, Sequence[str], str], _Held] = {}
+        self._privileges: dict[tuple[str, Sequence[str], str], _Privileges] = {}
 
     def elsewhere(self, check: Check) -> bool:
-        """Whether another object than the check's target refused it."""
+        """Whether an object other than the check's target refused it."""
         needed = {PRIVILEGE[check.method]}
         if check.representation or (not check.blind and check.method in ("PATCH", "DELETE")):
             needed.add("SELECT")
-        held = self._held_by(check)
-        if not held.usage or not needed <= {*held.whole, *held.some}:
+        privileges = self._privileges_of(check)
+        if not privileges.usage or not needed <= {*privileges.whole, *privileges.some}:
             return False
         with advisory_locks_released(self.connection):
             error = attempt(self.connection, check)
         if error is None or error.sqlstate != REFUSED:
             return False
-        return _is_elsewhere(error.diag, held, needed)
+        return _is_elsewhere(error.diag, privileges, needed)
 
-    def _held_by(self, check: Check) -> _Held:
+    def _privileges_of(self, check: Check) -> _Privileges:
         key = (check.persona.role, check.before, check.target)
-        if key not in self._held:
+        if key not in self._privileges:
             with self.connection.transaction(force_rollback=True):
                 for statement in check.before:
                     self.connection.execute(statement.encode())
-                names = {"role": check.persona.role, "target": check.target, "names": sorted(PRIVILEGE.values())}
-                (row,) = self.connection.execute(HELD, names).fetchall()
-                self._held[key] = _Held(*row)
-        return self._held[key]
+                params = {"role": check.persona.role, "target": check.target, "names": sorted(PRIVILEGE.values())}
+                (row,) = self.connection.execute(PRIVILEGES, params).fetchall()
+                self._privileges[key] = _Privileges(*row)
+        return self._privileges[key]
 
 
-def _is_elsewhere(diag: Diagnostic, held: _Held, needed: set[str]) -> bool:
-    if diag.context:  # inside of a function: the author's own words, or a refusal that the function ran into
+def _is_elsewhere(diag: Diagnostic, privileges: _Privileges, needed: set[str]) -> bool:
+    if diag.context:  # inside a function: its own RAISE, or a refusal of a statement in it
         return diag.source_file not in ON_PURPOSE
-    if diag.source_function == ROW_SECURITY or held.is_view:  # what a view reads is a part of it
+    if diag.source_function == ROW_SECURITY or privileges.is_view:  # the tables of a view are a part of it
         return False
-    return needed <= set(held.whole)  # nothing of the target was missing; of single columns, something may be
+    return needed <= set(privileges.whole)  # with column privileges only, a column of the target may be missing
 
 
 def attempt(connection: Connection[Any], check: Check) -> psycopg.Error | None:
-    """Run a check statement by statement, as a session does, and undo it; gives the error of the persona's own
-    statement, if there was one. The connection must have probed before."""
+    """Run a check statement by statement, as a session does, and roll it back.
+
+    Returns the error of the persona's own statement, or None. The connection must have run the probe before.
+    """
     with connection.transaction(force_rollback=True):
         for statement in check.before:
             connection.execute(statement.encode())
@@ -115,8 +117,8 @@ def attempt(connection: Connection[Any], check: Check) -> psycopg.Error | None:
             connection.execute("SELECT set_config(%s, %s, true)", setting)
         try:
             with connection.transaction():
-                aimed = " WHERE CURRENT OF rolecall_target" if check.blind else ""
-                connection.execute(f"{check.statement}{aimed}".encode())
+                clause = " WHERE CURRENT OF rolecall_target" if check.blind else ""
+                connection.execute(f"{check.statement}{clause}".encode())
                 if check.method != "GET":
                     connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         except psycopg.Error as error:
@@ -125,7 +127,7 @@ def attempt(connection: Connection[Any], check: Check) -> psycopg.Error | None:
 
 
 def make_room(connection: Connection[Any], check: Check) -> None:
-    """Take the row of an insert out of the way, past triggers and rules that would keep it."""
+    """Delete the row of an insert, and bypass the triggers and rules that would keep it."""
     query = "SELECT pg_temp.rolecall_must_bypass_triggers(%s::regclass)"
     (bypass,) = connection.execute(query, [check.target]).fetchone() or (False,)
     if bypass:

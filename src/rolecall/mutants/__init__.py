@@ -1,4 +1,4 @@
-"""Mutants: the schema broken in every way that rolecall knows, one way at a time."""
+"""Mutation testing: the schema is broken in every way that rolecall knows, one change at a time."""
 
 from rolecall.mutants.operators import (
     buckets,

@@ -1,4 +1,4 @@
-"""How far mutants have come: a line that is rewritten after each, where there is a terminal to do it on."""
+"""The progress of mutation testing: a line on the terminal, which is rewritten after each mutant."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ WIDTH = 24  # characters of the bar
 
 
 class Progress:
-    """Takes the place of pytest's dots on a terminal; without one, and with ``-v``, these stay."""
+    """Replaces pytest's dots on a terminal. Without a terminal, or with ``-v``, the dots stay."""
 
     def __init__(self, reporter: pytest.TerminalReporter) -> None:
         self.reporter = reporter
         self.in_use = reporter.isatty and reporter.config.get_verbosity() <= 0
         if self.in_use:
-            # pytest would add its percentage, and begin a new line, whenever it believes that one is full.
+            # Otherwise pytest adds its percentage, and starts a new line when it counts the line as full.
             reporter._show_progress_info = False
 
     def show(self, outcomes: Counter[str], total: int, seconds: float) -> None:
-        """Write the line anew; ``seconds`` have gone by, and of ``total`` mutants this became of some."""
+        """Rewrite the line with the outcomes so far, of ``total`` mutants, after ``seconds``."""
         if self.in_use and total:
-            wrong = outcomes["survived"] + outcomes["error"]
-            self.reporter.rewrite(line(outcomes, total, seconds), erase=True, green=not wrong, red=bool(wrong))
+            failed = outcomes["survived"] + outcomes["error"]
+            self.reporter.rewrite(line(outcomes, total, seconds), erase=True, green=not failed, red=bool(failed))
 
     def end(self) -> None:
         """Leave the line as it is."""
@@ -32,10 +32,10 @@ class Progress:
 
 
 def line(outcomes: Counter[str], total: int, seconds: float) -> str:
-    """A bar, and the counts."""
+    """A bar, the counts and the speed."""
     done = sum(outcomes.values())
     filled = WIDTH * done // total
     bar = "█" * filled + "░" * (WIDTH - filled)
-    told = f"{outcomes['killed']} killed · {outcomes['survived']} survived"
-    told += f" · {outcomes['error']} error" if outcomes["error"] else ""
-    return f"{bar} {done} of {total} · {told} · {done / seconds:.0f} a second"
+    counts = f"{outcomes['killed']} killed · {outcomes['survived']} survived"
+    counts += f" · {outcomes['error']} error" if outcomes["error"] else ""
+    return f"{bar} {done} of {total} · {counts} · {done / seconds:.0f} a second"

@@ -1,4 +1,4 @@
-"""The first cell that notices a mutant: checks that failed recently come first, and the search stops at a failure."""
+"""The search for a cell that kills a mutant. Recently failed checks come first; the first failure ends the search."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rolecall.grids.grid import Cell, Grid, verdict
 from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.probe import Check, Checks, probe
 
-RECENT = 12  # checks that failed recently, tried before all others
+RECENT = 12  # the number of recently failed checks, which are tried first
 
 
 class FirstFailure:
-    """Finds the first cell of one grid that is not as written; what comes after it is not tried."""
+    """Finds the first failing cell of one grid. The cells after it are not tried."""
 
     def __init__(self, grid: Grid, world: World) -> None:
         self.grid, self.world = grid, world
@@ -29,7 +29,7 @@ class FirstFailure:
         self._cells = {id(check): cell for cell, check in checks}
 
     def find(self, connection: Connection[Any], *, recent: bool) -> Cell | None:
-        """The first failing cell, of those that failed recently or of all; None if there is none."""
+        """The first failing cell, among the recently failed ones or among all; None without one."""
         checks: Sequence[Check] = self._recent if recent else self._all
         while checks:
             number = self._first_unexpected(connection, checks)
@@ -37,11 +37,12 @@ class FirstFailure:
                 return None
             check = checks[number]
             cell = self._cells[id(check)]
-            tried = GridOutcomes(connection, self.world).try_cell(self.grid, cell)
-            if verdict(outcome for _, outcome in tried) != cell.expected:
-                self._note(check)
+            results = GridOutcomes(connection, self.world).try_cell(self.grid, cell)
+            if verdict(outcome for _, outcome in results) != cell.expected:
+                self._put_first(check)
                 return cell
-            checks = checks[number + 1 :]  # the cell's ways differ one by one, and come to what is written together
+            # The single checks differ, but the verdict of the whole cell is the expected one.
+            checks = checks[number + 1 :]
         return None
 
     def _first_unexpected(self, connection: Connection[Any], checks: Sequence[Check]) -> int | None:
@@ -50,16 +51,16 @@ class FirstFailure:
             (number for number, check, outcome in outcomes if outcome.words and outcome.word != check.expected), None
         )
 
-    def _note(self, check: Check) -> None:
-        """A check that failed is among the first from now on."""
+    def _put_first(self, check: Check) -> None:
+        """Put a failed check first from now on."""
         others = [other for other in self._recent if other is not check]
         self._recent = Checks([check, *others][:RECENT])
 
 
 def _expected(grid: Grid, world: World) -> Iterator[tuple[Cell, Check]]:
-    """Every check with the verdict that its cell expects of it."""
-    for cell, found in groupby(grid.all_checks(world), key=itemgetter(0)):
-        checks = [check for _, check in found]
+    """Every check with the verdict that its cell expects."""
+    for cell, pairs in groupby(grid.all_checks(world), key=itemgetter(0)):
+        checks = [check for _, check in pairs]
         words = cell.expected.split("/") if len(checks) > 1 else [cell.expected]
         for check, word in zip(checks, cycle(words), strict=False):
             yield cell, replace(check, expected=word)

@@ -1,1 +1,1 @@
-"""The oracle for the probe: each check once more, as the request that it stands for, committed in a database."""
+"""The oracle of the probe: each check runs again as a client's request, committed in another database."""

@@ -1,4 +1,4 @@
-"""pytest's hooks for ``--rolecall-oracle``: each cell is also sent as requests, which must come to the same."""
+"""pytest's hooks for ``--rolecall-oracle``: each cell is also sent as requests, which must have the same outcome."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rolecall.item import CellItem
 from rolecall.oracle.requests import Oracle
 from rolecall.process.process import Process
 
-COMPARED = "rolecall oracle"  # a user property, which travels from a worker to the terminal: the number of requests
+REQUESTS = "rolecall oracle"  # the user property with the number of requests, which a worker sends to the terminal
 
 
 class DifferenceError(RolecallError):
-    """The probe says one thing, and a request gets another."""
+    """The probe and a request have different outcomes."""
 
 
 class OraclePlugin:
-    """Compares the cells of the tests that pytest runs, and counts them."""
+    """Compares each cell that pytest runs with requests, and counts them."""
 
     def __init__(self, process: Process) -> None:
         self.process = process
@@ -28,39 +28,37 @@ class OraclePlugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Send what the cell tries as requests, after it was compared with what is written."""
+        """Send the statements of a cell as requests, after the cell itself has passed."""
         yield
         if isinstance(item, CellItem):
             self.compare(item)
 
     def compare(self, item: CellItem) -> None:
-        """Raises DifferenceError where the probe and a request come to different things."""
+        """Compare the probe with requests. Raises DifferenceError if an outcome differs."""
         worker = self.process.get_worker()
         if self._oracle is None:
             if worker.connection.info.parameter_status("is_superuser") != "on":
-                raise RolecallError(
-                    "--rolecall-oracle needs a superuser: it commits, and takes rows away past all triggers."
-                )
+                raise RolecallError("--rolecall-oracle needs a superuser: it deletes rows with all triggers disabled.")
             self._oracle = Oracle(worker.run, worker.name)
-        tried = worker.outcomes.try_cell(item.grid, item.cell)
-        item.user_properties.append((COMPARED, len(tried)))
-        if differences := self._oracle.differences(tried):
+        results = worker.outcomes.try_cell(item.grid, item.cell)
+        item.user_properties.append((REQUESTS, len(results)))
+        if differences := self._oracle.differences(results):
             raise DifferenceError("\n".join(map(str, differences)))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count."""
+        """Count the cells and the requests."""
         for name, value in report.user_properties if report.when == "call" else ():
-            if name == COMPARED:
+            if name == REQUESTS:
                 self.cells += 1
                 self.requests += int(str(value))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        """Drop the last clone while the server is there."""
+        """Drop the last clone while the server still runs."""
         if self._oracle:
             self._oracle.close()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say how much was compared."""
+        """Report how many cells and statements were compared."""
         terminalreporter.section("oracle")
         terminalreporter.line(f"{self.cells} cells, {self.requests} statements: each also sent as a request")

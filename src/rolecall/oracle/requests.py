@@ -1,8 +1,8 @@
-"""A check as a request: a connection and a transaction of its own, committed, in a database of its own.
+"""A check as a request: its own connection and transaction, committed in a separate database.
 
-The probe tries thousands of statements in one session and undoes each. What it reports has to be what one client
-would see who signs in, sends one statement, and commits. This module is that client. Source for what a request
-does: PostgREST's documentation, "Transactions".
+The probe tries thousands of statements in one session and rolls each back. Its outcomes must be those of a client
+that signs in, sends one statement, and commits. This module is that client. Source for the steps of a request:
+PostgREST's documentation, "Transactions".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection, sql
 
-from rolecall.access.custom_settings import custom_settings, settle
+from rolecall.access.custom_settings import custom_settings, initialize
 from rolecall.access.session import login_for
 from rolecall.database.run import Run
 from rolecall.grids.probe import Check, Outcome
@@ -25,7 +25,7 @@ from rolecall.server.connection import connect
 
 @dataclass(frozen=True)
 class Response:
-    """What came of a request: an SQLSTATE, or whether it reached its row."""
+    """The outcome of a request: an SQLSTATE, or whether it reached its row."""
 
     sqlstate: str | None
     message: str | None
@@ -38,7 +38,7 @@ class Response:
 
 @dataclass(frozen=True)
 class Difference:
-    """A check whose outcome in the probe is not what a request would get."""
+    """A check whose outcome in the probe differs from the outcome of a request."""
 
     check: Check
     outcome: Outcome
@@ -59,50 +59,50 @@ def word_of(outcome: Outcome) -> str:
 
 
 class Oracle:
-    """Sends checks as requests to clones of a run's template. One is used until something was committed in it."""
+    """Sends checks as requests to clones of a run's template. A clone is reused until a request has written to it."""
 
     def __init__(self, run: Run, name: str) -> None:
         self.run, self.name = run, name
         self._clones = 0
         self._stack = ExitStack()
-        self._before: tuple[str, ...] | None = None  # what the clone in use was prepared with
+        self._before: tuple[str, ...] | None = None  # the preparation of the current clone
         self._database = ""
         self._superuser: Connection[Any] | None = None
 
-    def differences(self, tried: Iterable[tuple[Check, Outcome]]) -> list[Difference]:
-        """The checks whose outcome is not what the same statement comes to as a request."""
-        asked = [
-            (check, outcome, self.send(check, word_of(outcome))) for check, outcome in tried if not outcome.skipped
+    def differences(self, results: Iterable[tuple[Check, Outcome]]) -> list[Difference]:
+        """The checks whose outcome differs from that of the same statement as a request."""
+        responses = [
+            (check, outcome, self.send(check, word_of(outcome))) for check, outcome in results if not outcome.skipped
         ]
         return [
             Difference(check, outcome, response)
-            for check, outcome, response in asked
+            for check, outcome, response in responses
             if word_of(outcome) != response.word
         ]
 
     def send(self, check: Check, word: str) -> Response:
-        """Send one check as a request, and tell what came of it.
+        """Send one check as a request.
 
-        Without a WHERE it acts on every row: another may be the one that is refused, or may write to this one. So a
-        blind check that does not come to ``word`` is sent again where the table has this row only.
+        Without a WHERE, it acts on every row: another row may be refused, or a trigger of it may write to this one. So
+        a blind check whose outcome is not ``word`` is sent again to a table with this row only.
         """
-        superuser = self._fresh(check.before)
+        superuser = self._unchanged_clone(check.before)
         response = self._send(superuser, check)
         if check.blind and response.word != word:
-            superuser = self._fresh(check.before)
+            superuser = self._unchanged_clone(check.before)
             self._keep_only(superuser, check)
             response = self._send(superuser, check)
         return response
 
     def close(self) -> None:
-        """Drop the clone in use."""
+        """Drop the current clone."""
         self._before = self._superuser = None
         self._stack.close()
 
     # -- databases
 
-    def _fresh(self, before: tuple[str, ...]) -> Connection[Any]:
-        """A superuser's connection to a clone in which nothing was committed but the preparation."""
+    def _unchanged_clone(self, before: tuple[str, ...]) -> Connection[Any]:
+        """A superuser's connection to a clone in which only the preparation was committed."""
         if self._superuser is None or self._before != before:
             self.close()
             self._clones += 1
@@ -116,8 +116,8 @@ class Oracle:
             self._before = before
         return self._superuser
 
-    def _spoil(self) -> None:
-        """Something was committed: the next request gets another clone."""
+    def _mark_changed(self) -> None:
+        """Note that something was committed: the next request needs a new clone."""
         self._before = None
 
     @cached_property
@@ -130,32 +130,34 @@ class Oracle:
     def _send(self, superuser: Connection[Any], check: Check) -> Response:
         if check.room:
             self._remove(superuser, check, check.condition)
-        before = self._look(superuser, check)
+        before = self._state_of(superuser, check)
         sqlstate = message = None
-        counted = 0
+        row_count = 0
         with self._log_in(superuser, check.persona.role) as connection:
-            settle(connection, self._settings)
+            initialize(connection, self._settings)
             try:
-                counted, wrote = _request(connection, check)
-                if wrote:
-                    self._spoil()
+                row_count, has_written = _request(connection, check)
+                if has_written:
+                    self._mark_changed()
             except psycopg.Error as error:
                 sqlstate, message = error.sqlstate, error.diag.message_primary
-        changed = self._look(superuser, check) != before
-        return Response(sqlstate, message, changed if check.blind else counted > 0 or changed)
+        changed = self._state_of(superuser, check) != before
+        return Response(sqlstate, message, changed if check.blind else row_count > 0 or changed)
 
     def _log_in(self, superuser: Connection[Any], role: str) -> Connection[Any]:
-        """A new connection as who logs in for a role. On a server of others it has no password for that: there the
-        superuser logs in, and becomes who would have."""
+        """A new connection of the role that logs in for ``role``.
+
+        On a server that rolecall did not start, its password is unknown: the superuser logs in and switches to it.
+        """
         login = login_for(superuser, role)
-        if self.run.ours:
+        if self.run.throwaway:
             return connect(self.run.conninfo.to(dbname=self._database, user=login), own=True)
         connection = self.run.connect(self._database)
         connection.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(login)))
         return connection
 
-    def _look(self, superuser: Connection[Any], check: Check) -> Any:
-        """Where the row lies and who wrote it; of a view, what it shows."""
+    def _state_of(self, superuser: Connection[Any], check: Check) -> Any:
+        """The place of the row and the transaction that wrote it; for a view, its text."""
         state = "format('%s %s %s', tableoid, ctid, xmin)" if _is_table(superuser, check) else "rolecall_row::text"
         query = f"SELECT {state} FROM {check.target} AS rolecall_row WHERE {check.condition}"
         return superuser.execute(query.encode()).fetchall()
@@ -164,8 +166,8 @@ class Oracle:
         self._remove(superuser, check, f"({check.condition}) IS NOT TRUE")
 
     def _remove(self, superuser: Connection[Any], check: Check, condition: str) -> None:
-        """Take rows away; a table's past triggers, rules and foreign keys that would keep them."""
-        self._spoil()
+        """Delete rows. For a table, bypass the triggers, rules and foreign keys that would keep them."""
+        self._mark_changed()
         with superuser.transaction():
             if _is_table(superuser, check):
                 superuser.execute("SET LOCAL session_replication_role = replica")
@@ -178,7 +180,7 @@ def _is_table(superuser: Connection[Any], check: Check) -> bool:
 
 
 def _request(connection: Connection[Any], check: Check) -> tuple[int, bool]:
-    """The rows that a request counts, and whether it wrote anything. Raises psycopg's error, COMMIT's too."""
+    """The number of rows that a request counts, and whether it wrote. Raises psycopg's error, also of COMMIT."""
     with connection.transaction():
         if check.method == "GET":
             connection.execute("SET TRANSACTION READ ONLY")
@@ -189,13 +191,13 @@ def _request(connection: Connection[Any], check: Check) -> tuple[int, bool]:
         calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
         connection.execute(f"SELECT {calls}".encode(), [text for setting in settings for text in setting])
         cursor = connection.execute(check.statement.encode())
-        counted = cursor.rowcount
+        row_count = cursor.rowcount
         row = connection.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL").fetchone()
-    return counted, row == (True,)
+    return row_count, row == (True,)
 
 
 def _is_setting(statement: str) -> bool:
-    """Whether a preparation is a setting of the transaction, and not a change of the database."""
+    """Whether a preparation only sets a setting, and does not change the database."""
     import postgast
     from postgast.walk import unwrap_node
 

@@ -1,4 +1,4 @@
-"""Why a run cannot go on: whether its server still serves it, looked at when an error says so, and told once."""
+"""Outages: why a run cannot continue. After a suspicious error, the server is checked, and the outage reported once."""
 
 from __future__ import annotations
 
@@ -22,51 +22,51 @@ TIMEOUT = 5  # seconds for a server to take a connection
 RECOVERY = 8.0  # seconds for a server to come back after a crash of one of its processes
 LAST_LINES = 8  # of the server's log
 
-# SQLSTATEs by which a server says that it ends, cannot go on, or has lost what it works on; None: it said nothing.
+# SQLSTATEs of a server that shuts down, cannot continue, or has lost its data.
 ENDS = ("08", "53", "57P", "58", "XX", "3D000")
-RAISED_BY_TEST = "pl_exec.c"  # where PL/pgSQL's RAISE is carried out: no trouble of the server's
+RAISE_STATEMENT = "pl_exec.c"  # where PL/pgSQL executes RAISE: not a problem of the server
 
 
 @dataclass(frozen=True)
 class Outage:
-    """What ends the run: in a few words, and as the one error that is shown."""
+    """What ends the run: in a few words, and as the one error message."""
 
     what: str
     text: str
-    passes: bool = False  # the test that met it may have caused it, and end it
+    may_pass: bool = False  # it may end together with the test
 
 
-def reason(error: BaseException) -> BaseException | None:
-    """The error behind an exception of a test for which the server may be the reason; None if there is none."""
-    return next((each for each in _chain(error) if _is_suspicious(each)), None)
+def suspicious_error(error: BaseException) -> BaseException | None:
+    """The first error in the chain of an exception that the server may have caused; None without one."""
+    return next((cause for cause in _chain(error) if _is_suspicious(cause)), None)
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether a connection was lost, or could not be had."""
+    """Whether a connection was lost, or could not be opened."""
     return any(
-        isinstance(each, psycopg.OperationalError) and (each.sqlstate or "08").startswith(("08", "57P"))
-        for each in _chain(error)
+        isinstance(cause, psycopg.OperationalError) and (cause.sqlstate or "08").startswith(("08", "57P"))
+        for cause in _chain(error)
     )
 
 
-def look(run: Run, error: BaseException, *, templates: bool = True) -> Outage | None:
-    """Look whether the server still serves a run, after an error that :func:`reason` has found; None if it does.
+def find_outage(run: Run, error: BaseException, *, templates: bool = True) -> Outage | None:
+    """Check the server after an error that :func:`suspicious_error` has found. Returns None if the run can continue.
 
-    ``templates`` says whether the template databases ought to be there.
+    ``templates`` is true if the template databases must exist.
     """
     try:
         missing = _missing(run) if templates else None
         if not templates:
             _reach(run)
-    except psycopg.OperationalError as failed:
-        return _unreachable(run, failed)
-    if isinstance(error, psycopg.errors.DiskFull) and error.diag.source_file != RAISED_BY_TEST:
+    except psycopg.OperationalError as failure:
+        return _unreachable(run, failure)
+    if isinstance(error, psycopg.errors.DiskFull) and error.diag.source_file != RAISE_STATEMENT:
         return _full(run, error)
     if missing:
         return _outage(
             f"the template database {missing} is gone",
-            f"The template database {missing} is gone: somebody dropped it while the tests ran.",
-            "Leave databases of a run alone until it ends, and run the tests again.",
+            f"The template database {missing} is gone: it was dropped while the tests ran.",
+            "Do not drop the databases of a run before it ends. Run the tests again.",
         )
     if isinstance(error, UnavailableError):
         return _outage(str(error).splitlines()[0], str(error))
@@ -89,29 +89,29 @@ def _is_suspicious(error: BaseException) -> bool:
     return isinstance(error, UnavailableError)
 
 
-# ------------------------------------------------------------------ looking
+# ------------------------------------------------------------------ checks
 
 
 def _missing(run: Run) -> str | None:
-    """The first template that is not there."""
+    """The first template that does not exist."""
     query = "SELECT datname FROM pg_database WHERE datname = ANY (%s)"
     with closing(connect(run.conninfo, connect_timeout=TIMEOUT)) as connection:
-        found = {name for (name,) in connection.execute(query, [[run.baseline, run.template]])}
-    return next((name for name in (run.baseline, run.template) if name not in found), None)
+        existing = {name for (name,) in connection.execute(query, [[run.baseline, run.template]])}
+    return next((name for name in (run.baseline, run.template) if name not in existing), None)
 
 
 def _reach(run: Run) -> None:
-    """Connect to a server that may be at either of its ports, while the databases are built."""
+    """Connect to a server. While the databases are built, it may listen on another port."""
     try:
         connect(run.conninfo, connect_timeout=TIMEOUT).close()
     except psycopg.OperationalError:
-        if not run.ours:
+        if not run.throwaway:
             raise
         connect(run.conninfo, port=PRIVATE, connect_timeout=TIMEOUT).close()
 
 
-def comes_back(run: Run) -> None:
-    """Wait for a server that is there and lets nobody in yet, as one does that recovers from a crash."""
+def wait_for_recovery(run: Run) -> None:
+    """Wait while a server rejects connections because it recovers from a crash."""
     deadline = time.monotonic() + RECOVERY
     while time.monotonic() < deadline and _ping(run) == pq.Ping.REJECT:
         time.sleep(0.05)
@@ -122,47 +122,51 @@ def _ping(run: Run) -> pq.Ping:
         return pq.Ping(pq.PGconn.ping(run.conninfo.to(connect_timeout=TIMEOUT).reveal().encode()))
 
 
-# ------------------------------------------------------------------ telling
+# ------------------------------------------------------------------ messages
 
 
-def _unreachable(run: Run, failed: psycopg.OperationalError) -> Outage:
-    said = str(failed).strip().splitlines()[0]
+def _unreachable(run: Run, failure: psycopg.OperationalError) -> Outage:
+    message = str(failure).strip().splitlines()[0]
     if _ping(run) == pq.Ping.OK:
-        what = "the server takes no more connections: close some, or run the tests in fewer processes (-n)"
-        return Outage(what, f"{what}\n{said}", passes=True)
-    if not run.ours:
+        what = "the server accepts no more connections: close some, or run the tests in fewer processes (-n)"
+        return Outage(what, f"{what}\n{message}", may_pass=True)
+    if not run.throwaway:
         return _outage(
             "the server is gone",
-            f"The server does not answer any more: {said}",
-            "Start it again, and run the tests again: what this run has left there is dropped then.",
+            f"The server does not respond any more: {message}",
+            "Start it, and run the tests again: that run drops the databases that this one leaves.",
         )
     directory = _directory(run)
     if not directory.is_dir():
         return _outage(
             "the server's directory was removed",
             f"The directory of this run's server was removed while the tests ran: {directory}",
-            "Run the tests again. If something cleans up there, set TMPDIR to another folder.",
+            "Run the tests again. If a program cleans up that folder, set TMPDIR to another one.",
         )
     log = [f"  {line}" for line in read_log(directory).splitlines()[-LAST_LINES:]]
     return _outage(
         "the server is gone",
-        f"The server of this run is gone: {said}",
+        f"The server of this run is gone: {message}",
         *(["Its log ends with:", *log] if log else []),
-        "Run the tests again. If it goes again, it may lack memory: the kernel's log (dmesg) would say so.",
+        "Run the tests again. If it happens again, memory may be short: see the kernel's log (dmesg).",
     )
 
 
 def _full(run: Run, error: psycopg.Error) -> Outage:
-    place = f"in {_directory(run).parent}, or set TMPDIR to a folder that has it." if run.ours else "on that server."
-    said = str(error).splitlines()[0]
-    return _outage("the server's disk is full", f"The server's disk is full: {said} (53100).", f"Make room {place}")
+    place = (
+        f"in {_directory(run).parent}, or set TMPDIR to a folder with more space."
+        if run.throwaway
+        else "on that server."
+    )
+    message = str(error).splitlines()[0]
+    return _outage("the server's disk is full", f"The server's disk is full: {message} (53100).", f"Free space {place}")
 
 
 def _outage(what: str, *lines: str) -> Outage:
-    return Outage(what, "\n".join([*lines, "No other test was run."]))
+    return Outage(what, "\n".join([*lines, "No further test was run."]))
 
 
 def _directory(run: Run) -> Path:
-    """The run's directory on this machine, if the server is ours."""
+    """The run's directory on this machine, for a server that rolecall started."""
     host = Path(str(run.conninfo.params["host"]))
     return host.parent if host.name == SERVER else host

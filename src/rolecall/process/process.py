@@ -1,4 +1,4 @@
-"""One process of a run: the first starts the server and builds the templates, the others are sent their names."""
+"""One process of a run. The first one starts the server and builds the templates; the workers get their names."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from rolecall.settings import Settings
 from rolecall.sql import migrations
 from rolecall.worker import Worker
 
-MESSAGE = "rolecall"  # the key of what xdist's controller sends to a worker, and a worker sends back
+MESSAGE = "rolecall"  # the key of the messages between xdist's controller and its workers
 NOTHING_TO_BUILD = "rolecall has nothing to build: set rolecall_baseline or rolecall_migrations."
 
 
 class Template(NamedTuple):
-    """The templates that this process has built: the run that they belong to, and what the migrations made."""
+    """The templates that this process has built: their run, and the manifest of the migrations."""
 
     run: Run
     manifest: Manifest
@@ -42,7 +42,7 @@ class Process:
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self.config, self.settings = config, settings
         self.started = time.monotonic()
-        self.recorder = CoverageRecorder()  # of this process, and in the first one of all workers
+        self.recorder = CoverageRecorder()  # of this process; in the first process, of all workers
         self.worker: Worker | None = None
         self.template: Template | None = None
         self._stack = ExitStack()
@@ -61,7 +61,7 @@ class Process:
         return self._worlds[seed]
 
     def get_worker(self) -> Worker:
-        """This process's worker, created at the first call; builds the templates if no other process does."""
+        """This process's worker, created at the first call. Builds the templates if no other process does."""
         if self.worker is None:
             self.build()
             if self.run is None:
@@ -73,16 +73,17 @@ class Process:
 
     @property
     def distributes(self) -> bool:
-        """Whether this process only hands tests out to xdist's workers."""
+        """Whether this process only distributes tests to xdist's workers."""
         option = self.config.option
         return bool(getattr(option, "tx", None)) and not option.collectonly and not self.is_worker
 
     def launch(self) -> Provisioner:
-        """Start the server, or connect to a running one; the databases do not exist yet."""
+        """Start the server, or connect to a running one. The databases do not exist yet."""
         if self._provisioner is None:
             self._announce()
-            # Our own server starts at once or not at all. Another may keep us waiting, and has nothing of ours yet.
-            with nullcontext() if self.settings.pg_dsn else signals.held():
+            # Our own server starts quickly, so no signal interrupts it. A connection to a running server may take long,
+            # and there is nothing to clean up yet.
+            with nullcontext() if self.settings.pg_dsn else signals.deferred():
                 provisioner = self._stack.enter_context(provision.provision(self.settings, self.world))
             self._provisioner, self.run = provisioner, provisioner.run
         return self._provisioner
@@ -95,7 +96,7 @@ class Process:
             terminal.write_line(f"rolecall: {reason}")
 
     def build(self) -> None:
-        """Build the templates, if this is the process to do so and they are not built yet."""
+        """Build the templates, if this is the first process and they are not built yet."""
         if not self.is_worker and self.template is None:
             manifest = self.launch().build()
             self.template = Template(self.launch().run, manifest)
@@ -106,12 +107,12 @@ class Process:
 
     # -- coverage
 
-    def received(self, facts: Any) -> None:
-        """Add what another process has recorded."""
+    def add_facts(self, facts: Any) -> None:
+        """Add the facts that another process recorded."""
         self.recorder.merge(facts)
 
     def count(self) -> list[CoverageCount]:
-        """What the tests covered; with ``--rolecall-coverage`` of all that the migrations made."""
+        """What the tests covered. With ``--rolecall-coverage``, everything that the migrations created is counted."""
         if self.template is None:
             return []
         run, manifest = self.template

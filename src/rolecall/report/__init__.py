@@ -1,1 +1,1 @@
-"""What people read at the end of a run."""
+"""The results of a run, and their text for the terminal."""

@@ -1,4 +1,4 @@
-"""What a run finds, as dataclasses: a renderer shows them, in the terminal or anywhere else."""
+"""The results of a run as dataclasses, without their presentation."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Attempt:
-    """A statement that was tried for a cell, and what came of it.
+    """A statement that was tried for a cell, and its outcome.
 
-    ``blind``: it reads no column. ``representation``: it asks for the row that it writes. ``columns`` are those that
-    were granted one by one, where the table is refused; ``column_rows`` is what was reached with them.
+    ``blind``: it reads no column. ``representation``: it returns the row that it writes. ``columns`` are the columns
+    that are granted one by one if the table is refused, and ``column_rows`` the rows that they reached.
     """
 
     statement: str
@@ -28,7 +28,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class PolicyDecision:
-    """A policy that applies, and what it decides as the table's only policy."""
+    """A policy that applies, and its decision as the table's only policy."""
 
     policy: str
     decision: str
@@ -36,7 +36,7 @@ class PolicyDecision:
 
 @dataclass(frozen=True)
 class Decisions:
-    """The policies that apply to a command of a role; none: nothing is allowed."""
+    """The policies that apply to a command of a role. Without any, nothing is allowed."""
 
     command: str
     role: str
@@ -45,10 +45,9 @@ class Decisions:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a cell came out as it did: privileges, and policies.
+    """The reason for the outcome of a cell: privileges and policies.
 
-    ``reads`` are the SELECT policies, where a write also depends on them; ``reads_what`` is the row that they decide
-    about.
+    ``reads`` are the SELECT policies if a write also depends on them. ``reads_what`` is the row that they decide about.
     """
 
     role: str
@@ -80,7 +79,7 @@ class CellFailure:
 
 @dataclass(frozen=True)
 class CoverageCount:
-    """How many things of one kind are covered: ``total``, and the names of those that are not."""
+    """How many items of one kind are covered. ``missing`` has the names of those that are not."""
 
     what: str
     total: int
@@ -94,9 +93,9 @@ class CoverageCount:
 
 @dataclass(frozen=True)
 class Survivor:
-    """A mutant that no test noticed.
+    """A mutant that no test killed.
 
-    ``cells`` and ``tests`` say how many cells and, by module, how many tests were tried against it.
+    ``cells`` is the number of cells that were tried against it; ``tests`` is the number of tests, by module.
     """
 
     id: str
@@ -114,18 +113,18 @@ class Survivor:
 
 @dataclass(frozen=True)
 class MutationScore:
-    """How many mutants had each outcome (killed, survived, invalid, equivalent, error), and how long it took."""
+    """The number of mutants by outcome (killed, survived, invalid, equivalent, error), and the time they took."""
 
     outcomes: Mapping[str, int]
     seconds: float
 
     @property
     def total(self) -> int:
-        """How many mutants were tried."""
+        """The number of mutants that were tried."""
         return sum(self.outcomes.values())
 
     @property
     def score(self) -> float | None:
-        """The killed of the killed and the survived, in per cent; None if there are neither."""
+        """The share of the killed in the killed and the survived, in per cent. None without either."""
         killed, survived = (self.outcomes.get(outcome, 0) for outcome in ("killed", "survived"))
         return 100 * killed / (killed + survived) if killed + survived else None

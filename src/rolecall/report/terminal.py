@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
     from rolecall.settings import Settings
 
-NAMED = 3  # of those that are not covered, before "and n more"
+MAX_NAMES = 3  # that are not covered, before "and n more"
 COLOURS = {"killed": "green", "survived": "red", "invalid": "yellow", "equivalent": "blue"}
 WAYS = {
     (False, False): "",
-    (True, False): "  (blind: aimed at the row, reading no column)",
-    (False, True): "  (asks for the new row, as a client's insert().select() does)",
+    (True, False): "  (blind: a cursor aims at the row, no column is read)",
+    (False, True): "  (with RETURNING, as a client's insert().select())",
 }
 
 # ------------------------------------------------------------------ cells
 
 
 def cell_failure(failure: CellFailure) -> str:
-    """A paragraph: who, what, expected, got, and why."""
+    """A paragraph: persona, statement, expected, got, and the reason."""
     lines = [
         f"{failure.persona}: {failure.command} on {failure.row!r} of {failure.table}",
         f"  written     {failure.path.name}:{failure.line}",
@@ -58,8 +58,8 @@ def _reason(reason: Reason) -> Iterator[str]:
 def _decisions(decisions: Decisions) -> Iterator[str]:
     if not decisions.policies:
         yield f"  policy      none applies to {decisions.command} for {decisions.role}"
-    for each in decisions.policies:
-        yield f"  policy      {each.policy}\n              -> {each.decision}"
+    for item in decisions.policies:
+        yield f"  policy      {item.policy}\n              -> {item.decision}"
 
 
 # ------------------------------------------------------------------ coverage
@@ -74,9 +74,9 @@ def write_coverage(
     notes: Iterable[str] = (),
     problems: Iterable[str] = (),
 ) -> None:
-    """Write the last section, with ``notes`` on the files and the ``problems`` that fail the run.
+    """Write the section of rolecall, with ``notes`` on the files and the ``problems`` that fail the run.
 
-    With ``--rolecall-coverage`` it names everything that is not covered.
+    With ``--rolecall-coverage``, it names everything that is not covered.
     """
     reporter.section("rolecall", sep="-")
     reporter.line(f"{server} · default privileges {settings.default_privileges} · {seconds:.1f} s")
@@ -97,16 +97,16 @@ def write_coverage(
 
 
 def _names(missing: list[str]) -> str:
-    rest = len(missing) - NAMED
-    return ", ".join(missing[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
+    rest = len(missing) - MAX_NAMES
+    return ", ".join(missing[:MAX_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 # ------------------------------------------------------------------ mutants
 
 
 def survivor(survivor: Survivor) -> str:
-    """A paragraph: what was broken, what it stands for, what was tried, and what to do."""
-    ran = ", ".join(f"{path} ({count})" for path, count in survivor.tests.items()) or "none"
+    """A paragraph: the change, the mistake that it stands for, the tests that were tried, and what to do."""
+    tests = ", ".join(f"{path} ({count})" for path, count in survivor.tests.items()) or "none"
     return "\n".join(
         [
             f"survived: {survivor.target}: {survivor.change}",
@@ -114,7 +114,7 @@ def survivor(survivor: Survivor) -> str:
             f"  stands for  {survivor.stands_for}",
             f"  before      {survivor.before}",
             f"  after       {survivor.after}",
-            f"  tried       {survivor.cells} cells; tests: {ran}",
+            f"  tried       {survivor.cells} cells; tests: {tests}",
             f"  killed by   {survivor.catches}",
             f"  or declare  {survivor.id} :: why it is equivalent",
         ]
@@ -122,7 +122,7 @@ def survivor(survivor: Survivor) -> str:
 
 
 def mutation_score(score: MutationScore) -> str:
-    """A line: how many mutants had each outcome, the score, and the speed."""
+    """A line with the number of mutants by outcome, the score, and the speed."""
     counts = [f"{score.outcomes[outcome]} {outcome}" for outcome in (*COLOURS, "error") if score.outcomes.get(outcome)]
     percent = "no score" if score.score is None else f"score {score.score:.1f}%"
     return f"{', '.join(counts)} · {percent} · {score.total / score.seconds:.0f} a second"

@@ -1,1 +1,1 @@
-"""Where Postgres comes from: a running server, or a throwaway one."""
+"""The server of a run: one that already runs, or a throwaway one; and the connections to it."""

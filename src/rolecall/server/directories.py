@@ -1,7 +1,8 @@
-"""The directory of one run: private, locked while the run lives, and swept by a later run if it was killed.
+"""The directory of one run: private, and locked while the run is alive. A later run removes that of a killed run.
 
-As root, the server runs as another user. What that user may write lies in one directory below, ``server``: root opens,
-follows and removes nothing in it, but has it done by a process of that user. All else belongs to who runs the tests.
+If root runs the tests, the server runs as another user. That user may write only in one folder of the directory,
+``server``. root opens, follows and removes nothing in that folder: a process of that user does it. Everything else
+belongs to the user that runs the tests.
 """
 
 from __future__ import annotations
@@ -23,77 +24,78 @@ from typing import Any
 import psutil
 
 from rolecall.errors import RolecallError
-from rolecall.server.signals import held
+from rolecall.server.signals import deferred
 
 PREFIX = "rolecall-"
-HIDDEN = "." + PREFIX  # while it is made
+HIDDEN = "." + PREFIX  # while it is created
 LOCK = "lock"
 LOG = "log"
-SERVER = "server"  # the part that the server's user may write
+SERVER = "server"  # the folder that the server's user may write to
 MAGIC = b"rolecall: the directory of a run. It may be removed when nobody holds a lock on this file.\n"
 LONGEST_SOCKET = 100  # bytes; the kernel's limit on a socket's path is 108, 104 on macOS
-MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
-LAST = Path("/tmp")  # noqa: S108 - likewise
-ROOM = 2**30  # bytes that memory must have to be chosen
-LEAST = 150 * 2**20  # bytes without which a run is not begun: a server, both templates and what two processes clone
-PATIENCE = 30.0  # seconds for a process to go
-YOUNG = 60.0  # seconds in which a directory may be without its lock
+MEMORY = Path("/dev/shm")  # noqa: S108 - rolecall creates its own directory in it
+FALLBACK = Path("/tmp")  # noqa: S108 - likewise
+MEMORY_ROOM = 2**30  # free bytes that MEMORY must have
+MINIMUM_ROOM = 150 * 2**20  # free bytes that a run needs: a server, both templates and two clones
+PATIENCE = 30.0  # seconds for a process to end
+GRACE = 60.0  # seconds in which a new directory may have no lock
 NOT_FOLLOWED = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def server_user() -> str | None:
-    """The user that a server is run as; None: who runs this. Postgres refuses to run as root."""
+    """The user that runs the server; None: the current user. Postgres refuses to run as root."""
     return "nobody" if os.geteuid() == 0 else None
 
 
 def run_as(user: str | None) -> dict[str, Any]:
-    """The arguments of :class:`subprocess.Popen` that make a user's process."""
+    """The arguments of :class:`subprocess.Popen` for a process of this user; None: the current user."""
     return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
 
 
 @contextmanager
-def home() -> Iterator[tuple[Path, str | None]]:
-    """A directory for one run, locked while this process lives, and the user to run its server as.
+def run_directory() -> Iterator[tuple[Path, str | None]]:
+    """Create the directory of a run for the block, locked by this process. Yields it and the server's user.
 
-    Raises RolecallError where there is no room for a server.
+    Raises RolecallError if there is no room for a server.
     """
     user = server_user()
-    place = temporary_directory()
-    _check_room(place)
-    made: tuple[Path, int] | None = None
+    parent = temporary_directory()
+    _check_room(parent)
+    created: tuple[Path, int] | None = None
     try:
-        with held():
-            made = _make(place, user)
-        yield made[0], user
+        with deferred():
+            created = _create(parent, user)
+        yield created[0], user
     finally:
-        if made:
-            with held():
-                remove(made[0], user)
-                os.close(made[1])
+        if created:
+            directory, lock = created
+            with deferred():
+                remove(directory, user)
+                os.close(lock)
 
 
-def _make(place: Path, user: str | None) -> tuple[Path, int]:
-    """A directory, and the descriptor of its locked file."""
-    made = Path(tempfile.mkdtemp(prefix=HIDDEN, dir=place))
+def _create(parent: Path, user: str | None) -> tuple[Path, int]:
+    """Create the directory. Returns it and the descriptor of its locked file."""
+    hidden = Path(tempfile.mkdtemp(prefix=HIDDEN, dir=parent))
     try:
-        lock = os.open(made / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | NOT_FOLLOWED, 0o600)
+        lock = os.open(hidden / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | NOT_FOLLOWED, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX)
         os.write(lock, MAGIC)
-        (made / SERVER).mkdir(0o700)
+        (hidden / SERVER).mkdir(0o700)
         if user:
             owner = pwd.getpwnam(user)
-            os.chown(made / SERVER, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
-            made.chmod(0o711)
-        directory = made.with_name(made.name.removeprefix("."))
-        made.rename(directory)  # only now can a sweep see it: one without a lock would look abandoned
+            os.chown(hidden / SERVER, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
+            hidden.chmod(0o711)
+        directory = hidden.with_name(hidden.name.removeprefix("."))
+        hidden.rename(directory)  # not earlier: without its lock, a sweep would take it for abandoned
     except OSError as error:
-        shutil.rmtree(made, ignore_errors=True)
-        raise RolecallError(f"{place}: no directory for a server can be made: {error.strerror}") from None
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise RolecallError(f"{parent}: the directory of a server cannot be created: {error.strerror}") from None
     return directory, lock
 
 
 def open_log(directory: Path) -> int:
-    """A descriptor to append to the log of a run's server."""
+    """A descriptor that appends to the log of a run's server."""
     return os.open(directory / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NOT_FOLLOWED, 0o600)
 
 
@@ -103,18 +105,18 @@ def read_log(directory: Path, most: int = 1500) -> str:
         start = max(log.seek(0, os.SEEK_END) - most, 0)
         log.seek(start)
         text = log.read(most).decode(errors="replace")
-        return (text.partition("\n")[2] if start else text).strip()  # no half line
+        return (text.partition("\n")[2] if start else text).strip()  # without the half line at its beginning
     return ""
 
 
-# ------------------------------------------------------------------ where it goes
+# ------------------------------------------------------------------ where the directory is created
 
 
 def temporary_directory() -> Path:
-    """Where a run's directory goes: into memory if there is room, else the usual place.
+    """Where a run's directory is created: in memory if there is room, else in the usual place.
 
-    Making a database there takes a quarter of the time. ``TMPDIR``, if set, is what the user wants; a path that is too
-    long for a socket, that root alone can enter, or in which another user could exchange our directory, will not do.
+    In memory, CREATE DATABASE takes a quarter of the time. ``TMPDIR`` wins if it is set. A place is not used if its
+    path is too long for a socket, if only root can enter it, or if another user could replace our directory.
     """
     if "TMPDIR" not in os.environ and _has_room(MEMORY) and _is_safe(MEMORY):
         return MEMORY
@@ -122,48 +124,49 @@ def temporary_directory() -> Path:
     deepest = usual / (PREFIX + "x" * 8) / SERVER / ".s.PGSQL.5432"
     if len(os.fsencode(deepest)) <= LONGEST_SOCKET and _is_safe(usual) and (os.geteuid() != 0 or open_to_all(usual)):
         return usual
-    return LAST
+    return FALLBACK
 
 
 def _has_room(directory: Path) -> bool:
-    """Whether files can be made here, a gigabyte of them; a container often has 64 MB."""
+    """Whether there is a gigabyte for files; a container often has 64 MB of memory for them."""
     with suppress(OSError):
-        return os.access(directory, os.W_OK) and _room(directory) >= ROOM
+        return os.access(directory, os.W_OK) and _room(directory) >= MEMORY_ROOM
     return False
 
 
 def _room(directory: Path) -> int:
-    found = os.statvfs(directory)
-    return found.f_bavail * found.f_frsize if found.f_blocks else ROOM  # some file systems do not count
+    status = os.statvfs(directory)
+    return status.f_bavail * status.f_frsize if status.f_blocks else MEMORY_ROOM  # some file systems do not count
 
 
-def _check_room(place: Path) -> None:
-    if (room := _room(place)) < LEAST:
+def _check_room(parent: Path) -> None:
+    if (room := _room(parent)) < MINIMUM_ROOM:
+        needs = f"{MINIMUM_ROOM // 2**20} MB"
         raise RolecallError(
-            f"{place} has room for {room // 2**20} MB, and a server with its databases needs {LEAST // 2**20} MB.\n"
+            f"{parent} has room for {room // 2**20} MB, and a server with its databases needs {needs}.\n"
             "Make room there, or set TMPDIR to a folder that has it."
         )
 
 
 def _is_safe(directory: Path) -> bool:
-    """Whether nobody but root and this user can rename what this user has in a directory, or exchange it."""
+    """Whether only root and this user can rename or replace this user's files in a directory."""
     with suppress(OSError):
         for path in (directory.resolve(strict=True), *directory.resolve().parents):
-            found = path.stat()
-            shared = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not found.st_mode & stat.S_ISVTX
-            if shared or found.st_uid not in (0, os.geteuid()):
+            status = path.stat()
+            shared = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not status.st_mode & stat.S_ISVTX
+            if shared or status.st_uid not in (0, os.geteuid()):
                 return False
         return True
     return False
 
 
 def open_to_all(path: Path) -> bool:
-    """Whether every user can go to a file or folder, and run or enter it."""
+    """Whether every user can reach a file or folder, and run or enter it."""
     path = path.resolve()
     return all(each.stat().st_mode & 0o001 for each in (path, *path.parents))
 
 
-# ------------------------------------------------------------------ removed
+# ------------------------------------------------------------------ removal
 
 
 # Line 7 of postmaster.pid: the key and the id of the segment (PostgreSQL's manual, "Database File Layout").
@@ -175,22 +178,22 @@ done
 
 
 def remove(directory: Path, user: str | None) -> None:
-    """Remove a run's directory: what the server's user may write by a process of that user."""
+    """Remove a run's directory. A process of the server's user removes what that user may write to."""
     remove_contents(directory / SERVER, user)
     if user:
         try:
             (directory / SERVER).rmdir()
         except FileNotFoundError:
             pass
-        except OSError:  # that user has left what it cannot remove itself: nor does root, and a later run tries again
+        except OSError:  # something is left that its own user cannot remove: root must not, and a later run retries
             return
-    shutil.rmtree(directory, ignore_errors=True)  # in what is left, only who runs this has written
+    shutil.rmtree(directory, ignore_errors=True)  # only the current user has written to the rest
 
 
 def remove_contents(folder: Path, user: str | None) -> None:
-    """Empty a folder as the user that it belongs to, also of folders that were closed to that user.
+    """Empty a folder as the user that owns it, including folders that its permissions close.
 
-    A server that was killed has left a segment of shared memory, which its postmaster.pid names; that goes too.
+    A killed server leaves a segment of shared memory, which its postmaster.pid names. That is removed too.
     """
     program = SEGMENT + 'cd -- "$1" && { rm -rf -- * .[!.]* ..?* || { chmod -R u+rwX . && rm -rf -- * .[!.]* ..?*; }; }'
     with suppress(OSError, subprocess.SubprocessError):
@@ -205,33 +208,33 @@ def remove_contents(folder: Path, user: str | None) -> None:
         )
 
 
-# ------------------------------------------------------------------ swept
+# ------------------------------------------------------------------ leftovers of killed runs
 
 
 def runs() -> Iterator[tuple[Path, bool]]:
-    """The directories with our mark that runs of this user made, and whether the run still lives."""
-    for place in sorted({temporary_directory(), Path(tempfile.gettempdir()), MEMORY, LAST}):
-        found: list[Path] = []
+    """The directories of runs of this user, and whether the run is still alive. Only directories with our mark."""
+    for parent in sorted({temporary_directory(), Path(tempfile.gettempdir()), MEMORY, FALLBACK}):
+        paths: list[Path] = []
         with suppress(OSError):
-            found = [path for path in place.iterdir() if path.name.startswith((PREFIX, HIDDEN)) and _is_safe(place)]
-        for path in sorted(found):
-            with suppress(OSError), _opened(path) as (_, lock):
+            paths = [path for path in parent.iterdir() if path.name.startswith((PREFIX, HIDDEN)) and _is_safe(parent)]
+        for path in sorted(paths):
+            with suppress(OSError), _open(path) as (_, lock):
                 yield path, not _can_lock(lock)
 
 
 def sweep() -> None:
-    """Remove what killed runs of this user left: directories with our mark, whose lock can be taken."""
-    for directory, lives in list(runs()):
-        if not lives:
+    """Remove the directories of this user's killed runs: those with our mark and a free lock."""
+    for directory, alive in list(runs()):
+        if not alive:
             _sweep(directory)
 
 
 def _sweep(directory: Path) -> None:
-    with suppress(OSError), _opened(directory) as (folder, lock):
+    with suppress(OSError), _open(directory) as (folder, lock):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # It may have been exchanged since it was opened, in a place that is not safe.
+        # In an unsafe place, somebody may have replaced it since it was opened.
         if os.path.samestat(os.fstat(folder), os.lstat(directory)):
-            _kill_left_over(directory)
+            _kill_server(directory)
             remove(directory, server_user())
 
 
@@ -245,18 +248,18 @@ def _can_lock(lock: int) -> bool:
 
 
 @contextmanager
-def _opened(directory: Path) -> Iterator[tuple[int, int]]:
-    """A directory of a run of this user, and the file to lock.
+def _open(directory: Path) -> Iterator[tuple[int, int]]:
+    """The descriptors of the directory of a run of this user, and of its lock.
 
-    Raises OSError if it is anything else: another user's, a link, of another make, or without our mark.
+    Raises OSError if it is something else: another user's directory, a link, or a directory without our mark.
     """
     folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | NOT_FOLLOWED)
     lock = None
     try:
-        found = os.fstat(folder)
-        if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        status = os.fstat(folder)
+        if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise PermissionError
-        if time.time() - found.st_mtime < YOUNG and directory.name.startswith(HIDDEN):  # it is just being made
+        if time.time() - status.st_mtime < GRACE and directory.name.startswith(HIDDEN):  # a run is creating it now
             raise BlockingIOError
         lock = os.open(LOCK, os.O_RDONLY | NOT_FOLLOWED, dir_fd=folder)
         if not _has_mark(lock):
@@ -269,13 +272,13 @@ def _opened(directory: Path) -> Iterator[tuple[int, int]]:
 
 
 def _has_mark(lock: int) -> bool:
-    found = os.fstat(lock)
-    ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_size == len(MAGIC)
+    status = os.fstat(lock)
+    ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_size == len(MAGIC)
     return ours and os.pread(lock, len(MAGIC), 0) == MAGIC
 
 
-def _kill_left_over(directory: Path) -> None:
-    """Stop what still runs of a dead run's server (where the system did not), known by what it was started with."""
+def _kill_server(directory: Path) -> None:
+    """Stop the server of a dead run if it still runs. Its processes are known by their arguments."""
     users = {os.geteuid()} | ({pwd.getpwnam(user).pw_uid} if (user := server_user()) else set())
     data = str(directory / SERVER / "data")
     for process in psutil.process_iter():

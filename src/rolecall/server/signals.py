@@ -1,7 +1,7 @@
-"""Signals that end a run: each is raised where pytest is, as Ctrl-C is, and waits while something is cleaned up.
+"""Signals that end a run. They are raised as exceptions, like Ctrl-C, and deferred during cleanup.
 
-A process has one set of handlers, so what is noted here is noted for the process. Only a handler that is the default
-one is replaced, only in the main thread, and it is put back.
+A process has one set of handlers, so the state of this module is for the whole process. Only default handlers are
+replaced, only in the main thread, and :func:`restore` puts them back.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# Ctrl-C has a handler of Python's, which pytest knows how to report: it is only made to wait.
+# SIGINT is not among them: Python handles it, and pytest reports it. It is only deferred.
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class EndedBySignal(KeyboardInterrupt):
-    """A signal that asks the process to end. No ``except Exception`` swallows it."""
+    """A signal asked this process to end. ``except Exception`` does not catch it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"{signal.Signals(number).name} ends this run")
@@ -26,19 +26,20 @@ class EndedBySignal(KeyboardInterrupt):
 
 
 class _State:
-    """What this process was sent, and whether it has to wait."""
+    """The signals that this process got."""
 
-    holds = 0
-    waiting: list[int] = []  # noqa: RUF012 - there is one state
+    blocks = 0  # how many blocks defer signals now
+    deferred: list[int] = []  # noqa: RUF012 - there is one state
     raised: list[int] = []  # noqa: RUF012
     once = False
 
 
 def install(*, once: bool = False) -> bool:
-    """Have the signals raised as EndedBySignal in the main thread; :func:`restore` undoes it.
+    """Raise the signals as EndedBySignal in the main thread, until :func:`restore`.
 
-    With ``once`` only the first is: a worker tears down, and whether that takes too long is for the first process to
-    say. False where nothing was installed, since somebody else handles them or this is not the main thread.
+    With ``once``, only the first signal is raised: a worker then tears down, and the first process decides whether
+    that takes too long. Returns False if nothing was installed, because another handler is set or this is not the
+    main thread.
     """
     if threading.current_thread() is not threading.main_thread():
         return False
@@ -52,23 +53,23 @@ def install(*, once: bool = False) -> bool:
 
 
 def restore() -> None:
-    """Put the default handlers back where ours still are."""
+    """Put back the default handlers in place of ours."""
     for number in ENDING:
         if signal.getsignal(number) is _handle:
             signal.signal(number, signal.SIG_DFL)
 
 
 def ended_by() -> int | None:
-    """The signal, of those that ask to end, that this process was sent first; None if none came."""
-    return next((number for number in (*_State.raised, *_State.waiting) if number in ENDING), None)
+    """The first signal that asked this process to end; None if there was none."""
+    return next((number for number in (*_State.raised, *_State.deferred) if number in ENDING), None)
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """A block that no signal interrupts, Ctrl-C included: the first that came is raised at its end."""
+def deferred() -> Iterator[None]:
+    """A block that no signal interrupts, not even Ctrl-C. The first signal that arrives is raised at its end."""
     main = threading.current_thread() is threading.main_thread()
     swapped = main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    _State.holds += 1
+    _State.blocks += 1
     if swapped:
         signal.signal(signal.SIGINT, _handle)
     try:
@@ -76,20 +77,20 @@ def held() -> Iterator[None]:
     finally:
         if swapped:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        _State.holds -= 1
-        if main and not _State.holds and _State.waiting:
-            _State.raised += _State.waiting
-            first = _State.waiting[0]
-            _State.waiting.clear()
+        _State.blocks -= 1
+        if main and not _State.blocks and _State.deferred:
+            _State.raised += _State.deferred
+            first = _State.deferred[0]
+            _State.deferred.clear()
             raise KeyboardInterrupt if first == signal.SIGINT else EndedBySignal(first)
 
 
 def _handle(number: int, _: FrameType | None) -> None:
-    if _State.holds:
-        _State.waiting.append(number)
+    if _State.blocks:
+        _State.deferred.append(number)
     elif not (_State.once and _State.raised):
         _State.raised.append(number)
         raise EndedBySignal(number)
 
 
-os.register_at_fork(after_in_child=restore)  # a process that a test forks ends as it would
+os.register_at_fork(after_in_child=restore)  # a process that a test forks has the default handlers

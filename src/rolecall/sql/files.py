@@ -1,4 +1,4 @@
-"""Run an SQL file as production does: one transaction, one session, one role; an error shows where it is."""
+"""Run an SQL file as production does: in one transaction and one session, as one role. An error shows its place."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from psycopg.pq import ExecStatus, TransactionStatus
 from rolecall.errors import SqlError
 from rolecall.sql import session_state
 from rolecall.sql.script import Script, Statement, parse, statements
-from rolecall.sql.text import line_of, located, read, refusal, shown
+from rolecall.sql.text import display_path, error_at, line_of, read, refusal
 
 __all__ = ["read", "run", "session_notes", "statements"]
 
-LEFT = "the file has left the transaction that it runs in, and what it did cannot be undone: take out what ended it."
-ONE_TRANSACTION = "HINT: A file runs in one transaction, as with psql -1: this command cannot."
-BODY_LINE = re.compile(r"inline_code_block\D+(\d+)")  # in whatever language the server speaks
+LEFT = "the file has ended the transaction that it runs in, and its changes cannot be undone: remove the statement."
+ONE_TRANSACTION = "HINT: A file runs in one transaction, as with psql -1. This command cannot run in a transaction."
+BODY_LINE = re.compile(r"inline_code_block\D+(\d+)")  # in any language of the server's messages
 FUNCTION_LINE = re.compile(r"^.*\bfunction .*\bline \d+.*$", re.MULTILINE)
 
 
 def run(connection: Connection[Any], path: Path, *, role: str | None = None) -> None:
-    """Run every statement of a file, or none of them, as ``role`` (default: as who is connected).
+    """Run every statement of a file, or none of them, as ``role`` (default: the connected role).
 
-    The statements are sent one at a time, in a transaction, or in a savepoint of one that is open. What the file
-    leaves in the session is taken back; deferred constraints are checked at its end. Raises SqlError where the
-    file cannot be read or split, where it holds what only psql knows, where the server refuses a statement, where it
-    would end the transaction, or where it becomes somebody whom the role cannot become.
+    The statements are sent one at a time: in a transaction, or in a savepoint if a transaction is open. At the end,
+    deferred constraints are checked, and what the file left in the session is undone.
+
+    Raises SqlError if the file cannot be read or split, has psql commands, or ends the transaction; if the server
+    refuses a statement; or if the file becomes a role that ``role`` cannot become.
     """
     text = read(path)
     script = parse(text)
@@ -41,14 +42,16 @@ def run(connection: Connection[Any], path: Path, *, role: str | None = None) -> 
 
 
 def session_notes(path: Path) -> list[str]:
-    """What a file sets for the whole session and does not reset: a line each, with what to do. Raises SqlError.
+    """A line for each setting that a file makes for the whole session and does not reset. Raises SqlError.
 
-    Here and with psql a file has a session of its own. A runner that has one for all would run the next file with it.
+    With rolecall and psql, each file has its own session. Other runners have one session for all files: the setting
+    would reach the next file.
     """
     text = read(path)
-    found = [each for each in parse(text).settings if each.value and not each.local]
+    settings = [each for each in parse(text).settings if each.value and not each.local]
     return [
-        f"{shown(path)}:{line_of(text, each.start)}: {each.how} stays in the session: {each.advice}" for each in found
+        f"{display_path(path)}:{line_of(text, each.start)}: {each.command} stays in the session: {each.advice}"
+        for each in settings
     ]
 
 
@@ -58,7 +61,7 @@ def _check(path: Path, text: str, script: Script, role: str | None) -> None:
         raise refusal(path, text, *refused[0])
     if script.unscannable:
         start, message, advice = script.unscannable
-        raise located(path, text, start, message, "42601", [f"HINT: {advice}"] if advice else [])
+        raise error_at(path, text, start, message, "42601", [f"HINT: {advice}"] if advice else [])
 
 
 class _Execution:
@@ -66,13 +69,13 @@ class _Execution:
 
     def __init__(self, connection: Connection[Any], path: Path, text: str, script: Script, role: str | None) -> None:
         self.connection, self.path, self.text, self.script, self.role = connection, path, text, script, role
-        self.savepoint = f"rolecall_{secrets.token_hex(8)}"  # nobody guesses it, so nobody goes back to it
+        self.savepoint = f"rolecall_{secrets.token_hex(8)}"  # random, so that the file cannot roll back to it
         self.nested = connection.info.transaction_status != TransactionStatus.IDLE
         self.statement = Statement(0, "", None)
 
     def run(self) -> None:
-        """Run the file. Raises SqlError; the connection is then as it was before."""
-        # psycopg would follow a DROP with DEALLOCATE ALL, and the file's own prepared statements would be gone.
+        """Run the file. After a SqlError, the connection is in its former state."""
+        # After a DROP, psycopg would send DEALLOCATE ALL, which also removes the file's own prepared statements.
         threshold, self.connection.prepare_threshold = self.connection.prepare_threshold, None
         try:
             self._run()
@@ -81,51 +84,51 @@ class _Execution:
             self._forget_plans()
 
     def _run(self) -> None:
-        # Before the transaction: a query in it would be too late for SET TRANSACTION.
-        # As in a new session, no sequence has given a last value.
-        before = session_state.look(self.connection, self.script, "DISCARD SEQUENCES")
-        who = _Identity(self.connection, self.role, before)
+        # Before the transaction: SET TRANSACTION must come before any query.
+        # DISCARD SEQUENCES: in a new session, no sequence has a last value.
+        before = session_state.read(self.connection, self.script, "DISCARD SEQUENCES")
+        identity = _Identity(self.connection, self.role, before)
         self._execute(f"SAVEPOINT {self.savepoint}" if self.nested else "BEGIN")
         try:
-            who.become()
-            self._statements(who)
-            self._constraints(who)
-            who.leave()
-            after = session_state.look(self.connection, self.script)
-            session_state.take_back(self.connection, self.script, before, after)
+            identity.become()
+            self._statements(identity)
+            self._constraints(identity)
+            identity.restore()
+            after = session_state.read(self.connection, self.script)
+            session_state.restore(self.connection, self.script, before, after)
             if self.nested and after.deferred:
-                # As at a transaction's beginning: the next file has one of its own.
+                # As at the beginning of a transaction: in production, the next file has its own.
                 names = sql.SQL(", ").join(sql.Identifier(*name) for name in after.deferred)
                 self.connection.execute(sql.SQL("SET CONSTRAINTS {} DEFERRED").format(names))
             self._execute(f"RELEASE SAVEPOINT {self.savepoint}" if self.nested else "COMMIT")
         except BaseException as error:
-            self._undo(who, before)
+            self._undo(identity, before)
             if isinstance(error, psycopg.Error):
-                raise self._located(error) from error
+                raise self._error(error) from error
             raise
         if not self.nested:
             self._unlisten(before)
 
-    def _statements(self, who: _Identity) -> None:
+    def _statements(self, identity: _Identity) -> None:
         for statement in self.script.statements:
             self.statement = statement
             if self.nested and _sets_isolation(statement):
-                continue  # in a savepoint it is refused, and what is undone needs none
+                continue  # not allowed in a savepoint, and without effect on changes that are undone
             self._execute(statement.text)
             if self.connection.info.transaction_status != TransactionStatus.INTRANS:
                 raise refusal(self.path, self.text, statement.start, LEFT)
-            if complaint := who.complaint(statement):
+            if complaint := identity.complaint(statement):
                 raise refusal(self.path, self.text, statement.start, complaint)
 
-    def _constraints(self, who: _Identity) -> None:
-        """Check what is deferred, while the role is still the file's: COMMIT would do it in production."""
+    def _constraints(self, identity: _Identity) -> None:
+        """Check deferred constraints as the file's role: in production, its COMMIT does."""
         self.statement = Statement(len(self.text.rstrip()), "", None)
         self._execute("SET CONSTRAINTS ALL IMMEDIATE")
-        if complaint := who.complaint(self.statement):
+        if complaint := identity.complaint(self.statement):
             raise refusal(self.path, self.text, self.statement.start, complaint)
 
-    def _undo(self, who: _Identity, before: session_state.State) -> None:
-        """Back to what was before the file. What has failed is said already, and more than can be done cannot."""
+    def _undo(self, identity: _Identity, before: session_state.State) -> None:
+        """Undo the file, as far as possible. Further errors would hide the first one, so they are suppressed."""
         if self.connection.broken or self.connection.closed:
             return
         with suppress(psycopg.Error):
@@ -136,11 +139,11 @@ class _Execution:
             elif self.connection.info.transaction_status != TransactionStatus.IDLE:
                 self._execute("ROLLBACK")
         with suppress(psycopg.Error):
-            who.leave()
-            session_state.forget(self.connection, before, session_state.look(self.connection, self.script))
+            identity.restore()
+            session_state.forget(self.connection, before, session_state.read(self.connection, self.script))
 
     def _forget_plans(self) -> None:
-        """Have psycopg forget what it has prepared by itself, as after any rollback: the file may have changed it."""
+        """Let psycopg forget its prepared statements, as after any rollback: the file may have changed the tables."""
         status = self.connection.info.transaction_status
         if status == TransactionStatus.INTRANS:
             self._execute(
@@ -150,9 +153,9 @@ class _Execution:
             self._execute("BEGIN; ROLLBACK")
 
     def _unlisten(self, before: session_state.State) -> None:
-        """LISTEN begins with COMMIT, so it ends after it."""
+        """End what LISTEN began. It takes effect with COMMIT, so this comes after it."""
         if "listen_stmt" in {statement.kind for statement in self.script.statements}:
-            after = session_state.look(self.connection, self.script)
+            after = session_state.read(self.connection, self.script)
             for channel in after.channels - before.channels:
                 self.connection.execute(sql.SQL("UNLISTEN {}").format(sql.Identifier(channel)))
 
@@ -160,7 +163,7 @@ class _Execution:
         self.connection.execute(text.encode())
 
     def _end_copy(self) -> None:
-        """Leave a COPY that a function of psycopg's was not meant for, or no statement could follow."""
+        """End a COPY that ``execute`` has started: otherwise no other statement can run."""
         pgconn = self.connection.pgconn
         pgconn.put_copy_end(b"rolecall sends no rows")
         while result := pgconn.get_result():
@@ -170,12 +173,12 @@ class _Execution:
 
     # -- where an error is
 
-    def _located(self, error: psycopg.Error) -> SqlError:
+    def _error(self, error: psycopg.Error) -> SqlError:
         offset = self.statement.start + _position(self.statement.text, error)
         message = error.diag.message_primary or str(error).strip() or type(error).__name__
         if not self.statement.text and self.script.statements:
-            message = f"at the file's end, where production commits it: {message}"
-        return located(self.path, self.text, offset, message, error.sqlstate, _more(error))
+            message = f"at the end of the file, where production commits: {message}"
+        return error_at(self.path, self.text, offset, message, error.sqlstate, _details(error))
 
 
 def _sets_isolation(statement: Statement) -> bool:
@@ -185,30 +188,33 @@ def _sets_isolation(statement: Statement) -> bool:
 
 
 class _Identity:
-    """Who runs a file: the role as a session of its own, where a superuser is connected; else by SET ROLE."""
+    """The role that runs a file: by SET SESSION AUTHORIZATION for a superuser, by SET ROLE for other roles."""
 
-    BECAME = "here the file becomes {}, whom {} cannot become in production: take out what changes the role."
-    SUPERUSER = "here the file becomes {}, a superuser, which it is not in production: take out what changes the role."
+    OTHER_ROLE = "the file becomes {}, a role that {} cannot become in production: remove what changes the role."
+    SUPERUSER = "the file becomes {}, a superuser, which {} is not in production: remove what changes the role."
 
     def __init__(self, connection: Connection[Any], role: str | None, before: session_state.State) -> None:
         self.connection, self.role = connection, role
         self.user, self.acting, self.superuser = before.user, before.acting, before.superuser
 
     def become(self) -> None:
-        """Be the role until the end of the file."""
+        """Become the role until the end of the file."""
         if self.role:
-            how = "SET LOCAL SESSION AUTHORIZATION" if self.superuser else "SET LOCAL ROLE"
-            self._run(f"{how} {self._name(self.role)}")
+            command = "SET LOCAL SESSION AUTHORIZATION" if self.superuser else "SET LOCAL ROLE"
+            self._run(f"{command} {self._name(self.role)}")
 
-    def leave(self) -> None:
-        """Be who was there before the file."""
+    def restore(self) -> None:
+        """Become the role from before the file."""
         if self.connection.info.transaction_status != TransactionStatus.INERROR:
             acting = "NONE" if self.acting == "none" else self._name(self.acting)
             user = f"SET SESSION AUTHORIZATION {self._name(self.user)}; " if self.superuser else ""
             self._run(f"{user}SET ROLE {acting}")
 
     def complaint(self, statement: Statement) -> str | None:
-        """What is wrong with who it is after a statement; costs nothing where the server reports it unasked."""
+        """What is wrong with the current role after a statement; None if nothing.
+
+        For a superuser, the server reports each change of the role. Other roles need a query.
+        """
         if not self.role:
             return None
         status = self.connection.info.parameter_status
@@ -216,16 +222,16 @@ class _Identity:
         if superuser == "on":
             return self.SUPERUSER.format(session, self.role)
         if self.superuser and superuser and session:
-            return None if session == self.role else self.BECAME.format(session, self.role)
-        if not self.superuser and statement.kind in PLAIN:
+            return None if session == self.role else self.OTHER_ROLE.format(session, self.role)
+        if not self.superuser and statement.kind in HARMLESS:
             return None
-        who = WHO.format(sql.Literal(self.role).as_string(self.connection))
-        ((now, session, is_superuser, member),) = session_state.ask(self.connection, who)
+        query = ROLES.format(sql.Literal(self.role).as_string(self.connection))
+        ((current, session, is_superuser, member),) = session_state.ask(self.connection, query)
         if is_superuser:
-            return self.SUPERUSER.format(now, self.role)
+            return self.SUPERUSER.format(current, self.role)
         expected = self.role if self.superuser else self.user
-        if session != expected or not (member or now == self.role):
-            return self.BECAME.format(now if session == expected else session, self.role)
+        if session != expected or not (member or current == self.role):
+            return self.OTHER_ROLE.format(current if session == expected else session, self.role)
         return None
 
     def _name(self, role: str) -> str:
@@ -235,30 +241,30 @@ class _Identity:
         self.connection.execute(text.encode())
 
 
-WHO = """
+ROLES = """
 SELECT current_user, session_user, s.rolsuper OR c.rolsuper, pg_has_role({}, c.oid, 'MEMBER')
 FROM pg_roles s, pg_roles c WHERE s.rolname = session_user AND c.rolname = current_user
 """
 
-# Statements after which the role is what it was: they run no code that could set it.
-PLAIN = frozenset(
+# Statements that cannot change the role: they run no code of the user.
+HARMLESS = frozenset(
     {"create_policy_stmt", "alter_policy_stmt", "create_function_stmt", "view_stmt", "comment_stmt", "grant_stmt"}
     | {"grant_role_stmt", "create_schema_stmt", "create_trig_stmt", "define_stmt", "create_enum_stmt", "rename_stmt"}
 )
 
 
-# ------------------------------------------------------------------ what the server says of an error
+# ------------------------------------------------------------------ where an error is
 
 
 def _position(statement: str, error: psycopg.Error) -> int:
-    """The offset in a statement at which it failed; 0 where the server does not tell."""
+    """The offset of the error in a statement; 0 if the server reports none."""
     if error.diag.statement_position:
         return int(error.diag.statement_position) - 1
     return _in_body(statement, error)
 
 
 def _in_body(statement: str, error: psycopg.Error) -> int:
-    """The offset in a DO block that failed: of its line, or of the place in a query of it."""
+    """The offset of the error in a DO block: of its line, or of the place in a query of that line."""
     line = BODY_LINE.search(error.diag.context or "")
     body = re.search(r"\$\w*\$", statement)
     if not line or not body:
@@ -267,14 +273,15 @@ def _in_body(statement: str, error: psycopg.Error) -> int:
     for _ in range(int(line[1]) - 1):
         offset = statement.find("\n", offset) + 1 or len(statement)
     query, within = error.diag.internal_query, error.diag.internal_position
-    for cut in (0, len("SELECT")) if query and within else ():  # which the server has put in place of PERFORM
-        found = statement.find(str(query)[cut:], offset)
-        if found >= 0 and int(str(within)) > cut:
-            return found + int(str(within)) - 1 - cut
+    for cut in (0, len("SELECT")) if query and within else ():  # the server reports PERFORM as SELECT
+        start = statement.find(str(query)[cut:], offset)
+        if start >= 0 and int(str(within)) > cut:
+            return start + int(str(within)) - 1 - cut
     return offset + len(statement[offset:]) - len(statement[offset:].lstrip())
 
 
-def _more(error: psycopg.Error) -> Iterator[str]:
+def _details(error: psycopg.Error) -> Iterator[str]:
+    """The lines below an error: DETAIL, HINT and CONTEXT."""
     diag = error.diag
     if diag.message_detail:
         yield f"DETAIL: {diag.message_detail}"
@@ -282,7 +289,7 @@ def _more(error: psycopg.Error) -> Iterator[str]:
         yield f"HINT: {diag.message_hint}"
     elif error.sqlstate == "25001":
         yield ONE_TRANSACTION
-    # The line of a DO block is shown; of a function that it calls, the innermost is told.
-    inside = [line for line in FUNCTION_LINE.findall(diag.context or "") if not BODY_LINE.search(line)]
-    if inside:
-        yield f"CONTEXT: {inside[0]}"
+    # The error's place shows the line of a DO block. For functions that it calls, name the innermost one.
+    functions = [line for line in FUNCTION_LINE.findall(diag.context or "") if not BODY_LINE.search(line)]
+    if functions:
+        yield f"CONTEXT: {functions[0]}"

@@ -1,4 +1,4 @@
-"""Phases and steps on disk: found, checked, applied, verified, rolled back."""
+"""The migrations folder: its phases, their steps, and their verify.sql and rollback.sql."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rolecall.sql import files
 
 STEP = re.compile(r"(?P<number>\d+(?:_\d+)+)_(?P<name>[a-z]\w*)\.sql")
 PHASE = re.compile(r"phase_(?P<number>\d+)_(?P<name>[a-z]\w*)")
+BY_HAND = frozenset({"monitor.sql"})  # people run it after the migration; it belongs to no phase
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Script:
 
     @property
     def id(self) -> str:
-        """How the script is named in facts, reports and mutants: ``phase_1_notes/1_2_notes.sql``."""
+        """The script's name in reports: ``phase_1_notes/1_2_notes.sql``."""
         return f"{self.folder}/{self.path.name}"
 
 
@@ -49,7 +50,7 @@ AnyScript = TypeVar("AnyScript", bound=Script)
 
 @dataclass(frozen=True)
 class Phase:
-    """A folder of steps with the scripts that check the result and take it away again."""
+    """A folder of steps, with the scripts that verify the result and roll it back."""
 
     number: int
     name: str
@@ -72,44 +73,46 @@ class Phase:
         return replace(self, steps=steps, verify=other(self.verify), rollback=other(self.rollback))
 
     def session_notes(self) -> list[str]:
-        """A line for each statement that changes the session for later scripts: where it is, and what to do."""
+        """A line for each statement that changes the session for later scripts: its place, and what to do."""
         return [line for script in self.scripts for line in files.session_notes(script.path)]
 
 
 def read(folder: Path) -> tuple[Phase, ...]:
     """The phases of a migrations folder, in order.
 
-    Raises MigrationError for a file that has no place in the order: two steps or phases with one
-    number, a step in another phase's folder, a phase without verify.sql or rollback.sql, a stray file.
+    Raises MigrationError for two steps or phases with the same number, a step in the folder of another phase, a phase
+    without verify.sql or rollback.sql, and a file in the wrong place.
     """
     phases = sorted(_phases(folder), key=lambda phase: phase.number)
     if not phases:
-        raise MigrationError(f"{folder} holds no phase: make a folder phase_1_…, with its steps in it.")
+        raise MigrationError(f"{folder} has no phase: create a folder phase_1_… with the steps.")
     for one, two in pairwise(phases):
         if one.number == two.number:
             raise MigrationError(
                 f"two phases have the number {one.number}: {one.rollback.folder} and "
-                f"{two.rollback.folder}. Their order is not told: renumber one."
+                f"{two.rollback.folder}. Their order is not clear: renumber one."
             )
     return tuple(phases)
 
 
 def _phases(folder: Path) -> Iterator[Phase]:
     for path in sorted(folder.iterdir()):
+        if path.name in BY_HAND:
+            continue
         if path.suffix.lower() == ".sql" and path.is_file():
-            raise MigrationError(f"{path} lies in no phase: move it into a folder phase_1_….")
+            raise MigrationError(f"{path} is in no phase: move it into a folder phase_1_….")
         if not path.is_dir() or path.name.startswith((".", "_")):
             continue
         match = PHASE.fullmatch(path.name)
         if not match:
-            raise MigrationError(f"{path}: a phase's folder is named like phase_1_notes.")
+            raise MigrationError(f"{path} is not the name of a phase: rename it, for example to phase_1_notes.")
         number = int(match["number"])
         yield Phase(
             number,
             match["name"],
             _steps(path, number),
-            _script(path, "verify.sql", "says whether the phase stands as it should"),
-            _script(path, "rollback.sql", "takes the phase away again"),
+            _script(path, "verify.sql", "fails if something of the phase is missing or different"),
+            _script(path, "rollback.sql", "removes the phase"),
         )
 
 
@@ -127,21 +130,21 @@ def _steps(folder: Path, phase: int) -> tuple[Step, ...]:
             continue
         match = STEP.fullmatch(path.name)
         if not match:
-            raise MigrationError(f"{path}: a step is named like {phase}_1_notes.sql.")
+            raise MigrationError(f"{path} is not the name of a step: rename it, for example to {phase}_1_notes.sql.")
         number = tuple(map(int, match["number"].split("_")))
         if number[0] != phase:
             raise MigrationError(
-                f"{path}: step {match['number']} lies in the folder of phase {phase}: move or rename it."
+                f"{path}: step {match['number']} is in the folder of phase {phase}: move or rename it."
             )
         if not path.is_file():
-            what = f"a link to {path.readlink()}, which is not there" if path.is_symlink() else "no file"
-            raise MigrationError(f"{path} is {what}: mend or remove it.")
+            kind = f"a link to {path.readlink()}, which does not exist" if path.is_symlink() else "not a file"
+            raise MigrationError(f"{path} is {kind}: replace or remove it.")
         if number in steps:
             raise MigrationError(
                 f"two steps have the number {match['number']}: {steps[number].path.name} and {path.name}, "
-                f"in {folder}. Their order is not told: renumber one."
+                f"in {folder}. Their order is not clear: renumber one."
             )
         steps[number] = Step(path, number, match["name"])
     if not steps:
-        raise MigrationError(f"{folder} holds no step: write {phase}_1_….sql.")
+        raise MigrationError(f"{folder} has no step: write {phase}_1_….sql.")
     return tuple(steps[number] for number in sorted(steps))

@@ -1,4 +1,4 @@
-"""What is known of an SQL text before it runs: its statements, what they set, and what no step may hold."""
+"""Parse an SQL text before it runs: its statements, the settings that they make, and what a file may not have."""
 
 from __future__ import annotations
 
@@ -10,43 +10,42 @@ from typing import Any, NamedTuple
 
 from rolecall.sql.split import Token, Unscannable, split, tokens_of
 
-ENDS = "the file ends the transaction that it runs in: take BEGIN, COMMIT and ROLLBACK out."
-META = "only psql knows {}, and the file runs without it: write it as SQL, or take it out."
-ROWS = "COPY … FROM stdin wants rows that only psql sends: write INSERT, or give the rows to the world."
-OUTPUT = "COPY … TO stdout has nobody to read it: take it out."
-VARIABLE = "{} is a variable of psql, and nobody sets it here: write its value."
-DISCARDS = "{} ends what others keep in this session: take it out, a file has a session of its own."
+ENDS = "the file ends the transaction that it runs in: remove BEGIN, COMMIT and ROLLBACK."
+META = "{} is a command of psql, and the file runs without psql: write SQL, or remove it."
+ROWS = "COPY … FROM stdin needs rows that only psql sends: write INSERT, or put the rows into the world."
+OUTPUT = "COPY … TO stdout needs psql to read the rows: remove it."
+VARIABLE = "{} is a variable of psql, and the file runs without psql: write its value."
+DISCARDS = "{} also discards what rolecall and the tests keep in this session: remove it."
 IDENTITY = (
-    "SESSION AUTHORIZATION inside a body: what runs between two of them would run as the superuser of the tests. "
-    "Take it out."
+    "SESSION AUTHORIZATION in a body: the statements after it could run as the superuser of the tests. Remove it."
 )
 SPELLED = {"role": "ROLE", "session_authorization": "SESSION AUTHORIZATION", "timezone": "TIME ZONE"}
 QUOTED_AUTHORIZATION = re.compile(r"\bsession(\s+|_)authorization\b", re.IGNORECASE)
 
 
 class Refusal(NamedTuple):
-    """What the file may not hold: the offset, and the message with what to do."""
+    """Something that a file may not have: its offset, and the message with what to do."""
 
     start: int
     message: str
 
 
 class Setting(NamedTuple):
-    """A setting that a statement makes, or takes back if ``value`` is False; a ``local`` one ends with the transaction.
+    """A setting that a statement makes, or resets if ``value`` is False. A ``local`` one ends with the transaction.
 
-    ``how`` is how the text makes it, for a reader.
+    ``command`` is the command for messages.
     """
 
     start: int
     name: str
     local: bool
     value: bool
-    how: str
+    command: str
 
     @property
     def advice(self) -> str:
-        """How it would end with the transaction."""
-        if self.how.startswith("set_config"):
+        """What to write, so that the setting ends with the transaction."""
+        if self.command.startswith("set_config"):
             return "give true."
         characteristics = self.name == "SESSION CHARACTERISTICS"
         return "use SET TRANSACTION." if characteristics else f"use SET LOCAL {SPELLED.get(self.name, self.name)}."
@@ -56,7 +55,7 @@ class Setting(NamedTuple):
 class Statement:
     """One statement: its offset in the text, its text without the semicolon, and the kind of its node.
 
-    ``kind`` is None where our parser does not know the syntax; the server may.
+    ``kind`` is None if our parser does not know the syntax. The server may know it.
     """
 
     start: int
@@ -66,24 +65,24 @@ class Statement:
 
 @dataclass(frozen=True)
 class Script:
-    """What is known of an SQL text before it runs."""
+    """A parsed SQL text."""
 
     statements: tuple[Statement, ...]
     settings: tuple[Setting, ...] = ()
     refusals: tuple[Refusal, ...] = ()
-    identity: tuple[Refusal, ...] = ()  # refused only where the file runs as a role
+    identity: tuple[Refusal, ...] = ()  # refused only if the file runs as a role
     unscannable: Unscannable | None = None
-    any_setting: bool = False  # it may make settings whose names the text does not tell
+    any_setting: bool = False  # it may make settings whose names are not in the text
 
 
 def statements(text: str) -> Iterator[Statement]:
-    """The statements of an SQL text with their offsets. Of a text that cannot be scanned, those before that."""
+    """The statements of an SQL text with their offsets. If a part cannot be scanned, the statements before it."""
     yield from parse(text).statements
 
 
 @lru_cache(maxsize=256)
 def parse(text: str) -> Script:
-    """What is known of an SQL text. Never raises: what is wrong stands in what is returned."""
+    """Parse an SQL text. Raises nothing: errors are in the result."""
     parts, tokens, unscannable = split(text)
     reader = _Reader(text)
     for start, part in parts:
@@ -106,11 +105,11 @@ def _meta_commands(text: str, tokens: list[Token]) -> Iterator[Refusal]:
             yield Refusal(token.start, META.format(name[0] if name else "\\"))
 
 
-# ------------------------------------------------------------------ reading one statement
+# ------------------------------------------------------------------ one statement
 
 
 class _Reader:
-    """Goes through the statements in their order."""
+    """Reads the statements in order, and collects what a Script has."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -122,7 +121,7 @@ class _Reader:
         self._savepoints: list[str] = []
 
     def read(self, start: int, text: str) -> None:
-        """Note what a statement is, and what of it is refused."""
+        """Add a statement, its settings and its refusals."""
         import postgast
         from google.protobuf.message import DecodeError
 
@@ -133,7 +132,7 @@ class _Reader:
             node = getattr(stmt, kind)
         except postgast.PgQueryError as error:
             self._unparsed(start, text, max(error.cursorpos - 1, 0))
-        except DecodeError:  # nested deeper than protobuf reads
+        except DecodeError:  # nested too deep for protobuf
             self._too_deep(start, text)
         self.statements.append(Statement(start, text, kind))
         if kind is None:
@@ -146,12 +145,12 @@ class _Reader:
             self._calls(start, text)
 
     def _unparsed(self, start: int, text: str, at: int) -> None:
-        found = re.compile(r":['\"]?\w+['\"]?|:\{\?\w+\}").match(text, at)
-        if found:
-            self.refusals.append(Refusal(start + at, VARIABLE.format(found[0])))
+        variable = re.compile(r":['\"]?\w+['\"]?|:\{\?\w+\}").match(text, at)
+        if variable:
+            self.refusals.append(Refusal(start + at, VARIABLE.format(variable[0])))
 
     def _too_deep(self, start: int, text: str) -> None:
-        """Of such a text only its first words are known; a command that ends a transaction is never so deep."""
+        """Check the first words of a statement without a tree. COMMIT and the like are never nested so deep."""
         words = [token.text.lower() for token in tokens_of(text)]
         if words[:1] == ["copy"] and {"stdin", "stdout"} & set(words):
             self.refusals.append(Refusal(start, ROWS if "stdin" in words else OUTPUT))
@@ -161,7 +160,7 @@ class _Reader:
 
         ast = postgast.pg_query_pb2
         allowed = (
-            *(ast.TRANS_STMT_BEGIN, ast.TRANS_STMT_START),  # a warning, and nothing else
+            *(ast.TRANS_STMT_BEGIN, ast.TRANS_STMT_START),  # they only cause a warning
             *(ast.TRANS_STMT_SAVEPOINT, ast.TRANS_STMT_RELEASE, ast.TRANS_STMT_ROLLBACK_TO),
         )
         if node.kind not in allowed:
@@ -169,7 +168,7 @@ class _Reader:
         self._savepoint(start, node.kind, node.savepoint_name)
 
     def _savepoint(self, start: int, kind: int, name: str) -> None:
-        """Only a file's own savepoints are its own: another one is rolecall's, or a test's."""
+        """Refuse a savepoint that the file has not created: it belongs to rolecall or to a test."""
         import postgast
 
         ast = postgast.pg_query_pb2
@@ -208,23 +207,22 @@ class _Reader:
             self.any_setting = True
             self.settings = [each._replace(value=False) for each in self.settings]
             return
-        made = node.kind not in (ast.VAR_RESET, ast.VAR_SET_DEFAULT)
+        value = node.kind not in (ast.VAR_RESET, ast.VAR_SET_DEFAULT)
         if node.kind == ast.VAR_SET_MULTI:
             self.any_setting = True
-        self._setting(start, node.name.lower() if "." in node.name else node.name, node.is_local, made)
+        self._setting(start, node.name.lower() if "." in node.name else node.name, node.is_local, value)
 
-    def _setting(self, start: int, name: str, local: bool, made: bool) -> None:
-        if not local and not made:
+    def _setting(self, start: int, name: str, local: bool, value: bool) -> None:
+        if not local and not value:
             self.settings = [each._replace(value=False) if each.name == name else each for each in self.settings]
-        how = f"SET {SPELLED.get(name, name)}"
-        self.settings.append(Setting(start, name, local, made, how))
+        self.settings.append(Setting(start, name, local, value, f"SET {SPELLED.get(name, name)}"))
 
     def _calls(self, start: int, text: str) -> None:
-        """What ``set_config('name', …, false)`` sets, found as tokens."""
+        """Add the settings of ``set_config('name', …, false)``, found among the tokens."""
         self._in_tokens(start, tokens_of(text), statements=False)
 
     def _do_stmt(self, start: int, node: Any) -> None:
-        """What a DO block sets."""
+        """Add the settings of a DO block."""
         import postgast
 
         body = next((each.def_elem.arg.string.sval for each in node.args if each.def_elem.defname == "as"), "")
@@ -253,7 +251,7 @@ class _Reader:
             ):
                 self.identity.append(Refusal(offset, IDENTITY))
 
-    def _set(self, start: int, made: bool, words: list[str]) -> None:
+    def _set(self, start: int, value: bool, words: list[str]) -> None:
         local = words[:1] != [] and words[0].lower() == "local"
         if words and words[0].lower() in ("local", "session"):
             words = words[1:]
@@ -261,10 +259,10 @@ class _Reader:
             return
         name = ".".join([words[0], words[2]]) if words[1:2] == ["."] and words[2:] else words[0]
         name = {"time": "timezone", "names": "client_encoding"}.get(name.lower(), name.lower())
-        self._setting(start, name, local, made)
+        self._setting(start, name, local, value)
 
     def _call(self, start: int, words: list[str]) -> None:
-        """The arguments of a set_config, up to its closing parenthesis."""
+        """Add the setting of one set_config, whose arguments are the words up to its closing parenthesis."""
         arguments: list[list[str]] = [[]]
         depth = 0
         for word in words:
@@ -280,9 +278,9 @@ class _Reader:
             self.any_setting = True
             return
         local = "".join(arguments[2] if len(arguments) > 2 else []).lower().strip("'")
-        how = f"set_config('{name[1].lower()}', …, false)"
-        self.settings.append(Setting(start, name[1].lower(), local in ("true", "t"), local in ("false", "f"), how))
+        command = f"set_config('{name[1].lower()}', …, false)"
+        self.settings.append(Setting(start, name[1].lower(), local in ("true", "t"), local in ("false", "f"), command))
 
 
-# What stands before a statement of PL/pgSQL.
+# The tokens that can come before a statement of PL/pgSQL.
 BEFORE = frozenset({";", "begin", "then", "else", "loop"})

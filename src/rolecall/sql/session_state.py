@@ -1,6 +1,6 @@
-"""What an SQL file leaves behind in a session: settings, temporary objects, prepared statements, cursors, locks.
+"""What an SQL file leaves in a session: settings, temporary objects, prepared statements, cursors, locks.
 
-In production each file has a session of its own. Here many share one, so what a file left is taken back.
+In production, each file has its own session. Here many files share one, so what a file left is undone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from psycopg.rows import tuple_row
 
 from rolecall.sql.script import Script
 
-# What scripts set most, and functions that they call may set: looked at whatever the text says.
+# The settings that scripts, and the functions that they call, change most. These are always read.
 SETTINGS = (
     *("search_path", "TimeZone", "DateStyle", "IntervalStyle", "client_encoding", "client_min_messages"),
     *(
@@ -38,11 +38,11 @@ SETTINGS = (
     *("default_transaction_isolation", "default_transaction_read_only", "default_transaction_deferrable"),
     *("rolecall.grants", "rolecall.migration_role"),
 )
-GUARDED = ("search_path", "statement_timeout")  # what ask() sets while it asks
-IDENTITY = ("role", "session_authorization")  # who runs a file is not a setting of it
+GUARDED = ("search_path", "statement_timeout")  # ask() sets these during a query
+IDENTITY = ("role", "session_authorization")  # restored with the role that runs a file
 
-# Two of them are about the file's end: who is connected, and which constraints a new transaction defers.
-LOOK = """
+# The last two are for the end of a file: the roles of the session, and the constraints that a transaction defers.
+STATE = """
 SELECT
   (SELECT array_agg(ARRAY[name, current_setting(name, true)]) FROM unnest({names}::text[]) AS name),
   {all_settings},
@@ -66,7 +66,7 @@ ALL_SETTINGS = """(SELECT array_agg(ARRAY[name, current_setting(name)]) FROM pg_
 
 @dataclass(frozen=True)
 class State:
-    """What a session holds."""
+    """The state of a session."""
 
     settings: dict[str, str | None] = field(default_factory=dict)
     temporary: frozenset[tuple[int, int]] = frozenset()
@@ -75,14 +75,17 @@ class State:
     channels: frozenset[str] = frozenset()
     locks: frozenset[tuple[int, int, int, int]] = frozenset()
     user: str = ""  # of the session
-    acting: str = "none"  # the role that is set
-    superuser: bool = False  # whether the session's user is one
-    deferred: tuple[tuple[str, str], ...] = ()  # schema and name of the constraints that are deferred by themselves
+    acting: str = "none"  # the role of SET ROLE
+    superuser: bool = False  # whether the user is one
+    deferred: tuple[tuple[str, str], ...] = ()  # schema and name of the constraints that are INITIALLY DEFERRED
 
 
 def ask(connection: Connection[Any], query: str, *before: str) -> list[Any]:
-    """The row of a query, behind those of commands before it. The query cannot be led astray by what a file has
-    made or set: names of the catalog are the catalog's, and no timeout ends it. Both are as they were behind it."""
+    """The rows of the commands ``before`` and then of a query.
+
+    What a file created or set does not influence the query: it finds only the catalog's objects, and no timeout ends
+    it. Afterwards both settings have their former values.
+    """
     steps = ["SET LOCAL search_path = pg_catalog, pg_temp", "SET LOCAL statement_timeout = 0", query]
     if connection.info.transaction_status == TransactionStatus.INTRANS:
         steps = ["SAVEPOINT rolecall", *steps, "ROLLBACK TO SAVEPOINT rolecall", "RELEASE SAVEPOINT rolecall"]
@@ -95,38 +98,38 @@ def ask(connection: Connection[Any], query: str, *before: str) -> list[Any]:
                 return rows
 
 
-def look(connection: Connection[Any], script: Script, *before: str) -> State:
-    """What the session holds of what the script could change, after commands that give no row."""
+def read(connection: Connection[Any], script: Script, *before: str) -> State:
+    """The state of the session, as far as the script could change it. First run the commands ``before``."""
     names = {each.name for each in script.settings if not each.name.startswith("SESSION ")} - set(IDENTITY)
     query = _query(tuple(sorted(names)), script.any_setting)
-    *own, row = ask(connection, query, *before, *(f"SHOW {name}" for name in GUARDED))
-    settings, others, temporary, prepared, cursors, channels, locks, who, deferred = row
-    own = [(name, value) for name, (value,) in zip(GUARDED, own, strict=True)]
+    *values, row = ask(connection, query, *before, *(f"SHOW {name}" for name in GUARDED))
+    settings, others, temporary, prepared, cursors, channels, locks, roles, deferred = row
+    guarded = [(name, value) for name, (value,) in zip(GUARDED, values, strict=True)]
     return State(
-        dict([*(others or []), *settings, *own]),
+        dict([*(others or []), *settings, *guarded]),
         frozenset((int(kind), int(oid)) for kind, oid in temporary or []),
         frozenset(prepared or []),
         frozenset(cursors or []),
         frozenset(channels or []),
         frozenset((int(a), int(b), int(c), int(d)) for a, b, c, d in locks or []),
-        *(who[0], who[1], who[2] == "true"),
+        *(roles[0], roles[1], roles[2] == "true"),
         tuple((schema, name) for schema, name in deferred or []),
     )
 
 
 @lru_cache
 def _query(names: tuple[str, ...], any_setting: bool) -> str:
-    query = sql.SQL(LOOK).format(
+    query = sql.SQL(STATE).format(
         names=sql.Literal([*SETTINGS, *names]), all_settings=sql.SQL(ALL_SETTINGS if any_setting else "NULL")
     )
     return query.as_string()
 
 
-def take_back(connection: Connection[Any], script: Script, before: State, after: State) -> None:
-    """Put the session back to what it was before a script that went through."""
+def restore(connection: Connection[Any], script: Script, before: State, after: State) -> None:
+    """Restore the state from before a script that has succeeded."""
     ends_with_transaction = {each.name for each in script.settings if each.local}
     ends_with_transaction -= {each.name for each in script.settings if not each.local}
-    # Timeouts first: what follows must not meet those of the file.
+    # Timeouts first: those of the file must not end the next statements.
     for name, value in sorted(before.settings.items(), key=lambda item: not item[0].endswith("_timeout")):
         if after.settings.get(name) != value and not (value is None and after.settings.get(name) == ""):
             local = name in ends_with_transaction
@@ -147,11 +150,11 @@ def take_back(connection: Connection[Any], script: Script, before: State, after:
 
 
 def forget(connection: Connection[Any], before: State, after: State) -> None:
-    """Take back what not even a rollback does: prepared statements and advisory locks of the session."""
+    """Remove what a rollback leaves: prepared statements and advisory locks of the session."""
     for name in sorted(after.prepared - before.prepared):
         _run(connection, "DEALLOCATE {}", sql.Identifier(name))
     if after.locks - before.locks and not before.locks:
-        _run(connection, "SELECT pg_catalog.pg_advisory_unlock_all()")  # without a warning for those of the transaction
+        _run(connection, "SELECT pg_catalog.pg_advisory_unlock_all()")  # no warning for locks of the transaction
     else:
         for lock in after.locks - before.locks:
             _unlock(connection, *lock)
@@ -168,9 +171,9 @@ def _unlock(connection: Connection[Any], classid: int, objid: int, subid: int, s
 
 
 def _drop(connection: Connection[Any], kind: int, oid: int) -> None:
-    ((kind_of, identity),) = ask(connection, f"SELECT type, identity FROM pg_identify_object({kind}, {oid}, 0)")
-    if identity:  # it may have gone with another
-        connection.execute(f"DROP {kind_of} IF EXISTS {identity} CASCADE".encode())
+    ((type_, identity),) = ask(connection, f"SELECT type, identity FROM pg_identify_object({kind}, {oid}, 0)")
+    if identity:  # DROP … CASCADE of another object may have dropped it
+        connection.execute(f"DROP {type_} IF EXISTS {identity} CASCADE".encode())
 
 
 def _run(connection: Connection[Any], query: Any, *parts: sql.Composable) -> None:

@@ -1,4 +1,4 @@
-"""An SQL text split into statements by PostgreSQL's own parser; where that cannot read it, as psql splits."""
+"""Split an SQL text into statements with PostgreSQL's own parser; if that cannot read it, as psql does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLOSE = {
 
 
 class Unscannable(NamedTuple):
-    """Where the scanner stops, and why; ``advice`` is a hint, or nothing."""
+    """Where the scanner stops, and why. ``advice`` is a hint, or empty."""
 
     start: int
     message: str
@@ -29,21 +29,23 @@ Parts = list[tuple[int, str]]
 
 
 def split(text: str) -> tuple[Parts, list[Token], Unscannable | None]:
-    """The statements with their offsets. If the parser cannot read the text, also the tokens as far as it can be
-    scanned, and why no farther."""
+    """The statements with their offsets; if the parser cannot read the text, also its tokens.
+
+    If the scanner stops before the end of the text, the third value says where and why.
+    """
     import postgast  # 0.1 s to import
 
     try:
         return list(_offsets(text, postgast.split(text, method="parser"))), [], None
     except postgast.PgQueryError:  # a syntax error, or syntax that only the server knows
-        scanned, unscannable = _scanned(text)
-        tokens = tokens_of(scanned)
-        parts = [_resplit(*part) for part in _as_psql_splits(scanned, tokens)]
-        return [part for several in parts for part in several], tokens, unscannable
+        beginning, unscannable = _scannable(text)
+        tokens = tokens_of(beginning)
+        parts = [part for rough in _split_like_psql(beginning, tokens) for part in _split_again(*rough)]
+        return parts, tokens, unscannable
 
 
-def _resplit(start: int, text: str) -> Parts:
-    """psql's rule may leave several statements in one part; what our parser reads is never sent as several."""
+def _split_again(start: int, text: str) -> Parts:
+    """Split a part with the parser, if it can read it: psql's rule may leave several statements in one part."""
     import postgast
 
     try:
@@ -61,10 +63,10 @@ def _offsets(text: str, parts: list[str]) -> Iterator[tuple[int, str]]:
 
 
 def _skip(text: str, at: int) -> int:
-    """The offset of the next statement: behind blanks, semicolons and comments."""
-    while found := re.compile(r"[ \t\r\n\f\v;]+|--[^\r\n]*|/\*").match(text, at):
-        at = found.end()
-        depth = 1 if found[0] == "/*" else 0
+    """The offset of the next statement, after blanks, semicolons and comments."""
+    while gap := re.compile(r"[ \t\r\n\f\v;]+|--[^\r\n]*|/\*").match(text, at):
+        at = gap.end()
+        depth = 1 if gap[0] == "/*" else 0
         while depth and (mark := re.compile(r"/\*|\*/").search(text, at)):
             depth += 1 if mark[0] == "/*" else -1
             at = mark.end()
@@ -74,7 +76,7 @@ def _skip(text: str, at: int) -> int:
 
 
 class Token(NamedTuple):
-    """A token of the text: a ``name`` of the parser's grammar, where it stands, and its text."""
+    """A token: its ``name`` in the parser's grammar, its offsets, and its text."""
 
     name: str
     start: int
@@ -86,23 +88,23 @@ COMMENTS = ("SQL_COMMENT", "C_COMMENT")
 
 
 def tokens_of(text: str) -> list[Token]:
-    """The tokens of a text that can be scanned, without comments."""
+    """The tokens of a text, without comments. Raises postgast.PgQueryError if it cannot be scanned."""
     import postgast
 
     names = {number: name for name, number in postgast.pg_query_pb2.Token.items()}
     data = text.encode()
-    # Offsets are of bytes: one of characters is that of the bytes without those that continue a character.
-    later = [] if len(data) == len(text) else [at for at, byte in enumerate(data) if byte & 0xC0 == 0x80]
-    found = []
+    # The scanner counts bytes. To count characters, subtract the bytes that continue a character.
+    continuations = [] if len(data) == len(text) else [at for at, byte in enumerate(data) if byte & 0xC0 == 0x80]
+    tokens = []
     for token in postgast.scan(text).tokens:
-        start, end = (at - bisect_right(later, at - 1) for at in (token.start, token.end))
-        # A character of no token, say a control character, has its own number and no name.
-        found.append(Token(names.get(token.token, ""), start, end, text[start:end]))
-    return [token for token in found if token.name not in COMMENTS]
+        start, end = (at - bisect_right(continuations, at - 1) for at in (token.start, token.end))
+        # A single character such as a control character has a number, but no name.
+        tokens.append(Token(names.get(token.token, ""), start, end, text[start:end]))
+    return [token for token in tokens if token.name not in COMMENTS]
 
 
-def _scanned(text: str) -> tuple[str, Unscannable | None]:
-    """As much of the text as can be scanned, and why no more."""
+def _scannable(text: str) -> tuple[str, Unscannable | None]:
+    """The beginning of the text that can be scanned, and why the rest cannot."""
     import postgast
 
     first: Unscannable | None = None
@@ -120,8 +122,8 @@ def _scanned(text: str) -> tuple[str, Unscannable | None]:
             return text, first
 
 
-def _as_psql_splits(text: str, tokens: list[Token]) -> Iterator[tuple[int, str]]:
-    """Split at semicolons, but not in parentheses and not in a function's BEGIN ATOMIC … END."""
+def _split_like_psql(text: str, tokens: list[Token]) -> Iterator[tuple[int, str]]:
+    """Split at semicolons, except in parentheses and in the BEGIN ATOMIC … END of a function."""
     first: Token | None = None
     words: list[str] = []
     depth = blocks = 0

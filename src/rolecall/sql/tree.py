@@ -1,6 +1,6 @@
-"""Editing SQL as a syntax tree: each rewrite changes one thing of one node, and the tree is written out again.
+"""Edit SQL as a syntax tree: each rewrite changes one thing in one node, and the tree is written as SQL again.
 
-The trees are PostgreSQL's own (libpg_query, through postgast): what comes out is SQL that parses.
+The trees are PostgreSQL's own (libpg_query, through postgast), so the result is SQL that parses.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ Rewrite = Callable[[Any], Iterator[tuple[str, Change]]]
 
 
 class Edit(NamedTuple):
-    """A rewrite carried out: what was done, and the whole text afterwards."""
+    """One change: its description, and the whole text after it."""
 
     what: str
     text: str
 
 
 def edit(text: str, rewrites: Iterable[Rewrite], *, within: Callable[[Any], Any] = lambda tree: tree) -> Iterator[Edit]:
-    """Every single change that the rewrites can make to one or more statements, or to what is ``within`` them.
+    """Each change that the rewrites can make to a text of one or more statements, or to the part that ``within`` gives.
 
-    Raises postgast's error for text that does not parse. A change that gives the same text is left out.
+    A change that results in the same text is left out. Raises postgast.PgQueryError if the text does not parse.
     """
     tree = postgast.parse(text)
     unchanged = postgast.deparse(tree)
-    for place, node in enumerate(walk(within(tree))):
+    for position, node in enumerate(walk(within(tree))):
         for rewrite in rewrites:
             for what, change in rewrite(node):
                 copy = pb.ParseResult()
                 copy.CopyFrom(tree)
-                change(next(other for at, other in enumerate(walk(within(copy))) if at == place))
+                change(next(other for at, other in enumerate(walk(within(copy))) if at == position))
                 changed = postgast.deparse(copy)
                 if changed != unchanged:
                     yield Edit(what, changed)
@@ -48,7 +48,7 @@ def edit_expression(text: str, rewrites: Iterable[Rewrite]) -> Iterator[Edit]:
 
 
 def may_be_null(text: str) -> bool:
-    """Whether an expression can be NULL, as far as its outermost node tells."""
+    """Whether an expression can be NULL, judged by its outermost node."""
     node = expression(text)
     if is_a(node, "sub_link"):
         return bool(node.sub_link.sub_link_type != pb.EXISTS_SUBLINK)
@@ -56,7 +56,7 @@ def may_be_null(text: str) -> bool:
 
 
 def aliases(text: str) -> dict[str, str]:
-    """The tables that the queries in an expression read: ``schema.name`` by the name that its columns go by."""
+    """The tables that the queries in an expression read: ``schema.name`` by alias, or by name without an alias."""
     ranges: list[Any] = [node for node in walk(postgast.parse(f"SELECT {text}")) if node.DESCRIPTOR.name == "RangeVar"]
     return {_alias(each): f"{each.schemaname}.{each.relname}" for each in ranges}
 
@@ -71,7 +71,7 @@ def expression(text: str) -> Any:
 
 
 def walk(message: Any, *, outside: Collection[str] = ()) -> Iterator[Any]:
-    """A message and all below it, parents first, always in the same order; nothing of these kinds, or below them."""
+    """A message and all messages below it, parents first, in a fixed order; without those of ``outside``."""
     if message.DESCRIPTOR.name in outside:
         return
     yield message
@@ -82,19 +82,19 @@ def walk(message: Any, *, outside: Collection[str] = ()) -> Iterator[Any]:
 
 
 def become(node: Any, other: Any) -> None:
-    """Put a node below (or of another tree) in a node's own place."""
-    kept = type(node)()
-    kept.CopyFrom(other)
-    node.CopyFrom(kept)
+    """Replace a node by another one, which may be below it or in another tree."""
+    copy = type(node)()
+    copy.CopyFrom(other)
+    node.CopyFrom(copy)
 
 
-def shown(node: Any) -> str:
-    """A node as SQL, for the report."""
+def as_sql(node: Any) -> str:
+    """A node as SQL."""
     tree = postgast.parse("SELECT 1")
     tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(node)
     return str(postgast.deparse(tree)).removeprefix("SELECT ")
 
 
 def is_a(node: Any, kind: str) -> bool:
-    """Whether a node is the wrapper around a node of this kind."""
+    """Whether a node wraps a node of this kind."""
     return node.DESCRIPTOR.name == "Node" and bool(node.WhichOneof("node") == kind)

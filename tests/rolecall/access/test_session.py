@@ -1,4 +1,4 @@
-"""Signing in: the settings are PostgREST's, what is read is undone, and a refusal must be the one expected."""
+"""Sessions: the settings are PostgREST's, reading is rolled back, and only the expected refusal passes."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def world() -> World:
 
 
 @pytest.fixture
-def exercised() -> CoverageRecorder:
+def recorder() -> CoverageRecorder:
     return CoverageRecorder()
 
 
 @pytest.fixture
-def toy_db(toy_worker: Worker, world: World, exercised: CoverageRecorder) -> Session:
-    return Session(toy_worker.connection, world.personas, exercised)
+def toy_db(toy_worker: Worker, world: World, recorder: CoverageRecorder) -> Session:
+    return Session(toy_worker.connection, world.personas, recorder)
 
 
 def settings(session: Session) -> dict[str, str | None]:
@@ -47,20 +47,20 @@ def bodies(session: Session) -> list[str]:
 def test_the_settings_are_those_of_postgrest(toy_db: Session) -> None:
     claims = {"sub": "alice", "email": "alice@example.test", "app_metadata": {"admin": True}, "role": "toy_member"}
     with toy_db.acting_as("alice") as persona:
-        found = settings(toy_db)
+        current = settings(toy_db)
         assert toy_db.value("SELECT current_user") == "toy_member"
         assert toy_db.persona is persona
-    assert json.loads(found.pop("request.jwt.claims") or "") == claims
-    assert found == {"role": "toy_member", "request.method": "POST", "request.path": "/", "request.headers": "{}"}
+    assert json.loads(current.pop("request.jwt.claims") or "") == claims
+    assert current == {"role": "toy_member", "request.method": "POST", "request.path": "/", "request.headers": "{}"}
 
 
-def test_somebody_without_a_token_has_the_claim_of_a_role_alone(toy_db: Session) -> None:
+def test_a_persona_without_a_subject_has_only_the_claim_role(toy_db: Session) -> None:
     with toy_db.acting_as("visitor"):
         assert json.loads(settings(toy_db)["request.jwt.claims"] or "") == {"role": "toy_visitor"}
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
-def test_the_method_is_told(toy_db: Session, method: Any) -> None:
+def test_the_method_is_set(toy_db: Session, method: Any) -> None:
     with toy_db.acting_as("alice", method=method):
         assert settings(toy_db)["request.method"] == method
 
@@ -74,13 +74,13 @@ def test_between_two_requests_the_settings_are_empty_and_not_null(toy_db: Sessio
     assert toy_db.persona is None
 
 
-def test_what_is_written_stays_for_the_rest_of_the_test(toy_db: Session) -> None:
+def test_writes_stay_for_the_rest_of_the_test(toy_db: Session) -> None:
     with toy_db.acting_as("alice"):
         toy_db.execute("UPDATE shop.notes SET body = 'changed'")
     assert bodies(toy_db) == ["changed"]
 
 
-def test_to_read_is_to_be_unable_to_write(toy_db: Session) -> None:
+def test_reading_as_cannot_write(toy_db: Session) -> None:
     with toy_db.reading_as("alice"):
         assert settings(toy_db)["request.method"] == "GET"
         assert bodies(toy_db) == ["hers"]
@@ -89,7 +89,7 @@ def test_to_read_is_to_be_unable_to_write(toy_db: Session) -> None:
         assert bodies(toy_db) == ["hers"]
 
 
-def test_after_reading_everything_is_as_before(toy_db: Session) -> None:
+def test_reading_as_is_rolled_back(toy_db: Session) -> None:
     toy_db.execute("SELECT set_config('shop.mood', 'calm', true)")
     with toy_db.reading_as("alice"):
         toy_db.execute("SELECT set_config('shop.mood', 'excited', true)")
@@ -100,7 +100,7 @@ def test_after_reading_everything_is_as_before(toy_db: Session) -> None:
     toy_db.execute("UPDATE shop.notes SET body = 'changed'")
 
 
-def test_signing_in_nests_and_comes_back(toy_db: Session) -> None:
+def test_signing_in_can_be_nested(toy_db: Session) -> None:
     with toy_db.acting_as("alice", method="PATCH") as alice:
         before = settings(toy_db)
         with toy_db.acting_as("bob"):
@@ -112,59 +112,59 @@ def test_signing_in_nests_and_comes_back(toy_db: Session) -> None:
         assert settings(toy_db) == before
 
 
-@pytest.mark.parametrize("way", ["acting_as", "reading_as"])
-def test_signing_in_comes_back_after_an_error_of_the_test(toy_db: Session, way: str) -> None:
+@pytest.mark.parametrize("method", ["acting_as", "reading_as"])
+def test_the_persona_is_restored_after_an_error_of_the_test(toy_db: Session, method: str) -> None:
     with toy_db.acting_as("alice") as alice:
         before = settings(toy_db)
-        with pytest.raises(KeyError), getattr(toy_db, way)("bob"):
+        with pytest.raises(KeyError), getattr(toy_db, method)("bob"):
             raise KeyError
         assert (toy_db.persona, settings(toy_db)) == (alice, before)
 
 
-@pytest.mark.parametrize("way", ["acting_as", "reading_as"])
-def test_signing_in_comes_back_after_a_refusal(toy_db: Session, way: str) -> None:
+@pytest.mark.parametrize("method", ["acting_as", "reading_as"])
+def test_the_persona_is_restored_after_a_refusal(toy_db: Session, method: str) -> None:
     with toy_db.acting_as("alice") as alice:
         before = settings(toy_db)
-        with toy_db.raises("22012"), getattr(toy_db, way)("bob"):
+        with toy_db.raises("22012"), getattr(toy_db, method)("bob"):
             toy_db.execute("SELECT 1 / 0")
         assert (toy_db.persona, settings(toy_db)) == (alice, before)
 
 
-def test_signing_in_within_a_refused_block_comes_back(toy_db: Session) -> None:
-    """The block ends while somebody is signed in whose settings the rollback takes away."""
+def test_the_persona_is_restored_after_a_refused_block(toy_db: Session) -> None:
+    """The block ends while a persona is signed in, and the rollback removes its settings."""
     with toy_db.raises("22012"), toy_db.acting_as("alice"):
         toy_db.execute("SELECT 1 / 0")
     assert toy_db.persona is None
     assert {name: value or "" for name, value in settings(toy_db).items()} == BETWEEN_REQUESTS
 
 
-def test_what_is_special_about_a_persona_is_done_for_the_table_named(toy_db: Session) -> None:
+def test_setup_runs_for_the_given_table(toy_db: Session) -> None:
     with toy_db.acting_as("visitor", on="shop.notes"):
         assert bodies(toy_db) == []
 
 
-def test_what_is_special_about_a_persona_is_not_done_unasked(toy_db: Session) -> None:
+def test_setup_does_not_run_without_a_table(toy_db: Session) -> None:
     with toy_db.acting_as("visitor"), toy_db.raises("42501", message="permission denied for table notes"):
         bodies(toy_db)
 
 
-def test_an_unknown_persona_is_told_with_those_there_are(toy_db: Session) -> None:
-    told = re.escape("no persona is named 'carol'; there are: alice, bob, visitor.")
-    with pytest.raises(RolecallError, match=f"^{told}$"), toy_db.acting_as("carol"):
+def test_an_unknown_persona_is_an_error_with_the_known_ones(toy_db: Session) -> None:
+    message = re.escape("unknown persona 'carol': the world has alice, bob, visitor.")
+    with pytest.raises(RolecallError, match=f"^{message}$"), toy_db.acting_as("carol"):
         pass
 
 
 # ------------------------------------------------------------------ refusals
 
 TOO_LONG = "UPDATE shop.notes SET body = 'much too long'"
-TOO_LONG_SAID = (
+OTHER_REASON = (
     'refused for another reason\n  expected: {}\n  got:      23514, constraint short_body, "new row for relation '
     '"notes" violates check constraint "short_body""'
 )
 
 
 @pytest.mark.parametrize(
-    ("expected", "told"),
+    ("expected", "reason"),
     [
         pytest.param({"sqlstate": "23505"}, "23505", id="SQLSTATE"),
         pytest.param({"sqlstate": "23514", "constraint": "long_body"}, "23514, constraint long_body", id="constraint"),
@@ -175,10 +175,10 @@ TOO_LONG_SAID = (
         pytest.param({"sqlstate": "23514", "message": "too long"}, '23514, "too long"', id="message"),
     ],
 )
-def test_a_refusal_for_another_reason_is_none(toy_db: Session, expected: dict[str, str], told: str) -> None:
+def test_a_refusal_for_another_reason_fails(toy_db: Session, expected: dict[str, str], reason: str) -> None:
     with pytest.raises(AssertionError) as caught, toy_db.raises(**expected):
         toy_db.execute(TOO_LONG)
-    assert str(caught.value) == TOO_LONG_SAID.format(told)
+    assert str(caught.value) == OTHER_REASON.format(reason)
     assert bodies(toy_db) == ["hers"]
 
 
@@ -194,40 +194,40 @@ def test_a_refusal_for_another_reason_is_none(toy_db: Session, expected: dict[st
         ),
     ],
 )
-def test_the_refusal_that_is_expected_is_accepted(toy_db: Session, statement: str, expected: dict[str, str]) -> None:
+def test_the_expected_refusal_passes(toy_db: Session, statement: str, expected: dict[str, str]) -> None:
     with toy_db.raises(**expected):
         toy_db.execute("UPDATE shop.notes SET body = 'before'")
         toy_db.execute(statement)
-    assert bodies(toy_db) == ["hers"], "what the block did is undone"
+    assert bodies(toy_db) == ["hers"], "the block is rolled back"
 
 
-def test_a_block_that_is_not_refused_is_told(toy_db: Session) -> None:
-    told = "nothing was refused; expected: 23514, constraint short_body"
-    with pytest.raises(AssertionError, match=f"^{told}$"), toy_db.raises("23514", constraint="short_body"):
+def test_a_block_without_a_refusal_fails(toy_db: Session) -> None:
+    message = "nothing was refused; expected: 23514, constraint short_body"
+    with pytest.raises(AssertionError, match=f"^{message}$"), toy_db.raises("23514", constraint="short_body"):
         toy_db.execute("UPDATE shop.notes SET body = 'short'")
 
 
-def test_an_error_of_the_test_is_not_taken_for_a_refusal(toy_db: Session) -> None:
+def test_an_error_of_the_test_is_no_refusal(toy_db: Session) -> None:
     with pytest.raises(KeyError), toy_db.raises("23514"):
         raise KeyError
-    assert bodies(toy_db) == ["hers"], "the session can go on"
+    assert bodies(toy_db) == ["hers"], "the session still works"
 
 
-def test_an_error_of_the_driver_is_not_taken_for_a_refusal(toy_db: Session) -> None:
+def test_an_error_of_the_driver_is_no_refusal(toy_db: Session) -> None:
     with pytest.raises(AssertionError, match="got:      no SQLSTATE"), toy_db.raises("42601"):
         toy_db.execute("SELECT %s", [])
 
 
-def test_a_refusal_by_name_counts_as_exercised(toy_db: Session, exercised: CoverageRecorder) -> None:
+def test_a_refusal_by_name_is_recorded(toy_db: Session, recorder: CoverageRecorder) -> None:
     with toy_db.raises("23514", constraint="short_body"):
         toy_db.execute(TOO_LONG)
     with toy_db.raises("23502", column="author"):
         toy_db.execute("UPDATE shop.notes SET author = NULL")
-    with toy_db.raises("23505"):  # which constraint refused is not looked at here
+    with toy_db.raises("23505"):  # without a name, the constraint is not checked
         toy_db.execute("INSERT INTO shop.notes VALUES (1, 'bob')")
     with pytest.raises(AssertionError), toy_db.raises("23514", constraint="long_body"):
         toy_db.execute(TOO_LONG)
-    assert exercised.noted == {("refused", "shop.notes", "short_body"), ("refused", "shop.notes", "author")}
+    assert recorder.pending == {("refused", "shop.notes", "short_body"), ("refused", "shop.notes", "author")}
 
 
 # ------------------------------------------------------------------ results
@@ -237,8 +237,8 @@ def test_a_refusal_by_name_counts_as_exercised(toy_db: Session, exercised: Cover
     ("query", "count"),
     [pytest.param("SELECT 1 WHERE false", 0, id="none"), pytest.param("SELECT generate_series(1, 2)", 2, id="several")],
 )
-def test_one_row_is_one_row(toy_db: Session, query: str, count: int) -> None:
-    with pytest.raises(AssertionError, match=re.escape(f"one row expected, {count} came: {query}")):
+def test_row_requires_exactly_one_row(toy_db: Session, query: str, count: int) -> None:
+    with pytest.raises(AssertionError, match=re.escape(f"expected one row, got {count}: {query}")):
         toy_db.row(query)
 
 

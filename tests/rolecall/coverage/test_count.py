@@ -1,10 +1,11 @@
-"""--rolecall-coverage: what the migrations made is exercised, or named; a suite with a hole fails, and names that."""
+"""--rolecall-coverage: everything that the migrations created is covered, or the run names it and fails."""
 
 from __future__ import annotations
 
 import pytest
 
-from rolecall.coverage import columns
+from tests.rolecall import toy_suite
+from tests.rolecall.toy_suite import coverage_lines
 
 MORE = """\
 CREATE INDEX notes_author ON shop.notes (author);
@@ -23,50 +24,20 @@ CONFTEST = """\
     world.persona("guest", "toy_visitor", setup="GRANT ALL ON {table} TO toy_visitor")
     return world
 """
-SUITE = """\
-import pytest
-
-PERSONAS = ["alice", "bob", "visitor", "guest", "keeper"]
-
-
-@pytest.mark.parametrize("persona", PERSONAS)
-def test_function_and_view(db, persona):
-    with db.acting_as(persona):
-        for statement in ("SELECT shop.count_notes()", "SELECT * FROM shop.titles"):
-            if persona in ("visitor", "guest"):
-                with db.raises("42501"):
-                    db.execute(statement)
-            else:
-                db.execute(statement)
-
-
-def test_constraints(db):
-    with db.raises("23505", constraint="notes_pkey"):
-        db.execute("INSERT INTO shop.notes VALUES (1, 'alice')")
-    with db.raises("23502", column="id"):
-        db.execute("INSERT INTO shop.notes VALUES (NULL, 'alice')")
-    with db.raises("23502", column="author"):
-        db.execute("INSERT INTO shop.notes VALUES (3, NULL)")
-    with db.raises("23514", constraint="short_body"):
-        db.execute("INSERT INTO shop.notes VALUES (3, 'alice', 'much too long')")
-
+SUITE = (
+    toy_suite.SUITE.replace('"visitor", "keeper"', '"visitor", "guest", "keeper"')
+    + """
 
 def test_index(db):
     db.execute("SET LOCAL enable_seqscan = off")
     assert "notes_author" in db.explain("SELECT FROM shop.notes WHERE author = 'bob'")
-
-
-def test_migrations(scratch):
-    database = scratch()
-    database.apply(1)
-    database.verify(1)
-    database.rollback(1)
 """
+)
 
 
 @pytest.fixture
 def larger(toy: pytest.Pytester) -> pytest.Pytester:
-    """The project with an index, a trigger and a restrictive policy, and a suite that exercises everything."""
+    """The project with an index, a trigger and a restrictive policy, and a suite that covers everything."""
     phase = toy.path / "migrations/phase_1_notes"
     (phase / "1_3_more.sql").write_text(MORE)
     rollback = phase / "rollback.sql"
@@ -84,23 +55,16 @@ def larger(toy: pytest.Pytester) -> pytest.Pytester:
     return toy
 
 
-def counted(result: pytest.RunResult) -> list[str]:
-    """The lines of rolecall's section that count, and those that name."""
-    lines = result.stdout.lines
-    (start,) = [number for number, line in enumerate(lines) if " rolecall " in line and line.startswith("---")]
-    return [line.rstrip() for line in lines[start + 2 :] if line.startswith("  ")]
-
-
 def missing(result: pytest.RunResult) -> list[str]:
-    """What is named."""
-    return [line.strip() for line in counted(result) if line.startswith("    ")]
+    """The names of what is missing."""
+    return [line.strip() for line in coverage_lines(result) if line.startswith("    ")]
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
-def test_everything_exercised_passes(larger: pytest.Pytester, processes: str) -> None:
+def test_a_complete_suite_passes(larger: pytest.Pytester, processes: str) -> None:
     run = larger.runpytest_inprocess if processes == "0" else larger.runpytest_subprocess
     result = run("--rolecall-coverage", "-n", processes)
-    assert counted(result) == [
+    assert coverage_lines(result) == [
         "  policies                9 of 9",
         "  constraints             8 of 8",
         "  functions x personas    5 of 5",
@@ -114,12 +78,12 @@ def test_everything_exercised_passes(larger: pytest.Pytester, processes: str) ->
     assert result.ret == 0
 
 
-def test_where_nothing_is_run_everything_is_named(larger: pytest.Pytester) -> None:
+def test_without_any_test_everything_is_missing(larger: pytest.Pytester) -> None:
     larger.makepyfile(test_other="def test_other(): pass")
     result = larger.runpytest_inprocess("--rolecall-coverage", "test_other.py")
     result.assert_outcomes(passed=1)
     assert result.ret == 1
-    assert [line.split("   without")[0] for line in counted(result) if not line.startswith("    ")] == [
+    assert [line.split("   without")[0] for line in coverage_lines(result) if not line.startswith("    ")] == [
         "  policies                0 of 9",
         "  constraints             0 of 8",
         "  functions x personas    0 of 5",
@@ -134,13 +98,13 @@ def test_where_nothing_is_run_everything_is_named(larger: pytest.Pytester) -> No
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "named"),
+    ("old", "new", "names"),
     [
         pytest.param(
             'constraint="short_body"',
             'message="short_body"',
             ["shop.notes: short_body refused none"],
-            id="a refusal that is not named",
+            id="a refusal without the constraint's name",
         ),
         pytest.param(
             "WHERE author = 'bob'", "WHERE body = 'bob'", ["shop.notes: notes_author"], id="a query of another column"
@@ -150,20 +114,20 @@ def test_where_nothing_is_run_everything_is_named(larger: pytest.Pytester) -> No
             ', "keeper"]',
             "]",
             ["shop.count_notes as keeper", "shop.titles as keeper", "SELECT on shop.titles to toy_keeper"],
-            id="a persona left out",
+            id="a missing persona",
         ),
     ],
 )
-def test_what_the_suite_leaves_out_is_named(larger: pytest.Pytester, old: str, new: str, named: list[str]) -> None:
+def test_a_gap_in_the_suite_is_named(larger: pytest.Pytester, old: str, new: str, names: list[str]) -> None:
     assert old in SUITE
     (larger.path / "test_rest.py").write_text(SUITE.replace(old, new).replace('assert "notes_author" in ', ""))
     result = larger.runpytest_inprocess("--rolecall-coverage")
-    assert (missing(result), result.ret) == (named, 1)
+    assert (missing(result), result.ret) == (names, 1)
     assert "failed" not in result.parseoutcomes()
 
 
 @pytest.mark.parametrize(
-    ("sql", "named"),
+    ("sql", "names"),
     [
         pytest.param(
             'CREATE POLICY "few" ON shop.notes AS RESTRICTIVE FOR UPDATE USING (id < 100) WITH CHECK (true);',
@@ -171,14 +135,14 @@ def test_what_the_suite_leaves_out_is_named(larger: pytest.Pytester, old: str, n
             id="a policy that stops nothing",
         ),
         pytest.param(
-            'CREATE POLICY "nobody\'s" ON shop.notes FOR DELETE USING (author IS NULL);',
-            ['shop.notes: "nobody\'s" admitted no row to delete'],
+            'CREATE POLICY "orphans" ON shop.notes FOR DELETE USING (author IS NULL);',
+            ['shop.notes: "orphans" admitted no row to delete'],
             id="a policy that admits nothing",
         ),
         pytest.param(
             "ALTER TABLE shop.notes ADD seen int CHECK (seen > 0);",
             ["shop.notes: notes_seen_check let no value through", "shop.notes: notes_seen_check refused none"],
-            id="a column that nobody fills",
+            id="a column without values",
         ),
         pytest.param(
             MORE.split("CREATE FUNCTION")[1]
@@ -200,17 +164,17 @@ def test_what_the_suite_leaves_out_is_named(larger: pytest.Pytester, old: str, n
             'CREATE TRIGGER "one more" BEFORE INSERT ON shop.notes FOR EACH ROW WHEN (NEW.id < 0)'
             " EXECUTE FUNCTION shop.fill_in();",
             ["shop.notes: one more"],
-            id="a trigger whose function another one runs",
+            id="a second trigger with the same function",
         ),
         pytest.param(
             "GRANT TRUNCATE ON shop.notes TO toy_keeper;",
             ["TRUNCATE on shop.notes to toy_keeper"],
-            id="a grant that nobody uses",
+            id="an unused grant",
         ),
         pytest.param(
             "GRANT USAGE ON SCHEMA shop TO pg_monitor, PUBLIC;",
             ["USAGE on shop to pg_monitor"],
-            id="a schema that somebody may enter and does not",
+            id="an unused USAGE on a schema",
         ),
         pytest.param(
             "GRANT SELECT (id, author), UPDATE (author) ON shop.notes TO pg_monitor;",
@@ -219,7 +183,7 @@ def test_what_the_suite_leaves_out_is_named(larger: pytest.Pytester, old: str, n
                 "SELECT (author) on shop.notes to pg_monitor",
                 "UPDATE (author) on shop.notes to pg_monitor",
             ],
-            id="columns that nobody reads or writes",
+            id="unused grants on columns",
         ),
         pytest.param(
             'CREATE TRIGGER "elsewhere" BEFORE INSERT ON shop.shelf FOR EACH ROW EXECUTE FUNCTION shop.fill_in();'
@@ -229,14 +193,14 @@ def test_what_the_suite_leaves_out_is_named(larger: pytest.Pytester, old: str, n
                 "shop.shelf: elsewhere refused none",
                 "shop.shelf: elsewhere",
             ],
-            id="what is put on a table of the baseline",
+            id="a trigger and a constraint on a table of the baseline",
         ),
     ],
 )
-def test_what_no_test_knows_of_is_named(larger: pytest.Pytester, sql: str, named: list[str]) -> None:
+def test_an_untested_object_is_named(larger: pytest.Pytester, sql: str, names: list[str]) -> None:
     (larger.path / "migrations/phase_1_notes/1_4_unknown.sql").write_text(sql)
     result = larger.runpytest_inprocess("--rolecall-coverage")
-    assert (missing(result), result.ret) == (named, 1)
+    assert (missing(result), result.ret) == (names, 1)
     assert "failed" not in result.parseoutcomes()
 
 
@@ -248,7 +212,7 @@ def test_columns(db):
 """
 
 
-def test_columns_are_used_one_by_one(larger: pytest.Pytester) -> None:
+def test_grants_on_columns_are_counted_one_by_one(larger: pytest.Pytester) -> None:
     grant = "GRANT SELECT (id, author), UPDATE (author, body) ON shop.notes TO toy_visitor;"
     (larger.path / "migrations/phase_1_notes/1_4_columns.sql").write_text(grant)
     (larger.path / "test_columns.py").write_text(BY_COLUMN)
@@ -260,25 +224,10 @@ def test_columns_are_used_one_by_one(larger: pytest.Pytester) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("text", "used"),
-    [
-        ("SELECT t.a FROM s.t WHERE b = %s", {("s.t", "select", "a"), ("s.t", "select", "b")}),
-        ("INSERT INTO s.t (a, b) VALUES (%(a)s, 1)", {("s.t", "insert", "a"), ("s.t", "insert", "b")}),
-        ("UPDATE s.t SET a = 1 WHERE c", {("s.t", "update", "a"), ("s.t", "select", "c")}),
-        ("DELETE FROM s.t", set()),
-        ("SELECT * FROM s.t", set()),
-        ("no SQL", set()),
-    ],
-)
-def test_columns_that_a_statement_uses(text: str, used: set[columns.Used]) -> None:
-    assert columns.used(text) == used
+# ------------------------------------------------------------------ failures do not count
 
 
-# ------------------------------------------------------------------ what fails does not count
-
-
-def test_what_a_failing_test_did_does_not_count(larger: pytest.Pytester) -> None:
+def test_a_failing_test_covers_nothing(larger: pytest.Pytester) -> None:
     (larger.path / "test_rest.py").write_text(
         SUITE.replace(LAST_LINES, f'{LAST_LINES}    assert persona != "keeper"\n')
     )
@@ -296,7 +245,7 @@ LAST_LINES = """\
 """
 
 
-def test_what_a_grid_reached_does_not_count_if_a_cell_is_wrong(larger: pytest.Pytester) -> None:
+def test_a_grid_with_a_failing_cell_covers_no_trigger_or_constraint(larger: pytest.Pytester) -> None:
     path = larger.path / "test_notes.py"
     path.write_text(
         path.read_text().replace(
@@ -312,16 +261,16 @@ def test_what_a_grid_reached_does_not_count_if_a_cell_is_wrong(larger: pytest.Py
     assert "shop.notes: short_body refused none" in missing(result)
 
 
-def test_what_is_broken_on_purpose_meets_the_functions_as_they_were(larger: pytest.Pytester) -> None:
+def test_a_trial_runs_with_the_original_functions(larger: pytest.Pytester) -> None:
     defect = larger.path / "defects/f1_anybody_reads.sql"
-    watched = "IF EXISTS (SELECT FROM pg_proc WHERE prosrc LIKE '%rolecall: %') THEN RAISE 'watched'; END IF;"
-    defect.write_text(f"{defect.read_text()}DO $$ BEGIN {watched} END $$;\n")
+    check = "IF EXISTS (SELECT FROM pg_proc WHERE prosrc LIKE '%rolecall: %') THEN RAISE 'instrumented'; END IF;"
+    defect.write_text(f"{defect.read_text()}DO $$ BEGIN {check} END $$;\n")
     result = larger.runpytest_inprocess("--rolecall-coverage")
     assert result.ret == 0
     assert "failed" not in result.parseoutcomes()
 
 
-def test_breaking_and_counting_exclude_each_other(larger: pytest.Pytester) -> None:
+def test_coverage_and_mutants_exclude_each_other(larger: pytest.Pytester) -> None:
     result = larger.runpytest_inprocess("--rolecall-coverage", "--rolecall-mutants")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--rolecall-coverage and --rolecall-mutants exclude each other*"])

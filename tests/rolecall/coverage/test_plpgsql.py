@@ -1,4 +1,4 @@
-"""PL/pgSQL that reports which of its statements ran."""
+"""Instrumented PL/pgSQL reports the statements that ran."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BEGIN
   DECLARE
     y int;
   BEGIN
-    RAISE EXCEPTION 'undone; told all the same';
+    RAISE EXCEPTION 'rolled back, but reported';
   EXCEPTION
     WHEN division_by_zero THEN
     WHEN others THEN
@@ -52,31 +52,31 @@ def test_every_statement_and_branch_reports_itself(toy_worker: Worker) -> None:
     body = plpgsql.body("pg_temp.f('100%')", definition, SOURCE)
     reached: set[tuple[str, ...]] = set()
 
-    def note(diagnostic: psycopg.errors.Diagnostic) -> None:
-        reached.add(plpgsql.reported(diagnostic.message_primary) or ())
+    def record(diagnostic: psycopg.errors.Diagnostic) -> None:
+        reached.add(plpgsql.parse_report(diagnostic.message_primary) or ())
 
     connection = toy_worker.connection
     connection.execute("CREATE TEMPORARY TABLE one AS SELECT 1 AS n")
     connection.execute(body.instrumented.encode())
-    connection.add_notice_handler(note)
+    connection.add_notice_handler(record)
     try:
         assert connection.execute("SELECT pg_temp.f(1)").fetchall() == [(31,)]
         assert connection.execute("SELECT pg_temp.f(0)").fetchall() == [(31,)]
     finally:
-        connection.remove_notice_handler(note)
-    left = [
+        connection.remove_notice_handler(record)
+    not_reached = [
         point
         for number, point in enumerate(body.points)
         if ("reached", "pg_temp.f('100%')", str(number)) not in reached
     ]
-    assert list(map(str, left)) == NOT_REACHED
-    assert len(reached) == len(body.points) - len(left)
+    assert list(map(str, not_reached)) == NOT_REACHED
+    assert len(reached) == len(body.points) - len(not_reached)
 
 
-def test_no_line_that_the_parser_knows_is_left_out() -> None:
+def test_every_statement_of_the_parser_reports_itself() -> None:
     definition = f"CREATE FUNCTION f(a int) RETURNS int LANGUAGE plpgsql AS $${SOURCE}$$"
     function = Function("f", "f(int)", "plpgsql", definition, SOURCE, False, "v", False, False)
     lines = {part.line for part in parts(function) if part.kind.startswith("PLpgSQL_stmt")}
-    # What begins with a label is named with its line; the outermost block, in line 5, is the function itself.
+    # A statement with a label has the line of its label. The outermost block, in line 5, is the function itself.
     lines -= {5}
     assert lines - {point.line for point in plpgsql.body("f", definition, SOURCE).points} == {11, 19}

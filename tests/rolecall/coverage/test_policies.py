@@ -1,4 +1,4 @@
-"""What a policy can do for a command."""
+"""The possible outcomes of a policy for a command."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rolecall.coverage import policies
 
 
 @pytest.mark.parametrize(
-    ("using", "check", "command", "can"),
+    ("using", "check", "command", "expected"),
     [
         ("true", None, "select", {"admitted"}),
         ("false", None, "delete", {"turned away"}),
@@ -19,5 +19,5 @@ from rolecall.coverage import policies
         ("true", None, "insert", {"admitted"}),
     ],
 )
-def test_what_cannot_be_is_not_asked_for(using: str, check: str | None, command: str, can: set[str]) -> None:
-    assert policies.outcomes(using, check, command) == can
+def test_the_possible_outcomes_of_a_policy(using: str, check: str | None, command: str, expected: set[str]) -> None:
+    assert policies.outcomes(using, check, command) == expected

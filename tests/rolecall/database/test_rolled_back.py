@@ -1,14 +1,14 @@
-"""A test that leaves something behind is caught, whatever it tries, and leaves it to nobody."""
+"""A test that ends its transaction is an error, and its changes do not reach other tests."""
 
 from __future__ import annotations
 
 import pytest
 
-KEEPS = {
-    "by a commit": 'connection.execute("COMMIT")',
-    "by a commit, and goes on": 'connection.execute("COMMIT; BEGIN")',
-    "by a commit, and an error": 'connection.execute("COMMIT; BEGIN"); connection.execute("SELECT 1 / 0")',
-    "by losing the connection": 'connection.execute("COMMIT"); connection.close()',
+ENDS = {
+    "a commit": 'connection.execute("COMMIT")',
+    "a commit and a new transaction": 'connection.execute("COMMIT; BEGIN")',
+    "a commit and an error": 'connection.execute("COMMIT; BEGIN"); connection.execute("SELECT 1 / 0")',
+    "a commit and a closed connection": 'connection.execute("COMMIT"); connection.close()',
 }
 TESTS = """
 from contextlib import suppress
@@ -22,20 +22,20 @@ def connection({fixture}):
     return {connection}
 
 
-def look(connection):
+def check(connection):
     assert connection.execute("SELECT to_regclass('shop.left_behind')").fetchone() == (None,)
     assert connection.execute("SHOW work_mem").fetchone() != ("1234kB",)
 
 
-def test_leaves(connection):
-    look(connection)
+def test_changes(connection):
+    check(connection)
     connection.execute("CREATE TABLE shop.left_behind (); SET work_mem = '1234kB'")
     with suppress(psycopg.Error):
-        {keeps}
+        {end}
 
 
-def test_looks(connection):
-    look(connection)
+def test_next(connection):
+    check(connection)
 """
 CONNECTIONS = {
     "db": "db.connection",
@@ -44,26 +44,26 @@ CONNECTIONS = {
 }
 
 
-@pytest.mark.parametrize("where", CONNECTIONS)
-@pytest.mark.parametrize("how", KEEPS)
-def test_whoever_ends_the_transaction_is_caught(toy: pytest.Pytester, where: str, how: str) -> None:
-    fixture, connection = where.split(",")[0], CONNECTIONS[where]
-    toy.makepyfile(test_it=TESTS.format(fixture=fixture, connection=connection, keeps=KEEPS[how]))
+@pytest.mark.parametrize("database", CONNECTIONS)
+@pytest.mark.parametrize("end", ENDS)
+def test_a_test_that_ends_the_transaction_is_an_error(toy: pytest.Pytester, database: str, end: str) -> None:
+    fixture, connection = database.split(",")[0], CONNECTIONS[database]
+    toy.makepyfile(test_it=TESTS.format(fixture=fixture, connection=connection, end=ENDS[end]))
     result = toy.runpytest_inprocess("-p", "no:randomly", "test_it.py", "test_notes.py")
     result.assert_outcomes(passed=42, errors=1)
-    result.stdout.fnmatch_lines(["*ERROR at teardown of test_leaves*", "*the transaction was ended*"])
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_changes*", "*the transaction was ended*"])
 
 
-@pytest.mark.parametrize("where", CONNECTIONS)
-@pytest.mark.parametrize("how", ["pass", 'connection.execute("SELECT 1 / 0")'], ids=["no more", "an error"])
-def test_whoever_does_not_is_undone(toy: pytest.Pytester, where: str, how: str) -> None:
-    fixture, connection = where.split(",")[0], CONNECTIONS[where]
-    toy.makepyfile(test_it=TESTS.format(fixture=fixture, connection=connection, keeps=how))
+@pytest.mark.parametrize("database", CONNECTIONS)
+@pytest.mark.parametrize("end", ["pass", 'connection.execute("SELECT 1 / 0")'], ids=["no error", "an error"])
+def test_a_test_that_leaves_the_transaction_open_is_rolled_back(toy: pytest.Pytester, database: str, end: str) -> None:
+    fixture, connection = database.split(",")[0], CONNECTIONS[database]
+    toy.makepyfile(test_it=TESTS.format(fixture=fixture, connection=connection, end=end))
     toy.runpytest_inprocess("-p", "no:randomly", "test_it.py", "test_notes.py").assert_outcomes(passed=42)
 
 
-def test_in_a_trial_it_is_an_error_and_the_mutant_stays_with_nobody(toy: pytest.Pytester) -> None:
-    """The whole trial is one transaction, and would be committed with what is broken."""
+def test_a_commit_in_a_trial_is_an_error_and_the_mutant_is_undone(toy: pytest.Pytester) -> None:
+    """A trial is one transaction, so the commit would also commit the mutant."""
     toy.makepyfile(
         test_it="""
         def test_commits(db):  # names shop.notes
@@ -77,7 +77,7 @@ def test_in_a_trial_it_is_an_error_and_the_mutant_stays_with_nobody(toy: pytest.
     toy.runpytest_inprocess("test_notes.py").assert_outcomes(passed=40)
 
 
-def test_undone_scratch_applies_verifies_and_rolls_back(toy: pytest.Pytester) -> None:
+def test_a_reused_scratch_database_applies_verifies_and_rolls_back(toy: pytest.Pytester) -> None:
     toy.makepyfile(
         test_it="""
         import pytest

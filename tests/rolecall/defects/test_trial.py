@@ -1,4 +1,4 @@
-"""Defects that are put back: who notices one has proved something, and whoever breaks or fails anyway has not."""
+"""Defects: a test catches one if it fails because of it. A test that breaks, or fails anyway, proves nothing."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def test_of_a_broken_fixture(broken):
     pass
 
 
-def test_expecting_a_refusal(db):
+def test_expecting_an_error(db):
     db.execute("ALTER TABLE shop.notes ADD seen int")
     with pytest.raises(AssertionError), db.acting_as("bob"):
         assert db.value("SELECT count(*) FROM shop.notes") == 2
 
 
-def test_left_out(db):
+def test_skipped(db):
     if notes(db, "bob") != 1:
-        pytest.skip("not like this")
+        pytest.skip("another schema")
 
 
 def test_rollback(scratch):
@@ -66,7 +66,7 @@ def test_verify(scratch):
 """
 
 OPEN = 'ALTER POLICY "own notes are read" ON shop.notes USING (true);\n'
-UNHARMED = """\
+UNCHANGED = """\
 def test_nothing_is_left_of_any_defect(db, scratch):
     query = "SELECT count(*) FROM pg_policies WHERE tablename = 'notes' AND qual = '(author = shop.me())'"
     assert db.value(query) == 3
@@ -81,9 +81,9 @@ def defect(toy: pytest.Pytester, number: int, caught_by: str, sql: str = OPEN, m
     (toy.path / "defects" / f"f{number}.sql").write_text(text)
 
 
-def several(toy: pytest.Pytester) -> None:
+def write_defects(toy: pytest.Pytester) -> None:
     (toy.path / "test_some.py").write_text(TESTS)
-    (toy.path / "test_unharmed.py").write_text(UNHARMED)
+    (toy.path / "test_unchanged.py").write_text(UNCHANGED)
     defect(toy, 2, "::test_own_notes\n-- caught by: test_notes.py::test_grid[alice's note-select-bob]")
     defect(toy, 3, "::test_there_are_notes")
     defect(toy, 4, "::test_breaks")
@@ -94,101 +94,101 @@ def several(toy: pytest.Pytester) -> None:
     defect(toy, 9, "::test_own_notes", sql="ALTER TABLE shop.nothing RENAME TO something;\n")
     defect(toy, 10, "::test_rollback", sql="SELECT 1;\n", more="-- instead of: migrations/phase_1_notes/rollback.sql\n")
     defect(toy, 11, "::test_verify", sql="DELETE FROM shop.notes;\n")
-    defect(toy, 12, "::test_expecting_a_refusal")
-    defect(toy, 13, "::test_left_out")
+    defect(toy, 12, "::test_expecting_an_error")
+    defect(toy, 13, "::test_skipped")
 
 
-# What is shown of each that fails; the others pass.
-TOLD = {
-    "F3": "F3 went unnoticed by test_some.py::test_there_are_notes (1 tests): defect number 3\n"
-    "  put back by {}/defects/f3.sql\n",
+# The message of each defect that fails. The others pass.
+MESSAGES = {
+    "F3": "F3 was not caught by test_some.py::test_there_are_notes (1 tests): defect number 3\n"
+    "  applied from {}/defects/f3.sql\n",
     "F4": "test_some.py::test_breaks broke instead of failing:\n",
     "F5": "test_some.py::test_of_a_broken_fixture broke instead of failing:\n",
-    "F6": "{}/defects/f6.sql: -- caught by: test_some.py::test_no_such: no test has an id that begins so.\n",
-    "F7": "{0}/defects/f7.sql: -- caught by: test_some.py_where::test_own_notes: there is no file "
-    "{0}/test_some.py_where.\n",
-    "F8": "{}/defects/f8.sql: -- caught by: test_some.py::test_own: no test has an id that begins so.\n",
+    "F6": "{}/defects/f6.sql: -- caught by: test_some.py::test_no_such: no test has an id that starts with it.\n",
+    "F7": "{0}/defects/f7.sql: -- caught by: test_some.py_where::test_own_notes: the file "
+    "{0}/test_some.py_where does not exist.\n",
+    "F8": "{}/defects/f8.sql: -- caught by: test_some.py::test_own: no test has an id that starts with it.\n",
     "F9": 'defects/f9.sql:3:1: relation "shop.nothing" does not exist (42P01)\n',
-    "F13": "F13 went unnoticed by test_some.py::test_left_out (1 tests): defect number 13\n"
-    "  put back by {}/defects/f13.sql\n",
+    "F13": "F13 was not caught by test_some.py::test_skipped (1 tests): defect number 13\n"
+    "  applied from {}/defects/f13.sql\n",
 }
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
-def test_a_defect_passes_where_it_is_noticed_and_only_there(toy: pytest.Pytester, processes: str) -> None:
-    several(toy)
+def test_a_defect_passes_if_its_tests_catch_it(toy: pytest.Pytester, processes: str) -> None:
+    write_defects(toy)
     run = toy.runpytest_inprocess if processes == "0" else toy.runpytest_subprocess
-    result = run("-n", processes, "-rp", "defects", "test_unharmed.py")
-    result.assert_outcomes(passed=6, failed=len(TOLD))
+    result = run("-n", processes, "-rp", "defects", "test_unchanged.py")
+    result.assert_outcomes(passed=6, failed=len(MESSAGES))
     shown = result.stdout.str()
-    for name, told in TOLD.items():
-        assert f"\n{told.format(toy.path)}" in shown, name
+    for name, message in MESSAGES.items():
+        assert f"\n{message.format(toy.path)}" in shown, name
     for name in ("f1_anybody_reads.sql::F1", "f2.sql::F2", "f10.sql::F10", "f11.sql::F11", "f12.sql::F12"):
         assert f"PASSED defects/{name}\n" in shown
     assert "KeyError: 2" in shown
 
 
 def test_a_test_that_fails_anyway_proves_nothing(toy: pytest.Pytester) -> None:
-    several(toy)
+    write_defects(toy)
     for path in (toy.path / "defects").iterdir():
         path.unlink()
     defect(toy, 1, "::test_own_notes")
     defect(toy, 2, "::test_fails_anyway")
     rest = TESTS.replace('assert notes(db, "visitor") == 0', 'assert notes(db, "alice") == 3')
     (toy.path / "test_some.py").write_text(rest)
-    result = toy.runpytest_inprocess("defects", "test_unharmed.py")
+    result = toy.runpytest_inprocess("defects", "test_unchanged.py")
     result.assert_outcomes(passed=2, failed=1)
     assert "\ntest_some.py::test_fails_anyway fails without F2 too: it proves nothing.\n" in result.stdout.str()
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         pytest.param(
             "SELECT 1;\n",
-            "{}/defects/f1.sql:1: begin with the finding's number and what is broken: -- F10: …",
-            id="no head",
+            "{}/defects/f1.sql:1: start with the number of the finding and a title: -- F10: …",
+            id="no title",
         ),
         pytest.param(
-            "-- F1: nobody notices\nSELECT 1;\n",
-            "{}/defects/f1.sql:1: name a test that notices: -- caught by: tests/…::test_…",
-            id="caught by nobody",
+            "-- F1: not caught\nSELECT 1;\n",
+            "{}/defects/f1.sql:1: name a test that catches the defect: -- caught by: tests/…::test_…",
+            id="no test",
         ),
         pytest.param(
             "-- F1: another script\n-- caught by: test_notes.py\n-- instead of: migrations/none.sql\n",
-            "{0}/defects/f1.sql:3: -- instead of: {0}/migrations/none.sql is not there.",
+            "{0}/defects/f1.sql:3: -- instead of: {0}/migrations/none.sql does not exist.",
             id="no such script",
         ),
     ],
 )
-def test_a_head_that_cannot_be_read_stops_the_run(toy: pytest.Pytester, text: str, told: str) -> None:
+def test_invalid_comments_stop_the_run(toy: pytest.Pytester, text: str, message: str) -> None:
     (toy.path / "defects" / "f1.sql").write_text(text)
     result = toy.runpytest_inprocess("defects/f1.sql")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.assert_outcomes(errors=1)
-    assert told.format(toy.path) in result.stdout.str()
+    assert message.format(toy.path) in result.stdout.str()
     assert "Traceback" not in result.stdout.str()
 
 
-def test_a_script_that_belongs_to_no_phase_is_told(toy: pytest.Pytester) -> None:
-    """In place of it nothing would be run, and nothing noticed."""
+def test_a_script_of_no_phase_is_an_error(toy: pytest.Pytester) -> None:
+    """Otherwise the defect would never run."""
     (toy.path / "test_some.py").write_text(TESTS)
     defect(toy, 1, "::test_rollback", more="-- instead of: baseline.sql\n")
     result = toy.runpytest_inprocess("defects/f1.sql")
     result.assert_outcomes(failed=1)
-    told = "{0}/defects/f1.sql: -- instead of: {0}/baseline.sql is no script of any phase."
-    assert told.format(toy.path) in result.stdout.str()
+    message = "{0}/defects/f1.sql: -- instead of: {0}/baseline.sql is not a script of a phase."
+    assert message.format(toy.path) in result.stdout.str()
 
 
-def test_what_runs_in_a_trial_is_not_counted(toy: pytest.Pytester) -> None:
-    """Before somebody else's read is found to be allowed, one's own insert, update and delete were tried."""
+def test_a_trial_covers_nothing(toy: pytest.Pytester) -> None:
+    """Inserts, updates and deletes also ran in the trial, before a select failed."""
     result = toy.runpytest_inprocess("defects")
-    left_out = "shop.notes: own notes are changed, shop.notes: own notes are deleted, shop.notes: own notes are written"
-    assert f"  policies                1 of 4   without {left_out}\n" in result.stdout.str()
+    missing = "shop.notes: own notes are changed, shop.notes: own notes are deleted, shop.notes: own notes are written"
+    assert f"  policies                1 of 4   without {missing}\n" in result.stdout.str()
 
 
-def test_what_runs_after_a_trial_is_counted(toy: pytest.Pytester) -> None:
-    """Also where the trial came before everything else."""
+def test_tests_after_a_trial_are_counted(toy: pytest.Pytester) -> None:
+    """Also if the trial runs first."""
     toy.makepyfile(
         test_later="""
         def test_later(db):
@@ -200,8 +200,8 @@ def test_what_runs_after_a_trial_is_counted(toy: pytest.Pytester) -> None:
     assert "  functions x personas    1 of 4" in result.stdout.str()
 
 
-def test_its_tests_have_the_fixtures_of_their_own_folder(toy: pytest.Pytester) -> None:
-    """Also where nothing else of that folder was collected."""
+def test_the_tests_of_a_defect_have_the_fixtures_of_their_folder(toy: pytest.Pytester) -> None:
+    """Also if nothing else in that folder is collected."""
     folder = toy.mkdir("notes")
     (folder / "conftest.py").write_text(
         "import pytest\n@pytest.fixture\ndef count(db): return lambda: db.value('SELECT count(*) FROM shop.notes')\n"

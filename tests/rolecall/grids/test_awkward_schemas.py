@@ -1,6 +1,6 @@
-"""Schemas that are hard to probe: each cell has the verdict that it should have.
+"""Schemas that are hard to probe: each cell has the correct verdict.
 
-With ``--rolecall-oracle``, what a cell says is also what a client gets who signs in, tries it and commits.
+With ``--rolecall-oracle``, each verdict is also compared with the result of a client's committed request.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Compare = Callable[[Shape], tuple[dict[str, str], list[Difference]]]
 def compare(
     project: Project, pytestconfig: pytest.Config
 ) -> Callable[[Shape], tuple[dict[str, str], list[Difference]]]:
-    """A function that gives the verdicts of a shape's cells, and the checks that a request sees differently."""
+    """A function that returns the verdicts of a shape's cells, and the checks with another result as a request."""
     with_oracle = settings.read(pytestconfig).oracle
 
     def compare(shape: Shape) -> tuple[dict[str, str], list[Difference]]:
@@ -35,14 +35,16 @@ def compare(
         for number, (table, row) in enumerate(shape.more):
             world.add(table, f"another {number}", **row)
         worker = project(shape.sql, world)
-        text = shape.verdicts.replace("error", "!")  # which no grid can ask for
-        held = grid(shape.table, text, **{"update": "body = 'changed'"} | shape.options)
-        tried = {cell: worker.outcomes.try_cell(held, cell) for cell in held.cells}
+        text = shape.verdicts.replace("error", "!")  # a grid cannot expect an error
+        shape_grid = grid(shape.table, text, **{"update": "body = 'changed'"} | shape.options)
+        results = {cell: worker.outcomes.try_cell(shape_grid, cell) for cell in shape_grid.cells}
         oracle = Oracle(worker.run, worker.name)
-        differences = [each for came in tried.values() if with_oracle for each in oracle.differences(came)]
+        differences = [
+            difference for pairs in results.values() if with_oracle for difference in oracle.differences(pairs)
+        ]
         oracle.close()
         return {
-            f"{cell.persona} {cell.command}": verdict(dict(came).values()) for cell, came in tried.items()
+            f"{cell.persona} {cell.command}": verdict(dict(pairs).values()) for cell, pairs in results.items()
         }, differences
 
     return compare
@@ -65,5 +67,5 @@ def shapes(**groups: dict[str, Shape]) -> pytest.MarkDecorator:
 
 
 @shapes(table=TABLES, trigger=TRIGGERS, policy=POLICIES)
-def test_a_cell_says_what_a_client_gets(compare: Compare, shape: Shape) -> None:
+def test_the_verdicts_are_those_of_a_client(compare: Compare, shape: Shape) -> None:
     assert compare(shape) == (expected(shape.verdicts), [])

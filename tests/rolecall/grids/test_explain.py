@@ -1,4 +1,4 @@
-"""What a failing cell says: who did what, what was expected, what came of it, and which policy decided."""
+"""The explanation of a failing cell: persona, statement, expected, got, and the policies that decided."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ READS = """\
 
 
 def notes(expected: str, **options: Any) -> Grid:
-    """A grid of one row of which every cell is expected to be the same."""
+    """A grid of one row with the same expected verdict in every cell."""
     return grid(
         "shop.notes",
         """
@@ -35,18 +35,18 @@ def notes(expected: str, **options: Any) -> Grid:
     )
 
 
-def told(worker: Worker, held: Grid, cell_id: str) -> str:
-    """Why a cell failed, without the line on which it is written."""
-    (cell,) = [cell for cell in held.cells if cell.id == cell_id]
-    failure = worker.check(held, cell)
-    assert failure is not None, "the cell is as written"
+def explanation(worker: Worker, notes_grid: Grid, cell_id: str) -> str:
+    """Why a cell failed, without the line with its place in the file."""
+    (cell,) = [cell for cell in notes_grid.cells if cell.id == cell_id]
+    failure = worker.check(notes_grid, cell)
+    assert failure is not None, "the cell passes"
     first, written, rest = terminal.cell_failure(failure).split("\n", 2)
     assert written == f"  written     test_explain.py:{cell.line}"
     return f"{first}\n{rest}\n"
 
 
 def test_a_read_that_is_stopped(toy_worker: Worker) -> None:
-    assert told(toy_worker, notes("yes"), "alice's note-select-bob") == textwrap.dedent("""\
+    assert explanation(toy_worker, notes("yes"), "alice's note-select-bob") == textwrap.dedent("""\
         bob: select on "alice's note" of shop.notes
           signed in   role toy_member, claims {"sub": "bob", "role": "toy_member"}
           expected    yes  allowed
@@ -59,10 +59,10 @@ def test_a_read_that_is_stopped(toy_worker: Worker) -> None:
 
 
 def test_a_read_that_is_let_through(toy_worker: Worker) -> None:
-    """By one policy of two, of which the restrictive one lets everybody through."""
+    """One of two permissive policies admits the row, and the restrictive one does not stop it."""
     toy_worker.connection.execute("CREATE POLICY open ON shop.notes FOR SELECT TO toy_member USING (true)")
-    toy_worker.connection.execute("CREATE POLICY kept ON shop.notes AS RESTRICTIVE USING (author <> 'nobody')")
-    assert told(toy_worker, notes("-"), "alice's note-select-bob") == textwrap.dedent("""\
+    toy_worker.connection.execute("CREATE POLICY most ON shop.notes AS RESTRICTIVE USING (author <> 'nobody')")
+    assert explanation(toy_worker, notes("-"), "alice's note-select-bob") == textwrap.dedent("""\
         bob: select on "alice's note" of shop.notes
           signed in   role toy_member, claims {"sub": "bob", "role": "toy_member"}
           expected    -    no error, no row
@@ -73,13 +73,13 @@ def test_a_read_that_is_let_through(toy_worker: Worker) -> None:
                       -> lets the row through
           policy      "own notes are read" (permissive, for select, to public) using (author = shop.me())
                       -> stops the row
-          policy      "kept" (RESTRICTIVE, for all, to public) using (author <> 'nobody'::text)
+          policy      "most" (RESTRICTIVE, for all, to public) using (author <> 'nobody'::text)
                       -> lets the row through
         """)
 
 
 def test_a_grant_that_is_missing(toy_worker: Worker) -> None:
-    assert told(toy_worker, notes("yes"), "alice's note-select-visitor") == textwrap.dedent("""\
+    assert explanation(toy_worker, notes("yes"), "alice's note-select-visitor") == textwrap.dedent("""\
         visitor: select on "alice's note" of shop.notes
           signed in   role toy_visitor, claims {"role": "toy_visitor"}
           expected    yes  allowed
@@ -93,12 +93,12 @@ def test_a_grant_that_is_missing(toy_worker: Worker) -> None:
 
 def test_a_command_without_a_policy(toy_worker: Worker) -> None:
     toy_worker.connection.execute('DROP POLICY "own notes are read" ON shop.notes')
-    said = told(toy_worker, notes("yes"), "alice's note-select-alice")
-    assert said.endswith(GRANTS + "  policy      none applies to select for toy_member\n")
+    text = explanation(toy_worker, notes("yes"), "alice's note-select-alice")
+    assert text.endswith(GRANTS + "  policy      none applies to select for toy_member\n")
 
 
 def test_an_insert(toy_worker: Worker) -> None:
-    assert told(toy_worker, notes("yes"), "alice's note-insert-bob") == textwrap.dedent("""\
+    assert explanation(toy_worker, notes("yes"), "alice's note-insert-bob") == textwrap.dedent("""\
         bob: insert on "alice's note" of shop.notes
           signed in   role toy_member, claims {"sub": "bob", "role": "toy_member"}
           expected    yes  allowed
@@ -110,15 +110,22 @@ def test_an_insert(toy_worker: Worker) -> None:
         """)
 
 
+def test_an_insert_whose_returning_is_refused(toy_worker: Worker) -> None:
+    toy_worker.connection.execute('ALTER POLICY "own notes are read" ON shop.notes USING (false)')
+    text = explanation(toy_worker, notes("yes"), "alice's note-insert-alice")
+    assert "  got         yes  1 row\n" in text
+    assert "  reads       the row in its RETURNING: the SELECT policies decide too\n" in text
+
+
 def test_an_insert_under_a_policy_for_all(toy_worker: Worker) -> None:
-    """Without WITH CHECK, USING is what a new row is held against."""
+    """Without WITH CHECK, USING also applies to new rows."""
     toy_worker.connection.execute('DROP POLICY "own notes are written" ON shop.notes')
     toy_worker.connection.execute("CREATE POLICY own ON shop.notes USING (author = shop.me())")
     policy = '  policy      "own" (permissive, for all, to public) using (author = shop.me())\n'
-    said = told(toy_worker, notes("!"), "alice's note-insert-alice")
-    assert said.endswith(GRANTS + policy + "              -> lets the row through\n")
-    said = told(toy_worker, notes("yes"), "alice's note-insert-bob")
-    assert said.endswith(GRANTS + policy + "              -> stops the row\n")
+    text = explanation(toy_worker, notes("!"), "alice's note-insert-alice")
+    assert text.endswith(GRANTS + policy + "              -> lets the row through\n")
+    text = explanation(toy_worker, notes("yes"), "alice's note-insert-bob")
+    assert text.endswith(GRANTS + policy + "              -> stops the row\n")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +142,7 @@ def test_an_insert_under_a_policy_for_all(toy_worker: Worker) -> None:
         pytest.param("delete", 'DELETE FROM "shop"."notes"', "deleted", id="delete"),
     ],
 )
-def test_a_write_is_shown_both_ways(
+def test_a_write_is_shown_with_and_without_a_where(
     toy_worker: Worker,
     persona: str,
     expected: str,
@@ -146,13 +153,13 @@ def test_a_write_is_shown_both_ways(
     statement: str,
     policy: str,
 ) -> None:
-    assert told(toy_worker, notes(expected), f"alice's note-{command}-{persona}") == textwrap.dedent(f"""\
+    assert explanation(toy_worker, notes(expected), f"alice's note-{command}-{persona}") == textwrap.dedent(f"""\
         {persona}: {command} on "alice's note" of shop.notes
           signed in   role toy_member, claims {{"sub": "{persona}", "role": "toy_member"}}
           expected    {expected:4} {meaning}
           ran         {statement} WHERE "id" = 1
           got         {got}
-          ran         {statement}  (blind: aimed at the row, reading no column)
+          ran         {statement}  (blind: a cursor aims at the row, no column is read)
           got         {got}
           grants      toy_member holds SELECT, INSERT, UPDATE, DELETE on shop.notes
           policy      "own notes are {policy}" (permissive, for {command}, to public) using (author = shop.me())
@@ -160,18 +167,18 @@ def test_a_write_is_shown_both_ways(
         """) + (READS if got.startswith("-") else "")
 
 
-def test_a_blind_write_that_goes_through_alone(toy_worker: Worker) -> None:
+def test_only_the_blind_write_succeeds(toy_worker: Worker) -> None:
     toy_worker.connection.execute('ALTER POLICY "own notes are changed" ON shop.notes USING (true)')
-    said = told(toy_worker, notes("-"), "alice's note-update-bob").splitlines()
-    assert [line for line in said if line.startswith("  got")] == [
+    lines = explanation(toy_worker, notes("-"), "alice's note-update-bob").splitlines()
+    assert [line for line in lines if line.startswith("  got")] == [
         "  got         -    no row",
         "  got         yes  1 row",
     ]
 
 
-def test_what_both_ways_were_expected_to_be_is_spelt_out(toy_worker: Worker) -> None:
-    said = told(toy_worker, notes("-/yes"), "alice's note-update-bob")
-    assert "  expected    -/yes no error, no row / allowed\n" in said
+def test_both_expected_verdicts_are_explained(toy_worker: Worker) -> None:
+    text = explanation(toy_worker, notes("-/yes"), "alice's note-update-bob")
+    assert "  expected    -/yes no error, no row / allowed\n" in text
 
 
 @pytest.mark.parametrize(
@@ -180,55 +187,53 @@ def test_what_both_ways_were_expected_to_be_is_spelt_out(toy_worker: Worker) -> 
         pytest.param(
             "author = shop.me()",
             "(author = shop.me())",
-            "lets the row through, stops what it becomes",
+            "lets the row through, stops the updated row",
             id="stopped",
         ),
         pytest.param("true", "true", "lets the row through", id="let through"),
     ],
 )
-def test_a_row_given_away_is_looked_at_as_it_becomes_too(
-    toy_worker: Worker, condition: str, shown: str, decision: str
-) -> None:
-    """Giving away fails at WITH CHECK: that USING lets the row through explains nothing."""
+def test_the_updated_row_is_checked_too(toy_worker: Worker, condition: str, shown: str, decision: str) -> None:
+    """The update fails at WITH CHECK: that USING admits the row explains nothing."""
     for statement in (
         f'ALTER POLICY "own notes are changed" ON shop.notes WITH CHECK ({condition})',
         'ALTER POLICY "own notes are read" ON shop.notes USING (true)',
     ):
         toy_worker.connection.execute(statement.encode())
-    said = told(toy_worker, notes("-"), "alice's note-hand over-alice")
-    assert said.endswith(f"using (author = shop.me()) with check {shown}\n              -> {decision}\n")
+    text = explanation(toy_worker, notes("-"), "alice's note-hand over-alice")
+    assert text.endswith(f"using (author = shop.me()) with check {shown}\n              -> {decision}\n")
 
 
-def test_without_with_check_using_decides_on_what_a_row_becomes(toy_worker: Worker) -> None:
-    said = told(toy_worker, notes("yes"), "alice's note-hand over-alice")
-    assert said.endswith("              -> lets the row through, stops what it becomes\n")
+def test_without_with_check_using_decides_about_the_updated_row(toy_worker: Worker) -> None:
+    text = explanation(toy_worker, notes("yes"), "alice's note-hand over-alice")
+    assert text.endswith("              -> lets the row through, stops the updated row\n")
 
 
 def test_the_setup_of_a_persona_is_shown(toy_worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     visitor = replace(toy_worker.world.personas["visitor"], setup="GRANT SELECT ON {table} TO toy_visitor")
     monkeypatch.setitem(toy_worker.world.personas, "visitor", visitor)
-    said = told(toy_worker, notes("yes"), "alice's note-select-visitor")
-    assert '  and before  GRANT SELECT ON "shop"."notes" TO toy_visitor\n' in said
-    assert "  grants      toy_visitor holds SELECT on shop.notes\n" in said
+    text = explanation(toy_worker, notes("yes"), "alice's note-select-visitor")
+    assert '  and before  GRANT SELECT ON "shop"."notes" TO toy_visitor\n' in text
+    assert "  grants      toy_visitor holds SELECT on shop.notes\n" in text
 
 
-def test_an_error_is_shown_as_one(toy_worker: Worker) -> None:
-    said = told(toy_worker, notes("!", update="bodi = 'changed'"), "alice's note-update-bob")
-    assert '  got         error 42703 column "bodi" of relation "notes" does not exist\n' in said
+def test_an_error_is_shown(toy_worker: Worker) -> None:
+    text = explanation(toy_worker, notes("!", update="bodi = 'changed'"), "alice's note-update-bob")
+    assert '  got         error 42703 column "bodi" of relation "notes" does not exist\n' in text
 
 
-def test_a_role_that_is_not_there_is_shown(toy_worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    visitor = replace(toy_worker.world.personas["visitor"], role="toy_nobody_there")
+def test_a_role_that_does_not_exist_is_shown(toy_worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor = replace(toy_worker.world.personas["visitor"], role="toy_missing")
     monkeypatch.setitem(toy_worker.world.personas, "visitor", visitor)
-    said = told(toy_worker, notes("!"), "alice's note-select-visitor")
-    assert "  got         error the check itself failed: 22023 " in said
+    text = explanation(toy_worker, notes("!"), "alice's note-select-visitor")
+    assert "  got         error the check itself failed: 22023 " in text
 
 
-def test_nothing_that_an_explanation_tries_is_kept(toy_worker: Worker) -> None:
+def test_an_explanation_is_rolled_back(toy_worker: Worker) -> None:
     catalog = "SELECT policyname, cmd, qual, with_check FROM pg_policies WHERE schemaname = 'shop' ORDER BY 1"
     before = toy_worker.connection.execute(catalog.encode()).fetchall()
-    explained = [toy_worker.check(held, cell) for held in (notes("yes"), notes("!")) for cell in held.cells]
-    assert len(list(filter(None, explained))) == 19
+    failures = [toy_worker.check(each, cell) for each in (notes("yes"), notes("!")) for cell in each.cells]
+    assert len(list(filter(None, failures))) == 19
     assert toy_worker.connection.execute(catalog.encode()).fetchall() == before
     assert toy_worker.connection.execute("SELECT current_user = session_user").fetchone() == (True,)
     assert toy_worker.connection.execute("SELECT author, body FROM shop.notes ORDER BY id").fetchall() == [

@@ -1,4 +1,4 @@
-"""Reading a grid: whatever is wrong with it is said with its file and line, before anything is tried."""
+"""Reading a grid: every error has a file and a line, and is reported before any test runs."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def read(folder: Path, *lines: str) -> Grid:
         f'from rolecall import grid\n\nnotes = grid(\n    "shop.notes",\n    """\n{text}\n    """,\n'
         '    update="body = NULL",\n    moves={"hand over": "author = {bob}"},\n)\n'
     )
-    found: Grid = runpy.run_path(str(path))["notes"]
-    return found
+    notes_grid: Grid = runpy.run_path(str(path))["notes"]
+    return notes_grid
 
 
 @pytest.fixture
@@ -55,35 +55,38 @@ def world() -> World:
         pytest.param(
             ["               select  insert  update  hand over", ROW, "  alice        yes     yes     yes     !"],
             FIRST,
-            "no column for 'delete': what is not declared is not tested.",
+            "no column for 'delete': every command needs one.",
             id="built-in command without a column",
         ),
         pytest.param(
             ["               select  insert  update  delete", ROW, "  alice        yes     yes     yes     yes"],
             FIRST,
-            "no column for 'hand over': what is not declared is not tested.",
+            "no column for 'hand over': every command needs one.",
             id="move without a column",
         ),
         pytest.param(
-            [COMMANDS + "  select", ROW, ALICE + " yes"], FIRST, "a command stands twice.", id="command twice"
+            [COMMANDS + "  select", ROW, ALICE + " yes"],
+            FIRST,
+            "a command has two columns: remove one.",
+            id="command twice",
         ),
         pytest.param(
             [COMMANDS, ROW, "  alice  yes  yes  yes  yes"],
             FIRST + 2,
             VERDICTS + "'alice  yes  yes  yes  yes'.",
-            id="a verdict too few",
+            id="one verdict missing",
         ),
         pytest.param(
             [COMMANDS, ROW, "  alice, bob  yes  yes  yes  yes"],
             FIRST + 2,
             VERDICTS + "'alice, bob  yes  yes  yes  yes'.",
-            id="a verdict too few behind a list",
+            id="one verdict missing after a list",
         ),
         pytest.param(
             [COMMANDS, ROW, ALICE + "  yes"],
             FIRST + 2,
             VERDICTS + f"'{ALICE.strip()}  yes'.",
-            id="a verdict too many",
+            id="one verdict too many",
         ),
         pytest.param(
             [COMMANDS, ROW, "  alice  yes  yes  maybe  yes  !"],
@@ -95,59 +98,59 @@ def world() -> World:
             [COMMANDS, ROW, "  alice  yes  yes  -/-  yes  !"],
             FIRST + 2,
             VERDICTS + "'alice  yes  yes  -/-  yes  !'.",
-            id="both ways the same, written as if they were not",
+            id="two equal verdicts",
         ),
         pytest.param(
             [COMMANDS, ROW, "  alice  yes  yes  -/yes/-  yes  !"],
             FIRST + 2,
             VERDICTS + "'alice  yes  yes  -/yes/-  yes  !'.",
-            id="one word twice",
+            id="a verdict twice",
         ),
         pytest.param(
             [COMMANDS, ROW, "  yes  yes  yes  yes  !"],
             FIRST + 2,
             VERDICTS + "'yes  yes  yes  yes  !'.",
-            id="verdicts of nobody",
+            id="verdicts without a persona",
         ),
         pytest.param(
             [COMMANDS, "", "# alice's own", ALICE],
             FIRST + 3,
-            "personas before the first row's name: begin with a heading at the margin.",
+            "a persona before the first row: write the name of the row above, without indentation.",
             id="personas before a row",
         ),
         pytest.param(
             [COMMANDS, ROW, ALICE, "  bob, alice    -  !  -  -  -"],
             FIRST + 3,
-            f"'alice' has a line under {ROW!r} already.",
+            f"'alice' already has a line under {ROW!r}.",
             id="persona twice",
         ),
         pytest.param(
             [COMMANDS, ROW, ALICE, BOB, ROW, BOB],
             FIRST + 4,
-            f"{ROW!r} has a heading already, in line {FIRST + 1}.",
+            f"{ROW!r} already has a heading, in line {FIRST + 1}.",
             id="row twice",
         ),
         pytest.param(
             [COMMANDS, ROW, ALICE, "bob's note"],
             FIRST + 3,
-            '"bob\'s note" has no line for anybody.',
+            '"bob\'s note" has no line: add one for each persona.',
             id="row without personas",
         ),
         pytest.param(
             [COMMANDS],
             CALL,
-            "the grid has no cell: write commands, a row's name, and a line for each persona.",
+            "the grid has no cell: write the commands, the name of a row, and a line for each persona.",
             id="commands alone",
         ),
         pytest.param(
             [""],
             CALL,
-            "the grid has no cell: write commands, a row's name, and a line for each persona.",
+            "the grid has no cell: write the commands, the name of a row, and a line for each persona.",
             id="no text",
         ),
     ],
 )
-def test_what_cannot_be_read_is_said_with_file_and_line(
+def test_a_grid_that_cannot_be_read_is_an_error_with_file_and_line(
     tmp_path: Path, lines: list[str], line: int, message: str
 ) -> None:
     with pytest.raises(GridError) as caught:
@@ -167,21 +170,21 @@ def test_what_cannot_be_read_is_said_with_file_and_line(
         pytest.param(
             [COMMANDS, ROW, ALICE, BOB, "  carol        -       !       -       -       -"],
             FIRST + 4,
-            "nobody is called 'carol'; there are: 'alice', 'bob'.",
+            "unknown persona 'carol': the world has 'alice', 'bob'.",
             id="persona unknown",
         ),
         pytest.param(
-            [COMMANDS, ROW, ALICE], FIRST + 1, f"{ROW!r} says nothing of 'bob': give each a line.", id="persona missing"
+            [COMMANDS, ROW, ALICE], FIRST + 1, f"{ROW!r} has no line for 'bob': add one for each.", id="persona missing"
         ),
         pytest.param(
             [COMMANDS, ROW, ALICE, "  bob,"],
             FIRST + 1,
-            f"{ROW!r} says nothing of 'bob': give each a line.",
-            id="list that does not go on",
+            f"{ROW!r} has no line for 'bob': add one for each.",
+            id="list that does not continue",
         ),
     ],
 )
-def test_what_does_not_fit_the_world_is_said_with_file_and_line(
+def test_a_grid_that_does_not_fit_the_world_is_an_error_with_file_and_line(
     tmp_path: Path, world: World, lines: list[str], line: int, message: str
 ) -> None:
     with pytest.raises(GridError) as caught:
@@ -189,58 +192,60 @@ def test_what_does_not_fit_the_world_is_said_with_file_and_line(
     assert str(caught.value) == f"{tmp_path / 'test_notes.py'}:{line}: {message}"
 
 
-def test_every_row_of_the_world_needs_its_lines(tmp_path: Path, world: World) -> None:
+def test_every_row_of_the_world_needs_a_heading(tmp_path: Path, world: World) -> None:
     world.add("shop.notes", "bob's note", id=2)
     world.add("shop.notes", "nobody's note", id=3)
     with pytest.raises(GridError) as caught:
         read(tmp_path, COMMANDS, ROW, ALICE, BOB).validate(world)
-    told = 'no line for "bob\'s note", "nobody\'s note", which the world has in shop.notes.'
-    assert str(caught.value) == f"{tmp_path / 'test_notes.py'}:{CALL}: {told}"
+    message = 'no heading for "bob\'s note", "nobody\'s note", which the world has in shop.notes.'
+    assert str(caught.value) == f"{tmp_path / 'test_notes.py'}:{CALL}: {message}"
 
 
-def test_a_table_of_which_the_world_has_nothing_is_told(tmp_path: Path) -> None:
+def test_a_table_without_rows_in_the_world_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(GridError, match=r":7: the world has no row .* in shop\.notes; it has: nothing\.$"):
         read(tmp_path, COMMANDS, ROW, ALICE).validate(World())
 
 
-def test_a_name_that_the_world_does_not_know_is_told(tmp_path: Path, world: World) -> None:
+def test_an_unknown_name_in_a_move_is_an_error(tmp_path: Path, world: World) -> None:
     del world.personas["bob"]
-    read_grid = read(tmp_path, COMMANDS, ROW, ALICE)
-    (cell,) = [cell for cell in read_grid.cells if cell.command == "hand over"]
-    told = re.escape("'author = {bob}': the world knows no name 'bob'; it has: 'alice'.")
-    with pytest.raises(GridError, match=told):
-        read_grid.checks(cell, world)
+    notes_grid = read(tmp_path, COMMANDS, ROW, ALICE)
+    (cell,) = [cell for cell in notes_grid.cells if cell.command == "hand over"]
+    message = re.escape("'author = {bob}': the world has no name 'bob'; it has: 'alice'.")
+    with pytest.raises(GridError, match=message):
+        notes_grid.checks(cell, world)
 
 
-def test_a_row_without_the_key_is_told_with_its_line(tmp_path: Path, world: World) -> None:
+def test_a_row_without_the_key_is_an_error_with_its_line(tmp_path: Path, world: World) -> None:
     world.rows["shop.notes"] = {"alice's note": {"author": "a1"}}
     with pytest.raises(GridError) as caught:
         read(tmp_path, COMMANDS, ROW, ALICE, BOB).validate(world)
     path, text = str(caught.value).split(f":{FIRST + 1}: ")
     assert Path(path).suffix == ".py"
     assert text == (
-        "\"alice's note\" has no 'id' in the world, and the grid tells rows apart by it: "
-        "add it, or name columns that every row has in key=."
+        "\"alice's note\" has no 'id' in the world, which is the key of the grid: "
+        "add it, or set key= to columns that every row has."
     )
 
 
-def test_two_rows_of_one_key_are_told(tmp_path: Path, world: World) -> None:
-    """A check of one would act on the other, and count it."""
+def test_two_rows_with_one_key_are_an_error(tmp_path: Path, world: World) -> None:
+    """Otherwise a check of one row would also act on the other."""
     world.rows["shop.notes"]["another"] = dict(world.rows["shop.notes"]["alice's note"])
     lines = [COMMANDS, ROW, ALICE, BOB, "another", ALICE, BOB]
     with pytest.raises(
-        GridError, match=r"have the same key \(\"id\" = 1\): name columns in key= that tell all rows apart"
+        GridError, match=r"have the same key \(\"id\" = 1\): set key= to columns that are unique together"
     ):
         read(tmp_path, *lines).validate(world)
 
 
-def test_a_list_goes_on_in_the_next_line(tmp_path: Path, world: World) -> None:
-    """A cell is reported on the line of its verdict: that is where it is mended."""
-    found = read(
+def test_a_list_continues_in_the_next_line(tmp_path: Path, world: World) -> None:
+    """A cell is reported on the line of its verdict, where it can be corrected."""
+    notes_grid = read(
         tmp_path, COMMANDS, "# everybody's", ROW, "  alice,", "  bob          -/yes   !       -       -       -"
     )
-    found.validate(world)
-    assert [(cell.id, cell.expected, cell.line) for cell in found.cells if cell.command in ("select", "hand over")] == [
+    notes_grid.validate(world)
+    assert [
+        (cell.id, cell.expected, cell.line) for cell in notes_grid.cells if cell.command in ("select", "hand over")
+    ] == [
         ("alice's note-select-alice", "-/yes", FIRST + 4),
         ("alice's note-hand over-alice", "-", FIRST + 4),
         ("alice's note-select-bob", "-/yes", FIRST + 4),
@@ -249,9 +254,9 @@ def test_a_list_goes_on_in_the_next_line(tmp_path: Path, world: World) -> None:
 
 
 def test_every_cell_has_an_id_and_its_line(tmp_path: Path, world: World) -> None:
-    found = read(tmp_path, COMMANDS, "", ROW, ALICE, "", BOB)
-    found.validate(world)
-    assert [(cell.id, cell.expected, cell.line) for cell in found.cells] == [
+    notes_grid = read(tmp_path, COMMANDS, "", ROW, ALICE, "", BOB)
+    notes_grid.validate(world)
+    assert [(cell.id, cell.expected, cell.line) for cell in notes_grid.cells] == [
         ("alice's note-select-alice", "yes", FIRST + 3),
         ("alice's note-insert-alice", "yes", FIRST + 3),
         ("alice's note-update-alice", "yes", FIRST + 3),
@@ -265,7 +270,7 @@ def test_every_cell_has_an_id_and_its_line(tmp_path: Path, world: World) -> None
     ]
 
 
-def test_two_rows_or_personas_of_one_name_are_refused() -> None:
+def test_names_of_rows_and_personas_must_be_unique() -> None:
     world = World()
     world.persona("alice", "member")
     world.add("shop.notes", "a note")
@@ -276,14 +281,14 @@ def test_two_rows_or_personas_of_one_name_are_refused() -> None:
         world.add("shop.notes", "a note")
 
 
-def test_a_grid_whose_text_is_not_in_the_file_is_placed_at_its_call() -> None:
+def test_a_grid_with_a_text_built_at_run_time_has_the_line_of_its_call() -> None:
     text = "\n".join([COMMANDS.replace("hand over", ""), "a note", "  alice  yes  yes  yes"])
     with pytest.raises(GridError) as caught:
         grid("shop.notes", text, update="body = NULL")
     assert re.fullmatch(r".*/test_grid\.py:\d+: expected names, then 4 verdicts .*", str(caught.value))
 
 
-# ------------------------------------------------------------------ as pytest shows it
+# ------------------------------------------------------------------ in pytest's report
 
 
 def test_a_single_cell_is_selected_by_its_id(toy: pytest.Pytester) -> None:
@@ -304,15 +309,15 @@ def test_a_cell_is_reported_on_its_line(toy: pytest.Pytester) -> None:
 
 
 @pytest.mark.parametrize(
-    ("was", "becomes", "message"),
+    ("old", "new", "message"),
     [
         pytest.param("insert ", "upsert ", "test_notes.py:6: unknown command 'upsert'", id="cannot be read"),
-        pytest.param("keeper ", "cheater", "test_notes.py:11: nobody is called 'cheater'", id="does not fit the world"),
+        pytest.param("keeper ", "cheater", "test_notes.py:11: unknown persona 'cheater'", id="does not fit the world"),
     ],
 )
-def test_a_wrong_grid_stops_the_run_before_any_test(toy: pytest.Pytester, was: str, becomes: str, message: str) -> None:
+def test_a_wrong_grid_stops_the_run_before_any_test(toy: pytest.Pytester, old: str, new: str, message: str) -> None:
     path = toy.path / "test_notes.py"
-    path.write_text(path.read_text().replace(was, becomes, 1))
+    path.write_text(path.read_text().replace(old, new, 1))
     result = toy.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.assert_outcomes(errors=1)

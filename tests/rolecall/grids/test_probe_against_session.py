@@ -1,4 +1,4 @@
-"""The loop on the server against the session: what a cell says is what a test that signs in would see."""
+"""The probe on the server has the same outcomes as a session that signs in and runs the statements."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from rolecall.mutants.search import FirstFailure
 from rolecall.worker import Worker
 
 FOLDER = Path(__file__).parents[2] / "policies"
-HELD = {
-    f"{path.stem}-{name}": held
+GRIDS = {
+    f"{path.stem}-{name}": value
     for path in sorted(FOLDER.glob("test_*.py"))
-    for name, held in runpy.run_path(str(path)).items()
-    if isinstance(held, Grid) and held.path == path
+    for name, value in runpy.run_path(str(path)).items()
+    if isinstance(value, Grid) and value.path == path
 }
 
-# One verdict of each kind, and the ones that are hard to see: both ways differ, and a row that is kept.
+# Every kind of verdict, with the difficult ones: two verdicts that differ, and a row that is soft-deleted.
 AWKWARD = """
 ALTER POLICY "own notes are changed" ON shop.notes USING (true);
 CREATE FUNCTION shop.soft_delete() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -49,7 +49,7 @@ NOTES = """
 
 
 def by_session(connection: Connection[Any], world: World, check: Check) -> Outcome:
-    """What comes of a check statement by statement, in a transaction that is undone."""
+    """The outcome of a check that runs statement by statement, in a transaction that is rolled back."""
     session = Session(connection, world.personas)
     name = check.persona.name
     with connection.transaction(force_rollback=True):
@@ -71,29 +71,29 @@ def by_session(connection: Connection[Any], world: World, check: Check) -> Outco
             affected, sqlstate, message = 0, error.sqlstate, error.diag.message_primary
         after = connection.execute(check.locate.encode()).fetchone()
         changed = before != after
-        assert not (sqlstate and changed), "a statement that was refused has changed its row"
+        assert not (sqlstate and changed), "a refused statement has changed its row"
         return Outcome(affected, changed and not affected, sqlstate, message, None)
 
 
 @pytest.fixture
 def world_of_notes(toy_worker: Worker, monkeypatch: pytest.MonkeyPatch) -> World:
-    """The toy's world, to which a test may add."""
+    """The toy's world, to which a test may add personas."""
     monkeypatch.setattr(toy_worker.world, "personas", dict(toy_worker.world.personas))
     return toy_worker.world
 
 
-def agree(connection: Connection[Any], world: World, held: Grid) -> set[str]:
-    """Assert that both ways come to the same on every cell; gives the verdicts that there were."""
-    checks = list(held.all_checks(world))
+def agree(connection: Connection[Any], world: World, a_grid: Grid) -> set[str]:
+    """Assert that the probe and the session agree on every cell. Returns the verdicts."""
+    checks = list(a_grid.all_checks(world))
     probed = probe(connection, [check for _, check in checks])
     for (cell, check), outcome in zip(checks, probed, strict=True):
         assert outcome == by_session(connection, world, check), f"{cell.id}: {check.statement}"
     return {word for outcome in probed for word in outcome.words}
 
 
-def test_both_ways_agree_on_every_kind_of_verdict(toy_worker: Worker) -> None:
+def test_they_agree_on_every_kind_of_verdict(toy_worker: Worker) -> None:
     toy_worker.connection.execute(AWKWARD.encode())
-    held = grid(
+    notes_grid = grid(
         "shop.notes",
         """
                        select  insert  update  delete  break
@@ -106,16 +106,16 @@ def test_both_ways_agree_on_every_kind_of_verdict(toy_worker: Worker) -> None:
         update="body = 'changed'",
         moves={"break": "body = 'much too long'"},
     )
-    assert agree(toy_worker.connection, toy_worker.world, held) == {"yes", "-", "!", "error"}
+    assert agree(toy_worker.connection, toy_worker.world, notes_grid) == {"yes", "-", "!", "error"}
 
 
-def test_both_ways_agree_on_what_a_read_may_not_write(toy_worker: Worker) -> None:
+def test_they_agree_on_a_select_that_writes(toy_worker: Worker) -> None:
     toy_worker.connection.execute(
         b"CREATE FUNCTION shop.seen() RETURNS bool LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN"
         b" UPDATE shop.notes SET body = 'seen'; RETURN true; END $$;"
         b'ALTER POLICY "own notes are read" ON shop.notes USING (shop.seen())'
     )
-    held = grid(
+    notes_grid = grid(
         "shop.notes",
         """
                        select  insert  update  delete
@@ -124,22 +124,24 @@ def test_both_ways_agree_on_what_a_read_may_not_write(toy_worker: Worker) -> Non
         """,
         update="body = 'changed'",
     )
-    assert agree(toy_worker.connection, toy_worker.world, held) == {"error", "yes"}
+    assert agree(toy_worker.connection, toy_worker.world, notes_grid) == {"error", "yes"}
 
 
-def test_both_ways_agree_on_what_its_writer_may_not_read(toy_worker: Worker) -> None:
-    """A plan that is used again has a RETURNING: it must not ask for the right to read what was written."""
+def test_they_agree_on_rows_that_their_writer_may_not_read(toy_worker: Worker) -> None:
+    """A shared plan has a RETURNING. It must not need the privilege to read the row."""
     toy_worker.connection.execute("ALTER POLICY \"own notes are read\" ON shop.notes USING (author = 'nobody')")
     toy_worker.connection.execute("REVOKE SELECT ON shop.notes FROM toy_member")
-    held = grid("shop.notes", NOTES, update="body = 'changed'")
-    assert agree(toy_worker.connection, toy_worker.world, held) == {"yes", "-", "!"}
+    notes_grid = grid("shop.notes", NOTES, update="body = 'changed'")
+    assert agree(toy_worker.connection, toy_worker.world, notes_grid) == {"yes", "-", "!"}
 
 
-def test_both_ways_agree_on_two_of_one_role_with_different_rights(toy_worker: Worker, world_of_notes: World) -> None:
-    """A statement is planned once for a role, and yet not for those whose setup makes it see something else."""
+def test_they_agree_on_two_personas_of_one_role_with_different_rights(
+    toy_worker: Worker, world_of_notes: World
+) -> None:
+    """Personas of one role share a plan, but not if the setup of one changes what it may do."""
     toy_worker.connection.execute("CREATE POLICY keepers ON shop.notes TO toy_keeper USING (true)")
     world_of_notes.persona("apprentice", "toy_member", subject="bob", setup="GRANT toy_keeper TO toy_member")
-    held = grid(
+    notes_grid = grid(
         "shop.notes",
         """
                                 select  insert  update  delete
@@ -151,20 +153,20 @@ def test_both_ways_agree_on_two_of_one_role_with_different_rights(toy_worker: Wo
         """,
         update="body = 'changed'",
     )
-    assert agree(toy_worker.connection, world_of_notes, held) == {"yes", "-", "!"}
-    assert {cell.persona: cell for cell in list(toy_worker.outcomes.try_grid(held))} == {}
+    assert agree(toy_worker.connection, world_of_notes, notes_grid) == {"yes", "-", "!"}
+    assert {cell.persona: cell for cell in list(toy_worker.outcomes.try_grid(notes_grid))} == {}
 
 
-def test_nothing_that_was_planned_is_kept(toy_worker: Worker) -> None:
-    held = grid("shop.notes", NOTES, update="body = 'changed'")
-    toy_worker.connection.execute("PREPARE rolecall_1 AS SELECT 1")  # what a call left that was cancelled
-    assert list(toy_worker.outcomes.try_grid(held)) == []
-    left = toy_worker.connection.execute("SELECT name FROM pg_prepared_statements WHERE name LIKE 'rolecall%'")
-    assert left.fetchall() == []
+def test_no_prepared_statement_stays(toy_worker: Worker) -> None:
+    notes_grid = grid("shop.notes", NOTES, update="body = 'changed'")
+    toy_worker.connection.execute("PREPARE rolecall_1 AS SELECT 1")  # left by a cancelled call
+    assert list(toy_worker.outcomes.try_grid(notes_grid)) == []
+    statements = toy_worker.connection.execute("SELECT name FROM pg_prepared_statements WHERE name LIKE 'rolecall%'")
+    assert statements.fetchall() == []
 
 
 @pytest.mark.parametrize(
-    ("broken", "found"),
+    ("change", "expected"),
     [
         pytest.param("SELECT 1", None, id="nothing"),
         pytest.param(OPEN, "alice's note-select-bob", id="a policy that is open"),
@@ -174,22 +176,20 @@ def test_nothing_that_was_planned_is_kept(toy_worker: Worker) -> None:
         pytest.param("GRANT SELECT ON shop.notes TO toy_visitor", "alice's note-select-visitor", id="a grant"),
     ],
 )
-def test_the_first_cell_that_differs_is_the_first_that_fails(
-    toy_worker: Worker, broken: str, found: str | None
-) -> None:
-    """A trial stops at it; a run tries every cell. Both must name the same."""
-    held = grid("shop.notes", NOTES, update="body = 'changed'")
-    toy_worker.connection.execute(broken.encode())
-    first = FirstFailure(held, toy_worker.world).find(toy_worker.connection, recent=False)
-    failing = [cell for cell in held.cells if toy_worker.check(held, cell)]
+def test_the_search_finds_the_first_failing_cell(toy_worker: Worker, change: str, expected: str | None) -> None:
+    """A trial stops at the first failure, and a run tries every cell. Both must name the same cell."""
+    notes_grid = grid("shop.notes", NOTES, update="body = 'changed'")
+    toy_worker.connection.execute(change.encode())
+    first = FirstFailure(notes_grid, toy_worker.world).find(toy_worker.connection, recent=False)
+    failing = [cell for cell in notes_grid.cells if toy_worker.check(notes_grid, cell)]
     assert first == (failing[0] if failing else None)
-    assert (first and first.id) == found
+    assert (first and first.id) == expected
 
 
-def test_there_are_grids_to_hold_against_each_other() -> None:
-    assert HELD, f"no grid was found in {FOLDER}"
+def test_the_project_has_grids() -> None:
+    assert GRIDS, f"no grid was found in {FOLDER}"
 
 
-@pytest.mark.parametrize("held", HELD.values(), ids=HELD)
-def test_both_ways_agree_on_every_cell_of_the_projects_grids(db: Session, world: World, held: Grid) -> None:
-    assert agree(db.connection, world, held) <= {"yes", "-", "!"}
+@pytest.mark.parametrize("project_grid", GRIDS.values(), ids=GRIDS)
+def test_they_agree_on_every_cell_of_the_projects_grids(db: Session, world: World, project_grid: Grid) -> None:
+    assert agree(db.connection, world, project_grid) <= {"yes", "-", "!"}

@@ -1,4 +1,4 @@
-"""The schema broken on purpose: every hole of a suite is found, no other, and nothing else passes for a kill."""
+"""Mutation testing: exactly the gaps of a suite survive, and only a failing test is a kill."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from rolecall.process.process import process_of
 from rolecall.server.choose import Server
 
-EVERYTHING = '''\
-"""What a suite asks of this schema on top of its grid, but for a few things."""
+SUITE = '''\
+"""The tests of this schema in addition to its grid, with a few gaps."""
 
 PRIVILEGES = """
 SELECT relacl::text[] FROM pg_class
@@ -24,8 +24,8 @@ POLICIES = "SELECT roles::text[] FROM pg_policies WHERE tablename = 'notes'"
 
 
 def test_privileges(db):
-    held = [[entry.partition("/")[0] for entry in acl[1:]] for (acl,) in db.rows(PRIVILEGES)]
-    assert held == [["toy_member=arwd", "toy_keeper=arwd"], ["toy_member=r", "toy_keeper=r"]]
+    privileges = [[entry.partition("/")[0] for entry in acl[1:]] for (acl,) in db.rows(PRIVILEGES)]
+    assert privileges == [["toy_member=arwd", "toy_keeper=arwd"], ["toy_member=r", "toy_keeper=r"]]
     assert db.rows(POLICIES) == [(["public"],)] * 4
 
 
@@ -42,12 +42,12 @@ def test_titles(db):
         assert db.value("SELECT count(*) FROM shop.titles") == 2
 
 
-def test_an_author_is_told(db):
+def test_an_author_is_required(db):
     with db.raises("23502", column="author"):
         db.execute("INSERT INTO shop.notes (id, body) VALUES (3, 'x')")
 
 
-def test_a_number_is_given_once(db):
+def test_an_id_is_unique(db):
     with db.raises("23505", constraint="notes_pkey"):
         db.execute("INSERT INTO shop.notes (id, author) VALUES (1, 'alice')")
 
@@ -74,8 +74,8 @@ def test_scripts(db, scratch):
     database.rollback(1)
     assert database.connection.execute(STATE).fetchone() == (None, None, ["me"])
 '''
-# What it does not ask, and what nobody notices for that.
-HOLES = {
+# The mutants that survive because of the gaps.
+SURVIVORS = {
     'shop.notes "own notes are changed" | policy-null | USING admits NULL',
     'shop.notes "own notes are deleted" | policy-null | USING admits NULL',
     'shop.notes "own notes are read" | policy-null | USING admits NULL',
@@ -86,18 +86,18 @@ HOLES = {
     "shop.titles | view-edit | 3 becomes 2",
     "shop.titles | view-edit | 3 becomes 4",
 }
-MISSING = """\
+MORE_TESTS = """\
 import pytest
 
 from rolecall.errors import SqlError
 
 
-def test_nothing_is_verified_where_nothing_was_applied(scratch):
+def test_verify_fails_without_apply(scratch):
     with pytest.raises(SqlError):
         scratch().verify(1)
 
 
-def test_somebody_without_a_subject_has_no_notes(db):
+def test_a_persona_without_a_subject_has_no_notes(db):
     db.execute("SET LOCAL ROLE toy_member")
     assert db.value("SELECT count(*) FROM shop.notes") == 0
     with db.raises("42501"):
@@ -105,19 +105,25 @@ def test_somebody_without_a_subject_has_no_notes(db):
 
 
 @pytest.mark.parametrize("command", ["UPDATE shop.notes SET body = 'x'", "DELETE FROM shop.notes"])
-def test_somebody_without_a_subject_changes_no_notes(db, command):
+def test_a_persona_without_a_subject_changes_no_notes(db, command):
     db.execute("SET LOCAL ROLE toy_member")
     assert db.execute(command).rowcount == 0
 
 
-def test_a_body_as_long_as_can_be(db):
+def test_the_longest_body(db):
     db.execute("UPDATE shop.notes SET body = '1234567890'")
 
 
 def test_a_title_is_the_beginning(db):
     assert db.value("SELECT title FROM shop.titles WHERE id = 1") == "her"
 """
-ARE_READ = ("--rolecall-mutants", "--rolecall-mutants-of", "are read", "--rolecall-mutants-operator", "policy-constant")
+READ_POLICY = (
+    "--rolecall-mutants",
+    "--rolecall-mutants-of",
+    "are read",
+    "--rolecall-mutants-operator",
+    "policy-constant",
+)
 READ = 'shop.notes "own notes are read" | policy-constant | USING becomes true'
 FOR_ALL = {
     f'shop.notes "own notes are {past}" | policy-command | for {command} becomes for all'
@@ -128,7 +134,7 @@ FOR_ALL = {
 @pytest.fixture
 def suite(toy: pytest.Pytester) -> pytest.Pytester:
     """The project with its tests, and with its equivalent mutants declared."""
-    (toy.path / "test_objects.py").write_text(EVERYTHING)
+    (toy.path / "test_objects.py").write_text(SUITE)
     (toy.path / "test_scripts.py").write_text(SCRIPTS)
     with (toy.path / "pytest.ini").open("a") as file:
         file.write("rolecall_equivalents = equivalents.txt\n")
@@ -142,14 +148,14 @@ def declare(toy: pytest.Pytester, mutants: Iterable[str]) -> None:
 
 
 def survivors(result: pytest.RunResult) -> set[str]:
-    """The ids of the mutants that the report tells of."""
+    """The ids of the mutants in the report."""
     return set(re.findall("  or declare  (.+) :: why it is equivalent", result.stdout.str()))
 
 
 def score(result: pytest.RunResult) -> str:
     """The line with the counts, without the speed."""
-    (told,) = re.findall(r"^(.+ · (?:score .+|no score)) · \d+ a second$", result.stdout.str(), re.MULTILINE)
-    return str(told)
+    (line,) = re.findall(r"^(.+ · (?:score .+|no score)) · \d+ a second$", result.stdout.str(), re.MULTILINE)
+    return str(line)
 
 
 STATE = """
@@ -171,70 +177,68 @@ SELECT jsonb_build_object(
 """
 
 
-class Probe:
-    """Looks at the worker's database before the first mutant, and after the last."""
+class StatePlugin:
+    """Queries the state of the worker's database before the first mutant, and after the last."""
 
     def __init__(self) -> None:
         self.states: list[Any] = []
 
-    def look(self, config: pytest.Config) -> None:
+    def record(self, config: pytest.Config) -> None:
         self.states.append(process_of(config).get_worker().connection.execute(STATE).fetchone())
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self.look(session.config)
+        self.record(session.config)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        self.look(session.config)
+        self.record(session.config)
 
 
-# ------------------------------------------------------------------ holes
+# ------------------------------------------------------------------ gaps
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
-def test_every_hole_is_found_and_no_other(suite: pytest.Pytester, processes: str) -> None:
+def test_exactly_the_gaps_survive(suite: pytest.Pytester, processes: str) -> None:
     run = suite.runpytest_inprocess if processes == "0" else suite.runpytest_subprocess
     result = run("--rolecall-mutants", "-n", processes)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert survivors(result) == HOLES
-    # One of the killed is the defect among the findings.
+    assert survivors(result) == SURVIVORS
+    # One of the killed is the defect.
     assert score(result) == "129 killed, 9 survived, 2 invalid, 4 equivalent · score 93.5%"
 
 
-def test_no_hole_is_found_where_there_is_none_and_nothing_is_left_behind(
-    suite: pytest.Pytester, toy_server: Server
-) -> None:
+def test_a_complete_suite_has_no_survivor_and_leaves_nothing(suite: pytest.Pytester, toy_server: Server) -> None:
     def databases() -> list[Any]:
         with psycopg.connect(toy_server.conninfo) as connection:
             return connection.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()
 
-    before, probe = databases(), Probe()
-    (suite.path / "test_more_of_notes_and_titles.py").write_text(MISSING)
-    result = suite.runpytest_inprocess("--rolecall-mutants", plugins=[probe])
+    before, plugin = databases(), StatePlugin()
+    (suite.path / "test_more_of_notes_and_titles.py").write_text(MORE_TESTS)
+    result = suite.runpytest_inprocess("--rolecall-mutants", plugins=[plugin])
     assert result.ret == pytest.ExitCode.OK
     assert survivors(result) == set()
-    first, last = probe.states
+    first, last = plugin.states
     assert first == last
     assert databases() == before
     assert score(result) == "138 killed, 2 invalid, 4 equivalent · score 100.0%"
 
 
-def test_a_survivor_is_told_with_all_that_helps(suite: pytest.Pytester) -> None:
+def test_a_survivor_is_reported_in_full(suite: pytest.Pytester) -> None:
     result = suite.runpytest_inprocess(
         "--rolecall-mutants", "--rolecall-mutants-of", "titles", "--rolecall-mutants-operator", "view-edit"
     )
-    assert survivors(result) == {mutant for mutant in HOLES if "view-edit" in mutant}
+    assert survivors(result) == {mutant for mutant in SURVIVORS if "view-edit" in mutant}
     shown = result.stdout.str()
-    assert "survived: shop.titles: 3 becomes 4\n  operator    view-edit: Change one thing of a view's query" in shown
+    assert "survived: shop.titles: 3 becomes 4\n  operator    view-edit: Change one part of a view's query" in shown
     for line in (
-        "  stands for  LEFT JOIN for JOIN, a filter or a partition forgotten, a default the wrong way round",
+        "  stands for  LEFT JOIN for JOIN, a forgotten filter or partition, a reversed default",
         "  tried       0 cells; tests: test_objects.py (6)",
-        "  killed by   a value in the view that only this part decides",
+        "  killed by   a test of a value in the view that depends on this part only",
     ):
         assert f"{line}\n" in shown
     assert '  after       CREATE OR REPLACE VIEW shop.titles WITH (security_invoker=true) AS SELECT id, "left"' in shown
 
 
-def test_what_no_test_concerns_survives(toy: pytest.Pytester) -> None:
+def test_a_mutant_without_tests_survives(toy: pytest.Pytester) -> None:
     result = toy.runpytest_inprocess(
         "--rolecall-mutants", "--rolecall-mutants-of", "titles", "--rolecall-mutants-operator", "view-invoker"
     )
@@ -242,11 +246,11 @@ def test_what_no_test_concerns_survives(toy: pytest.Pytester) -> None:
     assert "  tried       0 cells; tests: none\n" in result.stdout.str()
 
 
-# ------------------------------------------------------------------ what is no kill
+# ------------------------------------------------------------------ errors
 
 
 @pytest.mark.parametrize(
-    ("test", "told"),
+    ("test", "message"),
     [
         pytest.param(
             "def test_notes(db):\n"
@@ -258,10 +262,10 @@ def test_what_no_test_concerns_survives(toy: pytest.Pytester) -> None:
         pytest.param(
             "import pytest\n\n\n"
             "@pytest.fixture\n"
-            "def mine(db):\n"
+            "def own_notes(db):\n"
             "    with db.reading_as('bob'):\n"
             "        assert db.value('SELECT count(*) FROM shop.notes') == 1\n\n\n"
-            "def test_notes(mine):\n"
+            "def test_notes(own_notes):\n"
             "    pass\n",
             "test_some.py::test_notes broke instead of failing:",
             id="a fixture that fails",
@@ -273,15 +277,15 @@ def test_what_no_test_concerns_survives(toy: pytest.Pytester) -> None:
         ),
     ],
 )
-def test_an_error_is_no_kill(toy: pytest.Pytester, test: str, told: str) -> None:
+def test_an_error_is_no_kill(toy: pytest.Pytester, test: str, message: str) -> None:
     (toy.path / "test_some.py").write_text(test)
-    result = toy.runpytest_inprocess(*ARE_READ, "test_some.py")
+    result = toy.runpytest_inprocess(*READ_POLICY, "test_some.py")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert f"\n{told}\n" in result.stdout.str()
+    assert f"\n{message}\n" in result.stdout.str()
     assert score(result) == "2 error · no score"
 
 
-def test_a_cell_that_is_wrong_anyway_is_no_kill(toy: pytest.Pytester) -> None:
+def test_a_cell_that_fails_anyway_is_no_kill(toy: pytest.Pytester) -> None:
     path = toy.path / "test_notes.py"
     path.write_text(
         path.read_text().replace("      bob               -        !", "      bob               yes      !")
@@ -295,7 +299,7 @@ def test_a_cell_that_is_wrong_anyway_is_no_kill(toy: pytest.Pytester) -> None:
     )
 
 
-def test_what_a_test_has_of_a_database_of_its_own_is_broken_too(toy: pytest.Pytester) -> None:
+def test_scratch_databases_have_the_mutant_too(toy: pytest.Pytester) -> None:
     toy.makepyfile(
         test_some="""
         def test_notes(scratch):
@@ -304,7 +308,7 @@ def test_what_a_test_has_of_a_database_of_its_own_is_broken_too(toy: pytest.Pyte
             assert connection.execute(query).fetchone() == ("(author = shop.me())",)
         """
     )
-    result = toy.runpytest_inprocess(*ARE_READ, "test_some.py")
+    result = toy.runpytest_inprocess(*READ_POLICY, "test_some.py")
     assert result.ret == pytest.ExitCode.OK
     assert score(result) == "2 killed · score 100.0%"
 
@@ -314,10 +318,10 @@ def test_what_a_test_has_of_a_database_of_its_own_is_broken_too(toy: pytest.Pyte
 
 def test_a_declared_mutant_that_is_killed_is_an_error(suite: pytest.Pytester) -> None:
     declare(suite, {READ})
-    result = suite.runpytest_inprocess(*ARE_READ)
+    result = suite.runpytest_inprocess(*READ_POLICY)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     killer = "test_notes.py: alice's note-select-bob"
-    text = f"{READ} is declared equivalent (all of the policies say the same), and {killer} kills it. Remove it."
+    text = f"{READ} is declared equivalent (all of the policies say the same), but {killer} kills it. Remove it."
     assert f"\n{suite.path}/equivalents.txt: {text}\n" in result.stdout.str()
 
 
@@ -330,33 +334,33 @@ def test_a_declared_mutant_that_is_invalid_is_an_error(suite: pytest.Pytester) -
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         pytest.param(
-            f"{READ} :: somebody said so\nshop.notes | rls-off | yesterday :: gone\n",
+            f"{READ} :: a reason\nshop.notes | rls-off | yesterday :: gone\n",
             "{}/equivalents.txt:2: this mutant does not exist any more, remove it: shop.notes | rls-off | yesterday\n",
             id="gone",
         ),
         pytest.param(
             f"# a comment\n{READ}\n",
-            "{}/equivalents.txt:2: write the mutant's id, two colons between spaces, and the reason.\n",
+            "{}/equivalents.txt:2: write the id of the mutant, two colons between spaces, and the reason.\n",
             id="no reason",
         ),
         pytest.param(
             f"{READ} ::  \n",
-            "{}/equivalents.txt:1: write the mutant's id, two colons between spaces, and the reason.\n",
-            id="a blank for a reason",
+            "{}/equivalents.txt:1: write the id of the mutant, two colons between spaces, and the reason.\n",
+            id="an empty reason",
         ),
         pytest.param(
             f"{READ} :: one\n\n{READ} :: two\n",
-            "{}/equivalents.txt:3: " + READ + " is declared already.\n",
+            "{}/equivalents.txt:3: " + READ + " is already declared, in line 1.\n",
             id="twice",
         ),
     ],
 )
-def test_a_declaration_that_is_wrong_is_one_error(suite: pytest.Pytester, text: str, told: str) -> None:
+def test_an_invalid_declaration_is_one_error(suite: pytest.Pytester, text: str, message: str) -> None:
     (suite.path / "equivalents.txt").write_text(text)
     result = suite.runpytest_inprocess("--rolecall-mutants")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert f"ERROR: {told.format(suite.path)}" in result.stderr.str()
+    assert f"ERROR: {message.format(suite.path)}" in result.stderr.str()
     assert "Traceback" not in result.stderr.str()

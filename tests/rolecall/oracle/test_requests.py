@@ -1,4 +1,4 @@
-"""The oracle: cells that are also sent as requests, and what is said where a request gets something else."""
+"""The oracle: cells are also sent as requests, and a different outcome is a failure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-# No probe can know this: it runs the statement inside of another one.
+# The probe cannot hide this: it runs the statement inside another one.
 BY_QUERY = """
 ALTER POLICY "own notes are read" ON shop.notes USING (author = shop.me() AND current_query() NOT LIKE '%probe%');
 """
@@ -18,13 +18,13 @@ def test_every_cell_is_sent_as_requests(toy: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["40 cells, 72 statements: each also sent as a request"])
 
 
-def test_several_processes_are_counted_together(toy: pytest.Pytester) -> None:
+def test_the_counts_of_several_processes_are_added(toy: pytest.Pytester) -> None:
     result = toy.runpytest_subprocess("--rolecall-oracle", "-n", "2", "test_notes.py")
     result.assert_outcomes(passed=40)
     result.stdout.fnmatch_lines(["40 cells, 72 statements: each also sent as a request"])
 
 
-def test_a_difference_is_a_failure_that_shows_both(toy: pytest.Pytester) -> None:
+def test_a_difference_is_a_failure_with_both_outcomes(toy: pytest.Pytester) -> None:
     step = toy.path / "migrations/phase_1_notes/1_2_count_notes.sql"
     step.write_text(step.read_text() + BY_QUERY)
     test = toy.path / "test_notes.py"
@@ -40,23 +40,23 @@ def test_a_difference_is_a_failure_that_shows_both(toy: pytest.Pytester) -> None
     )
 
 
-def test_a_request_leaves_no_database(toy: pytest.Pytester) -> None:
+def test_the_oracle_uses_one_database_at_a_time(toy: pytest.Pytester) -> None:
     toy.makepyfile(
-        test_left="""
-        def test_left(db):
+        test_databases="""
+        def test_databases(db):
             databases = "SELECT count(*) FROM pg_database WHERE datname ~ %s"
             run = db.value("SELECT split_part(current_database(), '_main', 1)")
             assert db.value(databases, [f"^{run}_.*oracle"]) <= 1
         """
     )
-    toy.runpytest_inprocess("--rolecall-oracle", "test_notes.py", "test_left.py").assert_outcomes(passed=41)
+    toy.runpytest_inprocess("--rolecall-oracle", "test_notes.py", "test_databases.py").assert_outcomes(passed=41)
 
 
 @pytest.mark.parametrize("user", ["toy_boss", "toy_poor"])
-def test_it_works_with_a_password_and_needs_a_superuser(
+def test_the_oracle_works_with_a_password_and_needs_a_superuser(
     toy: pytest.Pytester, guarded: Any, monkeypatch: pytest.MonkeyPatch, user: str
 ) -> None:
-    """Nobody else logs in on a server of others: there the superuser's session becomes who would have."""
+    """On a running server, only the given user logs in, and switches to the authenticator."""
     monkeypatch.setenv("ROLECALL_PG_DSN", guarded.url(user))
     result = toy.runpytest_inprocess("--rolecall-oracle", "test_notes.py::test_grid[alice's note-select-alice]")
     if user == "toy_boss":

@@ -1,6 +1,6 @@
-"""A run that is ended: by a signal at any stage, by pytest, by a crash. Nothing is left, and the status tells why.
+"""A run that ends early: by a signal at any stage, by pytest, by a crash. It leaves nothing, and its status says why.
 
-The moments that tell most are tried; with ``ROLECALL_TORTURE=1`` in the environment all are.
+Only selected cases run; with ``ROLECALL_TORTURE=1`` in the environment, all of them do.
 """
 
 from __future__ import annotations
@@ -21,46 +21,46 @@ import pytest
 
 from rolecall.server import signals
 from rolecall.server.choose import Server, embedded
-from tests.rolecall.ended_runs import STAGES, Ended, add_stages, end_run
+from tests.rolecall.ended_runs import STAGES, Result, add_stages, end_run
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 TORTURE = os.environ.get("ROLECALL_TORTURE") == "1"
 
 
 class Case(NamedTuple):
-    """A stage, what is sent there and to whom, and in how many processes and on whose server the run is."""
+    """A stage, the signals and their receiver, the number of processes, and the kind of server."""
 
     stage: str
-    sent: tuple[signal.Signals, ...]
+    signals: tuple[signal.Signals, ...]
     processes: str = "0"
     to: str = "first"
     dsn: bool = False
 
     def __str__(self) -> str:
-        names = "+".join(each.name.removeprefix("SIG") for each in self.sent)
+        names = "+".join(number.name.removeprefix("SIG") for number in self.signals)
         return f"{self.stage} {names} to {self.to} -n {self.processes}{' --rolecall-pg-dsn' if self.dsn else ''}"
 
     @property
     def is_possible(self) -> bool:
-        """Not every stage is there in every run, and only some are reached by a worker."""
+        """Whether the run has this stage: not every run has every stage, and a worker reaches only some."""
         if self.dsn and self.stage in ("initdb", "pack"):
             return False
         return self.to != "stage" or (self.processes != "0" and self.stage in ("test", "teardown"))
 
     @property
     def statuses(self) -> set[int]:
-        """The exit statuses that say what has ended the run: pytest's own for Ctrl-C, and a shell's for the others."""
+        """The possible exit statuses: pytest's own for Ctrl-C, and a shell's for the other signals."""
         if self.to == "stage":
-            return {pytest.ExitCode.INTERRUPTED}  # a worker was ended, and the first process says so
-        ends = [each for each in self.sent if each != INT]
-        if not ends:
+            return {pytest.ExitCode.INTERRUPTED}  # a worker ends, and the first process reports it
+        others = [number for number in self.signals if number != INT]
+        if not others:
             return {pytest.ExitCode.INTERRUPTED}
         if self.stage == "conftest":
-            return {-ends[0], pytest.ExitCode.INTERRUPTED} if INT in self.sent else {-ends[0]}
-        return {128 + each for each in ends}
+            return {-others[0], pytest.ExitCode.INTERRUPTED} if INT in self.signals else {-others[0]}
+        return {128 + number for number in others}
 
 
-TELLING = [
+SELECTED = [
     Case("conftest", (INT,)),
     Case("configure", (TERM,)),
     Case("initdb", (TERM,)),
@@ -79,8 +79,8 @@ TELLING = [
     Case("close", (TERM, INT), dsn=True),
 ]
 ALL = [
-    Case(*each)
-    for each in itertools.product(
+    Case(*values)
+    for values in itertools.product(
         STAGES,
         [(INT,), (TERM,), (HUP,), (INT, INT), (TERM, TERM, TERM), (INT, TERM, HUP)],
         ["0", "2"],
@@ -88,17 +88,17 @@ ALL = [
         [False, True],
     )
 ]
-CASES = [case for case in ALL if case.is_possible] if TORTURE else TELLING
+CASES = [case for case in ALL if case.is_possible] if TORTURE else SELECTED
 
 
 @pytest.fixture
 def temporary() -> Iterator[Path]:
-    """The TMPDIR of the inner runs, which any user may enter."""
-    made = Path(tempfile.mkdtemp(prefix="ended-"))
-    made.chmod(0o711)
-    (made / "tmp").mkdir()
-    yield made / "tmp"
-    shutil.rmtree(made)
+    """The TMPDIR of the inner runs, which every user may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="ended-"))
+    folder.chmod(0o711)
+    (folder / "tmp").mkdir()
+    yield folder / "tmp"
+    shutil.rmtree(folder)
 
 
 def inventory(server: Server) -> set[tuple[str, str]]:
@@ -113,25 +113,25 @@ def test_a_signal_at_any_stage_leaves_nothing(
     toy: pytest.Pytester, toy_server: Server, temporary: Path, monkeypatch: pytest.MonkeyPatch, case: Case
 ) -> None:
     programs = add_stages(toy.path, temporary.parent / "programs", embedded(18))
-    options = [f"-n{case.processes}", f"--rolecall-cache-dir={toy.path / 'kept' if case.stage == 'pack' else 'off'}"]
+    options = [f"-n{case.processes}", f"--rolecall-cache-dir={toy.path / 'cache' if case.stage == 'pack' else 'off'}"]
     if not case.dsn:
         monkeypatch.delenv("ROLECALL_PG_DSN")
         options.append(f"--rolecall-pg-bin={programs}")
     before = inventory(toy_server)
-    ended = end_run(toy.path, temporary, case.stage, case.sent, *options, to=case.to)
+    ended = end_run(toy.path, temporary, case.stage, case.signals, *options, to=case.to)
     assert ended.left == []
-    assert not list(toy.path.glob("kept/*.part"))
+    assert not list(toy.path.glob("cache/*.part"))
     assert inventory(toy_server) - before == set()
     assert ended.status in case.statuses, ended.output
-    assert ended.status < 0 or says_it_was_interrupted(ended, case)
+    assert ended.status < 0 or reports_the_interrupt(ended, case)
 
 
-def says_it_was_interrupted(ended: Ended, case: Case) -> bool:
-    """pytest's own words, and no traceback; where a second signal came, pytest may not get to say them."""
-    if case.stage == "close" or len(case.sent) > 1:
+def reports_the_interrupt(ended: Result, case: Case) -> bool:
+    """Whether pytest reports the interrupt without a traceback. After a second signal, it may not report it."""
+    if case.stage == "close" or len(case.signals) > 1:
         return "INTERNALERROR" not in ended.output
-    said = "KeyboardInterrupt", "EndedBySignal", "received keyboard-interrupt"
-    return "Traceback" not in ended.output and any(words in ended.output for words in said)
+    messages = "KeyboardInterrupt", "EndedBySignal", "received keyboard-interrupt"
+    return "Traceback" not in ended.output and any(message in ended.output for message in messages)
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
@@ -140,12 +140,12 @@ def test_a_test_that_hangs_is_ended_at_once(
 ) -> None:
     monkeypatch.delenv("ROLECALL_PG_DSN")
     add_stages(toy.path, temporary.parent / "programs", embedded(18))
-    ended = end_run(toy.path, temporary, "test", [TERM], f"-n{processes}", let_go=False)
+    ended = end_run(toy.path, temporary, "test", [TERM], f"-n{processes}", resume=False)
     assert (ended.status, ended.left) == (128 + TERM, [])
     assert ended.seconds < 30  # the test would wait for 60
 
 
-# ------------------------------------------------------------------ ended without a signal
+# ------------------------------------------------------------------ other endings
 
 
 ENDINGS = {
@@ -159,7 +159,7 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_what_else_ends_a_run_leaves_nothing(toy: pytest.Pytester, toy_server: Server, ending: str) -> None:
+def test_other_endings_leave_nothing(toy: pytest.Pytester, toy_server: Server, ending: str) -> None:
     statement, options, status = ENDINGS[ending]
     toy.makepyfile(
         test_ends=f"""
@@ -180,28 +180,28 @@ def test_what_else_ends_a_run_leaves_nothing(toy: pytest.Pytester, toy_server: S
     assert inventory(toy_server) - before == set()
 
 
-# ------------------------------------------------------------------ handlers
+# ------------------------------------------------------------------ signal handlers
 
 
-def test_handlers_of_others_are_left_alone_and_ours_are_put_back(toy: pytest.Pytester) -> None:
+def test_other_handlers_stay_and_ours_are_restored(toy: pytest.Pytester) -> None:
     program = """
         import signal, sys, pytest
 
-        def mine(*_): pass
+        def handler(*_): pass
 
-        signal.signal(signal.SIGHUP, mine)
+        signal.signal(signal.SIGHUP, handler)
         interrupt = signal.getsignal(signal.SIGINT)
 
-        class Looks:
+        class Plugin:
             @pytest.hookimpl
             def pytest_runtest_call(self):
-                assert signal.getsignal(signal.SIGHUP) is mine
+                assert signal.getsignal(signal.SIGHUP) is handler
                 assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
                 assert signal.getsignal(signal.SIGINT) is interrupt
 
-        assert pytest.main(["test_notes.py"], plugins=[Looks()]) == 0
+        assert pytest.main(["test_notes.py"], plugins=[Plugin()]) == 0
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-        assert signal.getsignal(signal.SIGHUP) is mine
+        assert signal.getsignal(signal.SIGHUP) is handler
         assert signal.getsignal(signal.SIGINT) is interrupt
     """
     assert toy.runpython(toy.makepyfile(program=program)).ret == 0
@@ -219,7 +219,7 @@ def test_another_thread_runs_tests_without_handlers(toy: pytest.Pytester) -> Non
     assert toy.runpython(toy.makepyfile(program=program)).ret == 0
 
 
-def test_a_process_that_a_test_has_forked_ends_as_it_would(toy: pytest.Pytester) -> None:
+def test_a_forked_process_has_the_default_handlers(toy: pytest.Pytester) -> None:
     toy.makepyfile(
         test_forks="""
         import os, signal
@@ -242,7 +242,7 @@ def test_a_process_that_a_test_has_forked_ends_as_it_would(toy: pytest.Pytester)
 
 
 def test_a_signal_in_a_held_block_is_raised_at_its_end() -> None:
-    """In a process of its own: this one has handlers that are not to be touched."""
+    """In a new process: the handlers of this one must not change."""
     program = """
 import os, signal
 from rolecall.server import signals
@@ -250,8 +250,8 @@ from rolecall.server import signals
 assert signals.install()
 done = []
 try:
-    with signals.held():
-        with signals.held():
+    with signals.deferred():
+        with signals.deferred():
             os.kill(os.getpid(), signal.SIGTERM)
             os.kill(os.getpid(), signal.SIGINT)
             done.append("inner")
@@ -266,5 +266,5 @@ assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_no_exception_of_a_test_swallows_it() -> None:
+def test_except_exception_does_not_catch_the_signal() -> None:
     assert not issubclass(signals.EndedBySignal, Exception)

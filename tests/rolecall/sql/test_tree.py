@@ -1,4 +1,4 @@
-"""What the parse tree of an expression shows."""
+"""What the tree of an expression tells about it: whether it can be NULL, and which tables it reads."""
 
 from __future__ import annotations
 

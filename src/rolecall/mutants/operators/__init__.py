@@ -1,1 +1,1 @@
-"""Operators: each breaks one kind of object in one kind of way."""
+"""Operators: each breaks one kind of object in one way."""

@@ -13,18 +13,18 @@ class EditBucket(Operator):
     """Make a bucket public, or let it take other sizes or types."""
 
     name = "bucket-edit"
-    stands_for = "Public bucket ticked in the dashboard: every object has a URL that needs no token"
+    stands_for = "a bucket made public in the dashboard: every object has a URL that needs no token"
     catches = "a test of the bucket's settings"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """One for each setting of each bucket that the migrations made."""
+        """One for each setting of each bucket that the migrations created."""
         for bucket in schema.buckets:
-            for setting in self.others(bucket):
+            for setting in self.changes(bucket):
                 sql = f"UPDATE storage.buckets SET {setting} WHERE id = {literal(bucket.id).as_string()}"
                 yield self.mutant(Target("bucket", bucket.id), "storage.objects", setting, "", sql)
 
-    def others(self, bucket: Bucket) -> Iterator[str]:
-        """What could be set instead."""
+    def changes(self, bucket: Bucket) -> Iterator[str]:
+        """The changed settings."""
         yield "public = NOT public"
         if bucket.limit is not None:
             yield "file_size_limit = file_size_limit + 1"

@@ -16,8 +16,8 @@ from rolecall.mutants.rewrites import expressions
 from rolecall.sql.tree import Change, edit, edit_expression
 
 SCHEMA_ANALYST = "McMinn, Wright and Kapfhammer, TOSEM 2015 (SchemaAnalyst)"
-CATCHES = "a value just inside or just outside of it, in the table's file of tests/constraints"
-ACTIONS = {"c": "CASCADE", "n": "SET NULL", "a": "NO ACTION"}  # by the parser's letters
+CATCHES = "a test with a value just inside or just outside the limit"
+ACTIONS = {"c": "CASCADE", "n": "SET NULL", "a": "NO ACTION"}  # by the letters of the parser
 
 
 def _drop(constraint: Constraint) -> str:
@@ -25,7 +25,7 @@ def _drop(constraint: Constraint) -> str:
 
 
 def _add(constraint: Constraint, definition: str) -> str:
-    # NOT VALID: the rows that are there may break it, and that is not what is tried.
+    # NOT VALID: existing rows may violate it, which must not make the mutant invalid.
     valid = " NOT VALID" if constraint.kind in ("c", "f") else ""
     return f"ALTER TABLE {constraint.table} ADD CONSTRAINT {identifier(constraint.name)} {definition}{valid}"
 
@@ -34,7 +34,7 @@ class DropConstraint(Operator):
     """Drop a CHECK, a foreign key or a primary key."""
 
     name = "constraint-drop"
-    stands_for = "a constraint that a table made by hand lacks; IF NOT EXISTS passes over it"
+    stands_for = "a constraint missing from a table that was created by hand, since IF NOT EXISTS skips it"
     source = f"{SCHEMA_ANALYST}: removal"
     catches = CATCHES
 
@@ -51,10 +51,10 @@ class DropConstraint(Operator):
 
 
 class EditCheck(Operator):
-    """Change one comparison, bound, connective or part of a CHECK, or a column in it."""
+    """Change a comparison, a limit, an AND or OR, a column or another part of a CHECK."""
 
     name = "check-edit"
-    stands_for = "< for <=, a bound off by one, OR for AND, the wrong one of two columns"
+    stands_for = "< for <=, a limit off by one, OR for AND, the wrong one of two columns"
     source = f"{SCHEMA_ANALYST}: relational operator and column exchange; connectives: ours"
     catches = CATCHES
 
@@ -72,10 +72,10 @@ class EditCheck(Operator):
 
 
 class NotNull(Operator):
-    """Drop a NOT NULL, and add one where there is none."""
+    """Drop a NOT NULL, or add one."""
 
     name = "not-null"
-    stands_for = "a column that should be told, or that may be left open"
+    stands_for = "a value that must not be missing, or one that may be missing"
     source = f"{SCHEMA_ANALYST}: NOT NULL removal and addition"
     catches = CATCHES
 
@@ -86,7 +86,7 @@ class NotNull(Operator):
             before, after = ("SET", "DROP") if column.not_null else ("DROP", "SET")
             what, target = f"{after} NOT NULL", Target("column", column.name, column.table)
             sql = f"{alter} {after} NOT NULL"
-            if after == "SET":  # rows that are there would refuse it; from now on is what matters
+            if after == "SET":  # existing rows may have NULLs, so only new rows are checked
                 sql = (
                     f"ALTER TABLE {column.table} ADD CONSTRAINT rolecall_mutant "
                     f"CHECK ({identifier(column.name)} IS NOT NULL) NOT VALID"
@@ -95,15 +95,15 @@ class NotNull(Operator):
 
 
 class ForeignKeyAction(Operator):
-    """Change what a foreign key does when its target goes."""
+    """Change what a foreign key does when the row that it refers to is deleted."""
 
     name = "foreign-key-action"
-    stands_for = "CASCADE where history should stay, or rows of nobody where it should not"
+    stands_for = "CASCADE where rows should be kept, or rows without an owner where they should be deleted"
     source = "ours"
-    catches = "a test that deletes what the key refers to, and looks"
+    catches = "a test that deletes the referenced row and checks the referencing ones"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """One for each foreign key and other action."""
+        """One for each other action of each foreign key."""
         for each in schema.constraints:
             if each.kind == "f":
                 for what, added in edit(_add(each, each.definition), [_another_action]):
@@ -117,9 +117,9 @@ class EditDefault(Operator):
     """Drop a default, or change it."""
 
     name = "default"
-    stands_for = "a flag that is NULL unless somebody says so, or that begins the wrong way"
+    stands_for = "a flag that is NULL unless it is set, or that starts with the wrong value"
     source = "ours"
-    catches = "a row inserted without the column"
+    catches = "a test that inserts a row without the column"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each default, and for each change of its value."""
@@ -137,16 +137,16 @@ class WidenType(Operator):
     """Make a column wider: text without a length, numbers without a precision, bigint for integer."""
 
     name = "type-widen"
-    stands_for = "a length that the application relies on and the database does not hold"
+    stands_for = "a length limit of the application that the database does not enforce"
     source = "ours"
-    catches = "a value one longer than the column takes, or the list of columns and types"
+    catches = "a test with a value that is one too long for the column, or of the list of columns and types"
     WIDER = (
         *(("character varying(", "text"), ("character(", "text"), ("numeric(", "numeric")),
         *(("smallint", "integer"), ("integer", "bigint"), ("real", "double precision")),
     )
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """One for each column that can be wider; views that show it make some invalid."""
+        """One for each column that can be wider. It is invalid if a view shows the column."""
         for column in schema.columns:
             for narrow, wide in self.WIDER:
                 if column.type.startswith(narrow):
@@ -156,7 +156,7 @@ class WidenType(Operator):
 
 
 def _another_action(node: Any) -> Iterator[tuple[str, Change]]:
-    """A foreign key that does something else when its target is deleted."""
+    """Another action of a foreign key when the row that it refers to is deleted."""
     if node.DESCRIPTOR.name == "Constraint" and node.HasField("pktable"):
         for letter, action in ACTIONS.items():
             if letter != (node.fk_del_action or "a"):

@@ -1,4 +1,4 @@
-"""Operators that break functions: their attributes, and single parts of their bodies."""
+"""Operators that break functions: their attributes, or one part of their body."""
 
 from __future__ import annotations
 
@@ -14,23 +14,21 @@ VOLATILITY = {"i": "IMMUTABLE", "s": "STABLE", "v": "VOLATILE"}
 
 
 class Attributes(Operator):
-    """Run as the caller, not as the owner, or the reverse; lose or empty search_path; change volatility, strictness."""
+    """Swap SECURITY DEFINER and INVOKER, reset or empty search_path, change volatility or strictness."""
 
     name = "function-attributes"
-    stands_for = (
-        "SECURITY DEFINER without search_path, or before pg_temp; STABLE where it writes; a body without its head"
-    )
-    catches = "a test of the function's attributes, or of what it does for somebody without privileges of one's own"
+    stands_for = "SECURITY DEFINER without search_path, or with pg_temp first; STABLE for a function that writes"
+    catches = "a test of the function's attributes, or of a call by a role without privileges on its tables"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each attribute of each function."""
         for function in schema.functions:
-            for attribute in self.others(function):
+            for attribute in self.changes(function):
                 sql = f"ALTER FUNCTION {function.signature} {attribute}"
                 yield _mutant(self, schema, function, attribute.lower(), sql)
 
-    def others(self, function: Function) -> Iterator[str]:
-        """What ALTER FUNCTION could say."""
+    def changes(self, function: Function) -> Iterator[str]:
+        """The changed attributes, as ALTER FUNCTION takes them."""
         yield "SECURITY INVOKER" if function.definer else "SECURITY DEFINER"
         if "SET search_path" in function.definition:
             yield "RESET search_path"
@@ -45,8 +43,8 @@ class EditBody(Operator):
     """Change one part of a body: a condition, a comparison, a constant, a WHERE, an order, a limit."""
 
     name = "function-edit"
-    stands_for = "a check forgotten or turned round, a bound off by one, a WHERE that lost a part"
-    catches = "a call whose result or error only this part decides"
+    stands_for = "a missing or reversed check, a limit off by one, a WHERE without one of its parts"
+    catches = "a test of a call whose result or error depends on this part only"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each change of each body."""
@@ -56,14 +54,14 @@ class EditBody(Operator):
 
 
 def _edits(function: Function) -> Iterator[tuple[str, str]]:
-    """Every single change of a function's body, as the statement that makes the function so."""
+    """Every single change of a function's body, as the statement that creates the changed function."""
     if function.language == "plpgsql":
         for what, source in plpgsql.edits(function):
             yield what, function.definition.replace(function.source, source)
     elif function.language == "sql" and function.source:
         for what, text in edit(function.source, queries.QUERY):
             yield what, function.definition.replace(function.source, f"\n{text}\n")
-    elif function.language == "sql":  # RETURN …, or BEGIN ATOMIC: no text that the catalog keeps
+    elif function.language == "sql":  # RETURN or BEGIN ATOMIC: the catalog does not keep the text of the body
         yield from edit(function.definition, queries.QUERY, within=_body)
 
 
@@ -72,7 +70,7 @@ def _body(tree: Any) -> Any:
 
 
 def _mutant(operator: Operator, schema: Schema, function: Function, what: str, sql: str) -> Mutant:
-    """A trigger's function is the concern of its table's tests."""
+    """A mutant of a function. A trigger function concerns the table of its trigger."""
     tables = [trigger.table for trigger in schema.triggers if trigger.function == function.full_name]
     concerns = tables[0] if tables else function.full_name
     return operator.mutant(Target.of("function", function.full_name), concerns, what, function.definition, sql)

@@ -1,4 +1,4 @@
-"""Operators that break privileges: who may touch a table, a view or a function at all."""
+"""Operators that break privileges on tables, views and functions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rolecall.catalog.definitions import Grant, Schema
 from rolecall.catalog.objects import grantee
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 
-CATCHES = "a cell or a test in which this role uses, or is refused, just this privilege"
+CATCHES = "a cell or a test in which this role uses, or is refused, this privilege"
 PRIVILEGES = {
     "TABLE": ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"),
     "VIEW": ("SELECT", "INSERT", "UPDATE", "DELETE"),
@@ -17,7 +17,7 @@ PRIVILEGES = {
 
 
 def targets(schema: Schema) -> Iterator[tuple[str, str, str]]:
-    """Everything that can be granted: its kind, what GRANT … ON takes, and its name."""
+    """Everything that can be granted: the kind, the object as GRANT … ON takes it, and its name."""
     for table in schema.tables:
         yield "TABLE", f"TABLE {table}", table
     for view in schema.views:
@@ -28,22 +28,22 @@ def targets(schema: Schema) -> Iterator[tuple[str, str, str]]:
 
 
 class AddGrant(Operator):
-    """Grant a role, or everybody, a privilege that it has not."""
+    """Grant a role, or PUBLIC, a privilege that it does not have."""
 
     name = "grant-add"
     stands_for = (
-        "GRANT ALL to make an error go away; default privileges that were not revoked; EXECUTE left with PUBLIC"
+        "GRANT ALL to silence an error; default privileges that were not revoked; EXECUTE that PUBLIC still has"
     )
     catches = CATCHES
     by_grid = True
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """One for each object, role and privilege that there is not."""
-        held = {(grant.on, grant.role, grant.privilege) for grant in schema.grants if not grant.columns}
+        """One for each missing privilege of each role on each object."""
+        existing = {(grant.on, grant.role, grant.privilege) for grant in schema.grants if not grant.columns}
         for kind, on, full_name in targets(schema):
             for role in (*schema.roles, "public"):
                 for privilege in PRIVILEGES[kind]:
-                    if not {(on, role, privilege), (on, "public", privilege)} & held:
+                    if not {(on, role, privilege), (on, "public", privilege)} & existing:
                         sql = f"GRANT {privilege} ON {on} TO {grantee(role)}"
                         yield self.mutant(
                             Target.of(kind.lower(), full_name), full_name, f"{privilege} for {role}", "", sql
@@ -51,10 +51,10 @@ class AddGrant(Operator):
 
 
 class DropGrant(Operator):
-    """Take a privilege away."""
+    """Revoke a privilege."""
 
     name = "grant-drop"
-    stands_for = "a grant forgotten, which only shows where nothing is granted by default"
+    stands_for = "a forgotten grant, which only fails where nothing is granted by default"
     catches = CATCHES
     by_grid = True
 
@@ -67,11 +67,11 @@ class DropGrant(Operator):
 
 
 class WidenGrant(Operator):
-    """Grant on the whole table what is granted on some of its columns, or on one column fewer."""
+    """Grant on the whole table what is granted on some of its columns, or revoke one of the columns."""
 
     name = "grant-columns"
-    stands_for = "GRANT UPDATE for the sake of one column, and the role and the balance can be written too"
-    catches = "a test in which this role uses the columns it has, and is refused each of the others"
+    stands_for = "GRANT UPDATE for one column, which also allows writes to others, e.g. role or balance"
+    catches = "a test in which this role uses each of its columns, and is refused each of the others"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each grant on columns, and one for each of several columns."""
@@ -82,17 +82,17 @@ class WidenGrant(Operator):
                 before, sql = f"GRANT {grant.sql} {to}", f"GRANT {grant.privilege} {to}"
                 yield self.mutant(_target(grant), grant.name, what, before, sql)
             for column in grant.columns if len(grant.columns) > 1 else ():
-                less = grant._replace(columns=[column])
-                before, sql = f"GRANT {less.sql} {to}", f"REVOKE {less.sql} ON {grant.on} FROM {grantee(role)}"
-                yield self.mutant(_target(grant), grant.name, f"no {less.what} for {role}", before, sql)
+                single = grant._replace(columns=[column])
+                before, sql = f"GRANT {single.sql} {to}", f"REVOKE {single.sql} ON {grant.on} FROM {grantee(role)}"
+                yield self.mutant(_target(grant), grant.name, f"no {single.what} for {role}", before, sql)
 
 
 class GrantOption(Operator):
-    """Let a role pass its privilege on."""
+    """Let a role grant its privilege to others."""
 
     name = "grant-option"
-    stands_for = "WITH GRANT OPTION copied along: whoever has it hands it to anon"
-    catches = "a test that compares the grants with what they should be, grant option and all"
+    stands_for = "a copied WITH GRANT OPTION: the role can grant its privilege to anon"
+    catches = "a test that compares the grants, with their grant options, with the expected ones"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each grant to a role; PUBLIC cannot have the option."""
@@ -104,22 +104,22 @@ class GrantOption(Operator):
 
 
 class DropUsage(Operator):
-    """Take USAGE on a schema away from a role that has something in it."""
+    """Revoke USAGE on a schema from a role that has privileges in it."""
 
     name = "usage-drop"
-    stands_for = "permission denied for schema: grants on tables in a schema that nobody may enter"
-    catches = "any cell or test in which the role touches something of the schema"
+    stands_for = "grants on tables without USAGE on their schema: permission denied for schema"
+    catches = "a cell or a test in which the role uses an object of the schema"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """One for each schema and role; noticed by the tests of the first object in it."""
+        """One for each schema and role. It concerns the tests of the first object in the schema."""
         seen: set[tuple[str, str]] = set()
         for grant in schema.grants:
             namespace = grant.object.split(".")[0]
             if (namespace, grant.role) not in seen and grant.role != "public":
                 seen.add((namespace, grant.role))
                 before, sql = (
-                    f"{word} USAGE ON SCHEMA {namespace} {way} {grantee(grant.role)}"
-                    for word, way in (("GRANT", "TO"), ("REVOKE", "FROM"))
+                    f"{word} USAGE ON SCHEMA {namespace} {preposition} {grantee(grant.role)}"
+                    for word, preposition in (("GRANT", "TO"), ("REVOKE", "FROM"))
                 )
                 yield self.mutant(Target("schema", namespace), grant.name, f"no USAGE for {grant.role}", before, sql)
 

@@ -15,15 +15,15 @@ from rolecall.catalog.objects import identifier
 from rolecall.mutants.operators.constraints import SCHEMA_ANALYST
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import expressions
-from rolecall.sql.tree import Change, edit, shown
+from rolecall.sql.tree import Change, as_sql, edit
 
 
 class DropIndex(Operator):
     """Drop an index."""
 
     name = "index-drop"
-    stands_for = "an index forgotten: nobody notices before the table is large"
-    catches = "a test of the indexes that there are, or of a query that one serves"
+    stands_for = "a forgotten index, which only matters once the table is large"
+    catches = "a test of the list of indexes, or of a query plan that uses the index"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each index."""
@@ -34,17 +34,17 @@ class DropIndex(Operator):
 
 
 class EditIndex(Operator):
-    """Take a column or the predicate from an index or a UNIQUE, add a column, or make it allow duplicates."""
+    """Drop a column or the predicate of an index or a UNIQUE, add a column, or allow duplicates."""
 
     name = "index-edit"
-    stands_for = "a unique index over one column too few or too many, or of all rows instead of the living ones"
+    stands_for = "a unique index with one column too few or too many, or without its predicate"
     source = f"{SCHEMA_ANALYST}: UNIQUE column addition, removal and exchange; predicates: ours"
-    catches = "a pair of rows that only this part of the index tells apart"
+    catches = "a test with two rows that differ in this part of the index only"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each part of each index."""
         for each in schema.indexes:
-            for what, sql in self.others(each, schema):
+            for what, sql in self.edits(each, schema):
                 yield self.mutant(
                     Target("index", each.name, each.table),
                     each.table,
@@ -53,8 +53,8 @@ class EditIndex(Operator):
                     f"{_drop_index(each)}; {sql}",
                 )
 
-    def others(self, index: Index, schema: Schema) -> Iterator[tuple[str, str]]:
-        """What an index could be instead, as statements."""
+    def edits(self, index: Index, schema: Schema) -> Iterator[tuple[str, str]]:
+        """The changed indexes, as statements."""
         for change, what in self.changes(index, schema):
             tree = postgast.parse(index.definition)
             change(tree.stmts[0].stmt.index_stmt)
@@ -64,21 +64,21 @@ class EditIndex(Operator):
                 yield what, _create_index(index, definition)
 
     def changes(self, index: Index, schema: Schema) -> Iterator[tuple[Change, str]]:
-        """Changes of an index' own clauses, in words."""
+        """The changes of the clauses of an index, each with its description."""
         node = postgast.parse(index.definition).stmts[0].stmt.index_stmt
         for place in range(len(node.index_params)):
             if len(node.index_params) > 1:
 
-                def take(node: object, place: int = place) -> None:
+                def drop(node: object, place: int = place) -> None:
                     del node.index_params[place]  # type: ignore[attr-defined]
 
-                yield take, f"without column {place + 1}"
+                yield drop, f"without column {place + 1}"
         if node.HasField("where_clause"):
             yield (lambda node: node.ClearField("where_clause")), "without its predicate"
         if index.unique:
             yield (lambda node: setattr(node, "unique", False)), "not unique"
-            there = {param.index_elem.name for param in node.index_params}
-            other = next((c.name for c in schema.columns if c.table == index.table and c.name not in there), None)
+            columns = {param.index_elem.name for param in node.index_params}
+            other = next((c.name for c in schema.columns if c.table == index.table and c.name not in columns), None)
             if other:
 
                 def add(node: object, other: str = other) -> None:
@@ -93,8 +93,8 @@ def _drop_index(index: Index) -> str:
     return f"DROP INDEX {index.table.split('.')[0]}.{identifier(index.name)}"
 
 
-# From now on is what matters: of rows that stand there and are one too many, the first counts.
-FROM_NOW_ON = """DO $rolecall$
+# Only new rows must be checked: of existing rows with equal values, all but the first are left out of the index.
+CREATE_FOR_NEW_ROWS = """DO $rolecall$
 DECLARE
   surplus text[];
 BEGIN
@@ -104,31 +104,31 @@ EXCEPTION
     SELECT array_agg(key) INTO surplus FROM (
       SELECT {key} AS key, row_number() OVER (PARTITION BY {columns} ORDER BY {key}) AS nth
       FROM {table} WHERE {predicate}
-    ) AS standing WHERE nth > 1;
-    EXECUTE format({but}, surplus);
+    ) AS existing WHERE nth > 1;
+    EXECUTE format({statement}, surplus);
 END
 $rolecall$"""
 
 
 def _create_index(index: Index, definition: str) -> str:
-    """The statement for an index, also where rows of the world would be in the way of a unique one."""
+    """The statement that creates an index, also if existing rows violate a unique one."""
     tree = postgast.parse(definition)
     node = tree.stmts[0].stmt.index_stmt
     if not node.unique or not index.key:
         return definition
     key = " || ',' || ".join(f"{identifier(column)}::text" for column in index.key)
     elements = (param.index_elem for param in node.index_params)
-    columns = [identifier(each.name) if each.name else shown(each.expr) for each in elements]
-    predicate = shown(node.where_clause) if node.HasField("where_clause") else "true"
+    columns = [identifier(each.name) if each.name else as_sql(each.expr) for each in elements]
+    predicate = as_sql(node.where_clause) if node.HasField("where_clause") else "true"
     node.ClearField("where_clause")
-    but = f"{postgast.deparse(tree)} WHERE ({predicate}) AND {key} ".replace("%", "%%") + "<> ALL (%L)"
-    return FROM_NOW_ON.format(
+    statement = f"{postgast.deparse(tree)} WHERE ({predicate}) AND {key} ".replace("%", "%%") + "<> ALL (%L)"
+    return CREATE_FOR_NEW_ROWS.format(
         create=definition,
         key=key,
         columns=", ".join(columns),
         table=index.table,
         predicate=predicate,
-        but=literal(but).as_string(),
+        statement=literal(statement).as_string(),
     )
 
 

@@ -1,4 +1,4 @@
-"""A mutant, and what makes mutants: an operator for each kind of break."""
+"""Mutants, and the operators that create them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rolecall.catalog.definitions import Schema
 from rolecall.sql.migrations import Script
 
-# How a target is written, by its kind; any other kind is written "owner.name".
+# The text of a target, by its kind. All other kinds are "owner.name".
 FORMS = {
     "policy": '{owner} "{name}"',
     "constraint": "{owner} {name}",
@@ -26,7 +26,7 @@ STEP = re.compile(r"[\d_]*(\w+)\.sql")
 
 @dataclass(frozen=True)
 class Target:
-    """What a mutant breaks.
+    """The object that a mutant breaks.
 
     ``kind`` is table, view, function, column, policy, constraint, index, trigger, schema, bucket or script. ``owner``
     is the qualified table of a column, policy, constraint, index or trigger; the schema of a table, view or function;
@@ -53,7 +53,7 @@ class Target:
 
     @property
     def test_names(self) -> tuple[str, ...]:
-        """What the id of a test may call it by; a script by its step, and by its phase."""
+        """The names that the id of a test may have for it. A script has the names of its step and of its phase."""
         step, phase = STEP.fullmatch(self.name), PHASE.fullmatch(self.owner)
         if self.kind == "script" and step and phase:
             return step[1], f"phase {phase[1]}"
@@ -62,11 +62,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Mutant:
-    """One break.
+    """One change that breaks the schema.
 
-    ``concerns`` is the qualified table, view or function whose tests should notice. ``before`` and ``sql`` show the
-    original and what is run instead (as the migration role). A mutant of a script has ``script``: ``sql`` then
-    replaces the file's whole text, and ``concerns`` is what a test does that runs it: apply, verify or rollback.
+    ``concerns`` is the qualified table, view or function whose tests should fail. ``before`` is the original, and
+    ``sql`` the statements that change it, run as the migration role. A mutant of a script has ``script``: ``sql`` then
+    replaces the whole text of the file, and ``concerns`` is the method that runs the script: apply, verify or rollback.
     """
 
     operator: str
@@ -79,7 +79,7 @@ class Mutant:
 
     @property
     def id(self) -> str:
-        """What tells this mutant from all others; stable as long as the target is as it is."""
+        """The unique id of the mutant. It is stable as long as the target does not change."""
         return f"{self.target} | {self.operator} | {self.what}".replace("\n", " ")
 
 
@@ -87,10 +87,10 @@ class Operator(ABC):
     """One way to break a schema: a class for each, listed in :data:`rolecall.mutants.OPERATORS`.
 
     :cvar name: two or three words, e.g. ``policy-drop``
-    :cvar stands_for: the real mistake that does the same
-    :cvar source: where the operator was first described; empty for our own
-    :cvar catches: what kind of test notices it: shown with a survivor
-    :cvar by_grid: whether a table's grid is most likely to notice, and is tried before the tests
+    :cvar stands_for: the real mistake with the same effect
+    :cvar source: the publication that describes the operator; empty for rolecall's own
+    :cvar catches: the kind of test that kills it, shown with a survivor
+    :cvar by_grid: whether the grid of a table is tried before the tests, because it is most likely to fail
     """
 
     name: str
@@ -101,7 +101,7 @@ class Operator(ABC):
 
     @abstractmethod
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """Every mutant that this operator makes of a schema."""
+        """Every mutant of this operator for a schema."""
 
     def mutant(self, target: Target, concerns: str, what: str, before: str, sql: str) -> Mutant:
         """A mutant of this operator."""

@@ -18,20 +18,20 @@ ANOTHER_CLAIM = "((auth.jwt() ->> 'session_id')::uuid)"
 
 
 class PolicyOperator(Operator):
-    """Operators that make each policy another one."""
+    """Operators that replace each policy with changed ones."""
 
-    catches = "a cell of the table's grid: a row, a command and a persona about which only this part decides"
+    catches = "a cell of the table's grid: a row, a command and a persona whose access depends on this part only"
     by_grid = True
 
     @abstractmethod
-    def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:
-        """What a policy could be instead, and in which words."""
+    def changes(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:
+        """The changed policies, each with a description of the change."""
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """Each policy dropped and made anew as each of the others."""
+        """One for each changed policy: the original is dropped, the changed one is created."""
         for policy in schema.policies:
-            for what, other in self.others(policy, schema):
-                sql = f"{policy.drop()}; {other.create()}"
+            for what, changed in self.changes(policy, schema):
+                sql = f"{policy.drop()}; {changed.create()}"
                 yield self.mutant(Target("policy", policy.name, policy.table), policy.table, what, policy.create(), sql)
 
 
@@ -52,19 +52,19 @@ class DropPolicy(Operator):
 
 
 class AddPermissivePolicy(Operator):
-    """Add a permissive policy that lets whom the table's policies are for, or everybody, do a command."""
+    """Add a permissive policy that allows a command to a role of the table's policies, or to PUBLIC."""
 
     by_grid = True
     name = "policy-add"
-    stands_for = "a policy added in the dashboard 'for testing': policies are OR-ed, and one is enough"
+    stands_for = "a policy added in the dashboard for a test: permissive policies are OR-ed, and one is enough"
     source = f"{XACML}: rule addition"
     catches = PolicyOperator.catches
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each table, command and role that the table's permissive policies are for."""
         for table in dict.fromkeys(policy.table for policy in schema.policies):
-            named = (policy.roles for policy in schema.policies if policy.table == table and policy.permissive)
-            roles = dict.fromkeys((*chain.from_iterable(named), "public"))
+            role_lists = (policy.roles for policy in schema.policies if policy.table == table and policy.permissive)
+            roles = dict.fromkeys((*chain.from_iterable(role_lists), "public"))
             for command, role in product(COMMANDS, roles):
                 using, check = _clauses(command)
                 policy = Policy(table, "rolecall mutant", True, command, [role], using, check)
@@ -72,13 +72,13 @@ class AddPermissivePolicy(Operator):
 
 
 class ConstantPredicate(PolicyOperator):
-    """USING and WITH CHECK become true, or false, also where USING serves for both."""
+    """USING or WITH CHECK becomes true or false. A USING that serves for both gets WITH CHECK true."""
 
     name = "policy-constant"
     stands_for = "USING (true) to make a feature work, and never taken back"
     source = f"{XACML}: rule target and condition true or false"
 
-    def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
+    def changes(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
         for part in ("using", "check"):
             for constant in ("true", "false"):
                 if getattr(policy, part) not in (None, constant):
@@ -88,25 +88,25 @@ class ConstantPredicate(PolicyOperator):
 
 
 class NegatePredicate(PolicyOperator):
-    """USING and WITH CHECK are negated."""
+    """USING or WITH CHECK is negated."""
 
     name = "policy-negate"
-    stands_for = "a condition written the wrong way round"
+    stands_for = "a reversed condition"
     source = f"{XACML}: condition negated"
 
-    def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
+    def changes(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
         for part in ("using", "check"):
             if predicate := getattr(policy, part):
                 yield f"{_CLAUSE[part]} is negated", _with(policy, part, f"NOT ({predicate})")
 
 
 class AdmitNull(PolicyOperator):
-    """A predicate that is NULL admits."""
+    """A predicate admits the row if it is NULL."""
 
     name = "policy-null"
-    stands_for = "IS NOT FALSE, IS DISTINCT FROM or COALESCE(…, true) where an id may be missing"
+    stands_for = "IS NOT FALSE, IS DISTINCT FROM or COALESCE(…, true) with an id that may be missing"
 
-    def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
+    def changes(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
         for part in ("using", "check"):
             predicate = getattr(policy, part)
             if predicate and may_be_null(predicate):
@@ -114,14 +114,14 @@ class AdmitNull(PolicyOperator):
 
 
 class EditPredicate(PolicyOperator):
-    """One part of a predicate is left out or changed: a conjunct, a comparison, a column, a join, a query's arm."""
+    """A part of a predicate is left out or changed: a condition, a comparison, a column, a join, an arm of a UNION."""
 
     name = "policy-edit"
-    stands_for = "a condition forgotten, a column of the same type mistaken for another, a join not correlated"
+    stands_for = "a forgotten condition, the wrong column of the same type, an uncorrelated join"
     source = f"{XACML}: combining algorithm and condition changes; columns and correlation: ours"
     REWRITES = (*expressions.PREDICATE, queries.drop_where, queries.drop_arm, queries.change_join, queries.drop_on)
 
-    def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:
+    def changes(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:
         own = {"": policy.table, policy.table.rpartition(".")[2]: policy.table}
         for part in ("using", "check"):
             if predicate := getattr(policy, part):
@@ -136,9 +136,9 @@ class AnotherClaim(PolicyOperator):
     """``auth.uid()`` becomes another claim of the token."""
 
     name = "policy-claim"
-    stands_for = "session_id, or a user_metadata field that users set themselves, taken for the user's id"
+    stands_for = "session_id, or a field of user_metadata that users set themselves, instead of the user's id"
 
-    def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
+    def changes(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
         rewrite = expressions.replace_call("auth.uid", ANOTHER_CLAIM)
         for part in ("using", "check"):
             if predicate := getattr(policy, part):
@@ -150,20 +150,20 @@ class DropCheck(PolicyOperator):
     """An UPDATE policy loses its WITH CHECK, and USING serves for both."""
 
     name = "policy-no-check"
-    stands_for = "an UPDATE policy with USING alone, where the new row needs more than the old"
+    stands_for = "an UPDATE policy without WITH CHECK, although the new row needs another condition than the old one"
 
-    def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
+    def changes(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
         if policy.using is not None and policy.check not in (None, policy.using):
             yield "without WITH CHECK", policy._replace(check=None)
 
 
 class AnotherCommand(PolicyOperator):
-    """A policy for one command is for ALL, or one for ALL is for one."""
+    """A policy for one command becomes one for ALL, or a policy for ALL becomes one for a single command."""
 
     name = "policy-command"
-    stands_for = "FOR left out, which means ALL; or a policy that covers fewer commands than its name says"
+    stands_for = "a missing FOR, which means ALL; or a policy for fewer commands than its name says"
 
-    def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
+    def changes(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
         if policy.command != "all":
             using = policy.check if policy.using is None else policy.using
             yield f"for {policy.command} becomes for all", policy._replace(command="all", using=using)
@@ -175,24 +175,24 @@ class AnotherCommand(PolicyOperator):
 
 
 class AnotherRole(PolicyOperator):
-    """A policy is for everybody, or for another role."""
+    """A policy becomes one for PUBLIC, or for another role."""
 
     name = "policy-role"
-    stands_for = "TO left out, which means PUBLIC; the roles of guests and of users mixed up"
+    stands_for = "a missing TO, which means PUBLIC; the wrong one of two roles"
 
-    def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:
+    def changes(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:
         for role in ("public", *schema.roles):
             if policy.roles != [role]:
                 yield f"to {', '.join(policy.roles)} becomes to {role}", policy._replace(roles=[role])
 
 
 class SwapPermissive(PolicyOperator):
-    """A permissive policy becomes restrictive, and the other way round."""
+    """A permissive policy becomes restrictive, or a restrictive one permissive."""
 
     name = "policy-permissive"
-    stands_for = "AS RESTRICTIVE forgotten: a policy that should keep somebody out lets everybody in"
+    stands_for = "a forgotten AS RESTRICTIVE: a policy that should restrict access grants it"
 
-    def others(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
+    def changes(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
         becomes = "restrictive" if policy.permissive else "permissive"
         yield f"becomes {becomes}", policy._replace(permissive=not policy.permissive)
 
@@ -202,18 +202,18 @@ class DisableSecurity(Operator):
 
     by_grid = True
     name = "rls-off"
-    stands_for = "ENABLE ROW LEVEL SECURITY forgotten: the policies are there, and nobody asks them"
-    catches = "a row of somebody else that any persona is not to see"
+    stands_for = "a forgotten ENABLE ROW LEVEL SECURITY: the policies exist, but have no effect"
+    catches = "a cell in which a persona must not see a row"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """One for each table that the migrations made."""
+        """One for each table that the migrations created."""
         for table in schema.tables:
             on, off = (f"ALTER TABLE {table} {word} ROW LEVEL SECURITY" for word in ("ENABLE", "DISABLE"))
             yield self.mutant(Target.of("table", table), table, "row-level security off", on, off)
 
 
 def _clauses(command: str) -> tuple[str | None, str | None]:
-    """USING and WITH CHECK that let everything through, as far as a command takes them."""
+    """USING and WITH CHECK that admit everything. A clause that the command does not have is None."""
     return (None if command == "insert" else "true"), ("true" if command in ("insert", "update") else None)
 
 

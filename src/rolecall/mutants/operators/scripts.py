@@ -1,4 +1,4 @@
-"""The operator that breaks scripts: steps, verify.sql and rollback.sql, one statement at a time."""
+"""The operator that breaks scripts: the steps, verify.sql and rollback.sql."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rolecall.sql import files
 
 
 class DropStatement(Operator):
-    """Leave one statement of a step, of a verify.sql or of a rollback.sql out."""
+    """Leave out one statement of a step, a verify.sql or a rollback.sql."""
 
     name = "statement-drop"
-    stands_for = "a rollback that forgets what the step was given later; a verify that does not look"
+    stands_for = "a rollback that lacks a later addition to its step; a verify.sql that does not check something"
     catches = "a test that runs the script: apply and verify, apply twice, roll back and compare the dumps"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:

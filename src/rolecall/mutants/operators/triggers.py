@@ -15,8 +15,8 @@ class DisableTrigger(Operator):
     """Disable a trigger."""
 
     name = "trigger-off"
-    stands_for = "DISABLE TRIGGER for an import, and never enabled again"
-    catches = "a test of what the trigger is there for"
+    stands_for = "DISABLE TRIGGER for an import, without ENABLE afterwards"
+    catches = "a test of the effect of the trigger"
     by_grid = True
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
@@ -29,11 +29,11 @@ class DisableTrigger(Operator):
 
 
 class EditTrigger(Operator):
-    """Change a trigger's event, its time, or a part of its condition."""
+    """Change the event of a trigger, its time, or a part of its condition."""
 
     name = "trigger-edit"
-    stands_for = "a trigger that fires too often, too seldom, or too late to help"
-    catches = "a case in which it fires, and one in which it must not"
+    stands_for = "a trigger that fires too often, too rarely, or too late"
+    catches = "a test in which it must fire, and one in which it must not"
     by_grid = True
     REWRITES = (*expressions.PREDICATE, triggers.drop_condition, triggers.change_event)
 

@@ -12,11 +12,11 @@ from rolecall.sql.tree import edit
 
 
 class InvokerOff(Operator):
-    """Let a view run as its owner."""
+    """Run a view with the rights of its owner."""
 
     name = "view-invoker"
-    stands_for = "security_invoker forgotten: the view reads as its owner, past every policy"
-    catches = "a persona who must not see a row of the tables under the view"
+    stands_for = "a forgotten security_invoker: the view reads as its owner, and bypasses every policy"
+    catches = "a test with a persona that must not see a row of the tables under the view"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each view."""
@@ -28,11 +28,11 @@ class InvokerOff(Operator):
 
 
 class EditView(Operator):
-    """Change one thing of a view's query: a WHERE, a join, a default, a window, an order, a constant."""
+    """Change one part of a view's query: a WHERE, a join, a default, a window, an order, a constant."""
 
     name = "view-edit"
-    stands_for = "LEFT JOIN for JOIN, a filter or a partition forgotten, a default the wrong way round"
-    catches = "a value in the view that only this part decides"
+    stands_for = "LEFT JOIN for JOIN, a forgotten filter or partition, a reversed default"
+    catches = "a test of a value in the view that depends on this part only"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each change of each view."""
@@ -44,22 +44,22 @@ class EditView(Operator):
 
 
 class SwapColumns(Operator):
-    """Give a view's column the value of another one of its type."""
+    """Swap two columns of a view that have the same type."""
 
     name = "view-columns"
-    stands_for = "two columns of one type mixed up: created_at and updated_at, the one id and the other"
-    catches = "a row whose columns all have different values"
+    stands_for = "two confused columns of the same type, e.g. created_at and updated_at, or two ids"
+    catches = "a test with a row whose columns all have different values"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each pair of columns of one type."""
         for view in schema.views:
-            for one, (column, kind) in enumerate(view.columns):
-                for other, other_kind in view.columns[one + 1 :]:
+            for place, (column, kind) in enumerate(view.columns):
+                for other, other_kind in view.columns[place + 1 :]:
                     if kind == other_kind:
                         names = {column: other, other: column}
                         columns = ", ".join(
-                            f"shown.{identifier(names.get(each, each))} AS {identifier(each)}"
-                            for each, _ in view.columns
+                            f"shown.{identifier(names.get(name, name))} AS {identifier(name)}"
+                            for name, _ in view.columns
                         )
                         text = f"SELECT {columns} FROM ({view.query}) AS shown"
                         what = f"{column} and {other} swapped"
@@ -69,6 +69,6 @@ class SwapColumns(Operator):
 
 
 def _create(view: View, query: str) -> str:
-    # Replaced, not dropped: grants and dependents stay. A change of a column's type is refused, and so invalid.
+    # Replaced and not dropped, so that grants and dependent objects stay. A changed column type makes it invalid.
     options = f" WITH ({', '.join(view.options)})" if view.options else ""
     return f"CREATE OR REPLACE VIEW {view.full_name}{options} AS {query}"

@@ -1,1 +1,1 @@
-"""Rewrites of SQL that operators share."""
+"""Rewrites of SQL, which operators share."""

@@ -1,4 +1,4 @@
-"""What can be wrong with an expression: a rewrite for each."""
+"""Rewrites of expressions: each is a mistake that an author can make."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from postgast import pg_query_pb2 as pb
 
-from rolecall.sql.tree import Change, Rewrite, become, expression, is_a, shown
+from rolecall.sql.tree import Change, Rewrite, as_sql, become, expression, is_a
 
 
 def drop_operand(node: Any) -> Iterator[tuple[str, Change]]:
-    """Each conjunct and each disjunct left out."""
+    """Leave out each operand of AND and OR."""
     if not is_a(node, "bool_expr") or node.bool_expr.boolop == pb.NOT_EXPR:
         return
     word = "AND" if node.bool_expr.boolop == pb.AND_EXPR else "OR"
@@ -24,11 +24,11 @@ def drop_operand(node: Any) -> Iterator[tuple[str, Change]]:
             if len(node.bool_expr.args) == 1:
                 become(node, node.bool_expr.args[0])
 
-        yield f"without {word} {shown(operand)}", change
+        yield f"without {word} {as_sql(operand)}", change
 
 
 def swap_and_or(node: Any) -> Iterator[tuple[str, Change]]:
-    """AND for OR, and the other way round."""
+    """Swap AND and OR."""
     if is_a(node, "bool_expr") and node.bool_expr.boolop != pb.NOT_EXPR:
         was_and = node.bool_expr.boolop == pb.AND_EXPR
 
@@ -39,41 +39,43 @@ def swap_and_or(node: Any) -> Iterator[tuple[str, Change]]:
 
 
 def drop_not(node: Any) -> Iterator[tuple[str, Change]]:
-    """NOT left out."""
+    """Leave out NOT."""
     if is_a(node, "bool_expr") and node.bool_expr.boolop == pb.NOT_EXPR:
-        yield f"{shown(node)} without NOT", lambda node: become(node, node.bool_expr.args[0])
+        yield f"{as_sql(node)} without NOT", lambda node: become(node, node.bool_expr.args[0])
 
 
-# Where a truth stands, and what is one that no other rewrite turns round.
-TRUTH_OF = {"SelectStmt": "where_clause", "UpdateStmt": "where_clause", "DeleteStmt": "where_clause"}
-TRUTH_OF |= {"JoinExpr": "quals", "ResTarget": "val"}
-TRUTHS = ("sub_link", "column_ref", "func_call", "coalesce_expr")
+# The clauses with a condition, and the kinds of conditions that no other rewrite reverses.
+CONDITION_OF = {"SelectStmt": "where_clause", "UpdateStmt": "where_clause", "DeleteStmt": "where_clause"}
+CONDITION_OF |= {"JoinExpr": "quals", "ResTarget": "val"}
+CONDITIONS = ("sub_link", "column_ref", "func_call", "coalesce_expr")
 
 
 def negate(node: Any) -> Iterator[tuple[str, Change]]:
-    """What is a truth by itself, negated: EXISTS, IN (SELECT …), a column or a call in a condition."""
-    for place, truth in enumerate(_truths(node)):
+    """Negate a boolean expression: EXISTS, IN (SELECT …), a column or a call in a condition."""
+    for place, condition in enumerate(_conditions(node)):
 
         def change(node: Any, place: int = place) -> None:
-            truth = _truths(node)[place]
-            become(truth, expression(f"NOT ({shown(truth)})"))
+            condition = _conditions(node)[place]
+            become(condition, expression(f"NOT ({as_sql(condition)})"))
 
-        yield f"{shown(truth)} is negated", change
+        yield f"{as_sql(condition)} is negated", change
 
 
-def _truths(node: Any) -> list[Any]:
+def _conditions(node: Any) -> list[Any]:
     kind = node.DESCRIPTOR.name
     if is_a(node, "bool_expr") and node.bool_expr.boolop != pb.NOT_EXPR:
-        found = list(node.bool_expr.args)
+        candidates = list(node.bool_expr.args)
     else:
-        found = [getattr(node, TRUTH_OF[kind])] if kind in TRUTH_OF and node.HasField(TRUTH_OF[kind]) else []
-    return [each for each in found if _is_truth(each, certainly=kind != "ResTarget")]
+        candidates = (
+            [getattr(node, CONDITION_OF[kind])] if kind in CONDITION_OF and node.HasField(CONDITION_OF[kind]) else []
+        )
+    return [each for each in candidates if _is_condition(each, is_boolean=kind != "ResTarget")]
 
 
-def _is_truth(node: Any, *, certainly: bool) -> bool:
+def _is_condition(node: Any, *, is_boolean: bool) -> bool:
     if is_a(node, "sub_link"):
         return node.sub_link.sub_link_type in (pb.EXISTS_SUBLINK, pb.ANY_SUBLINK)
-    return certainly and node.WhichOneof("node") in TRUTHS
+    return is_boolean and node.WhichOneof("node") in CONDITIONS
 
 
 OTHER_OPERATORS: Mapping[str, tuple[str, ...]] = {
@@ -96,7 +98,7 @@ OTHER_OPERATORS: Mapping[str, tuple[str, ...]] = {
     "~~*": ("!~~*", "~~"),
     "!~~*": ("~~*",),
 }
-# What the parser calls an operator that is written as words.
+# The operators that are written as words, with their kind in the parser's tree.
 WORDS = {
     "~~": (pb.AEXPR_LIKE, "LIKE"),
     "!~~": (pb.AEXPR_LIKE, "NOT LIKE"),
@@ -106,7 +108,7 @@ WORDS = {
 
 
 def change_operator(node: Any) -> Iterator[tuple[str, Change]]:
-    """Another comparison, another sign; a pattern not matched, or in any case."""
+    """Change a comparison or an arithmetic operator; negate a pattern match or ignore case."""
     if is_a(node, "a_expr") and len(node.a_expr.name) == 1 and node.a_expr.kind not in DISTINCT:
         operator = node.a_expr.name[0].string.sval
         in_words = node.a_expr.kind in (pb.AEXPR_LIKE, pb.AEXPR_ILIKE)
@@ -117,31 +119,31 @@ def change_operator(node: Any) -> Iterator[tuple[str, Change]]:
                 if in_words:
                     node.a_expr.kind, _ = WORDS[other]
 
-            was, becomes = (WORDS[each][1] if in_words else each for each in (operator, other))
-            yield f"{shown(node)}: {was} becomes {becomes}", change
+            old, new = (WORDS[each][1] if in_words else each for each in (operator, other))
+            yield f"{as_sql(node)}: {old} becomes {new}", change
 
 
-DISTINCT = {  # and what forgets that there are NULLs
+DISTINCT = {  # with the comparison that does not handle NULL
     pb.AEXPR_DISTINCT: (pb.AEXPR_NOT_DISTINCT, "<>"),
     pb.AEXPR_NOT_DISTINCT: (pb.AEXPR_DISTINCT, "="),
 }
 
 
 def change_distinct(node: Any) -> Iterator[tuple[str, Change]]:
-    """IS DISTINCT FROM turned round, or the comparison that is NULL where a side is."""
+    """Reverse IS DISTINCT FROM, or replace it with the comparison that is NULL if a side is."""
     if not is_a(node, "a_expr") or node.a_expr.kind not in DISTINCT:
         return
     other, plain = DISTINCT[node.a_expr.kind]
 
-    def turn(node: Any) -> None:
+    def reverse(node: Any) -> None:
         node.a_expr.kind = other
 
-    def forget(node: Any) -> None:
+    def ignore_null(node: Any) -> None:
         node.a_expr.kind = pb.AEXPR_OP
         node.a_expr.name[0].string.sval = plain
 
-    yield f"{shown(node)} is turned round", turn
-    yield f"{shown(node)} becomes {plain}", forget
+    yield f"{as_sql(node)} is turned round", reverse
+    yield f"{as_sql(node)} becomes {plain}", ignore_null
 
 
 BETWEEN = {
@@ -159,27 +161,27 @@ BOUNDS = {
 
 
 def change_between(node: Any) -> Iterator[tuple[str, Change]]:
-    """BETWEEN turned round; each bound left out, and exclusive."""
+    """Reverse BETWEEN; leave out each bound; make each bound exclusive."""
     if not is_a(node, "a_expr") or node.a_expr.kind not in BETWEEN:
         return
     kind, name = BETWEEN[node.a_expr.kind]
 
-    def turn(node: Any) -> None:
+    def reverse(node: Any) -> None:
         node.a_expr.kind, node.a_expr.name[0].string.sval = kind, name
 
-    yield f"{shown(node)} is turned round", turn
+    yield f"{as_sql(node)} is turned round", reverse
     if node.a_expr.kind == pb.AEXPR_BETWEEN:
         for what, bounds in BOUNDS.items():
 
             def change(node: Any, bounds: str = bounds) -> None:
                 sides = (node.a_expr.lexpr, *node.a_expr.rexpr.list.items)
-                become(node, expression(bounds.format(*(f"({shown(side)})" for side in sides))))
+                become(node, expression(bounds.format(*(f"({as_sql(side)})" for side in sides))))
 
-            yield f"{shown(node)} {what}", change
+            yield f"{as_sql(node)} {what}", change
 
 
 def change_extreme(node: Any) -> Iterator[tuple[str, Change]]:
-    """LEAST for GREATEST, and the other way round."""
+    """Swap LEAST and GREATEST."""
     if is_a(node, "min_max_expr"):
         was_least = node.min_max_expr.op == pb.IS_LEAST
 
@@ -190,21 +192,21 @@ def change_extreme(node: Any) -> Iterator[tuple[str, Change]]:
 
 
 def change_null_test(node: Any) -> Iterator[tuple[str, Change]]:
-    """IS NULL for IS NOT NULL, and the other way round."""
+    """Swap IS NULL and IS NOT NULL."""
     if is_a(node, "null_test"):
         was_null = node.null_test.nulltesttype == pb.IS_NULL
 
         def change(node: Any) -> None:
             node.null_test.nulltesttype = pb.IS_NOT_NULL if was_null else pb.IS_NULL
 
-        yield f"{shown(node)} is turned round", change
+        yield f"{as_sql(node)} is turned round", change
 
 
-LARGEST = 2**31 - 1  # that the parser's trees hold as an integer
+MAX_INTEGER = 2**31 - 1  # in the parser's trees
 
 
 def change_constant(node: Any) -> Iterator[tuple[str, Change]]:
-    """A number one higher and one lower in its last place, a truth turned round, a text another one."""
+    """Change a number by one in its last digit, reverse a boolean, change a text."""
     if not is_a(node, "a_const") or node.a_const.isnull:
         return
     kind = node.a_const.WhichOneof("val")
@@ -216,28 +218,28 @@ def change_constant(node: Any) -> Iterator[tuple[str, Change]]:
         changed = type(node)()
         changed.CopyFrom(node)
         change(changed)
-        yield f"{shown(node)} becomes {shown(changed)}", change
+        yield f"{as_sql(node)} becomes {as_sql(changed)}", change
 
 
 def _others(kind: str, value: Any) -> list[Any]:
     if kind == "ival":
-        return [number for number in (value + 1, value - 1) if abs(number) <= LARGEST]
+        return [number for number in (value + 1, value - 1) if abs(number) <= MAX_INTEGER]
     if kind == "fval":
-        return [_beside(value, step) for step in (1, -1)]
+        return [_changed_number(value, step) for step in (1, -1)]
     if kind == "boolval":
         return [not value]
-    return [_another(value)] if kind == "sval" else []
+    return [_changed_text(value)] if kind == "sval" else []
 
 
-def _beside(number: str, step: int) -> str:
-    """A decimal number one step of its last place up or down."""
+def _changed_number(number: str, step: int) -> str:
+    """A decimal number, changed by ``step`` in its last digit."""
     value = Decimal(number)
     exponent = value.as_tuple().exponent
     return f"{value + step * Decimal(1).scaleb(min(int(exponent), 0)):f}"
 
 
-def _another(text: str) -> str:
-    """Another text of the same kind: its first number one higher, or an x behind its last word."""
+def _changed_text(text: str) -> str:
+    """Another text of the same kind: with its first number plus one, or with an x after its last word."""
     if number := re.search(r"-?[0-9]+", text):
         higher = f"{int(number[0]) + 1:0{len(number[0])}}"
         return text[: number.start()] + higher + text[number.end() :]
@@ -247,30 +249,29 @@ def _another(text: str) -> str:
 
 
 def swap_column(types: Mapping[str, Mapping[str, str]]) -> Rewrite:
-    """A column for each other one of its type in its table.
+    """Replace a column with each other column of its table that has the same type.
 
-    ``types`` gives the type of every column by name, by the name that stands before the columns of a
-    table: ``""`` where none does.
+    ``types`` has the types of the columns by name, for each qualifier of a table; ``""`` is for columns without one.
     """
 
     def rewrite(node: Any) -> Iterator[tuple[str, Change]]:
         if not is_a(node, "column_ref") or not node.column_ref.fields[-1].HasField("string"):
             return
         *_, table, name = ["", *(field.string.sval for field in node.column_ref.fields)]
-        its_columns = types.get(table, {})
-        for other, its_type in its_columns.items():
-            if other != name and name in its_columns and its_type == its_columns[name]:
+        columns = types.get(table, {})
+        for other, type_ in columns.items():
+            if other != name and name in columns and type_ == columns[name]:
 
                 def change(node: Any, other: str = other) -> None:
                     node.column_ref.fields[-1].string.sval = other
 
-                yield f"{shown(node)} becomes {other}", change
+                yield f"{as_sql(node)} becomes {other}", change
 
     return rewrite
 
 
 def replace_call(function: str, other: str) -> Rewrite:
-    """A function's call for another expression, e.g. ``auth.uid()`` for another claim."""
+    """Replace a function call with another expression, e.g. ``auth.uid()`` with another claim."""
 
     def rewrite(node: Any) -> Iterator[tuple[str, Change]]:
         if is_a(node, "func_call") and ".".join(part.string.sval for part in node.func_call.funcname) == function:
@@ -284,13 +285,13 @@ def replace_call(function: str, other: str) -> Rewrite:
 
 
 def drop_default(node: Any) -> Iterator[tuple[str, Change]]:
-    """A COALESCE without its last argument."""
+    """Leave out the last argument of COALESCE."""
     if is_a(node, "coalesce_expr") and len(node.coalesce_expr.args) > 1:
 
         def change(node: Any) -> None:
             del node.coalesce_expr.args[-1]
 
-        yield f"{shown(node)} without its default", change
+        yield f"{as_sql(node)} without its default", change
 
 
 PREDICATE: tuple[Rewrite, ...] = (

@@ -1,4 +1,4 @@
-"""PL/pgSQL bodies: what is in them, and where, told by PostgreSQL's own parser (postgast)."""
+"""Rewrites of PL/pgSQL bodies, which PostgreSQL's own parser (postgast) reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rolecall.sql.tree import Edit, edit, edit_expression
 
 
 class Part(NamedTuple):
-    """A node of a body: its kind (``PLpgSQL_stmt_if`` …), what the parser says of it, and its line, from 1."""
+    """A node of a body: its kind (``PLpgSQL_stmt_if`` …), its data from the parser, and its line, from 1."""
 
     kind: str
     node: dict[str, Any]
@@ -25,7 +25,7 @@ def parts(function: Function) -> Iterator[Part]:
     """Every statement and expression of a body, in order."""
     definition = function.definition
     if function.is_trigger:
-        # What the parser says of a trigger's function is no JSON; with its records as parameters it is none.
+        # The parser's output for a trigger function is not valid JSON: parse it as a function with two records.
         head = "CREATE FUNCTION f(new record, old record) RETURNS record LANGUAGE plpgsql AS"
         definition = f"{head} $rolecall${function.source}$rolecall$"
     parsed = postgast.parse_plpgsql(definition)
@@ -33,7 +33,7 @@ def parts(function: Function) -> Iterator[Part]:
 
 
 def statements(body: str) -> Iterator[str]:
-    """The SQL statements of a DO block, as far as they stand there: what EXECUTE puts together does not."""
+    """The SQL statements of a DO block, without those that EXECUTE builds at run time."""
     definition = f"CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $rolecall${body}$rolecall$"
     tree = postgast.parse_plpgsql(definition)[0]["PLpgSQL_function"]["action"]
     for part in _parts(tree, 1):
@@ -54,7 +54,7 @@ def _parts(tree: Any, line: int) -> Iterator[Part]:
 
 
 def edits(function: Function) -> Iterator[tuple[str, str]]:
-    """Every single change of a body: its expressions and queries edited, its RAISEs and IFs taken out."""
+    """Every single change of a body: edited expressions and queries, RAISEs left out, conditions of IF replaced."""
     source = function.source
     for part in parts(function):
         if part.kind == "PLpgSQL_expr":
@@ -73,17 +73,17 @@ def edits(function: Function) -> Iterator[tuple[str, str]]:
             start, end = _statement(source, part.line, "raise")
             yield f"without {_first_line(source[start:end])}", f"{source[:start]}NULL;{source[end:]}"
             for code, at in _codes(part, source, start):
-                lost = "'P0001'" if code.startswith("'") else "raise_exception"
-                yield f"ERRCODE {code} lost", f"{source[:at]}{lost}{source[at + len(code) :]}"
+                default = "'P0001'" if code.startswith("'") else "raise_exception"
+                yield f"ERRCODE {code} lost", f"{source[:at]}{default}{source[at + len(code) :]}"
 
 
-def _codes(raising: Part, source: str, start: int) -> Iterator[tuple[str, int]]:
-    """The SQLSTATE that a RAISE gives, by USING ERRCODE or as its condition, and where it stands."""
-    for option in raising.node.get("options", []):
+def _codes(part: Part, source: str, start: int) -> Iterator[tuple[str, int]]:
+    """The SQLSTATE of a RAISE, in USING ERRCODE or as its condition, and its offset."""
+    for option in part.node.get("options", []):
         if option["PLpgSQL_raise_option"].get("opt_type", 0) == 0:  # ERRCODE
             code = option["PLpgSQL_raise_option"]["expr"]["PLpgSQL_expr"]["query"]
             yield code, source.index(code, next(at for at, word in _words(source, start) if word == "errcode"))
-    if condition := raising.node.get("condname"):
+    if condition := part.node.get("condname"):
         for at, word in _words(source, start):
             if word in (condition, f"'{condition}'".lower()):
                 yield source[at : at + len(word)], at
@@ -97,7 +97,7 @@ def _edits_of(query: str, *, is_statement: bool) -> Iterator[Edit]:
         else:
             yield from edit_expression(query, queries.QUERY)
     except postgast.PgQueryError:
-        return  # an assignment's target and the like: not an expression by itself
+        return  # e.g. the target of an assignment: not an expression by itself
 
 
 def _line_start(source: str, line: int) -> int:
@@ -109,14 +109,14 @@ def _line_start(source: str, line: int) -> int:
 
 
 def _statement(source: str, line: int, first: str) -> tuple[int, int]:
-    """Where the statement on a line that begins with this word starts and ends, its semicolon included."""
+    """The start and end offsets, with the semicolon, of the statement on a line that begins with this word."""
     start = next(at for at, word in _words(source, _line_start(source, line)) if word == first)
     end = next((at + 1 for at, word in _words(source, start) if word == ";"), len(source))
     return start, end
 
 
 def _words(source: str, start: int) -> Iterator[tuple[int, str]]:
-    """The tokens from an offset on, in lower case, each with its own."""
+    """The tokens from an offset on, in lower case, each with its offset."""
     rest = source[start:].encode()
     for token in postgast.scan(source[start:]).tokens:
         yield start + len(rest[: token.start].decode()), rest[token.start : token.end].decode().lower()

@@ -1,4 +1,4 @@
-"""What can be wrong with a trigger: a rewrite for each."""
+"""Rewrites of triggers: each is a mistake that an author can make."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BEFORE, AFTER = 2, 0
 
 
 def change_event(node: Any) -> Iterator[tuple[str, Change]]:
-    """A trigger for another event, or AFTER instead of BEFORE."""
+    """Change the event of a trigger, or BEFORE to AFTER."""
     if node.DESCRIPTOR.name != "CreateTrigStmt":
         return
     for event, word in EVENTS.items():
@@ -25,13 +25,13 @@ def change_event(node: Any) -> Iterator[tuple[str, Change]]:
             yield f"on {word}", change
     if node.timing == BEFORE:
 
-        def later(node: Any) -> None:
+        def change_timing(node: Any) -> None:
             node.timing = AFTER
 
-        yield "AFTER instead of BEFORE", later
+        yield "AFTER instead of BEFORE", change_timing
 
 
 def drop_condition(node: Any) -> Iterator[tuple[str, Change]]:
-    """A trigger without its WHEN."""
+    """Leave out the WHEN of a trigger."""
     if node.DESCRIPTOR.name == "CreateTrigStmt" and node.HasField("when_clause"):
         yield "without WHEN", lambda node: node.ClearField("when_clause")

@@ -1,4 +1,4 @@
-"""The SQL of a mutant: every rewrite of an expression, word for word."""
+"""Every rewrite of an expression, with the exact SQL of its mutants."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TYPES = {"": COLUMNS, "t": COLUMNS, "u": {"a": "text", "c": "text"}}
             expressions.drop_operand,
             "a AND b AND c",
             [("without AND a", "b AND c"), ("without AND b", "a AND c"), ("without AND c", "a AND b")],
-            id="each conjunct left out",
+            id="each operand left out",
         ),
         pytest.param(
             expressions.drop_operand,
@@ -136,7 +136,7 @@ TYPES = {"": COLUMNS, "t": COLUMNS, "u": {"a": "text", "c": "text"}}
             expressions.negate,
             "a AND f(b) AND c = 1",
             [("a is negated", "NOT a AND f(b) AND c = 1"), ("f(b) is negated", "a AND NOT f(b) AND c = 1")],
-            id="truths in a conjunction",
+            id="conditions in a conjunction",
         ),
         pytest.param(
             expressions.negate,
@@ -147,8 +147,8 @@ TYPES = {"": COLUMNS, "t": COLUMNS, "u": {"a": "text", "c": "text"}}
             ],
             id="EXISTS, and a column in a WHERE",
         ),
-        pytest.param(expressions.negate, "NOT EXISTS (SELECT FROM t)", [], id="NOT loses its NOT elsewhere"),
-        pytest.param(expressions.negate, "f(a) + (SELECT b FROM t)", [], id="what may be no truth stays"),
+        pytest.param(expressions.negate, "NOT EXISTS (SELECT FROM t)", [], id="NOT is dropped by another rewrite"),
+        pytest.param(expressions.negate, "f(a) + (SELECT b FROM t)", [], id="a value that may be no boolean stays"),
         pytest.param(
             expressions.change_null_test,
             "a IS NULL",
@@ -237,7 +237,9 @@ TYPES = {"": COLUMNS, "t": COLUMNS, "u": {"a": "text", "c": "text"}}
             [("auth.uid() becomes auth.jwt() ->> 'sub'", "(auth.jwt() ->> 'sub') = id")],
             id="a call replaced",
         ),
-        pytest.param(expressions.replace_call("auth.uid", "1"), "other.uid()", [], id="a namesake's call stays"),
+        pytest.param(
+            expressions.replace_call("auth.uid", "1"), "other.uid()", [], id="a function of another schema stays"
+        ),
         pytest.param(
             expressions.drop_default,
             "COALESCE(a, b, 0)",

@@ -1,4 +1,4 @@
-"""The SQL of a mutant: every edit of a PL/pgSQL body, word for word."""
+"""Every edit of a PL/pgSQL body, with the exact source of its mutants."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_query_in_a_body_is_edited_as_a_query() -> None:
     ]
 
 
-def test_every_way_to_give_a_sqlstate_is_lost() -> None:
+def test_every_form_of_a_sqlstate_is_replaced() -> None:
     source = (
         "BEGIN\n"
         "  IF a > 3 THEN RAISE 'no' USING hint = 'errcode', errcode = '22023'; END IF;\n"
@@ -80,15 +80,15 @@ def test_every_way_to_give_a_sqlstate_is_lost() -> None:
         "  RAISE EXCEPTION SQLSTATE '22012';\n"
         "END"
     )
-    lost = {what: text for what, text in plpgsql.edits(body(source)) if "ERRCODE" in what}
-    assert lost == {
+    edits = {what: text for what, text in plpgsql.edits(body(source)) if "ERRCODE" in what}
+    assert edits == {
         "ERRCODE '22023' lost": source.replace("'22023'", "'P0001'"),
         "ERRCODE unique_violation lost": source.replace("unique_violation", "raise_exception"),
         "ERRCODE '22012' lost": source.replace("'22012'", "'P0001'"),
     }
 
 
-def test_a_raise_in_the_line_of_its_if_is_left_out_alone() -> None:
+def test_a_raise_on_the_line_of_its_if_is_left_out_alone() -> None:
     source = "BEGIN\n  IF a > 3 THEN RAISE 'no'; END IF;\n  RETURN a;\nEND"
     without = [text for what, text in plpgsql.edits(body(source)) if what.startswith("without")]
     assert without == [source.replace("RAISE 'no';", "NULL;")]
@@ -96,5 +96,5 @@ def test_a_raise_in_the_line_of_its_if_is_left_out_alone() -> None:
 
 def test_elsif_is_a_condition_too() -> None:
     source = "BEGIN\n  IF a THEN\n    RETURN 1;\n  ELSIF b THEN\n    RETURN 2;\n  END IF;\n  RETURN 3;\nEND"
-    taken = [text for what, text in plpgsql.edits(body(source)) if what == "IF b: true"]
-    assert taken == [source.replace("ELSIF b", "ELSIF true")]
+    edits = [text for what, text in plpgsql.edits(body(source)) if what == "IF b: true"]
+    assert edits == [source.replace("ELSIF b", "ELSIF true")]

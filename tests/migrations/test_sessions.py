@@ -12,39 +12,39 @@ from rolecall.database.scratch import Scratch
 from rolecall.settings import read as read_settings
 from rolecall.sql.files import statements
 from rolecall.sql.migrations import read
+from tests.migrations.helpers import step_path
 
-ONE_STATEMENT = "phase_1_critical_tables/1_0_schema_usage.sql"  # a transaction of its own
+ONE_STATEMENT = "1.0"  # the step that is a transaction of its own
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for each step of the migrations under test."""
     folder = read_settings(metafunc.config).migrations
     assert folder
-    steps = [step.id for phase in read(folder) for step in phase.steps]
-    if "step_id" in metafunc.fixturenames:
-        metafunc.parametrize("step_id", steps)
-    if "guarded_step" in metafunc.fixturenames:
-        metafunc.parametrize("guarded_step", [each for each in steps if each != ONE_STATEMENT])
+    steps = [str(step).split()[0] for phase in read(folder) for step in phase.steps]
+    if "step" in metafunc.fixturenames:
+        metafunc.parametrize("step", steps)
+    if "noting_step" in metafunc.fixturenames:
+        metafunc.parametrize("noting_step", [each for each in steps if each != ONE_STATEMENT])
 
 
-def step_text(scratch: Scratch, step_id: str) -> str:
-    (path,) = (step.path for phase in scratch.phases.values() for step in phase.steps if step.id == step_id)
-    return path.read_text(encoding="utf-8")
+def step_text(scratch: Scratch, number: str) -> str:
+    return step_path(scratch, number).read_text(encoding="utf-8")
 
 
-def test_a_step_prints_no_notice_and_leaves_nothing_in_its_session(migrated: Scratch, step_id: str) -> None:
+def test_a_step_prints_no_notice_and_leaves_nothing_in_its_session(migrated: Scratch, step: str) -> None:
     """On a first run there is much that IF EXISTS does not find."""
     with migrated.connection.transaction(force_rollback=True):
         migrated.connection.execute("SET LOCAL enorae.discard_data = 'on'")
         for number in (4, 3, 2, 1):
             migrated.rollback(number)
-        if step_id.startswith("phase_3"):
+        if step.startswith("3."):
             migrated.apply(1)
         migrated.connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(migrated.role or "")))
         notices: list[str | None] = []
         migrated.connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
         for _ in ("first run", "second run"):
-            migrated.connection.execute(step_text(migrated, step_id).encode())
+            migrated.connection.execute(step_text(migrated, step).encode())
         assert notices == []
         left = migrated.connection.execute(
             "SELECT current_setting('enorae.' || name, true) FROM unnest(ARRAY['noted', 'query']) AS name"
@@ -52,9 +52,9 @@ def test_a_step_prints_no_notice_and_leaves_nothing_in_its_session(migrated: Scr
         assert {text or "" for (text,) in left} == {""}
 
 
-def test_a_step_outside_of_a_transaction_stops_before_its_first_change(migrated: Scratch, guarded_step: str) -> None:
+def test_a_step_outside_of_a_transaction_stops_before_its_first_change(migrated: Scratch, noting_step: str) -> None:
     """As psql without -1, with ON_ERROR_STOP, runs it."""
-    every = [each.text for each in statements(step_text(migrated, guarded_step))]
+    every = [each.text for each in statements(step_text(migrated, noting_step))]
     (place,) = (number for number, text in enumerate(every) if "-- The note:" in text)
     assert {text.split()[0] for text in every[:place]} <= {"SET", "DO"}  # nothing is changed yet
     with migrated.run.connect(migrated.name) as connection:

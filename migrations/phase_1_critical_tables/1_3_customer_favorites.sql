@@ -30,6 +30,10 @@ BEGIN
         SELECT oid::regclass AS name, mode, relkind, relowner::regrole AS owner
         FROM (SELECT i, wanted[i][1], wanted[i][2] FROM generate_subscripts(wanted, 1) AS i) AS w (place, name, mode)
         JOIN pg_class ON oid = to_regclass(w.name)
+        -- What this role cannot lock is somebody else's. The script stops at it below, or does not need the lock.
+        WHERE CASE relkind
+          WHEN 'v' THEN pg_has_role(relowner, 'USAGE') ELSE has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE')
+        END
         ORDER BY place
       LOOP
         milliseconds_left := 1000 * EXTRACT(EPOCH FROM attempt_ends - clock_timestamp());
@@ -46,7 +50,7 @@ BEGIN
       -- All locks of the attempt are free again: what waited behind them goes on.
       WHEN lock_not_available OR deadlock_detected THEN
         IF clock_timestamp() >= deadline THEN
-          RAISE EXCEPTION 'no lock on % within %: other transactions use it', relation.name, timeout_before
+          RAISE EXCEPTION 'canceling statement due to lock timeout: other transactions use %', relation.name
             USING ERRCODE = '55P03', HINT = 'Nothing has been changed. Run this again when they have ended.';
         END IF;
         PERFORM pg_sleep(0.05);
@@ -194,32 +198,33 @@ BEGIN
   PERFORM set_config('search_path', '', true);
 
   WITH expected (kind, key, line) AS (
-    SELECT 1, to_char(place, 'FM00'), 'column ' || line FROM unnest(columns) WITH ORDINALITY AS c (line, place)
+    SELECT 'column', to_char(place, 'FM00'), line FROM unnest(columns) WITH ORDINALITY AS c (line, place)
     UNION ALL
-    SELECT 2, split_part(line, ': ', 1), 'constraint ' || line FROM unnest(constraints) AS line
+    SELECT 'constraint', split_part(line, ': ', 1), line FROM unnest(constraints) AS line
     UNION ALL
-    SELECT 3, substring(line FROM ' INDEX (\w+) '), line FROM unnest(indexes) AS line
+    SELECT 'index', substring(line FROM ' INDEX (\w+) '), line FROM unnest(indexes) AS line
   ), actual (kind, key, line) AS (
-    SELECT 1, to_char(row_number() OVER (ORDER BY a.attnum), 'FM00'),
-      concat_ws(' ', 'column', a.attname, format_type(a.atttypid, a.atttypmod),
+    SELECT 'column', to_char(row_number() OVER (ORDER BY a.attnum), 'FM00'),
+      concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod),
         CASE WHEN a.attnotnull THEN 'NOT NULL' END, 'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid))
     FROM pg_attribute AS a
     LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = to_regclass(table_name) AND a.attnum > 0 AND NOT a.attisdropped
     UNION ALL
-    SELECT 2, conname, format('constraint %s: %s', conname, pg_get_constraintdef(oid))
+    SELECT 'constraint', conname, format('%s: %s', conname, pg_get_constraintdef(oid))
     FROM pg_constraint
     WHERE conrelid = to_regclass(table_name) AND contype IN ('p', 'u', 'x', 'c', 'f')
     UNION ALL
     -- On whatever table.
-    SELECT 3, relname, COALESCE(pg_get_indexdef(indexrelid), 'not an index')
+    SELECT 'index', relname, COALESCE(pg_get_indexdef(indexrelid), 'not an index')
     FROM pg_class
     LEFT JOIN pg_index ON indexrelid = oid
     WHERE relnamespace = to_regnamespace(split_part(table_name, '.', 1))
-      AND relname IN (SELECT key FROM expected WHERE kind = 3)
+      AND relname IN (SELECT key FROM expected WHERE kind = 'index')
   )
   SELECT
-    CASE kind WHEN 3 THEN format('%s.%s', split_part(table_name, '.', 1), key) ELSE table_name END AS object,
+    kind,
+    CASE kind WHEN 'index' THEN format('%s.%s', split_part(table_name, '.', 1), key) ELSE table_name END AS object,
     expected.line AS expected,
     actual.line AS actual
   INTO difference
@@ -227,15 +232,15 @@ BEGIN
   FULL JOIN actual USING (kind, key)
   WHERE expected.line IS DISTINCT FROM actual.line
     -- This step creates a missing table, and a missing index.
-    AND CASE kind WHEN 3 THEN actual.line IS NOT NULL ELSE to_regclass(table_name) IS NOT NULL END
+    AND CASE kind WHEN 'index' THEN actual.line IS NOT NULL ELSE to_regclass(table_name) IS NOT NULL END
   ORDER BY kind, key
   LIMIT 1;
 
   PERFORM set_config('search_path', path_before, true);
 
   IF difference.object IS NOT NULL THEN
-    RAISE EXCEPTION '% exists in another shape: expected "%", found "%"',
-      difference.object, COALESCE(difference.expected, 'none'), COALESCE(difference.actual, 'none')
+    RAISE EXCEPTION '% exists in another shape: expected % "%", found "%"',
+      difference.object, difference.kind, COALESCE(difference.expected, 'none'), COALESCE(difference.actual, 'none')
       USING
         ERRCODE = '42P16',
         HINT = 'Nothing has been changed. Rename it if it is yours, or remove it if nobody needs it. '

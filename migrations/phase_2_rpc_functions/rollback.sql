@@ -418,7 +418,7 @@ $list$;
       WHERE polrelid = to_regclass('storage.objects') AND expected[i][1] = 'storage.objects'
         AND expected[i][2] <> ALL (others)
     );
-    own_bucket := made_bucket AND 'bucket avatars' <> ALL (others);
+    own_bucket := made_bucket AND 'bucket avatars' = ANY (found_objects) AND 'bucket avatars' <> ALL (others);
 
     -- The tables are locked: no row can be added after this.
     FOR object_name, query IN

@@ -42,6 +42,9 @@ class Answer(NamedTuple):
         return self.ended - self.began
 
 
+# A request waits for a lock as long as a script does, and a busy machine may take long for the rest.
+TIMEOUTS = "SET lock_timeout = '5s'; SET statement_timeout = '1min'"
+
 # For each client: a persona and its requests, each a transaction. They use the existing tables and the new ones in
 # different orders. {…} are names of the world.
 CUSTOMER = (
@@ -101,6 +104,7 @@ class Client(threading.Thread):
     def run(self) -> None:
         try:
             with connect(self.scratch.run, self.scratch.name) as connection:
+                connection.execute(TIMEOUTS)
                 while not self.stop.is_set():
                     for request in self.random.sample(self.requests, len(self.requests)):
                         self.answers.append(self.send(connection, request))

@@ -240,6 +240,17 @@ def test_rows_in_one_table_stop_it(bare: Scratch, world: World, table: str) -> N
     assert message in str(excinfo.value)
 
 
+@pytest.mark.parametrize("number", [2, 4], ids="phase {}".format)
+def test_a_phase_without_tables_needs_no_setting(migrated: Scratch, number: int) -> None:
+    """Also while there are rows in the tables and in the bucket of other phases."""
+    with migrated.connection.transaction(force_rollback=True):
+        roll_back_to(migrated, number)
+        before = rows(migrated.connection, tables(migrated.connection))
+        assert before["storage.objects"]
+        migrated.rollback(number)
+        assert rows(migrated.connection, tables(migrated.connection)) == before
+
+
 @pytest.mark.parametrize("value", ["off", "", "true", "ON", "1"])
 def test_only_the_value_on_discards_rows(migrated: Scratch, value: str) -> None:
     with migrated.connection.transaction(force_rollback=True):

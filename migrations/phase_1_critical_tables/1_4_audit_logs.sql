@@ -4,59 +4,57 @@
 SET LOCAL lock_timeout = '5s';
 -- No NOTICE for each IF EXISTS that finds nothing.
 SET LOCAL client_min_messages = 'warning';
-SET LOCAL enorae.step = '1.4';
+SET LOCAL enorae.is_step = 'yes';
+-- PostgreSQL then writes every name with its schema.
+SET LOCAL search_path = '';
 
 -- All locks first, or none: a script that waits for a lock while it holds others can deadlock with the application.
 -- What this step creates is locked if it exists, and the tables of its foreign keys.
 DO $$
 DECLARE
-  wanted CONSTANT text[] := ARRAY[
-    ARRAY['audit.audit_logs_view', 'ACCESS EXCLUSIVE'],
-    ARRAY['audit.audit_logs', 'ACCESS EXCLUSIVE'],
-    ARRAY['identity.profiles', 'SHARE ROW EXCLUSIVE']
-  ];
-  -- The locks: from here on the same text in every script that takes some.
-  timeout_before CONSTANT text := current_setting('lock_timeout');
-  deadline CONSTANT timestamptz := clock_timestamp() + timeout_before::interval;
-  attempt_ends timestamptz;
-  milliseconds_left integer;
-  relation record;
-BEGIN
-  LOOP
-    attempt_ends := clock_timestamp() + interval '200 ms';
-    BEGIN
-      FOR relation IN
-        SELECT oid::regclass AS name, mode, relkind, relowner::regrole AS owner
-        FROM (SELECT i, wanted[i][1], wanted[i][2] FROM generate_subscripts(wanted, 1) AS i) AS w (place, name, mode)
-        JOIN pg_class ON oid = to_regclass(w.name)
-        -- What this role cannot lock is somebody else's. The script stops at it below, or does not need the lock.
-        WHERE CASE relkind
-          WHEN 'v' THEN pg_has_role(relowner, 'USAGE') ELSE has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE')
-        END
-        ORDER BY place
-      LOOP
-        milliseconds_left := 1000 * EXTRACT(EPOCH FROM attempt_ends - clock_timestamp());
-        PERFORM set_config('lock_timeout', GREATEST(milliseconds_left, 1)::text, true);
-        IF relation.relkind = 'v' THEN
-          -- Takes the lock and changes nothing. LOCK TABLE would also lock the tables of the view.
-          EXECUTE format('ALTER VIEW %s OWNER TO %s', relation.name, relation.owner);
-        ELSE
-          EXECUTE format('LOCK TABLE %s IN %s MODE', relation.name, relation.mode);
-        END IF;
-      END LOOP;
-      EXIT;
-    EXCEPTION
-      -- All locks of the attempt are free again: what waited behind them goes on.
-      WHEN lock_not_available OR deadlock_detected THEN
-        IF clock_timestamp() >= deadline THEN
-          RAISE EXCEPTION 'canceling statement due to lock timeout: other transactions use %', relation.name
-            USING ERRCODE = '55P03', HINT = 'Nothing has been changed. Run this again when they have ended.';
-        END IF;
-        PERFORM pg_sleep(0.05);
-    END;
-  END LOOP;
-  PERFORM set_config('lock_timeout', timeout_before, true);
-  -- The end of the locks.
+  wanted CONSTANT json := '{
+    "audit.audit_logs": "ACCESS EXCLUSIVE",
+    "audit.audit_logs_view": "ACCESS EXCLUSIVE",
+    "identity.profiles": "SHARE ROW EXCLUSIVE"
+  }';
+    -- The locks: from here on the same text in every script that takes some.
+    lock_timeout CONSTANT text := current_setting('lock_timeout');
+    deadline CONSTANT timestamptz := clock_timestamp() + lock_timeout::interval;
+    relation record;
+  BEGIN
+    -- An attempt ends before PostgreSQL looks for a deadlock: that is after 1 s, and no list has 20 locks.
+    PERFORM set_config('lock_timeout', '50ms', true);
+    LOOP
+      BEGIN
+        FOR relation IN
+          SELECT oid::regclass AS name, CASE relkind
+            -- Takes the lock and changes nothing. LOCK TABLE would also lock the tables of the view.
+            WHEN 'v' THEN format('ALTER VIEW %s OWNER TO %s', oid::regclass, relowner::regrole)
+            ELSE format('LOCK TABLE %s IN %s MODE', oid::regclass, mode)
+          END AS statement
+          FROM json_each_text(wanted) AS w (name, mode)
+          JOIN pg_class ON oid = to_regclass(w.name)
+          -- What this role cannot lock is somebody else's. The script stops at it below, or does not need the lock.
+          WHERE CASE relkind
+            WHEN 'v' THEN pg_has_role(relowner, 'USAGE') ELSE has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE')
+          END
+          ORDER BY w.name
+        LOOP
+          EXECUTE relation.statement;
+        END LOOP;
+        EXIT;
+      EXCEPTION
+        -- All locks of the attempt are free again: what waited behind them goes on.
+        WHEN lock_not_available THEN
+          IF clock_timestamp() >= deadline THEN
+            RAISE EXCEPTION 'canceling statement due to lock timeout: other transactions use %', relation.name
+              USING ERRCODE = '55P03', HINT = 'Nothing has been changed. Run this again when they have ended.';
+          END IF;
+          PERFORM pg_sleep(0.05);
+      END;
+    END LOOP;
+    PERFORM set_config('lock_timeout', lock_timeout, true);
+    -- The end of the locks.
 END
 $$;
 
@@ -72,87 +70,65 @@ DECLARE
       'p_reason text DEFAULT NULL::text) RETURNS uuid'
   ];
 
-  -- The note: from here on the same text in every step. The query gives the definitions of everything that exists.
+  -- The note: from here on the same text in every step. For each object that exists: its head, then its definition.
   query CONSTANT text := $query$
-    WITH namespace AS (
-      SELECT oid, nspname AS name FROM pg_namespace
-      WHERE nspname IN ('identity', 'organization', 'catalog', 'scheduling', 'communication', 'engagement', 'audit')
-    ), named (class, oid, name, definition) AS (
-      SELECT 'pg_proc'::regclass, oid, format('function %s', oid::regprocedure), pg_get_functiondef(oid)
+    WITH object (class, oid, name, definition) AS (
+      SELECT 'pg_proc', oid, oid::regprocedure::text, concat_ws(E'\n',
+        format('%s(%s) RETURNS %s', oid::regproc, pg_get_function_arguments(oid), pg_get_function_result(oid)),
+        CASE WHEN prokind IN ('f', 'p') THEN pg_get_functiondef(oid) END)
       FROM pg_proc
-      WHERE pronamespace IN (SELECT oid FROM namespace) AND prokind IN ('f', 'p')
       UNION ALL
-      SELECT 'pg_class'::regclass, oid, oid::regclass::text,
-        concat_ws(E'\n', 'row level security: ' || relrowsecurity, 'options: ' || array_to_string(reloptions, ', '),
-          CASE relkind WHEN 'v' THEN pg_get_viewdef(oid) END)
+      SELECT 'pg_class', oid, oid::regclass::text, concat_ws(E'\n',
+        CASE relkind WHEN 'v' THEN format('%s(%s)', oid::regclass, (
+          SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = oid AND attnum > 0
+        )) ELSE 'not a view' END,
+        'row level security: ' || relrowsecurity, 'options: ' || array_to_string(reloptions, ', '),
+        CASE relkind WHEN 'v' THEN pg_get_viewdef(oid) END)
       FROM pg_class
-      WHERE relnamespace IN (SELECT oid FROM namespace) AND relkind IN ('r', 'v')
       UNION ALL
-      SELECT NULL, NULL, format('trigger %I on %s', tgname, tgrelid::regclass),
-        pg_get_triggerdef(t.oid) || CASE tgenabled WHEN 'O' THEN '' ELSE ', not enabled as usual' END
-      FROM pg_trigger AS t
-      JOIN pg_class AS c ON c.oid = tgrelid
-      WHERE relnamespace IN (SELECT oid FROM namespace) AND NOT tgisinternal
+      SELECT 'pg_trigger', oid, format('trigger %I on %s', tgname, tgrelid::regclass),
+        pg_get_triggerdef(oid) || CASE tgenabled WHEN 'O' THEN '' ELSE ', not enabled as usual' END
+      FROM pg_trigger
       UNION ALL
-      SELECT NULL, NULL, format('policy %I on %I.%I', policyname, schemaname, tablename),
-        concat_ws(E'\n', concat_ws(' ', permissive, 'FOR', cmd, 'TO', array_to_string(roles, ', ')),
-          'USING ' || qual, 'WITH CHECK ' || with_check)
+      SELECT 'pg_policy', NULL, format('policy %I on %I.%I', policyname, schemaname, tablename), concat_ws(E'\n',
+        concat_ws(' ', permissive, 'FOR', cmd, 'TO', array_to_string(roles, ', ')),
+        'USING ' || qual, 'WITH CHECK ' || with_check)
       FROM pg_policies
-      WHERE schemaname = 'storage' OR schemaname IN (SELECT name FROM namespace)
     )
-    SELECT jsonb_object_agg(name, replace(definition, E'\r', ''))
-    FROM (
-      SELECT name, definition FROM named
-      UNION ALL
-      SELECT 'comment of ' || name, description
-      FROM named
-      JOIN pg_description ON objoid = oid AND classoid = class AND objsubid = 0
-    ) AS noteworthy
+    SELECT jsonb_object_agg(note.name, replace(note.definition, E'\r', ''))
+    FROM object
+    CROSS JOIN LATERAL (
+      VALUES (name, definition), ('comment of ' || name, obj_description(oid, class))
+    ) AS note (name, definition)
+    WHERE object.name ~ '\m(identity|organization|catalog|scheduling|communication|engagement|audit|storage)\.'
+      AND note.definition IS NOT NULL
   $query$;
-  path_before CONSTANT text := current_setting('search_path');
   definitions jsonb;
   difference record;
 BEGIN
   -- Outside of a transaction, SET LOCAL had no effect.
-  IF COALESCE(current_setting('enorae.step', true), '') = '' THEN
+  IF COALESCE(current_setting('enorae.is_step', true), '') = '' THEN
     RAISE EXCEPTION 'a step runs in one transaction, and this session is in none'
       USING ERRCODE = '25P01', HINT = 'Run it with psql -1 -v ON_ERROR_STOP=1 -f.';
   END IF;
 
-  -- With an empty search path, PostgreSQL writes every name with its schema.
-  PERFORM set_config('search_path', '', true);
-
-  SELECT w.name AS object, w.head AS expected, existing.head AS actual
-  INTO difference
-  FROM (SELECT head, split_part(head, '(', 1) FROM unnest(heads) AS head) AS w (head, name)
-  CROSS JOIN LATERAL (
-    SELECT format('%s(%s) RETURNS %s', oid::regproc, pg_get_function_arguments(oid), pg_get_function_result(oid))
-    FROM pg_proc
-    WHERE proname = split_part(w.name, '.', 2) AND pronamespace = to_regnamespace(split_part(w.name, '.', 1))
-    UNION ALL
-    SELECT format('%s(%s)', oid::regclass, string_agg(attname, ', ' ORDER BY attnum))
-      || CASE relkind WHEN 'v' THEN '' ELSE ', not a view' END
-    FROM pg_class
-    LEFT JOIN pg_attribute ON attrelid = oid AND attnum > 0
-    WHERE oid = to_regclass(w.name)
-    GROUP BY oid
-  ) AS existing (head)
-  WHERE existing.head <> w.head
-  ORDER BY w.name, existing.head
-  LIMIT 1;
-
-  IF difference.object IS NOT NULL THEN
-    RAISE EXCEPTION '% exists in another form: expected "%", found "%"',
-      difference.object, difference.expected, difference.actual
-      USING
-        ERRCODE = '42P16',
-        HINT = 'Nothing has been changed. Rename it if it is yours, or remove it if nobody needs it. '
-          'Then run step ' || current_setting('enorae.step') || ' again.';
-  END IF;
-
   EXECUTE query INTO definitions;
   PERFORM set_config('enorae.query', query, true), set_config('enorae.noted', definitions::text, true);
-  PERFORM set_config('search_path', path_before, true);
+
+  SELECT name, head AS expected, split_part(definition, E'\n', 1) AS actual
+  INTO difference
+  FROM unnest(heads) AS head
+  JOIN jsonb_each_text(definitions) AS d (name, definition) ON split_part(name, '(', 1) = split_part(head, '(', 1)
+  WHERE split_part(definition, E'\n', 1) <> head
+  ORDER BY head, name
+  LIMIT 1;
+
+  IF FOUND THEN
+    RAISE EXCEPTION '% exists in another form: expected "%", found "%"',
+      difference.name, difference.expected, difference.actual
+      USING ERRCODE = '42P16', HINT =
+        'Nothing has been changed. Rename it if it is yours, or remove it if nobody needs it, and run this again.';
+  END IF;
 END
 $$;
 
@@ -190,12 +166,8 @@ DECLARE
   ];
 
   -- The shape: from here on the same text for every table.
-  path_before CONSTANT text := current_setting('search_path');
   difference record;
 BEGIN
-  -- With an empty search path, PostgreSQL writes every name with its schema.
-  PERFORM set_config('search_path', '', true);
-
   WITH expected (kind, key, line) AS (
     SELECT 'column', to_char(place, 'FM00'), line FROM unnest(columns) WITH ORDINALITY AS c (line, place)
     UNION ALL
@@ -235,15 +207,11 @@ BEGIN
   ORDER BY kind, key
   LIMIT 1;
 
-  PERFORM set_config('search_path', path_before, true);
-
-  IF difference.object IS NOT NULL THEN
+  IF FOUND THEN
     RAISE EXCEPTION '% exists in another shape: expected % "%", found "%"',
       difference.object, difference.kind, COALESCE(difference.expected, 'none'), COALESCE(difference.actual, 'none')
-      USING
-        ERRCODE = '42P16',
-        HINT = 'Nothing has been changed. Rename it if it is yours, or remove it if nobody needs it. '
-          'Then run step ' || current_setting('enorae.step') || ' again.';
+      USING ERRCODE = '42P16', HINT =
+        'Nothing has been changed. Rename it if it is yours, or remove it if nobody needs it, and run this again.';
   END IF;
 END
 $$;
@@ -366,34 +334,26 @@ GRANT EXECUTE ON FUNCTION audit.log_action(varchar, uuid, varchar, jsonb, jsonb,
 -- create it, and it fails.
 DO $$
 DECLARE
-  path_before CONSTANT text := current_setting('search_path');
   definitions jsonb;
   difference record;
 BEGIN
-  PERFORM set_config('search_path', '', true);
   EXECUTE current_setting('enorae.query') INTO definitions;
 
-  SELECT name AS object, btrim(after_lines[number]) AS expected, btrim(before_lines[number]) AS actual
+  SELECT name, btrim(expected) AS expected, btrim(actual) AS actual
   INTO difference
-  FROM jsonb_each_text(current_setting('enorae.noted')::jsonb) AS b (name, before)
-  JOIN jsonb_each_text(definitions) AS a (name, after) USING (name)
-  CROSS JOIN string_to_array(after, E'\n') AS after_lines
-  CROSS JOIN string_to_array(before, E'\n') AS before_lines
-  CROSS JOIN generate_series(1, GREATEST(cardinality(after_lines), cardinality(before_lines))) AS number
-  WHERE after_lines[number] IS DISTINCT FROM before_lines[number]
+  FROM jsonb_each_text(definitions) AS a (name, after)
+  JOIN jsonb_each_text(current_setting('enorae.noted')::jsonb) AS b (name, before) USING (name)
+  CROSS JOIN unnest(string_to_array(after, E'\n'), string_to_array(before, E'\n'))
+    WITH ORDINALITY AS line (expected, actual, number)
+  WHERE expected IS DISTINCT FROM actual
   ORDER BY name, number
   LIMIT 1;
 
-  IF difference.object IS NOT NULL THEN
+  IF FOUND THEN
     RAISE EXCEPTION '% exists in another form: expected "%", found "%"',
-      difference.object, COALESCE(difference.expected, 'none'), COALESCE(difference.actual, 'none')
-      USING
-        ERRCODE = '42P16',
-        HINT = 'Nothing has been changed. Rename it if it is yours, or remove it if nobody needs it. '
-          'Then run step ' || current_setting('enorae.step') || ' again.';
+      difference.name, COALESCE(difference.expected, 'none'), COALESCE(difference.actual, 'none')
+      USING ERRCODE = '42P16', HINT =
+        'Nothing has been changed. Rename it if it is yours, or remove it if nobody needs it, and run this again.';
   END IF;
-
-  PERFORM set_config('enorae.query', '', true), set_config('enorae.noted', '', true);
-  PERFORM set_config('search_path', path_before, true);
 END
 $$;

@@ -65,13 +65,12 @@ def test_every_step_with_objects_notes_and_compares_in_the_same_way(phases: tupl
 
 
 def test_every_script_that_locks_does_it_in_the_same_way(phases: tuple[Phase, ...]) -> None:
+    """A step that only replaces a view takes one lock, and cannot wait for it while it holds others."""
     touching = {
         script.id
         for phase in phases
         for script in (*phase.steps, phase.rollback)
-        if re.search(
-            r"^(CREATE TABLE|CREATE OR REPLACE VIEW|CREATE POLICY)|'DROP VIEW", read_text(script.path), re.MULTILINE
-        )
+        if re.search(r"^(CREATE TABLE|CREATE POLICY)|'DROP VIEW", read_text(script.path), re.MULTILINE)
     }
     assert files_with("locks", phases) == touching - {phases[1].rollback.id}  # it has functions only
 

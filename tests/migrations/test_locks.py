@@ -155,7 +155,7 @@ def test_all_steps_were_traced(traces: dict[str, Trace]) -> None:
 
 # ------------------------------------------------------------------ all locks first
 
-WANTED = re.compile(r"ARRAY\['(\S+)', '([A-Z ]+)'\]")
+WANTED = re.compile(r'^ +"(\S+)": "([A-Z ]+)"', re.MULTILINE)
 
 
 def wanted(path: Path) -> dict[str, str]:
@@ -181,7 +181,7 @@ def relation_names(connection: Connection[Any]) -> dict[int, str]:
 def without_locks(path: Path, folder: Path) -> Path:
     """A copy of a script that does not lock first: its statements lock what they need."""
     copy = folder / path.name
-    copy.write_text(WANTED.sub("ARRAY['', '']", path.read_text(encoding="utf-8")), encoding="utf-8")
+    copy.write_text(WANTED.sub('"": ""', path.read_text(encoding="utf-8")), encoding="utf-8")
     return copy
 
 
@@ -196,7 +196,10 @@ def locks_of(scratch: Scratch, path: Path) -> set[tuple[str, str]]:
 def test_the_listed_locks_are_those_that_the_file_needs(
     scratch: Callable[..., Scratch], changing_file: str, tmp_path: Path
 ) -> None:
-    """A lock that is missing in the list would be taken late; one that is not needed would block somebody in vain."""
+    """A lock that is missing in the list would be taken late; one that is not needed would block somebody in vain.
+
+    A script that takes one lock needs no list: it cannot wait for it while it holds others.
+    """
     database = scratch(migrated=True)
     path = changing_files(database.phases.values())[changing_file]
     database.connection.execute("SET enorae.discard_data = 'on'")
@@ -210,7 +213,8 @@ def test_the_listed_locks_are_those_that_the_file_needs(
         database.execute(step.path)
     needed = locks_of(database, without_locks(path, tmp_path))
     existing = relation_names(database.connection).values()
-    assert needed == {lock for lock in wanted(path).items() if lock[0] in existing}
+    listed = {lock for lock in wanted(path).items() if lock[0] in existing}
+    assert needed == listed or (not wanted(path) and len(needed) == 1)
     assert locks_of(database, path) == needed
 
 
@@ -222,7 +226,7 @@ def test_the_listed_locks_of_a_step_are_enough_for_a_second_run(
     listed = wanted(path)
     needed = locks_of(migrated, without_locks(path, tmp_path))
     weaker = {lock for lock in needed if listed.get(lock[0]) == "AccessExclusiveLock"}
-    assert needed - weaker <= listed.items()
+    assert needed - weaker <= listed.items() or (not listed and len(needed) == 1)
 
 
 def test_a_step_does_not_lock_what_belongs_to_another_role(bare: Scratch) -> None:
@@ -256,7 +260,7 @@ def test_a_script_that_waits_holds_no_lock_for_long(scratch: Callable[..., Scrat
         with pytest.raises(SqlError, match=r"lock timeout: other transactions use organization\.salons") as excinfo:
             running.result()
     assert excinfo.value.sqlstate == "55P03"
-    assert 0.1 < max(waits) < 0.6  # it waited for an attempt, and not for the whole second
+    assert sum(wait > 0.02 for wait in waits) > 2  # it waited for single attempts, and not for the whole second
     database.rollback(1)  # and it can be run again
 
 
@@ -341,7 +345,7 @@ def test_a_long_read_blocks_only_the_policies_on_storage_objects(bare: Scratch, 
         pytest.param(number, statement, relation, id=f"phase {number}, {what}")
         for number, what, statement, relation in [
             (1, "a read of pictures", "SELECT FROM storage.objects", "storage.objects"),
-            (1, "a read of the log", "SELECT FROM audit.audit_logs_view", "audit.audit_logs_view"),
+            (1, "a read of the log", "SELECT FROM audit.audit_logs_view", "audit.audit_logs"),
             (3, "a read of reviews", "SELECT FROM {}", "engagement.salon_reviews_with_counts_view"),
             (4, "a read of preferences", "SELECT FROM {}", "identity.view_user_preferences"),
             # Otherwise the rollback would not count a row that is not committed yet, and would delete it.

@@ -80,7 +80,7 @@ def stopped(scratch: Scratch, number: str) -> str:
     assert everything(scratch.connection) == before
     assert excinfo.value.sqlstate == "42P16"
     assert (
-        f"Nothing has been changed. Rename it if it is yours, or remove it if nobody needs it. Then run step {number}"
+        "Nothing has been changed. Rename it if it is yours, or remove it if nobody needs it, and run this again."
         in str(excinfo.value)
     )
     return str(excinfo.value)

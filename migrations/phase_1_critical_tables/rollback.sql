@@ -20,27 +20,27 @@ BEGIN
     SELECT max(later_phase)
     INTO last_phase
     FROM (VALUES
-      (2, 'communication.send_notification', 'Writes a notification for the recipient and returns it as JSON.'),
+      (2, 'communication.send_notification', 'Send a notification to a user. Returns created notification as JSON.'),
       (2, 'communication.mark_notifications_read',
-       'Marks the user''s unread notifications, all or the listed ones, as read and returns their number.'),
-      (2, 'communication.get_unread_count', 'The number of the user''s unread notifications.'),
-      (2, 'communication.get_unread_counts', 'The number of the user''s unread notifications, by type.'),
-      (2, 'communication.get_notifications_page', 'A page of the user''s notifications, newest first.'),
+       'Mark user notifications as read. Returns count of updated notifications.'),
+      (2, 'communication.get_unread_count', 'Get count of unread notifications for a user.'),
+      (2, 'communication.get_unread_counts', 'Get unread notification counts grouped by type.'),
+      (2, 'communication.get_notifications_page', 'Get paginated list of user notifications, most recent first.'),
       (2, 'scheduling.calculate_business_hours',
-       'The opening hours of a salon on a date, and their minutes without the break.'),
-      (2, 'catalog.calculate_duration_minutes', 'The total minutes of the listed active services.'),
+       'Get business hours for a salon on a specific date.'),
+      (2, 'catalog.calculate_duration_minutes', 'Calculate total duration in minutes for a list of service IDs.'),
       (3, 'audit.audit_logs_view',
-       'The audit log, newest first, with the name and address of the actor if the reader may see that profile.'),
+       'Read-optimized view of audit logs with actor profile information.'),
       (3, 'engagement.salon_reviews_with_counts_view',
-       'Reviews, each with its salon''s number of reviews, average rating and reviews per star.'),
+       'Salon reviews with aggregated statistics (counts, average rating).'),
       (3, 'catalog.service_booking_rules', 'Anon cannot access booking rules'),
       (4, 'scheduling.view_blocked_times_with_relations',
-       'Blocked times that are not deleted, with the columns of staff member and appointment that the reader may see.'),
-      (4, 'communication.view_notifications', 'Notifications with their recipient''s name, address and picture.'),
+       'Blocked times with related staff and appointment information.'),
+      (4, 'communication.view_notifications', 'User notifications with recipient profile information.'),
       (4, 'identity.view_profile_metadata',
-       'Profiles with the parts of their metadata as columns, and the account status, ''active'' by default.'),
+       'User profiles with extracted and computed metadata fields.'),
       (4, 'identity.view_user_preferences',
-       'Each user''s preferences from the profile''s metadata; a missing or malformed one shows its default.')
+       'User preferences extracted from profile metadata for easy querying.')
     ) AS later (later_phase, object, mark)
     WHERE mark = ANY (ARRAY(
       SELECT description FROM pg_description

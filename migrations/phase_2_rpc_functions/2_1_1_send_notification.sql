@@ -116,7 +116,7 @@ BEGIN
 
 EXCEPTION
   WHEN OTHERS THEN
-    -- The SQLSTATE is kept: a client tells an unknown recipient (23503) from a missing argument by it.
+    -- The SQLSTATE stays: it tells a client whether the recipient is unknown (23503) or an argument is missing.
     RAISE EXCEPTION USING
       ERRCODE = SQLSTATE,
       MESSAGE = 'Failed to send notification: ' || SQLERRM;
@@ -124,7 +124,7 @@ END
 $$;
 
 COMMENT ON FUNCTION communication.send_notification(uuid, text, varchar, jsonb) IS
-  'Writes a notification for the recipient and returns it as JSON.';
+  'Send a notification to a user. Returns created notification as JSON.';
 
 REVOKE ALL ON FUNCTION communication.send_notification(uuid, text, varchar, jsonb)
   FROM PUBLIC, anon, authenticated, service_role;

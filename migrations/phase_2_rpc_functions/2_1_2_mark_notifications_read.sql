@@ -86,8 +86,8 @@ AS $$
 DECLARE
   v_count integer;
 BEGIN
-  -- The service is who the session is, not who its token says. IS NOT TRUE: where either id is NULL nobody is
-  -- "oneself", and that is a refusal too.
+  -- The role of the session decides who is the service; a token could claim anything. IS NOT TRUE also refuses if one
+  -- of the ids is NULL.
   IF (current_setting('role') = 'service_role' OR p_user_id = auth.uid()) IS NOT TRUE THEN
     RAISE EXCEPTION 'p_user_id must be your own id'
       USING ERRCODE = '42501';
@@ -111,7 +111,7 @@ END
 $$;
 
 COMMENT ON FUNCTION communication.mark_notifications_read(uuid, uuid[]) IS
-  'Marks the user''s unread notifications, all or the listed ones, as read and returns their number.';
+  'Mark user notifications as read. Returns count of updated notifications.';
 
 REVOKE ALL ON FUNCTION communication.mark_notifications_read(uuid, uuid[])
   FROM PUBLIC, anon, authenticated, service_role;

@@ -81,8 +81,8 @@ RETURNS bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  -- The service is who the session is, not who its token says. IS NOT TRUE: where either id is NULL nobody is
-  -- "oneself", and that is a refusal too.
+  -- The role of the session decides who is the service; a token could claim anything. IS NOT TRUE also refuses if one
+  -- of the ids is NULL.
   IF (current_setting('role') = 'service_role' OR p_user_id = auth.uid()) IS NOT TRUE THEN
     RAISE EXCEPTION 'p_user_id must be your own id'
       USING ERRCODE = '42501';
@@ -98,7 +98,7 @@ END
 $$;
 
 COMMENT ON FUNCTION communication.get_unread_count(uuid) IS
-  'The number of the user''s unread notifications.';
+  'Get count of unread notifications for a user.';
 
 REVOKE ALL ON FUNCTION communication.get_unread_count(uuid)
   FROM PUBLIC, anon, authenticated, service_role;

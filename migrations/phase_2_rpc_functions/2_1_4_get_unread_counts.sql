@@ -82,8 +82,8 @@ RETURNS TABLE (notification_type varchar, unread_count bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  -- The service is who the session is, not who its token says. IS NOT TRUE: where either id is NULL nobody is
-  -- "oneself", and that is a refusal too.
+  -- The role of the session decides who is the service; a token could claim anything. IS NOT TRUE also refuses if one
+  -- of the ids is NULL.
   IF (current_setting('role') = 'service_role' OR p_user_id = auth.uid()) IS NOT TRUE THEN
     RAISE EXCEPTION 'p_user_id must be your own id'
       USING ERRCODE = '42501';
@@ -100,7 +100,7 @@ END
 $$;
 
 COMMENT ON FUNCTION communication.get_unread_counts(uuid) IS
-  'The number of the user''s unread notifications, by type.';
+  'Get unread notification counts grouped by type.';
 
 REVOKE ALL ON FUNCTION communication.get_unread_counts(uuid)
   FROM PUBLIC, anon, authenticated, service_role;

@@ -94,14 +94,14 @@ CREATE OR REPLACE FUNCTION communication.get_notifications_page(
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-  -- The service is who the session is, not who its token says. IS NOT TRUE: where either id is NULL nobody is
-  -- "oneself", and that is a refusal too.
+  -- The role of the session decides who is the service; a token could claim anything. IS NOT TRUE also refuses if one
+  -- of the ids is NULL.
   IF (current_setting('role') = 'service_role' OR p_user_id = auth.uid()) IS NOT TRUE THEN
     RAISE EXCEPTION 'p_user_id must be your own id'
       USING ERRCODE = '42501';
   END IF;
 
-  -- NULL is let through: to LIMIT and OFFSET it means "all" and "from the first".
+  -- NULL is valid: for LIMIT and OFFSET it means "all" and "from the first".
   IF p_limit < 0 THEN
     RAISE EXCEPTION 'p_limit must not be negative, but is %', p_limit
       USING ERRCODE = '22023';
@@ -112,9 +112,9 @@ BEGIN
       USING ERRCODE = '22023';
   END IF;
 
-  -- The id makes the order total, so that pages neither repeat nor skip a row.
-  -- NULLS LAST: a notification of unknown age must not stand above the newest. An index on the time has these first,
-  -- so they are asked for by themselves: the others come from it in order, and no more of them than the page needs.
+  -- Notifications of the same time are ordered by id: pages neither repeat nor skip a row.
+  -- NULLS LAST: a notification without a time must not come before the newest. An index on the time has such rows
+  -- first. They have a query of their own, so that the other query reads the index in order, and only what it needs.
   RETURN QUERY
   SELECT n.id, n.user_id, n.message, n.notification_type::varchar, n.read_at, n.created_at
   FROM (
@@ -139,7 +139,7 @@ END
 $$;
 
 COMMENT ON FUNCTION communication.get_notifications_page(uuid, integer, integer) IS
-  'A page of the user''s notifications, newest first.';
+  'Get paginated list of user notifications, most recent first.';
 
 REVOKE ALL ON FUNCTION communication.get_notifications_page(uuid, integer, integer)
   FROM PUBLIC, anon, authenticated, service_role;

@@ -88,17 +88,19 @@ RETURNS TABLE (
   break_end time,
   total_working_minutes integer
 )
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+BEGIN
+  RETURN QUERY
   SELECT
-    -- FM drops the padding. The cast keeps the session's time zone, which may lack that day, out of it.
+    -- FM removes the padding. The cast avoids the session's time zone: some zones have skipped a day.
     to_char(p_date::timestamp, 'FMDay')::varchar,
     oh.is_open,
     oh.start_time,
     oh.end_time,
     oh.break_start,
     oh.break_end,
-    -- A missing pause is none; missing hours are NULL, which GREATEST passes over. Never below 0.
+    -- Without a break, nothing is subtracted. Without hours this is NULL, which GREATEST ignores. Never below 0.
     CASE
       WHEN oh.is_open
         THEN GREATEST(floor(EXTRACT(EPOCH FROM span.hours - COALESCE(span.pause, '0')) / 60)::integer, 0)
@@ -106,7 +108,7 @@ AS $$
     END
   FROM scheduling.operating_hours oh
   CROSS JOIN LATERAL (
-    -- An end before its start lies on the next day, and hours without length are the whole day. Half a break is NULL.
+    -- An end before the start is on the next day. Two equal times mean the whole day. Half a break gives NULL.
     SELECT
       oh.end_time - oh.start_time
         + CASE WHEN oh.end_time <= oh.start_time THEN interval '24 hours' ELSE '0' END AS hours,
@@ -116,13 +118,14 @@ AS $$
   WHERE oh.salon_id = p_salon_id
     AND oh.day_of_week = EXTRACT(DOW FROM p_date)::integer
     AND oh.is_active
-  -- Where a day has several rows it is always the same one: an open one first, then the earliest.
+  -- If a day has several rows, the result is always the same one: an open one first, then the earliest.
   ORDER BY oh.is_open DESC NULLS LAST, oh.start_time, oh.end_time, oh.break_start, oh.break_end
   LIMIT 1;
+END
 $$;
 
 COMMENT ON FUNCTION scheduling.calculate_business_hours(uuid, date) IS
-  'The opening hours of a salon on a date, and their minutes without the break.';
+  'Get business hours for a salon on a specific date.';
 
 REVOKE ALL ON FUNCTION scheduling.calculate_business_hours(uuid, date)
   FROM PUBLIC, anon, authenticated, service_role;

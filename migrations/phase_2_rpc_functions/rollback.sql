@@ -21,17 +21,17 @@ BEGIN
     INTO last_phase
     FROM (VALUES
       (3, 'audit.audit_logs_view',
-       'The audit log, newest first, with the name and address of the actor if the reader may see that profile.'),
+       'Read-optimized view of audit logs with actor profile information.'),
       (3, 'engagement.salon_reviews_with_counts_view',
-       'Reviews, each with its salon''s number of reviews, average rating and reviews per star.'),
+       'Salon reviews with aggregated statistics (counts, average rating).'),
       (3, 'catalog.service_booking_rules', 'Anon cannot access booking rules'),
       (4, 'scheduling.view_blocked_times_with_relations',
-       'Blocked times that are not deleted, with the columns of staff member and appointment that the reader may see.'),
-      (4, 'communication.view_notifications', 'Notifications with their recipient''s name, address and picture.'),
+       'Blocked times with related staff and appointment information.'),
+      (4, 'communication.view_notifications', 'User notifications with recipient profile information.'),
       (4, 'identity.view_profile_metadata',
-       'Profiles with the parts of their metadata as columns, and the account status, ''active'' by default.'),
+       'User profiles with extracted and computed metadata fields.'),
       (4, 'identity.view_user_preferences',
-       'Each user''s preferences from the profile''s metadata; a missing or malformed one shows its default.')
+       'User preferences extracted from profile metadata for easy querying.')
     ) AS later (later_phase, object, mark)
     WHERE mark = ANY (ARRAY(
       SELECT description FROM pg_description
@@ -79,8 +79,8 @@ communication.send_notification
     p_metadata jsonb DEFAULT NULL::jsonb
   result: jsonb
   attributes: plpgsql, volatile, security definer, search_path=pg_catalog, pg_temp
-  md5 of the body: e54f2aba7ba0ea31e3cd159f5ac5d8d8
-  comment: Writes a notification for the recipient and returns it as JSON.
+  md5 of the body: 2cf2a012f35c00cb2d40d34ae7694c8f
+  comment: Send a notification to a user. Returns created notification as JSON.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -89,8 +89,8 @@ communication.mark_notifications_read
   arguments: p_user_id uuid, p_notification_ids uuid[] DEFAULT NULL::uuid[]
   result: integer
   attributes: plpgsql, volatile, security definer, search_path=pg_catalog, pg_temp
-  md5 of the body: 9d825d18dc18c34f381010f4cec34dac
-  comment: Marks the user's unread notifications, all or the listed ones, as read and returns their number.
+  md5 of the body: 09b0dbd601a4fdea550e5eda1f5752c1
+  comment: Mark user notifications as read. Returns count of updated notifications.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -99,8 +99,8 @@ communication.get_unread_count
   arguments: p_user_id uuid
   result: bigint
   attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
-  md5 of the body: 2672f26316e424ce30fe83b5da8f12a9
-  comment: The number of the user's unread notifications.
+  md5 of the body: a7c9d21b82b122ddf1469c77f5bbb4f9
+  comment: Get count of unread notifications for a user.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -109,8 +109,8 @@ communication.get_unread_counts
   arguments: p_user_id uuid
   result: TABLE(notification_type character varying, unread_count bigint)
   attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
-  md5 of the body: 4186c4111af9ec5327dbe9a85d53605b
-  comment: The number of the user's unread notifications, by type.
+  md5 of the body: d50a24c3df3fd25d8302581c02835d1a
+  comment: Get unread notification counts grouped by type.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -120,8 +120,8 @@ communication.get_notifications_page
   result: TABLE(id uuid, user_id uuid, message text, notification_type character varying,
     read_at timestamp with time zone, created_at timestamp with time zone)
   attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
-  md5 of the body: 7acb206d66cb6ddc152e779928bf2574
-  comment: A page of the user's notifications, newest first.
+  md5 of the body: 9257df21807ed44fb0702a2abc0d19e1
+  comment: Get paginated list of user notifications, most recent first.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -131,9 +131,9 @@ scheduling.calculate_business_hours
   result: TABLE(day_name character varying, is_open boolean, start_time time without time zone,
     end_time time without time zone, break_start time without time zone, break_end time without time zone,
     total_working_minutes integer)
-  attributes: sql, stable, security definer, search_path=pg_catalog, pg_temp
-  md5 of the body: 201c31d9ce48dfd75c0341e39ca40090
-  comment: The opening hours of a salon on a date, and their minutes without the break.
+  attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: 12c6fd551b76072a13e6372d914ad448
+  comment: Get business hours for a salon on a specific date.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -141,9 +141,9 @@ catalog.calculate_duration_minutes
   kind: function
   arguments: p_service_ids uuid[]
   result: integer
-  attributes: sql, stable, security definer, search_path=pg_catalog, pg_temp
-  md5 of the body: 80dce30c0ffe9a09b7c1e89cadf47669
-  comment: The total minutes of the listed active services.
+  attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: 2c164f56b1b46650bd8b55ba70962383
+  comment: Calculate total duration in minutes for a list of service IDs.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 $list$;

@@ -104,7 +104,7 @@ LEFT JOIN identity.profiles p ON p.id = al.actor_id
 ORDER BY al.created_at DESC;
 
 COMMENT ON VIEW audit.audit_logs_view IS
-  'The audit log, newest first, with the name and address of the actor if the reader may see that profile.';
+  'Read-optimized view of audit logs with actor profile information.';
 
 REVOKE ALL ON audit.audit_logs_view FROM PUBLIC, anon, authenticated, service_role;
 GRANT SELECT ON audit.audit_logs_view TO authenticated, service_role;

@@ -99,7 +99,7 @@ FROM engagement.salon_reviews sr
 WINDOW salon AS (PARTITION BY sr.salon_id);
 
 COMMENT ON VIEW engagement.salon_reviews_with_counts_view IS
-  'Reviews, each with its salon''s number of reviews, average rating and reviews per star.';
+  'Salon reviews with aggregated statistics (counts, average rating).';
 
 REVOKE ALL ON engagement.salon_reviews_with_counts_view FROM PUBLIC, anon, authenticated, service_role;
 GRANT SELECT ON engagement.salon_reviews_with_counts_view TO authenticated, service_role;

@@ -21,12 +21,12 @@ BEGIN
     INTO last_phase
     FROM (VALUES
       (4, 'scheduling.view_blocked_times_with_relations',
-       'Blocked times that are not deleted, with the columns of staff member and appointment that the reader may see.'),
-      (4, 'communication.view_notifications', 'Notifications with their recipient''s name, address and picture.'),
+       'Blocked times with related staff and appointment information.'),
+      (4, 'communication.view_notifications', 'User notifications with recipient profile information.'),
       (4, 'identity.view_profile_metadata',
-       'Profiles with the parts of their metadata as columns, and the account status, ''active'' by default.'),
+       'User profiles with extracted and computed metadata fields.'),
       (4, 'identity.view_user_preferences',
-       'Each user''s preferences from the profile''s metadata; a missing or malformed one shows its default.')
+       'User preferences extracted from profile metadata for easy querying.')
     ) AS later (later_phase, object, mark)
     WHERE mark = ANY (ARRAY(
       SELECT description FROM pg_description
@@ -123,7 +123,7 @@ audit.audit_logs_view
     actor_email
   options: security_invoker=true
   md5 of the definition: fbc0fdec622d92ed78adca1c36b3b3c9
-  comment: The audit log, newest first, with the name and address of the actor if the reader may see that profile.
+  comment: Read-optimized view of audit logs with actor profile information.
   grants to authenticated: SELECT
   grants to service_role: SELECT
 
@@ -133,7 +133,7 @@ engagement.salon_reviews_with_counts_view
     five_star_count, four_star_count, three_star_count, two_star_count, one_star_count
   options: security_invoker=true
   md5 of the definition: 4bbb3a3227afd15b6a0b91b77be6b9e5
-  comment: Reviews, each with its salon's number of reviews, average rating and reviews per star.
+  comment: Salon reviews with aggregated statistics (counts, average rating).
   grants to authenticated: SELECT
   grants to service_role: SELECT
 

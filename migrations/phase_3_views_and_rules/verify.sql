@@ -15,7 +15,7 @@ audit.audit_logs_view
     actor_email
   options: security_invoker=true
   md5 of the definition: fbc0fdec622d92ed78adca1c36b3b3c9
-  comment: The audit log, newest first, with the name and address of the actor if the reader may see that profile.
+  comment: Read-optimized view of audit logs with actor profile information.
   grants to authenticated: SELECT
   grants to service_role: SELECT
 
@@ -25,7 +25,7 @@ engagement.salon_reviews_with_counts_view
     five_star_count, four_star_count, three_star_count, two_star_count, one_star_count
   options: security_invoker=true
   md5 of the definition: 4bbb3a3227afd15b6a0b91b77be6b9e5
-  comment: Reviews, each with its salon's number of reviews, average rating and reviews per star.
+  comment: Salon reviews with aggregated statistics (counts, average rating).
   grants to authenticated: SELECT
   grants to service_role: SELECT
 

@@ -102,7 +102,7 @@ LEFT JOIN scheduling.appointments a ON a.id = bt.appointment_id
 WHERE bt.is_deleted = false;
 
 COMMENT ON VIEW scheduling.view_blocked_times_with_relations IS
-  'Blocked times that are not deleted, with the columns of staff member and appointment that the reader may see.';
+  'Blocked times with related staff and appointment information.';
 
 REVOKE ALL ON scheduling.view_blocked_times_with_relations FROM PUBLIC, anon, authenticated, service_role;
 GRANT SELECT ON scheduling.view_blocked_times_with_relations TO authenticated, service_role;

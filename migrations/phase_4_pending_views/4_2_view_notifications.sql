@@ -94,7 +94,7 @@ FROM communication.notifications n
 LEFT JOIN identity.profiles p ON p.id = n.user_id;
 
 COMMENT ON VIEW communication.view_notifications IS
-  'Notifications with their recipient''s name, address and picture.';
+  'User notifications with recipient profile information.';
 
 REVOKE ALL ON communication.view_notifications FROM PUBLIC, anon, authenticated, service_role;
 GRANT SELECT ON communication.view_notifications TO authenticated, service_role;

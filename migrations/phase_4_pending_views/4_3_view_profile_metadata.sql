@@ -95,7 +95,7 @@ SELECT
 FROM identity.profiles p;
 
 COMMENT ON VIEW identity.view_profile_metadata IS
-  'Profiles with the parts of their metadata as columns, and the account status, ''active'' by default.';
+  'User profiles with extracted and computed metadata fields.';
 
 REVOKE ALL ON identity.view_profile_metadata FROM PUBLIC, anon, authenticated, service_role;
 GRANT SELECT ON identity.view_profile_metadata TO authenticated, service_role;

@@ -122,7 +122,7 @@ CROSS JOIN LATERAL (
 ) AS word;
 
 COMMENT ON VIEW identity.view_user_preferences IS
-  'Each user''s preferences from the profile''s metadata; a missing or malformed one shows its default.';
+  'User preferences extracted from profile metadata for easy querying.';
 
 REVOKE ALL ON identity.view_user_preferences FROM PUBLIC, anon, authenticated, service_role;
 GRANT SELECT ON identity.view_user_preferences TO authenticated, service_role;

@@ -15,8 +15,7 @@ scheduling.view_blocked_times_with_relations
     staff_user_id, staff_username, staff_email, appointment_salon_id, appointment_customer_id, appointment_date
   options: security_invoker=true
   md5 of the definition: 9075a8820189bc9d136cc9daea8bbd7d
-  comment: Blocked times that are not deleted, with the columns of staff member and appointment that
-    the reader may see.
+  comment: Blocked times with related staff and appointment information.
   grants to authenticated: SELECT
   grants to service_role: SELECT
 
@@ -26,7 +25,7 @@ communication.view_notifications
     recipient_email, recipient_avatar
   options: security_invoker=true
   md5 of the definition: a0139dbda2cfd495484e0765fc7b3980
-  comment: Notifications with their recipient's name, address and picture.
+  comment: User notifications with recipient profile information.
   grants to authenticated: SELECT
   grants to service_role: SELECT
 
@@ -36,7 +35,7 @@ identity.view_profile_metadata
     social_links, account_status
   options: security_invoker=true
   md5 of the definition: 2a6e844b5a9e5c920751dac95c5b4b72
-  comment: Profiles with the parts of their metadata as columns, and the account status, 'active' by default.
+  comment: User profiles with extracted and computed metadata fields.
   grants to authenticated: SELECT
   grants to service_role: SELECT
 
@@ -47,7 +46,7 @@ identity.view_user_preferences
     profile_public, show_reviews, preferences_updated_at
   options: security_invoker=true
   md5 of the definition: 23898c95bfb127a0b13378e808b0d467
-  comment: Each user's preferences from the profile's metadata; a missing or malformed one shows its default.
+  comment: User preferences extracted from profile metadata for easy querying.
   grants to authenticated: SELECT
   grants to service_role: SELECT
 $list$;

@@ -219,7 +219,6 @@ engagement.customer_favorites_view
     updated_at
   options: security_invoker=true
   md5 of the definition: 8e4a490dadd84cdab96f3931f9a59a37
-  comment: The favourites of a customer, each with its salon.
   grants to authenticated: SELECT
   grants to service_role: SELECT
 

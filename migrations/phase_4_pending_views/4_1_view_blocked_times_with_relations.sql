@@ -23,6 +23,7 @@ DECLARE
         format('%s(%s) RETURNS %s', oid::regproc, pg_get_function_arguments(oid), pg_get_function_result(oid)),
         CASE WHEN prokind IN ('f', 'p') THEN pg_get_functiondef(oid) END)
       FROM pg_proc
+      WHERE pronamespace <> 'pg_catalog'::regnamespace
       UNION ALL
       SELECT 'pg_class', oid, oid::regclass::text, concat_ws(E'\n',
         CASE relkind WHEN 'v' THEN format('%s(%s)', oid::regclass, (
@@ -31,6 +32,7 @@ DECLARE
         'row level security: ' || relrowsecurity, 'options: ' || array_to_string(reloptions, ', '),
         CASE relkind WHEN 'v' THEN pg_get_viewdef(oid) END)
       FROM pg_class
+      WHERE relnamespace <> 'pg_catalog'::regnamespace
       UNION ALL
       SELECT 'pg_trigger', oid, format('trigger %I on %s', tgname, tgrelid::regclass),
         pg_get_triggerdef(oid) || CASE tgenabled WHEN 'O' THEN '' ELSE ', not enabled as usual' END

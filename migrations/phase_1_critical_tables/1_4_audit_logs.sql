@@ -4,7 +4,6 @@
 SET LOCAL lock_timeout = '5s';
 -- No NOTICE for each IF EXISTS that finds nothing.
 SET LOCAL client_min_messages = 'warning';
-SET LOCAL enorae.is_step = 'yes';
 -- PostgreSQL then writes every name with its schema.
 SET LOCAL search_path = '';
 
@@ -58,6 +57,9 @@ DECLARE
 END
 $$;
 
+-- Outside of a transaction, psql may go on after an error: then each statement from here on only reads.
+SET default_transaction_read_only = on;
+
 -- Nothing of somebody else is replaced silently: this notes all definitions, and the end of the step compares them.
 -- PostgreSQL refuses to replace a function or view with another head, but does not say which one: this does.
 DO $$
@@ -108,8 +110,7 @@ DECLARE
   definitions jsonb;
   difference record;
 BEGIN
-  -- Outside of a transaction, SET LOCAL had no effect.
-  IF COALESCE(current_setting('enorae.is_step', true), '') = '' THEN
+  IF current_setting('transaction_read_only') = 'on' THEN
     RAISE EXCEPTION 'a step runs in one transaction, and this session is in none'
       USING ERRCODE = '25P01', HINT = 'Run it with psql -1 -v ON_ERROR_STOP=1 -f.';
   END IF;
@@ -359,3 +360,5 @@ BEGIN
   END IF;
 END
 $$;
+
+RESET default_transaction_read_only;

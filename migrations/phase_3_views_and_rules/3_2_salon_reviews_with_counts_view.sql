@@ -2,9 +2,11 @@
 
 -- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
-SET LOCAL enorae.is_step = 'yes';
 -- PostgreSQL then writes every name with its schema.
 SET LOCAL search_path = '';
+
+-- Outside of a transaction, psql may go on after an error: then each statement from here on only reads.
+SET default_transaction_read_only = on;
 
 -- Nothing of somebody else is replaced silently: this notes all definitions, and the end of the step compares them.
 -- PostgreSQL refuses to replace a function or view with another head, but does not say which one: this does.
@@ -54,8 +56,7 @@ DECLARE
   definitions jsonb;
   difference record;
 BEGIN
-  -- Outside of a transaction, SET LOCAL had no effect.
-  IF COALESCE(current_setting('enorae.is_step', true), '') = '' THEN
+  IF current_setting('transaction_read_only') = 'on' THEN
     RAISE EXCEPTION 'a step runs in one transaction, and this session is in none'
       USING ERRCODE = '25P01', HINT = 'Run it with psql -1 -v ON_ERROR_STOP=1 -f.';
   END IF;
@@ -133,3 +134,5 @@ BEGIN
   END IF;
 END
 $$;
+
+RESET default_transaction_read_only;

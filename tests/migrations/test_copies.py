@@ -14,7 +14,7 @@ from rolecall.sql.migrations import Phase, read
 # How each text begins and ends.
 TEXTS = {
     "note": ("-- The note:", "\n$$;\n"),
-    "comparison": ("-- The comparison,", "\n$$;\n"),
+    "comparison": ("-- The comparison,", "\nRESET default_transaction_read_only;\n"),
     "locks": ("-- The locks:", "-- The end of the locks.\n"),
     "shape": ("-- The shape:", "\n$$;\n"),
     "engine": ("-- The engine:", "-- The end of the engine.\n"),
@@ -60,7 +60,7 @@ def test_every_step_with_objects_notes_and_compares_in_the_same_way(phases: tupl
         # The note comes before the first change, and the comparison after the last.
         before, rest = steps[file].split("-- The note:")
         assert not re.search(r"^(CREATE|DROP|ALTER)", before, re.MULTILINE), file
-        assert rest.endswith(rest[rest.index("-- The comparison,") :])
+        assert rest.endswith("\n$$;\n\nRESET default_transaction_read_only;\n"), file
         assert rest[rest.index("-- The comparison,") :].count("\n$$;\n") == 1, file
 
 

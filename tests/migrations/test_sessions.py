@@ -24,8 +24,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     steps = [str(step).split()[0] for phase in read(folder) for step in phase.steps]
     if "step" in metafunc.fixturenames:
         metafunc.parametrize("step", steps)
-    if "noting_step" in metafunc.fixturenames:
-        metafunc.parametrize("noting_step", [each for each in steps if each != ONE_STATEMENT])
 
 
 def step_text(scratch: Scratch, number: str) -> str:
@@ -51,7 +49,14 @@ def test_a_step_prints_no_notice(migrated: Scratch, step: str) -> None:
 @pytest.mark.parametrize("number", ["1.2", "1.5", "2.1.1", "4.4"])  # with a table, with storage, a function, a view
 def test_a_step_leaves_no_setting_in_its_session(scratch: Callable[..., Scratch], number: str) -> None:
     database = scratch(migrated=True)
-    names = ["search_path", "lock_timeout", "client_min_messages", "enorae.is_step", "enorae.noted", "enorae.query"]
+    names = [
+        "enorae.noted",
+        "enorae.query",
+        "search_path",
+        "lock_timeout",
+        "client_min_messages",
+        "default_transaction_read_only",
+    ]
     with database.run.connect(database.name) as connection:
 
         def settings() -> list[str]:
@@ -63,20 +68,28 @@ def test_a_step_leaves_no_setting_in_its_session(scratch: Callable[..., Scratch]
         before = settings()
         with connection.transaction():
             connection.execute(step_text(database, number).encode())
-            assert all(settings()[3:])
+            assert settings()[:2] != before[:2]
         assert settings() == before
 
 
-def test_a_step_outside_of_a_transaction_stops_before_its_first_change(migrated: Scratch, noting_step: str) -> None:
-    """As psql without -1, with ON_ERROR_STOP, runs it."""
-    every = [each.text for each in statements(step_text(migrated, noting_step))]
-    (place,) = (number for number, text in enumerate(every) if "-- The note:" in text)
-    assert {text.split()[0] for text in every[:place]} <= {"SET", "DO"}  # nothing is changed yet
-    with migrated.run.connect(migrated.name) as connection:
-        for text in every[:place]:
-            connection.execute(text.encode())
-        with pytest.raises(psycopg.errors.NoActiveSqlTransaction, match="a step runs in one transaction"):
-            connection.execute(every[place].encode())
+def test_a_step_outside_of_a_transaction_is_refused(scratch: Callable[..., Scratch]) -> None:
+    """As psql without -1 and without ON_ERROR_STOP runs it, which goes on after an error."""
+    database = scratch()
+    before = database.dump()
+    for phase in database.phases.values():
+        for step in phase.steps:
+            if str(step).split()[0] == ONE_STATEMENT:
+                continue
+            errors: list[str | None] = []
+            with database.run.connect(database.name) as connection:
+                connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(database.role or "")))
+                for each in statements(step.path.read_text(encoding="utf-8")):
+                    try:
+                        connection.execute(each.text.encode())
+                    except psycopg.Error as error:
+                        errors.append(error.sqlstate)
+            assert errors.count("25P01") == 1, step
+            assert database.dump() == before, step
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4], ids="phase {}".format)

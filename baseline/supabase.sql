@@ -58,25 +58,27 @@ $$;
 DO $$
 DECLARE
   migration_role text := COALESCE(NULLIF(current_setting('rolecall.migration_role', true), ''), 'postgres');
+  without_set text := CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'WITH SET FALSE' END;
   new_grant record;
 BEGIN
   FOR new_grant IN
     SELECT *
     FROM (VALUES
-      ('anon', 'authenticator', 'MEMBER'),
-      ('authenticated', 'authenticator', 'MEMBER'),
-      ('service_role', 'authenticator', 'MEMBER'),
-      ('anon', migration_role, 'MEMBER'),
-      ('authenticated', migration_role, 'MEMBER'),
-      ('service_role', migration_role, 'MEMBER'),
-      ('supabase_storage_admin', migration_role, 'MEMBER'),
-      ('supabase_storage_admin', current_user, 'USAGE'),
-      (migration_role, current_user, 'USAGE')
-    ) AS membership (role, member, privilege)
+      ('anon', 'authenticator', 'MEMBER', NULL),
+      ('authenticated', 'authenticator', 'MEMBER', NULL),
+      ('service_role', 'authenticator', 'MEMBER', NULL),
+      ('anon', migration_role, 'MEMBER', NULL),
+      ('authenticated', migration_role, 'MEMBER', NULL),
+      ('service_role', migration_role, 'MEMBER', NULL),
+      -- For the policies on the tables of storage, see below. It must not become the owner.
+      ('supabase_storage_admin', migration_role, 'MEMBER', without_set),
+      ('supabase_storage_admin', current_user, 'USAGE', NULL),
+      (migration_role, current_user, 'USAGE', NULL)
+    ) AS membership (role, member, privilege, options)
   LOOP
     BEGIN
       IF NOT pg_has_role(new_grant.member, new_grant.role, new_grant.privilege) THEN
-        EXECUTE format('GRANT %I TO %I', new_grant.role, new_grant.member);
+        EXECUTE format('GRANT %I TO %I %s', new_grant.role, new_grant.member, new_grant.options);
       END IF;
     EXCEPTION
       WHEN duplicate_object OR unique_violation THEN NULL;
@@ -185,6 +187,53 @@ CREATE TRIGGER protect_buckets_delete
 CREATE TRIGGER protect_objects_delete
   BEFORE DELETE ON storage.objects
   FOR EACH STATEMENT EXECUTE FUNCTION storage.protect_delete();
+
+-- The migration role may add, alter and drop policies on the tables of storage, and nothing else there. The platform has
+-- an extension for that. Plain PostgreSQL lets only members of the owner do so: the migration role is one, and this
+-- refuses all other changes. Three differences remain: the refusal comes at the end of the statement, after it has
+-- waited for its locks; GRANT and REVOKE have the effect of the owner's; and in version 15 SET ROLE to the owner works.
+CREATE FUNCTION storage.allow_only_policies() RETURNS event_trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+  change record;
+BEGIN
+  IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+    RETURN;
+  END IF;
+
+  IF TG_EVENT = 'sql_drop' THEN
+    SELECT object_type AS type, address_names[2] AS name, false AS is_new
+    INTO change
+    FROM pg_event_trigger_dropped_objects()
+    WHERE original AND address_names[1] = 'storage' AND object_type <> 'policy';
+  ELSE
+    -- A trigger needs only the privilege TRIGGER, which all roles have there.
+    SELECT CASE WHEN relname IS NULL THEN type ELSE 'table' END AS type, COALESCE(relname::text, object_names[2]) AS name,
+      command_tag IN ('CREATE TABLE', 'CREATE VIEW', 'CREATE FUNCTION', 'CREATE SEQUENCE') AS is_new
+    INTO change
+    FROM pg_event_trigger_ddl_commands() AS c
+    CROSS JOIN LATERAL pg_identify_object_as_address(c.classid, c.objid, c.objsubid)
+    LEFT JOIN pg_index ON c.classid = 'pg_class'::regclass AND indexrelid = c.objid
+    LEFT JOIN pg_class ON oid = indrelid
+    WHERE c.objid IS NOT NULL AND object_names[1] = 'storage'
+      AND type <> 'policy' AND command_tag <> 'CREATE TRIGGER';
+  END IF;
+
+  IF change.is_new THEN
+    RAISE EXCEPTION 'permission denied for schema storage' USING ERRCODE = '42501';
+  ELSIF change.name IS NOT NULL THEN
+    RAISE EXCEPTION 'must be owner of % %',
+      CASE WHEN change.type IN ('function', 'index') THEN change.type ELSE 'table' END, change.name
+      USING ERRCODE = '42501';
+  END IF;
+END
+$$;
+
+CREATE EVENT TRIGGER storage_changes_only_policies ON ddl_command_end
+  EXECUTE FUNCTION storage.allow_only_policies();
+CREATE EVENT TRIGGER storage_drops_only_policies ON sql_drop
+  EXECUTE FUNCTION storage.allow_only_policies();
 
 -- Owners, grants, default privileges ------------------------------------------
 

@@ -2,8 +2,140 @@
 
 -- Fail soon, instead of waiting behind a long transaction and blocking the application.
 SET LOCAL lock_timeout = '5s';
+-- No NOTICE for each IF EXISTS that finds nothing.
+SET LOCAL client_min_messages = 'warning';
+-- PostgreSQL then writes every name with its schema.
+SET LOCAL search_path = '';
 
--- IF NOT EXISTS, below, would silently accept a table of another shape.
+-- All locks first, or none: a script that waits for a lock while it holds others can deadlock with the application.
+-- What this step creates is locked if it exists, and the tables of its foreign keys.
+DO $$
+DECLARE
+  wanted CONSTANT json := '{
+    "audit.audit_logs": "ACCESS EXCLUSIVE",
+    "audit.audit_logs_view": "ACCESS EXCLUSIVE",
+    "identity.profiles": "SHARE ROW EXCLUSIVE"
+  }';
+    -- The locks: from here on the same text in every script that takes some.
+    lock_timeout CONSTANT text := current_setting('lock_timeout');
+    deadline CONSTANT timestamptz := clock_timestamp() + lock_timeout::interval;
+    relation record;
+  BEGIN
+    -- An attempt ends before PostgreSQL looks for a deadlock: that is after 1 s, and no list has 20 locks.
+    PERFORM set_config('lock_timeout', '50ms', true);
+    LOOP
+      BEGIN
+        FOR relation IN
+          SELECT oid::regclass AS name, CASE relkind
+            -- Takes the lock and changes nothing. LOCK TABLE would also lock the tables of the view.
+            WHEN 'v' THEN format('ALTER VIEW %s OWNER TO %s', oid::regclass, relowner::regrole)
+            ELSE format('LOCK TABLE %s IN %s MODE', oid::regclass, mode)
+          END AS statement
+          FROM json_each_text(wanted) AS w (name, mode)
+          JOIN pg_class ON oid = to_regclass(w.name)
+          -- What this role cannot lock is somebody else's. The script stops at it below, or does not need the lock.
+          WHERE CASE relkind
+            WHEN 'v' THEN pg_has_role(relowner, 'USAGE') ELSE has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE')
+          END
+          ORDER BY w.name
+        LOOP
+          EXECUTE relation.statement;
+        END LOOP;
+        EXIT;
+      EXCEPTION
+        -- All locks of the attempt are free again: what waited behind them goes on.
+        WHEN lock_not_available THEN
+          IF clock_timestamp() >= deadline THEN
+            RAISE EXCEPTION 'canceling statement due to lock timeout: other transactions use %', relation.name
+              USING ERRCODE = '55P03', HINT = 'Nothing has been changed. Run this again when they have ended.';
+          END IF;
+          PERFORM pg_sleep(0.05);
+      END;
+    END LOOP;
+    PERFORM set_config('lock_timeout', lock_timeout, true);
+    -- The end of the locks.
+END
+$$;
+
+-- Outside of a transaction, psql may go on after an error: then each statement from here on only reads.
+SET default_transaction_read_only = on;
+
+-- Nothing of somebody else is replaced silently: this notes all definitions, and the end of the step compares them.
+-- PostgreSQL refuses to replace a function or view with another head, but does not say which one: this does.
+DO $$
+DECLARE
+  heads CONSTANT text[] := ARRAY[
+    'audit.audit_logs_view(id, entity_type, entity_id, action, actor_id, created_at, old_values, new_values, '
+      'reason, actor_username, actor_email)',
+    'audit.log_action(p_entity_type character varying, p_entity_id uuid, p_action character varying, '
+      'p_old_values jsonb DEFAULT NULL::jsonb, p_new_values jsonb DEFAULT NULL::jsonb, '
+      'p_reason text DEFAULT NULL::text) RETURNS uuid'
+  ];
+
+  -- The note: from here on the same text in every step. For each object that exists: its head, then its definition.
+  query CONSTANT text := $query$
+    WITH object (class, oid, name, definition) AS (
+      SELECT 'pg_proc', oid, oid::regprocedure::text, concat_ws(E'\n',
+        format('%s(%s) RETURNS %s', oid::regproc, pg_get_function_arguments(oid), pg_get_function_result(oid)),
+        CASE WHEN prokind IN ('f', 'p') THEN pg_get_functiondef(oid) END)
+      FROM pg_proc
+      WHERE pronamespace <> 'pg_catalog'::regnamespace
+      UNION ALL
+      SELECT 'pg_class', oid, oid::regclass::text, concat_ws(E'\n',
+        CASE relkind WHEN 'v' THEN format('%s(%s)', oid::regclass, (
+          SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = oid AND attnum > 0
+        )) ELSE 'not a view' END,
+        'row level security: ' || relrowsecurity, 'options: ' || array_to_string(reloptions, ', '),
+        CASE relkind WHEN 'v' THEN pg_get_viewdef(oid) END)
+      FROM pg_class
+      WHERE relnamespace <> 'pg_catalog'::regnamespace
+      UNION ALL
+      SELECT 'pg_trigger', oid, format('trigger %I on %s', tgname, tgrelid::regclass),
+        pg_get_triggerdef(oid) || CASE tgenabled WHEN 'O' THEN '' ELSE ', not enabled as usual' END
+      FROM pg_trigger
+      UNION ALL
+      SELECT 'pg_policy', NULL, format('policy %I on %I.%I', policyname, schemaname, tablename), concat_ws(E'\n',
+        concat_ws(' ', permissive, 'FOR', cmd, 'TO', array_to_string(roles, ', ')),
+        'USING ' || qual, 'WITH CHECK ' || with_check)
+      FROM pg_policies
+    )
+    SELECT jsonb_object_agg(note.name, replace(note.definition, E'\r', ''))
+    FROM object
+    CROSS JOIN LATERAL (
+      VALUES (name, definition), ('comment of ' || name, obj_description(oid, class))
+    ) AS note (name, definition)
+    WHERE object.name ~ '\m(identity|organization|catalog|scheduling|communication|engagement|audit|storage)\.'
+      AND note.definition IS NOT NULL
+  $query$;
+  definitions jsonb;
+  difference record;
+BEGIN
+  IF current_setting('transaction_read_only') = 'on' THEN
+    RAISE EXCEPTION 'a step runs in one transaction, and this session is in none'
+      USING ERRCODE = '25P01', HINT = 'Run it with psql -1 -v ON_ERROR_STOP=1 -f.';
+  END IF;
+
+  EXECUTE query INTO definitions;
+  PERFORM set_config('enorae.query', query, true), set_config('enorae.noted', definitions::text, true);
+
+  SELECT name, head AS expected, split_part(definition, E'\n', 1) AS actual
+  INTO difference
+  FROM unnest(heads) AS head
+  JOIN jsonb_each_text(definitions) AS d (name, definition) ON split_part(name, '(', 1) = split_part(head, '(', 1)
+  WHERE split_part(definition, E'\n', 1) <> head
+  ORDER BY head, name
+  LIMIT 1;
+
+  IF FOUND THEN
+    RAISE EXCEPTION '% exists in another form: expected "%", found "%"',
+      difference.name, difference.expected, difference.actual
+      USING ERRCODE = '42P16', HINT =
+        'Nothing has been changed. Rename it if it is yours, or remove it if nobody needs it, and run this again.';
+  END IF;
+END
+$$;
+
+-- IF NOT EXISTS, below, would silently accept a table of another shape, and an index of another definition.
 DO $$
 DECLARE
   table_name CONSTANT text := 'audit.audit_logs';
@@ -23,28 +155,66 @@ DECLARE
     'user_agent text',
     'metadata jsonb DEFAULT ''{}''::jsonb'
   ];
+  constraints CONSTANT text[] := ARRAY[
+    'audit_logs_actor_id_fkey: FOREIGN KEY (actor_id) REFERENCES identity.profiles(id) ON DELETE SET NULL',
+    'audit_logs_pkey: PRIMARY KEY (id)',
+    'valid_action: CHECK ((((entity_type)::text ~ ''\S''::text) AND ((action)::text ~ ''\S''::text)))'
+  ];
+  indexes CONSTANT text[] := ARRAY[
+    'CREATE INDEX idx_audit_logs_action ON audit.audit_logs USING btree (action)',
+    'CREATE INDEX idx_audit_logs_actor ON audit.audit_logs USING btree (actor_id)',
+    'CREATE INDEX idx_audit_logs_created_at ON audit.audit_logs USING btree (created_at DESC)',
+    'CREATE INDEX idx_audit_logs_entity ON audit.audit_logs USING btree (entity_type, entity_id)',
+    'CREATE INDEX idx_audit_logs_recent ON audit.audit_logs USING btree (entity_type, created_at DESC)'
+  ];
+
+  -- The shape: from here on the same text for every table.
   difference record;
 BEGIN
-  SELECT expected, actual
-  INTO difference
-  FROM unnest(columns) WITH ORDINALITY AS e (expected, place)
-  FULL JOIN (
-    SELECT
+  WITH expected (kind, key, line) AS (
+    SELECT 'column', to_char(place, 'FM00'), line FROM unnest(columns) WITH ORDINALITY AS c (line, place)
+    UNION ALL
+    SELECT 'constraint', split_part(line, ': ', 1), line FROM unnest(constraints) AS line
+    UNION ALL
+    SELECT 'index', substring(line FROM ' INDEX (\w+) '), line FROM unnest(indexes) AS line
+  ), actual (kind, key, line) AS (
+    SELECT 'column', to_char(row_number() OVER (ORDER BY a.attnum), 'FM00'),
       concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod),
-        CASE WHEN a.attnotnull THEN 'NOT NULL' END, 'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid)),
-      row_number() OVER (ORDER BY a.attnum)
-    FROM pg_attribute a
-    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        CASE WHEN a.attnotnull THEN 'NOT NULL' END, 'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid))
+    FROM pg_attribute AS a
+    LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = to_regclass(table_name) AND a.attnum > 0 AND NOT a.attisdropped
-  ) AS a (actual, place) USING (place)
-  WHERE to_regclass(table_name) IS NOT NULL AND actual IS DISTINCT FROM expected
-  ORDER BY place
+    UNION ALL
+    SELECT 'constraint', conname, format('%s: %s', conname, pg_get_constraintdef(oid))
+    FROM pg_constraint
+    WHERE conrelid = to_regclass(table_name) AND contype IN ('p', 'u', 'x', 'c', 'f')
+    UNION ALL
+    -- On whatever table.
+    SELECT 'index', relname, COALESCE(pg_get_indexdef(indexrelid), 'not an index')
+    FROM pg_class
+    LEFT JOIN pg_index ON indexrelid = oid
+    WHERE relnamespace = to_regnamespace(split_part(table_name, '.', 1))
+      AND relname IN (SELECT key FROM expected WHERE kind = 'index')
+  )
+  SELECT
+    kind,
+    CASE kind WHEN 'index' THEN format('%s.%s', split_part(table_name, '.', 1), key) ELSE table_name END AS object,
+    expected.line AS expected,
+    actual.line AS actual
+  INTO difference
+  FROM expected
+  FULL JOIN actual USING (kind, key)
+  WHERE expected.line IS DISTINCT FROM actual.line
+    -- This step creates a missing table, and a missing index.
+    AND CASE kind WHEN 'index' THEN actual.line IS NOT NULL ELSE to_regclass(table_name) IS NOT NULL END
+  ORDER BY kind, key
   LIMIT 1;
 
   IF FOUND THEN
-    RAISE EXCEPTION '% exists in another shape: expected column "%", found "%"',
-      table_name, COALESCE(difference.expected, 'none'), COALESCE(difference.actual, 'none')
-      USING ERRCODE = '42P16', HINT = 'Rename or remove that table, then run this step again.';
+    RAISE EXCEPTION '% exists in another shape: expected % "%", found "%"',
+      difference.object, difference.kind, COALESCE(difference.expected, 'none'), COALESCE(difference.actual, 'none')
+      USING ERRCODE = '42P16', HINT =
+        'Nothing has been changed. Rename it if it is yours, or remove it if nobody needs it, and run this again.';
   END IF;
 END
 $$;
@@ -162,3 +332,33 @@ REVOKE ALL ON FUNCTION audit.log_action(varchar, uuid, varchar, jsonb, jsonb, te
   FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION audit.log_action(varchar, uuid, varchar, jsonb, jsonb, text)
   TO authenticated, service_role;
+
+-- The comparison, the same text in every step: if an object existed and has another definition now, this step did not
+-- create it, and it fails.
+DO $$
+DECLARE
+  definitions jsonb;
+  difference record;
+BEGIN
+  EXECUTE current_setting('enorae.query') INTO definitions;
+
+  SELECT name, btrim(expected) AS expected, btrim(actual) AS actual
+  INTO difference
+  FROM jsonb_each_text(definitions) AS a (name, after)
+  JOIN jsonb_each_text(current_setting('enorae.noted')::jsonb) AS b (name, before) USING (name)
+  CROSS JOIN unnest(string_to_array(after, E'\n'), string_to_array(before, E'\n'))
+    WITH ORDINALITY AS line (expected, actual, number)
+  WHERE expected IS DISTINCT FROM actual
+  ORDER BY name, number
+  LIMIT 1;
+
+  IF FOUND THEN
+    RAISE EXCEPTION '% exists in another form: expected "%", found "%"',
+      difference.name, COALESCE(difference.expected, 'none'), COALESCE(difference.actual, 'none')
+      USING ERRCODE = '42P16', HINT =
+        'Nothing has been changed. Rename it if it is yours, or remove it if nobody needs it, and run this again.';
+  END IF;
+END
+$$;
+
+RESET default_transaction_read_only;

@@ -4,6 +4,7 @@
 DO $$
 DECLARE
   phase CONSTANT integer := 1;
+  lines text;
 
   -- Each paragraph is an object: its name, then one property in each line. A line with a deeper indent continues the
   -- line above it. A property that the object does not have has no line.
@@ -218,7 +219,6 @@ engagement.customer_favorites_view
     updated_at
   options: security_invoker=true
   md5 of the definition: 8e4a490dadd84cdab96f3931f9a59a37
-  comment: The favourites of a customer, each with its salon.
   grants to authenticated: SELECT
   grants to service_role: SELECT
 
@@ -301,7 +301,8 @@ $list$;
   objects text[];
   relations oid[];
   routines oid[];
-  differences text;
+  differences text[]; -- rows of object, property, what is expected, what is found
+  found_objects text[];
 BEGIN
   -- With an empty search path, PostgreSQL writes every name with its schema.
   PERFORM set_config('search_path', '', true);
@@ -394,6 +395,13 @@ BEGIN
     ]
     FROM pg_trigger
     WHERE tgrelid = ANY (relations) AND NOT tgisinternal
+  );
+
+  -- Rules. A view is one too, and is compared below.
+  actual := actual || ARRAY(
+    SELECT ARRAY[ev_class::regclass::text, 'rule ' || rulename, pg_get_ruledef(oid)]
+    FROM pg_rewrite
+    WHERE ev_class = ANY (relations) AND rulename <> '_RETURN'
   );
 
   -- Views. The columns are part of the definition. They are compared by name too, because nobody can read an md5.
@@ -494,32 +502,41 @@ BEGIN
   END IF;
 
   -- Compare. A property that an object does not have has no row, or an empty value.
-  SELECT string_agg(
-    DISTINCT format(
-      '- %s: %s: expected %s, found %s', object, property, COALESCE(e.value, 'none'), COALESCE(a.value, 'none')
-    ),
-    E'\n'
-  )
-  INTO differences
-  FROM (
-    SELECT expected[i][1], expected[i][2], expected[i][3] FROM generate_subscripts(expected, 1) AS i
-  ) AS e (object, property, value)
-  FULL JOIN (
-    SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
-  ) AS a (object, property, value) USING (object, property)
-  WHERE e.value IS DISTINCT FROM a.value AND CASE
-    -- Only the kind of a missing object is reported.
-    WHEN a.object IS NULL THEN property = 'kind' OR object = ANY (actual[:][1:1])
-    -- More indexes and comments are allowed. Most of storage.objects does not belong to these migrations.
-    WHEN e.object IS NULL THEN property NOT LIKE 'index %' AND property <> 'comment' AND object <> 'storage.objects'
-    ELSE true
-  END;
+  differences := ARRAY(
+    SELECT DISTINCT ARRAY[object, property, e.value, a.value]
+    FROM (
+      SELECT expected[i][1], expected[i][2], expected[i][3] FROM generate_subscripts(expected, 1) AS i
+    ) AS e (object, property, value)
+    FULL JOIN (
+      SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
+    ) AS a (object, property, value) USING (object, property)
+    WHERE e.value IS DISTINCT FROM a.value
+    ORDER BY 1
+  );
+  found_objects := actual[:][1:1];
+  -- The end of the engine.
 
   PERFORM set_config('search_path', path_before, true);
 
-  IF differences IS NOT NULL THEN
-    RAISE EXCEPTION E'phase % differs from what its steps create:\n%', phase, differences;
+  SELECT string_agg(
+    format('- %s: %s: expected %s, found %s', object, property, COALESCE(value, 'none'), COALESCE(found_value, 'none')),
+    E'\n'
+  )
+  INTO lines
+  FROM generate_subscripts(differences, 1) AS i
+  CROSS JOIN LATERAL (
+    SELECT differences[i][1], differences[i][2], differences[i][3], differences[i][4]
+  ) AS d (object, property, value, found_value)
+  WHERE CASE
+    -- Only the kind of a missing object is reported.
+    WHEN object <> ALL (found_objects) THEN property = 'kind'
+    -- More indexes and comments are allowed. Most of storage.objects does not belong to these migrations.
+    WHEN value IS NULL THEN property NOT LIKE 'index %' AND property <> 'comment' AND object <> 'storage.objects'
+    ELSE true
+  END;
+
+  IF lines IS NOT NULL THEN
+    RAISE EXCEPTION E'phase % differs from what its steps create:\n%', phase, lines;
   END IF;
-  -- The end of the engine.
 END
 $$;

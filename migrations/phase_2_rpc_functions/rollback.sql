@@ -1,39 +1,475 @@
--- Rolls phase 2 back: removes its seven functions, and nothing else. Run twice, it changes nothing.
-
--- Fail soon, instead of waiting behind a long transaction and blocking the application.
-SET LOCAL lock_timeout = '5s';
-
--- Later phases are rolled back first.
+-- Rolls phase 2 back: removes its seven functions.
+-- It removes only what is as the steps create it: if an object differs, or if rows would be lost, it stops before the
+-- first change. It is one statement, so it is all or nothing, also outside of a transaction. To let it delete rows, run
+-- first: SET enorae.discard_data = 'on'; To let it keep what differs, also of later phases, and remove the rest, run
+-- first: SET enorae.keep_others = 'on';
 DO $$
 DECLARE
-  last_phase integer;
+  phase CONSTANT integer := 2;
+  row_security_before CONSTANT text := current_setting('row_security');
 BEGIN
-  SELECT max(phase) INTO last_phase
-  FROM (VALUES
-    (3, to_regclass('engagement.salon_reviews_with_counts_view') IS NOT NULL),
-    (3, to_regclass('catalog.service_booking_rules') IS NOT NULL),
-    -- Phase 1 creates the view, phase 3 its comment.
-    (3, obj_description(to_regclass('audit.audit_logs_view'), 'pg_class') IS NOT NULL),
-    (4, to_regclass('scheduling.view_blocked_times_with_relations') IS NOT NULL),
-    (4, to_regclass('communication.view_notifications') IS NOT NULL),
-    (4, to_regclass('identity.view_profile_metadata') IS NOT NULL),
-    (4, to_regclass('identity.view_user_preferences') IS NOT NULL)
-  ) AS later (phase, applied)
-  WHERE applied;
+  PERFORM set_config('lock_timeout', '5s', true);
+  -- A role that cannot see all rows gets an error, instead of counting too few.
+  PERFORM set_config('row_security', 'off', true);
 
-  IF last_phase IS NOT NULL THEN
-    RAISE EXCEPTION 'phase 2 cannot be rolled back while phase % is applied: roll back phase % first',
-      last_phase, last_phase
-      USING ERRCODE = '55000';
-  END IF;
+  -- Later phases depend on this one, or ran after it: the last phase goes first. What a later phase created has this
+  -- comment, or a policy of this name.
+  DECLARE
+    last_phase integer;
+  BEGIN
+    SELECT max(later_phase)
+    INTO last_phase
+    FROM (VALUES
+      (3, 'audit.audit_logs_view',
+       'Read-optimized view of audit logs with actor profile information.'),
+      (3, 'engagement.salon_reviews_with_counts_view',
+       'Salon reviews with aggregated statistics (counts, average rating).'),
+      (3, 'catalog.service_booking_rules', 'Anon cannot access booking rules'),
+      (4, 'scheduling.view_blocked_times_with_relations',
+       'Blocked times with related staff and appointment information.'),
+      (4, 'communication.view_notifications', 'User notifications with recipient profile information.'),
+      (4, 'identity.view_profile_metadata',
+       'User profiles with extracted and computed metadata fields.'),
+      (4, 'identity.view_user_preferences',
+       'User preferences extracted from profile metadata for easy querying.')
+    ) AS later (later_phase, object, mark)
+    WHERE mark = ANY (ARRAY(
+      SELECT description FROM pg_description
+      WHERE objsubid = 0 AND (
+        classoid = 'pg_class'::regclass AND objoid = to_regclass(object)
+        OR classoid = 'pg_proc'::regclass AND objoid IN (
+          SELECT oid FROM pg_proc
+          WHERE pronamespace = to_regnamespace(split_part(object, '.', 1)) AND proname = split_part(object, '.', 2)
+        )
+      )
+      UNION ALL
+      SELECT polname FROM pg_policy WHERE polrelid = to_regclass(object)
+    ));
+
+    IF last_phase IS NOT NULL AND current_setting('enorae.keep_others', true) IS DISTINCT FROM 'on' THEN
+      RAISE EXCEPTION 'phase % cannot be rolled back while phase % is applied: roll back phase % first',
+        phase, last_phase, last_phase
+        USING ERRCODE = '55000';
+    END IF;
+  END;
+
+  DECLARE
+    -- Of these, only the comment is from this phase.
+    only_commented CONSTANT text[] := '{}';
+    keep_others CONSTANT boolean := COALESCE(current_setting('enorae.keep_others', true), '') = 'on';
+    notes CONSTANT text[] := string_to_array(obj_description(to_regnamespace('audit'), 'pg_namespace'), E'\n');
+    made_bucket CONSTANT boolean := COALESCE('enorae phase 1: made bucket avatars' = ANY (notes), false);
+    lines text;
+    others text[];
+    own_relations oid[];
+    own_functions oid[];
+    own_policies text[];
+    own_bucket boolean;
+    object_name text;
+    query text;
+    rows bigint;
+    losses text[] := '{}';
+
+    -- Each paragraph is an object: its name, then one property in each line. A line with a deeper indent continues the
+    -- line above it. A property that the object does not have has no line.
+    expected_list CONSTANT text := $list$
+communication.send_notification
+  kind: function
+  arguments: p_recipient_id uuid, p_message text, p_notification_type character varying,
+    p_metadata jsonb DEFAULT NULL::jsonb
+  result: jsonb
+  attributes: plpgsql, volatile, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: 2cf2a012f35c00cb2d40d34ae7694c8f
+  comment: Send a notification to a user. Returns created notification as JSON.
+  grants to authenticated: EXECUTE
+  grants to service_role: EXECUTE
+
+communication.mark_notifications_read
+  kind: function
+  arguments: p_user_id uuid, p_notification_ids uuid[] DEFAULT NULL::uuid[]
+  result: integer
+  attributes: plpgsql, volatile, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: 09b0dbd601a4fdea550e5eda1f5752c1
+  comment: Mark user notifications as read. Returns count of updated notifications.
+  grants to authenticated: EXECUTE
+  grants to service_role: EXECUTE
+
+communication.get_unread_count
+  kind: function
+  arguments: p_user_id uuid
+  result: bigint
+  attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: a7c9d21b82b122ddf1469c77f5bbb4f9
+  comment: Get count of unread notifications for a user.
+  grants to authenticated: EXECUTE
+  grants to service_role: EXECUTE
+
+communication.get_unread_counts
+  kind: function
+  arguments: p_user_id uuid
+  result: TABLE(notification_type character varying, unread_count bigint)
+  attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: d50a24c3df3fd25d8302581c02835d1a
+  comment: Get unread notification counts grouped by type.
+  grants to authenticated: EXECUTE
+  grants to service_role: EXECUTE
+
+communication.get_notifications_page
+  kind: function
+  arguments: p_user_id uuid, p_limit integer DEFAULT 20, p_offset integer DEFAULT 0
+  result: TABLE(id uuid, user_id uuid, message text, notification_type character varying,
+    read_at timestamp with time zone, created_at timestamp with time zone)
+  attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: 9257df21807ed44fb0702a2abc0d19e1
+  comment: Get paginated list of user notifications, most recent first.
+  grants to authenticated: EXECUTE
+  grants to service_role: EXECUTE
+
+scheduling.calculate_business_hours
+  kind: function
+  arguments: p_salon_id uuid, p_date date
+  result: TABLE(day_name character varying, is_open boolean, start_time time without time zone,
+    end_time time without time zone, break_start time without time zone, break_end time without time zone,
+    total_working_minutes integer)
+  attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: 12c6fd551b76072a13e6372d914ad448
+  comment: Get business hours for a salon on a specific date.
+  grants to authenticated: EXECUTE
+  grants to service_role: EXECUTE
+
+catalog.calculate_duration_minutes
+  kind: function
+  arguments: p_service_ids uuid[]
+  result: integer
+  attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: 2c164f56b1b46650bd8b55ba70962383
+  comment: Calculate total duration in minutes for a list of service IDs.
+  grants to authenticated: EXECUTE
+  grants to service_role: EXECUTE
+$list$;
+
+    -- The engine: from here on the same text in every verify.sql.
+    path_before CONSTANT text := current_setting('search_path');
+    expected text[]; -- rows of object, property, value
+    actual text[];
+    objects text[];
+    relations oid[];
+    routines oid[];
+    differences text[]; -- rows of object, property, what is expected, what is found
+    found_objects text[];
+  BEGIN
+    -- With an empty search path, PostgreSQL writes every name with its schema.
+    PERFORM set_config('search_path', '', true);
+
+    -- Read the list. An editor on Windows may have put carriage returns into it.
+    expected := ARRAY(
+      SELECT ARRAY[split_part(paragraph, E'\n', 1), split_part(line, ': ', 1), substr(line, strpos(line, ': ') + 2)]
+      FROM regexp_replace(btrim(replace(expected_list, E'\r', ''), E'\n'), '\n {4}', ' ', 'g') AS list
+      CROSS JOIN regexp_split_to_table(list, '\n+(?=\S)') AS paragraph
+      CROSS JOIN unnest((string_to_array(paragraph, E'\n  '))[2:]) AS line
+    );
+
+    -- Find the objects by their names: a missing object is a difference, not an error of this script.
+    -- Find functions without their arguments: a second function of the same name would make calls ambiguous.
+    objects := expected[:][1:1]; -- the first element of each row
+    relations := ARRAY(SELECT oid FROM pg_class WHERE oid::regclass::text = ANY (objects));
+    routines := ARRAY(SELECT oid FROM pg_proc WHERE oid::regproc::text = ANY (objects));
+
+    -- Tables and views.
+    actual := ARRAY(
+      SELECT ARRAY[c.oid::regclass::text, property.name, property.value]
+      FROM pg_class AS c
+      CROSS JOIN LATERAL (VALUES
+        ('kind', CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' ELSE 'neither table nor view' END),
+        ('row level security', CASE WHEN c.relforcerowsecurity THEN 'forced' WHEN c.relrowsecurity THEN 'on' END),
+        ('comment', obj_description(c.oid, 'pg_class'))
+      ) AS property (name, value)
+      WHERE c.oid = ANY (relations)
+    );
+
+    -- Columns of tables, by position: their order matters.
+    actual := actual || ARRAY(
+      SELECT ARRAY[
+        c.oid::regclass::text,
+        'column ' || to_char(row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum), 'FM00'),
+        concat_ws(
+          ' ', a.attname, format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'NOT NULL' END,
+          'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid)
+        )
+      ]
+      FROM pg_class AS c
+      JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+      WHERE c.oid = ANY (relations) AND c.relkind = 'r'
+    );
+
+    -- Constraints. NOT NULL belongs to its column here; since version 18 it is also a constraint.
+    actual := actual || ARRAY(
+      SELECT ARRAY[conrelid::regclass::text, 'constraint ' || conname, pg_get_constraintdef(oid)]
+      FROM pg_constraint
+      WHERE conrelid = ANY (relations) AND contype IN ('p', 'u', 'x', 'c', 'f')
+    );
+
+    -- Indexes. A primary key is compared as a constraint.
+    actual := actual || ARRAY(
+      SELECT ARRAY[
+        i.indrelid::regclass::text,
+        CASE WHEN i.indisunique THEN 'unique index ' ELSE 'index ' END || c.relname,
+        substring(pg_get_indexdef(c.oid) FROM ' USING (.*)') || CASE WHEN i.indisvalid THEN '' ELSE ', invalid' END
+      ]
+      FROM pg_index AS i
+      JOIN pg_class AS c ON c.oid = i.indexrelid
+      WHERE i.indrelid = ANY (relations) AND NOT i.indisprimary
+    );
+
+    -- Policies. PostgreSQL writes their conditions in several lines.
+    actual := actual || ARRAY(
+      SELECT ARRAY[
+        format('%I.%I', schemaname, tablename),
+        'policy ' || quote_ident(policyname),
+        regexp_replace(
+          concat_ws(
+            ' ', permissive, 'FOR', cmd, 'TO', array_to_string(roles, ', '),
+            'USING ' || qual, 'WITH CHECK ' || with_check
+          ),
+          '\s+', ' ', 'g'
+        )
+      ]
+      FROM pg_policies
+      WHERE format('%I.%I', schemaname, tablename) = ANY (objects)
+    );
+
+    -- Triggers.
+    actual := actual || ARRAY(
+      SELECT ARRAY[
+        tgrelid::regclass::text,
+        'trigger ' || tgname,
+        replace(pg_get_triggerdef(oid), format('CREATE TRIGGER %I ', tgname), '')
+          || CASE tgenabled WHEN 'O' THEN '' ELSE ', not enabled as usual' END
+      ]
+      FROM pg_trigger
+      WHERE tgrelid = ANY (relations) AND NOT tgisinternal
+    );
+
+    -- Rules. A view is one too, and is compared below.
+    actual := actual || ARRAY(
+      SELECT ARRAY[ev_class::regclass::text, 'rule ' || rulename, pg_get_ruledef(oid)]
+      FROM pg_rewrite
+      WHERE ev_class = ANY (relations) AND rulename <> '_RETURN'
+    );
+
+    -- Views. The columns are part of the definition. They are compared by name too, because nobody can read an md5.
+    -- The alias of the first table is removed: version 15 writes it in places where later versions do not.
+    actual := actual || ARRAY(
+      SELECT ARRAY[c.oid::regclass::text, property.name, property.value]
+      FROM pg_class AS c
+      CROSS JOIN pg_get_viewdef(c.oid) AS definition
+      CROSS JOIN LATERAL (VALUES
+        ('columns', (
+          SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0
+        )),
+        ('options', array_to_string(c.reloptions, ', ')),
+        ('md5 of the definition', md5(regexp_replace(
+          definition, format('\m%s\.', substring(definition FROM 'FROM \(*\S+ (\w+)')), '', 'g'
+        )))
+      ) AS property (name, value)
+      WHERE c.oid = ANY (relations) AND c.relkind = 'v'
+    );
+
+    -- Functions.
+    actual := actual || ARRAY(
+      SELECT ARRAY[f.oid::regproc::text, property.name, property.value]
+      FROM (
+        SELECT *, count(*) OVER (PARTITION BY oid::regproc::text) AS namesakes FROM pg_proc WHERE oid = ANY (routines)
+      ) AS f
+      JOIN pg_language AS l ON l.oid = f.prolang
+      CROSS JOIN LATERAL (VALUES
+        ('kind', CASE f.namesakes WHEN 1 THEN 'function' ELSE format('%s functions of this name', f.namesakes) END),
+        ('arguments', pg_get_function_arguments(f.oid)),
+        ('result', pg_get_function_result(f.oid)),
+        ('attributes', concat_ws(
+          ', ',
+          l.lanname,
+          CASE f.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
+          CASE WHEN f.prosecdef THEN 'security definer' ELSE 'security invoker' END,
+          CASE WHEN f.proisstrict THEN 'not called on NULL' END,
+          array_to_string(f.proconfig, ', ')
+        )),
+        ('md5 of the body', md5(replace(f.prosrc, E'\r', ''))),
+        ('comment', obj_description(f.oid, 'pg_proc'))
+      ) AS property (name, value)
+    );
+
+    -- Grants to the roles of the API, also on single columns. Grants to other roles are not compared. PUBLIC may
+    -- execute a function that has no list of grants.
+    actual := actual || ARRAY(
+      SELECT ARRAY[
+        object,
+        'grants to ' || COALESCE(r.rolname, 'PUBLIC'),
+        string_agg(
+          concat(g.privilege_type, ' (' || on_column || ')', CASE WHEN g.is_grantable THEN ' with grant option' END),
+          ', ' ORDER BY g.privilege_type, on_column
+        )
+      ]
+      FROM (
+        SELECT oid::regclass::text, relacl, NULL FROM pg_class WHERE oid = ANY (relations)
+        UNION ALL
+        SELECT attrelid::regclass::text, attacl, attname FROM pg_attribute WHERE attrelid = ANY (relations)
+        UNION ALL
+        SELECT oid::regproc::text, COALESCE(proacl, acldefault('f', proowner)), NULL
+        FROM pg_proc WHERE oid = ANY (routines)
+      ) AS granted (object, acl, on_column)
+      CROSS JOIN aclexplode(acl) AS g
+      LEFT JOIN pg_roles AS r ON r.oid = g.grantee
+      WHERE g.grantee = 0 OR r.rolname IN ('anon', 'authenticated', 'service_role')
+      GROUP BY object, r.rolname
+    );
+
+    -- Schemas.
+    actual := actual || ARRAY(
+      SELECT ARRAY['schema ' || n.nspname, property.name, property.value]
+      FROM pg_namespace AS n
+      CROSS JOIN LATERAL (VALUES
+        ('kind', 'schema'),
+        ('usage', (
+          SELECT string_agg(r.rolname, ', ' ORDER BY r.rolname)
+          FROM pg_roles AS r
+          WHERE r.rolname IN ('authenticated', 'service_role') AND has_schema_privilege(r.oid, n.oid, 'USAGE')
+        ))
+      ) AS property (name, value)
+      WHERE 'schema ' || n.nspname = ANY (objects)
+    );
+
+    -- The bucket. If none is expected, this script needs no right to read the table.
+    IF 'bucket avatars' = ANY (objects) THEN
+      actual := actual || ARRAY(
+        SELECT ARRAY['bucket ' || b.id, property.name, property.value]
+        FROM storage.buckets AS b
+        CROSS JOIN LATERAL (VALUES
+          ('kind', 'bucket'),
+          ('name', b.name),
+          ('public', b.public::text),
+          ('file_size_limit', b.file_size_limit::text)
+        ) AS property (name, value)
+        WHERE 'bucket ' || b.id = ANY (objects)
+      );
+    END IF;
+
+    -- Compare. A property that an object does not have has no row, or an empty value.
+    differences := ARRAY(
+      SELECT DISTINCT ARRAY[object, property, e.value, a.value]
+      FROM (
+        SELECT expected[i][1], expected[i][2], expected[i][3] FROM generate_subscripts(expected, 1) AS i
+      ) AS e (object, property, value)
+      FULL JOIN (
+        SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
+      ) AS a (object, property, value) USING (object, property)
+      WHERE e.value IS DISTINCT FROM a.value
+      ORDER BY 1
+    );
+    found_objects := actual[:][1:1];
+    -- The end of the engine.
+
+    -- The removal: from here on the same text in every rollback.sql. Of the objects of the list that exist, those that
+    -- differ are not as the steps create them: they are somebody's.
+    SELECT
+      string_agg(
+        format(
+          '- %s: %s: expected %s, found %s', object, property, COALESCE(value, 'none'), COALESCE(found_value, 'none')
+        ),
+        E'\n'
+      ),
+      COALESCE(array_agg(CASE object WHEN 'storage.objects' THEN property ELSE object END), '{}')
+    INTO lines, others
+    FROM generate_subscripts(differences, 1) AS i
+    CROSS JOIN LATERAL (
+      SELECT differences[i][1], differences[i][2], differences[i][3], differences[i][4]
+    ) AS d (object, property, value, found_value)
+    WHERE object = ANY (found_objects) AND CASE
+      WHEN object LIKE 'schema %' THEN false
+      WHEN object = 'storage.objects' THEN property LIKE 'policy %' AND value IS NOT NULL AND found_value IS NOT NULL
+      WHEN object = 'bucket avatars' THEN made_bucket
+      WHEN object = ANY (only_commented) THEN property = 'comment' AND found_value IS NOT NULL
+      ELSE true
+    END;
+
+    IF lines IS NOT NULL AND NOT keep_others THEN
+      RAISE EXCEPTION E'phase % is not rolled back, because some objects are not as its steps create them:\n%',
+        phase, lines
+        USING
+          ERRCODE = '55000',
+          HINT = 'Nothing has been changed. Rename what is yours, or undo the change, and run this again. '
+            'To keep these objects as they are and remove the rest, run first: SET enorae.keep_others = ''on'';';
+    END IF;
+
+    own_relations := ARRAY(
+      SELECT oid FROM pg_class
+      WHERE oid = ANY (relations) AND oid::regclass::text <> ALL (others || only_commented || ARRAY['storage.objects'])
+    );
+    -- A table that stays keeps the functions of its triggers.
+    own_functions := ARRAY(
+      SELECT oid FROM pg_proc WHERE oid = ANY (routines) AND oid::regproc::text <> ALL (others)
+      EXCEPT
+      SELECT tgfoid FROM pg_trigger WHERE tgrelid = ANY (relations) AND tgrelid <> ALL (own_relations)
+    );
+    own_policies := ARRAY(
+      SELECT polname FROM pg_policy
+      JOIN generate_subscripts(expected, 1) AS i ON expected[i][2] = 'policy ' || quote_ident(polname)
+      WHERE polrelid = to_regclass('storage.objects') AND expected[i][1] = 'storage.objects'
+        AND expected[i][2] <> ALL (others)
+    );
+    own_bucket := made_bucket AND 'bucket avatars' = ANY (found_objects) AND 'bucket avatars' <> ALL (others);
+
+    -- The tables are locked: no row can be added after this.
+    FOR object_name, query IN
+      SELECT oid::regclass::text, format('SELECT FROM %s', oid::regclass)
+      FROM pg_class
+      WHERE oid = ANY (own_relations) AND relkind = 'r'
+      UNION ALL
+      SELECT 'objects in bucket avatars', 'SELECT FROM storage.objects WHERE bucket_id = ''avatars'''
+      WHERE own_bucket
+      ORDER BY 1
+    LOOP
+      EXECUTE format('SELECT count(*) FROM (%s LIMIT 100001) AS first_rows', query) INTO rows;
+      IF rows > 0 THEN
+        losses := losses
+          || format('%s: %s%s', object_name, CASE WHEN rows > 100000 THEN 'more than ' END, LEAST(rows, 100000));
+      END IF;
+    END LOOP;
+
+    IF losses <> '{}' AND current_setting('enorae.discard_data', true) IS DISTINCT FROM 'on' THEN
+      RAISE EXCEPTION E'rolling back phase % would delete rows:\n%', phase, array_to_string(losses, E'\n')
+        USING
+          ERRCODE = '55000',
+          HINT = 'To delete them, run first: SET enorae.discard_data = ''on''; Empty the bucket through the Storage '
+            'API before that: SQL deletes the rows, but not the files.';
+    END IF;
+
+    -- RESTRICT, the default: objects of others that depend on these must not be dropped. Tables before the functions
+    -- that their triggers call.
+    FOR query IN
+      SELECT statement
+      FROM (
+        SELECT 1, format('DROP VIEW %s', oid::regclass) FROM pg_class WHERE oid = ANY (own_relations) AND relkind = 'v'
+        UNION ALL
+        SELECT 2, format('DROP TABLE %s', oid::regclass) FROM pg_class WHERE oid = ANY (own_relations) AND relkind = 'r'
+        UNION ALL
+        SELECT 3, format('DROP FUNCTION %s', oid::regprocedure) FROM pg_proc WHERE oid = ANY (own_functions)
+        UNION ALL
+        SELECT 4, format('DROP POLICY %I ON storage.objects', name) FROM unnest(own_policies) AS name
+        UNION ALL
+        SELECT 5, format('COMMENT ON VIEW %s IS NULL', oid::regclass)
+        FROM pg_class
+        WHERE relkind = 'v' AND oid::regclass::text = ANY (only_commented) AND oid::regclass::text <> ALL (others)
+      ) AS removal (place, statement)
+      ORDER BY place, statement
+    LOOP
+      EXECUTE query;
+    END LOOP;
+    -- The end of the removal.
+
+    PERFORM set_config('search_path', path_before, true);
+  END;
+  PERFORM set_config('row_security', row_security_before, true);
 END
 $$;
-
--- RESTRICT, the default: objects of others that depend on these must not be dropped.
-DROP FUNCTION IF EXISTS catalog.calculate_duration_minutes(uuid[]);
-DROP FUNCTION IF EXISTS scheduling.calculate_business_hours(uuid, date);
-DROP FUNCTION IF EXISTS communication.get_notifications_page(uuid, integer, integer);
-DROP FUNCTION IF EXISTS communication.get_unread_counts(uuid);
-DROP FUNCTION IF EXISTS communication.get_unread_count(uuid);
-DROP FUNCTION IF EXISTS communication.mark_notifications_read(uuid, uuid[]);
-DROP FUNCTION IF EXISTS communication.send_notification(uuid, text, varchar, jsonb);

@@ -4,6 +4,7 @@
 DO $$
 DECLARE
   phase CONSTANT integer := 2;
+  lines text;
 
   -- Each paragraph is an object: its name, then one property in each line. A line with a deeper indent continues the
   -- line above it. A property that the object does not have has no line.
@@ -14,8 +15,8 @@ communication.send_notification
     p_metadata jsonb DEFAULT NULL::jsonb
   result: jsonb
   attributes: plpgsql, volatile, security definer, search_path=pg_catalog, pg_temp
-  md5 of the body: e54f2aba7ba0ea31e3cd159f5ac5d8d8
-  comment: Writes a notification for the recipient and returns it as JSON.
+  md5 of the body: 2cf2a012f35c00cb2d40d34ae7694c8f
+  comment: Send a notification to a user. Returns created notification as JSON.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -24,8 +25,8 @@ communication.mark_notifications_read
   arguments: p_user_id uuid, p_notification_ids uuid[] DEFAULT NULL::uuid[]
   result: integer
   attributes: plpgsql, volatile, security definer, search_path=pg_catalog, pg_temp
-  md5 of the body: 9d825d18dc18c34f381010f4cec34dac
-  comment: Marks the user's unread notifications, all or the listed ones, as read and returns their number.
+  md5 of the body: 09b0dbd601a4fdea550e5eda1f5752c1
+  comment: Mark user notifications as read. Returns count of updated notifications.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -34,8 +35,8 @@ communication.get_unread_count
   arguments: p_user_id uuid
   result: bigint
   attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
-  md5 of the body: 2672f26316e424ce30fe83b5da8f12a9
-  comment: The number of the user's unread notifications.
+  md5 of the body: a7c9d21b82b122ddf1469c77f5bbb4f9
+  comment: Get count of unread notifications for a user.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -44,8 +45,8 @@ communication.get_unread_counts
   arguments: p_user_id uuid
   result: TABLE(notification_type character varying, unread_count bigint)
   attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
-  md5 of the body: 4186c4111af9ec5327dbe9a85d53605b
-  comment: The number of the user's unread notifications, by type.
+  md5 of the body: d50a24c3df3fd25d8302581c02835d1a
+  comment: Get unread notification counts grouped by type.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -55,8 +56,8 @@ communication.get_notifications_page
   result: TABLE(id uuid, user_id uuid, message text, notification_type character varying,
     read_at timestamp with time zone, created_at timestamp with time zone)
   attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
-  md5 of the body: 7acb206d66cb6ddc152e779928bf2574
-  comment: A page of the user's notifications, newest first.
+  md5 of the body: 9257df21807ed44fb0702a2abc0d19e1
+  comment: Get paginated list of user notifications, most recent first.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -66,9 +67,9 @@ scheduling.calculate_business_hours
   result: TABLE(day_name character varying, is_open boolean, start_time time without time zone,
     end_time time without time zone, break_start time without time zone, break_end time without time zone,
     total_working_minutes integer)
-  attributes: sql, stable, security definer, search_path=pg_catalog, pg_temp
-  md5 of the body: 201c31d9ce48dfd75c0341e39ca40090
-  comment: The opening hours of a salon on a date, and their minutes without the break.
+  attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: 12c6fd551b76072a13e6372d914ad448
+  comment: Get business hours for a salon on a specific date.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 
@@ -76,9 +77,9 @@ catalog.calculate_duration_minutes
   kind: function
   arguments: p_service_ids uuid[]
   result: integer
-  attributes: sql, stable, security definer, search_path=pg_catalog, pg_temp
-  md5 of the body: 80dce30c0ffe9a09b7c1e89cadf47669
-  comment: The total minutes of the listed active services.
+  attributes: plpgsql, stable, security definer, search_path=pg_catalog, pg_temp
+  md5 of the body: 2c164f56b1b46650bd8b55ba70962383
+  comment: Calculate total duration in minutes for a list of service IDs.
   grants to authenticated: EXECUTE
   grants to service_role: EXECUTE
 $list$;
@@ -90,7 +91,8 @@ $list$;
   objects text[];
   relations oid[];
   routines oid[];
-  differences text;
+  differences text[]; -- rows of object, property, what is expected, what is found
+  found_objects text[];
 BEGIN
   -- With an empty search path, PostgreSQL writes every name with its schema.
   PERFORM set_config('search_path', '', true);
@@ -183,6 +185,13 @@ BEGIN
     ]
     FROM pg_trigger
     WHERE tgrelid = ANY (relations) AND NOT tgisinternal
+  );
+
+  -- Rules. A view is one too, and is compared below.
+  actual := actual || ARRAY(
+    SELECT ARRAY[ev_class::regclass::text, 'rule ' || rulename, pg_get_ruledef(oid)]
+    FROM pg_rewrite
+    WHERE ev_class = ANY (relations) AND rulename <> '_RETURN'
   );
 
   -- Views. The columns are part of the definition. They are compared by name too, because nobody can read an md5.
@@ -283,32 +292,41 @@ BEGIN
   END IF;
 
   -- Compare. A property that an object does not have has no row, or an empty value.
-  SELECT string_agg(
-    DISTINCT format(
-      '- %s: %s: expected %s, found %s', object, property, COALESCE(e.value, 'none'), COALESCE(a.value, 'none')
-    ),
-    E'\n'
-  )
-  INTO differences
-  FROM (
-    SELECT expected[i][1], expected[i][2], expected[i][3] FROM generate_subscripts(expected, 1) AS i
-  ) AS e (object, property, value)
-  FULL JOIN (
-    SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
-  ) AS a (object, property, value) USING (object, property)
-  WHERE e.value IS DISTINCT FROM a.value AND CASE
-    -- Only the kind of a missing object is reported.
-    WHEN a.object IS NULL THEN property = 'kind' OR object = ANY (actual[:][1:1])
-    -- More indexes and comments are allowed. Most of storage.objects does not belong to these migrations.
-    WHEN e.object IS NULL THEN property NOT LIKE 'index %' AND property <> 'comment' AND object <> 'storage.objects'
-    ELSE true
-  END;
+  differences := ARRAY(
+    SELECT DISTINCT ARRAY[object, property, e.value, a.value]
+    FROM (
+      SELECT expected[i][1], expected[i][2], expected[i][3] FROM generate_subscripts(expected, 1) AS i
+    ) AS e (object, property, value)
+    FULL JOIN (
+      SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
+    ) AS a (object, property, value) USING (object, property)
+    WHERE e.value IS DISTINCT FROM a.value
+    ORDER BY 1
+  );
+  found_objects := actual[:][1:1];
+  -- The end of the engine.
 
   PERFORM set_config('search_path', path_before, true);
 
-  IF differences IS NOT NULL THEN
-    RAISE EXCEPTION E'phase % differs from what its steps create:\n%', phase, differences;
+  SELECT string_agg(
+    format('- %s: %s: expected %s, found %s', object, property, COALESCE(value, 'none'), COALESCE(found_value, 'none')),
+    E'\n'
+  )
+  INTO lines
+  FROM generate_subscripts(differences, 1) AS i
+  CROSS JOIN LATERAL (
+    SELECT differences[i][1], differences[i][2], differences[i][3], differences[i][4]
+  ) AS d (object, property, value, found_value)
+  WHERE CASE
+    -- Only the kind of a missing object is reported.
+    WHEN object <> ALL (found_objects) THEN property = 'kind'
+    -- More indexes and comments are allowed. Most of storage.objects does not belong to these migrations.
+    WHEN value IS NULL THEN property NOT LIKE 'index %' AND property <> 'comment' AND object <> 'storage.objects'
+    ELSE true
+  END;
+
+  IF lines IS NOT NULL THEN
+    RAISE EXCEPTION E'phase % differs from what its steps create:\n%', phase, lines;
   END IF;
-  -- The end of the engine.
 END
 $$;

@@ -1,50 +1,511 @@
 -- Rolls phase 3 back: removes its table and its view. audit_logs_view belongs to phase 1: only its comment is removed.
--- Run it in one transaction: all or nothing. To let it delete rows, run first: SET enorae.discard_data = 'on';
-
--- Fail soon, instead of waiting behind a long transaction and blocking the application.
-SET LOCAL lock_timeout = '5s';
--- A role that cannot see all rows gets an error, instead of counting too few.
-SET LOCAL row_security = off;
-
-DO $$
-BEGIN
-  IF COALESCE(
-    to_regclass('scheduling.view_blocked_times_with_relations'),
-    to_regclass('communication.view_notifications'),
-    to_regclass('identity.view_profile_metadata'),
-    to_regclass('identity.view_user_preferences')
-  ) IS NOT NULL THEN
-    RAISE EXCEPTION 'phase 3 cannot be rolled back while phase 4 is applied: roll back phase 4 first'
-      USING ERRCODE = '55000';
-  END IF;
-END
-$$;
-
--- Lock before counting: no row can be added in between.
+-- It removes only what is as the steps create it: if an object differs, or if rows would be lost, it stops before the
+-- first change. It is one statement, so it is all or nothing, also outside of a transaction. To let it delete rows, run
+-- first: SET enorae.discard_data = 'on'; To let it keep what differs, also of later phases, and remove the rest, run
+-- first: SET enorae.keep_others = 'on';
 DO $$
 DECLARE
-  rows bigint;
+  phase CONSTANT integer := 3;
+  row_security_before CONSTANT text := current_setting('row_security');
 BEGIN
-  IF to_regclass('catalog.service_booking_rules') IS NOT NULL THEN
-    LOCK TABLE catalog.service_booking_rules IN ACCESS EXCLUSIVE MODE;
-    SELECT count(*) INTO rows FROM catalog.service_booking_rules;
+  PERFORM set_config('lock_timeout', '5s', true);
+  -- A role that cannot see all rows gets an error, instead of counting too few.
+  PERFORM set_config('row_security', 'off', true);
 
-    IF rows > 0 AND current_setting('enorae.discard_data', true) IS DISTINCT FROM 'on' THEN
-      RAISE EXCEPTION E'rolling back phase 3 would delete rows:\ncatalog.service_booking_rules: %', rows
-        USING ERRCODE = '55000', HINT = 'To delete them, run first: SET enorae.discard_data = ''on'';';
+  -- Later phases depend on this one, or ran after it: the last phase goes first. What a later phase created has this
+  -- comment, or a policy of this name.
+  DECLARE
+    last_phase integer;
+  BEGIN
+    SELECT max(later_phase)
+    INTO last_phase
+    FROM (VALUES
+      (4, 'scheduling.view_blocked_times_with_relations',
+       'Blocked times with related staff and appointment information.'),
+      (4, 'communication.view_notifications', 'User notifications with recipient profile information.'),
+      (4, 'identity.view_profile_metadata',
+       'User profiles with extracted and computed metadata fields.'),
+      (4, 'identity.view_user_preferences',
+       'User preferences extracted from profile metadata for easy querying.')
+    ) AS later (later_phase, object, mark)
+    WHERE mark = ANY (ARRAY(
+      SELECT description FROM pg_description
+      WHERE objsubid = 0 AND (
+        classoid = 'pg_class'::regclass AND objoid = to_regclass(object)
+        OR classoid = 'pg_proc'::regclass AND objoid IN (
+          SELECT oid FROM pg_proc
+          WHERE pronamespace = to_regnamespace(split_part(object, '.', 1)) AND proname = split_part(object, '.', 2)
+        )
+      )
+      UNION ALL
+      SELECT polname FROM pg_policy WHERE polrelid = to_regclass(object)
+    ));
+
+    IF last_phase IS NOT NULL AND current_setting('enorae.keep_others', true) IS DISTINCT FROM 'on' THEN
+      RAISE EXCEPTION 'phase % cannot be rolled back while phase % is applied: roll back phase % first',
+        phase, last_phase, last_phase
+        USING ERRCODE = '55000';
     END IF;
-  END IF;
-END
-$$;
+  END;
 
--- RESTRICT, the default: objects of others that depend on these must not be dropped.
-DROP TABLE IF EXISTS catalog.service_booking_rules;
-DROP VIEW IF EXISTS engagement.salon_reviews_with_counts_view;
+  -- All locks first, or none: a script that waits for a lock while it holds others can deadlock with the application.
+  -- DROP TABLE locks the tables of its foreign keys too.
+  DECLARE
+    wanted CONSTANT json := '{
+      "catalog.service_booking_rules": "ACCESS EXCLUSIVE",
+      "catalog.services": "ACCESS EXCLUSIVE",
+      "engagement.salon_reviews_with_counts_view": "ACCESS EXCLUSIVE",
+      "organization.salons": "ACCESS EXCLUSIVE"
+    }';
+      -- The locks: from here on the same text in every script that takes some.
+      lock_timeout CONSTANT text := current_setting('lock_timeout');
+      deadline CONSTANT timestamptz := clock_timestamp() + lock_timeout::interval;
+      relation record;
+    BEGIN
+      -- An attempt ends before PostgreSQL looks for a deadlock: that is after 1 s, and no list has 20 locks.
+      PERFORM set_config('lock_timeout', '50ms', true);
+      LOOP
+        BEGIN
+          FOR relation IN
+            SELECT oid::regclass AS name, CASE relkind
+              -- Takes the lock and changes nothing. LOCK TABLE would also lock the tables of the view.
+              WHEN 'v' THEN format('ALTER VIEW %s OWNER TO %s', oid::regclass, relowner::regrole)
+              ELSE format('LOCK TABLE %s IN %s MODE', oid::regclass, mode)
+            END AS statement
+            FROM json_each_text(wanted) AS w (name, mode)
+            JOIN pg_class ON oid = to_regclass(w.name)
+            -- What this role cannot lock is somebody else's. The script stops at it below, or does not need the lock.
+            WHERE CASE relkind
+              WHEN 'v' THEN pg_has_role(relowner, 'USAGE') ELSE has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE')
+            END
+            ORDER BY w.name
+          LOOP
+            EXECUTE relation.statement;
+          END LOOP;
+          EXIT;
+        EXCEPTION
+          -- All locks of the attempt are free again: what waited behind them goes on.
+          WHEN lock_not_available THEN
+            IF clock_timestamp() >= deadline THEN
+              RAISE EXCEPTION 'canceling statement due to lock timeout: other transactions use %', relation.name
+                USING ERRCODE = '55P03', HINT = 'Nothing has been changed. Run this again when they have ended.';
+            END IF;
+            PERFORM pg_sleep(0.05);
+        END;
+      END LOOP;
+      PERFORM set_config('lock_timeout', lock_timeout, true);
+      -- The end of the locks.
+  END;
 
-DO $$
-BEGIN
-  IF to_regclass('audit.audit_logs_view') IS NOT NULL THEN
-    COMMENT ON VIEW audit.audit_logs_view IS NULL;
-  END IF;
+  DECLARE
+    -- Of these, only the comment is from this phase.
+    only_commented CONSTANT text[] := '{audit.audit_logs_view}';
+    keep_others CONSTANT boolean := COALESCE(current_setting('enorae.keep_others', true), '') = 'on';
+    notes CONSTANT text[] := string_to_array(obj_description(to_regnamespace('audit'), 'pg_namespace'), E'\n');
+    made_bucket CONSTANT boolean := COALESCE('enorae phase 1: made bucket avatars' = ANY (notes), false);
+    lines text;
+    others text[];
+    own_relations oid[];
+    own_functions oid[];
+    own_policies text[];
+    own_bucket boolean;
+    object_name text;
+    query text;
+    rows bigint;
+    losses text[] := '{}';
+
+    -- Each paragraph is an object: its name, then one property in each line. A line with a deeper indent continues the
+    -- line above it. A property that the object does not have has no line.
+    expected_list CONSTANT text := $list$
+audit.audit_logs_view
+  kind: view
+  columns: id, entity_type, entity_id, action, actor_id, created_at, old_values, new_values, reason, actor_username,
+    actor_email
+  options: security_invoker=true
+  md5 of the definition: fbc0fdec622d92ed78adca1c36b3b3c9
+  comment: Read-optimized view of audit logs with actor profile information.
+  grants to authenticated: SELECT
+  grants to service_role: SELECT
+
+engagement.salon_reviews_with_counts_view
+  kind: view
+  columns: id, salon_id, customer_id, rating, content, status, created_at, updated_at, total_reviews, average_rating,
+    five_star_count, four_star_count, three_star_count, two_star_count, one_star_count
+  options: security_invoker=true
+  md5 of the definition: 4bbb3a3227afd15b6a0b91b77be6b9e5
+  comment: Salon reviews with aggregated statistics (counts, average rating).
+  grants to authenticated: SELECT
+  grants to service_role: SELECT
+
+catalog.service_booking_rules
+  kind: table
+  column 01: id uuid NOT NULL DEFAULT gen_random_uuid()
+  column 02: service_id uuid NOT NULL
+  column 03: salon_id uuid NOT NULL
+  column 04: min_notice_minutes integer DEFAULT 0
+  column 05: max_advance_days integer DEFAULT 90
+  column 06: requires_deposit boolean DEFAULT false
+  column 07: deposit_amount numeric(10,2)
+  column 08: max_concurrent_bookings integer
+  column 09: bookable_by_staff_only boolean DEFAULT false
+  column 10: auto_confirm boolean DEFAULT true
+  column 11: created_at timestamp with time zone DEFAULT now()
+  column 12: updated_at timestamp with time zone
+  constraint service_booking_rules_pkey: PRIMARY KEY (id)
+  constraint service_booking_rules_salon_id_fkey: FOREIGN KEY (salon_id)
+    REFERENCES organization.salons(id) ON DELETE CASCADE
+  constraint service_booking_rules_service_id_fkey: FOREIGN KEY (service_id)
+    REFERENCES catalog.services(id) ON DELETE CASCADE
+  constraint valid_concurrent: CHECK (((max_concurrent_bookings IS NULL) OR (max_concurrent_bookings > 0)))
+  constraint valid_days: CHECK ((max_advance_days > 0))
+  constraint valid_deposit: CHECK (((deposit_amount IS NULL) OR (deposit_amount > (0)::numeric)))
+  constraint valid_minutes: CHECK ((min_notice_minutes >= 0))
+  index idx_service_booking_rules_salon: btree (salon_id)
+  index idx_service_booking_rules_service: btree (service_id)
+  unique index idx_service_booking_rules_unique: btree (service_id, salon_id)
+  row level security: on
+  policy "Anon cannot access booking rules": RESTRICTIVE FOR ALL TO anon USING false WITH CHECK false
+  policy "Salon owners can delete their booking rules": PERMISSIVE FOR DELETE TO authenticated
+    USING (salon_id = ANY (ARRAY( SELECT s.id FROM organization.salons s
+    WHERE (s.owner_id = ( SELECT auth.uid() AS uid)))))
+  policy "Salon owners can manage their booking rules": PERMISSIVE FOR INSERT TO authenticated
+    WITH CHECK (salon_id = ANY (ARRAY( SELECT s.id FROM organization.salons s
+    WHERE (s.owner_id = ( SELECT auth.uid() AS uid)))))
+  policy "Salon owners can update their booking rules": PERMISSIVE FOR UPDATE TO authenticated
+    USING (salon_id = ANY (ARRAY( SELECT s.id FROM organization.salons s
+    WHERE (s.owner_id = ( SELECT auth.uid() AS uid)))))
+    WITH CHECK (salon_id = ANY (ARRAY( SELECT s.id FROM organization.salons s
+    WHERE (s.owner_id = ( SELECT auth.uid() AS uid)))))
+  policy "Salon staff can view their booking rules": PERMISSIVE FOR SELECT TO authenticated
+    USING (salon_id = ANY (ARRAY( SELECT s.id FROM organization.salons s
+    WHERE (s.owner_id = ( SELECT auth.uid() AS uid)) UNION ALL SELECT sp.salon_id FROM organization.staff_profiles sp
+    WHERE (sp.user_id = ( SELECT auth.uid() AS uid)))))
+  grants to authenticated: DELETE, INSERT, SELECT, UPDATE
+  grants to service_role: DELETE, INSERT, SELECT, UPDATE
+$list$;
+
+    -- The engine: from here on the same text in every verify.sql.
+    path_before CONSTANT text := current_setting('search_path');
+    expected text[]; -- rows of object, property, value
+    actual text[];
+    objects text[];
+    relations oid[];
+    routines oid[];
+    differences text[]; -- rows of object, property, what is expected, what is found
+    found_objects text[];
+  BEGIN
+    -- With an empty search path, PostgreSQL writes every name with its schema.
+    PERFORM set_config('search_path', '', true);
+
+    -- Read the list. An editor on Windows may have put carriage returns into it.
+    expected := ARRAY(
+      SELECT ARRAY[split_part(paragraph, E'\n', 1), split_part(line, ': ', 1), substr(line, strpos(line, ': ') + 2)]
+      FROM regexp_replace(btrim(replace(expected_list, E'\r', ''), E'\n'), '\n {4}', ' ', 'g') AS list
+      CROSS JOIN regexp_split_to_table(list, '\n+(?=\S)') AS paragraph
+      CROSS JOIN unnest((string_to_array(paragraph, E'\n  '))[2:]) AS line
+    );
+
+    -- Find the objects by their names: a missing object is a difference, not an error of this script.
+    -- Find functions without their arguments: a second function of the same name would make calls ambiguous.
+    objects := expected[:][1:1]; -- the first element of each row
+    relations := ARRAY(SELECT oid FROM pg_class WHERE oid::regclass::text = ANY (objects));
+    routines := ARRAY(SELECT oid FROM pg_proc WHERE oid::regproc::text = ANY (objects));
+
+    -- Tables and views.
+    actual := ARRAY(
+      SELECT ARRAY[c.oid::regclass::text, property.name, property.value]
+      FROM pg_class AS c
+      CROSS JOIN LATERAL (VALUES
+        ('kind', CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' ELSE 'neither table nor view' END),
+        ('row level security', CASE WHEN c.relforcerowsecurity THEN 'forced' WHEN c.relrowsecurity THEN 'on' END),
+        ('comment', obj_description(c.oid, 'pg_class'))
+      ) AS property (name, value)
+      WHERE c.oid = ANY (relations)
+    );
+
+    -- Columns of tables, by position: their order matters.
+    actual := actual || ARRAY(
+      SELECT ARRAY[
+        c.oid::regclass::text,
+        'column ' || to_char(row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum), 'FM00'),
+        concat_ws(
+          ' ', a.attname, format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'NOT NULL' END,
+          'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid)
+        )
+      ]
+      FROM pg_class AS c
+      JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+      WHERE c.oid = ANY (relations) AND c.relkind = 'r'
+    );
+
+    -- Constraints. NOT NULL belongs to its column here; since version 18 it is also a constraint.
+    actual := actual || ARRAY(
+      SELECT ARRAY[conrelid::regclass::text, 'constraint ' || conname, pg_get_constraintdef(oid)]
+      FROM pg_constraint
+      WHERE conrelid = ANY (relations) AND contype IN ('p', 'u', 'x', 'c', 'f')
+    );
+
+    -- Indexes. A primary key is compared as a constraint.
+    actual := actual || ARRAY(
+      SELECT ARRAY[
+        i.indrelid::regclass::text,
+        CASE WHEN i.indisunique THEN 'unique index ' ELSE 'index ' END || c.relname,
+        substring(pg_get_indexdef(c.oid) FROM ' USING (.*)') || CASE WHEN i.indisvalid THEN '' ELSE ', invalid' END
+      ]
+      FROM pg_index AS i
+      JOIN pg_class AS c ON c.oid = i.indexrelid
+      WHERE i.indrelid = ANY (relations) AND NOT i.indisprimary
+    );
+
+    -- Policies. PostgreSQL writes their conditions in several lines.
+    actual := actual || ARRAY(
+      SELECT ARRAY[
+        format('%I.%I', schemaname, tablename),
+        'policy ' || quote_ident(policyname),
+        regexp_replace(
+          concat_ws(
+            ' ', permissive, 'FOR', cmd, 'TO', array_to_string(roles, ', '),
+            'USING ' || qual, 'WITH CHECK ' || with_check
+          ),
+          '\s+', ' ', 'g'
+        )
+      ]
+      FROM pg_policies
+      WHERE format('%I.%I', schemaname, tablename) = ANY (objects)
+    );
+
+    -- Triggers.
+    actual := actual || ARRAY(
+      SELECT ARRAY[
+        tgrelid::regclass::text,
+        'trigger ' || tgname,
+        replace(pg_get_triggerdef(oid), format('CREATE TRIGGER %I ', tgname), '')
+          || CASE tgenabled WHEN 'O' THEN '' ELSE ', not enabled as usual' END
+      ]
+      FROM pg_trigger
+      WHERE tgrelid = ANY (relations) AND NOT tgisinternal
+    );
+
+    -- Rules. A view is one too, and is compared below.
+    actual := actual || ARRAY(
+      SELECT ARRAY[ev_class::regclass::text, 'rule ' || rulename, pg_get_ruledef(oid)]
+      FROM pg_rewrite
+      WHERE ev_class = ANY (relations) AND rulename <> '_RETURN'
+    );
+
+    -- Views. The columns are part of the definition. They are compared by name too, because nobody can read an md5.
+    -- The alias of the first table is removed: version 15 writes it in places where later versions do not.
+    actual := actual || ARRAY(
+      SELECT ARRAY[c.oid::regclass::text, property.name, property.value]
+      FROM pg_class AS c
+      CROSS JOIN pg_get_viewdef(c.oid) AS definition
+      CROSS JOIN LATERAL (VALUES
+        ('columns', (
+          SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0
+        )),
+        ('options', array_to_string(c.reloptions, ', ')),
+        ('md5 of the definition', md5(regexp_replace(
+          definition, format('\m%s\.', substring(definition FROM 'FROM \(*\S+ (\w+)')), '', 'g'
+        )))
+      ) AS property (name, value)
+      WHERE c.oid = ANY (relations) AND c.relkind = 'v'
+    );
+
+    -- Functions.
+    actual := actual || ARRAY(
+      SELECT ARRAY[f.oid::regproc::text, property.name, property.value]
+      FROM (
+        SELECT *, count(*) OVER (PARTITION BY oid::regproc::text) AS namesakes FROM pg_proc WHERE oid = ANY (routines)
+      ) AS f
+      JOIN pg_language AS l ON l.oid = f.prolang
+      CROSS JOIN LATERAL (VALUES
+        ('kind', CASE f.namesakes WHEN 1 THEN 'function' ELSE format('%s functions of this name', f.namesakes) END),
+        ('arguments', pg_get_function_arguments(f.oid)),
+        ('result', pg_get_function_result(f.oid)),
+        ('attributes', concat_ws(
+          ', ',
+          l.lanname,
+          CASE f.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
+          CASE WHEN f.prosecdef THEN 'security definer' ELSE 'security invoker' END,
+          CASE WHEN f.proisstrict THEN 'not called on NULL' END,
+          array_to_string(f.proconfig, ', ')
+        )),
+        ('md5 of the body', md5(replace(f.prosrc, E'\r', ''))),
+        ('comment', obj_description(f.oid, 'pg_proc'))
+      ) AS property (name, value)
+    );
+
+    -- Grants to the roles of the API, also on single columns. Grants to other roles are not compared. PUBLIC may
+    -- execute a function that has no list of grants.
+    actual := actual || ARRAY(
+      SELECT ARRAY[
+        object,
+        'grants to ' || COALESCE(r.rolname, 'PUBLIC'),
+        string_agg(
+          concat(g.privilege_type, ' (' || on_column || ')', CASE WHEN g.is_grantable THEN ' with grant option' END),
+          ', ' ORDER BY g.privilege_type, on_column
+        )
+      ]
+      FROM (
+        SELECT oid::regclass::text, relacl, NULL FROM pg_class WHERE oid = ANY (relations)
+        UNION ALL
+        SELECT attrelid::regclass::text, attacl, attname FROM pg_attribute WHERE attrelid = ANY (relations)
+        UNION ALL
+        SELECT oid::regproc::text, COALESCE(proacl, acldefault('f', proowner)), NULL
+        FROM pg_proc WHERE oid = ANY (routines)
+      ) AS granted (object, acl, on_column)
+      CROSS JOIN aclexplode(acl) AS g
+      LEFT JOIN pg_roles AS r ON r.oid = g.grantee
+      WHERE g.grantee = 0 OR r.rolname IN ('anon', 'authenticated', 'service_role')
+      GROUP BY object, r.rolname
+    );
+
+    -- Schemas.
+    actual := actual || ARRAY(
+      SELECT ARRAY['schema ' || n.nspname, property.name, property.value]
+      FROM pg_namespace AS n
+      CROSS JOIN LATERAL (VALUES
+        ('kind', 'schema'),
+        ('usage', (
+          SELECT string_agg(r.rolname, ', ' ORDER BY r.rolname)
+          FROM pg_roles AS r
+          WHERE r.rolname IN ('authenticated', 'service_role') AND has_schema_privilege(r.oid, n.oid, 'USAGE')
+        ))
+      ) AS property (name, value)
+      WHERE 'schema ' || n.nspname = ANY (objects)
+    );
+
+    -- The bucket. If none is expected, this script needs no right to read the table.
+    IF 'bucket avatars' = ANY (objects) THEN
+      actual := actual || ARRAY(
+        SELECT ARRAY['bucket ' || b.id, property.name, property.value]
+        FROM storage.buckets AS b
+        CROSS JOIN LATERAL (VALUES
+          ('kind', 'bucket'),
+          ('name', b.name),
+          ('public', b.public::text),
+          ('file_size_limit', b.file_size_limit::text)
+        ) AS property (name, value)
+        WHERE 'bucket ' || b.id = ANY (objects)
+      );
+    END IF;
+
+    -- Compare. A property that an object does not have has no row, or an empty value.
+    differences := ARRAY(
+      SELECT DISTINCT ARRAY[object, property, e.value, a.value]
+      FROM (
+        SELECT expected[i][1], expected[i][2], expected[i][3] FROM generate_subscripts(expected, 1) AS i
+      ) AS e (object, property, value)
+      FULL JOIN (
+        SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
+      ) AS a (object, property, value) USING (object, property)
+      WHERE e.value IS DISTINCT FROM a.value
+      ORDER BY 1
+    );
+    found_objects := actual[:][1:1];
+    -- The end of the engine.
+
+    -- The removal: from here on the same text in every rollback.sql. Of the objects of the list that exist, those that
+    -- differ are not as the steps create them: they are somebody's.
+    SELECT
+      string_agg(
+        format(
+          '- %s: %s: expected %s, found %s', object, property, COALESCE(value, 'none'), COALESCE(found_value, 'none')
+        ),
+        E'\n'
+      ),
+      COALESCE(array_agg(CASE object WHEN 'storage.objects' THEN property ELSE object END), '{}')
+    INTO lines, others
+    FROM generate_subscripts(differences, 1) AS i
+    CROSS JOIN LATERAL (
+      SELECT differences[i][1], differences[i][2], differences[i][3], differences[i][4]
+    ) AS d (object, property, value, found_value)
+    WHERE object = ANY (found_objects) AND CASE
+      WHEN object LIKE 'schema %' THEN false
+      WHEN object = 'storage.objects' THEN property LIKE 'policy %' AND value IS NOT NULL AND found_value IS NOT NULL
+      WHEN object = 'bucket avatars' THEN made_bucket
+      WHEN object = ANY (only_commented) THEN property = 'comment' AND found_value IS NOT NULL
+      ELSE true
+    END;
+
+    IF lines IS NOT NULL AND NOT keep_others THEN
+      RAISE EXCEPTION E'phase % is not rolled back, because some objects are not as its steps create them:\n%',
+        phase, lines
+        USING
+          ERRCODE = '55000',
+          HINT = 'Nothing has been changed. Rename what is yours, or undo the change, and run this again. '
+            'To keep these objects as they are and remove the rest, run first: SET enorae.keep_others = ''on'';';
+    END IF;
+
+    own_relations := ARRAY(
+      SELECT oid FROM pg_class
+      WHERE oid = ANY (relations) AND oid::regclass::text <> ALL (others || only_commented || ARRAY['storage.objects'])
+    );
+    -- A table that stays keeps the functions of its triggers.
+    own_functions := ARRAY(
+      SELECT oid FROM pg_proc WHERE oid = ANY (routines) AND oid::regproc::text <> ALL (others)
+      EXCEPT
+      SELECT tgfoid FROM pg_trigger WHERE tgrelid = ANY (relations) AND tgrelid <> ALL (own_relations)
+    );
+    own_policies := ARRAY(
+      SELECT polname FROM pg_policy
+      JOIN generate_subscripts(expected, 1) AS i ON expected[i][2] = 'policy ' || quote_ident(polname)
+      WHERE polrelid = to_regclass('storage.objects') AND expected[i][1] = 'storage.objects'
+        AND expected[i][2] <> ALL (others)
+    );
+    own_bucket := made_bucket AND 'bucket avatars' = ANY (found_objects) AND 'bucket avatars' <> ALL (others);
+
+    -- The tables are locked: no row can be added after this.
+    FOR object_name, query IN
+      SELECT oid::regclass::text, format('SELECT FROM %s', oid::regclass)
+      FROM pg_class
+      WHERE oid = ANY (own_relations) AND relkind = 'r'
+      UNION ALL
+      SELECT 'objects in bucket avatars', 'SELECT FROM storage.objects WHERE bucket_id = ''avatars'''
+      WHERE own_bucket
+      ORDER BY 1
+    LOOP
+      EXECUTE format('SELECT count(*) FROM (%s LIMIT 100001) AS first_rows', query) INTO rows;
+      IF rows > 0 THEN
+        losses := losses
+          || format('%s: %s%s', object_name, CASE WHEN rows > 100000 THEN 'more than ' END, LEAST(rows, 100000));
+      END IF;
+    END LOOP;
+
+    IF losses <> '{}' AND current_setting('enorae.discard_data', true) IS DISTINCT FROM 'on' THEN
+      RAISE EXCEPTION E'rolling back phase % would delete rows:\n%', phase, array_to_string(losses, E'\n')
+        USING
+          ERRCODE = '55000',
+          HINT = 'To delete them, run first: SET enorae.discard_data = ''on''; Empty the bucket through the Storage '
+            'API before that: SQL deletes the rows, but not the files.';
+    END IF;
+
+    -- RESTRICT, the default: objects of others that depend on these must not be dropped. Tables before the functions
+    -- that their triggers call.
+    FOR query IN
+      SELECT statement
+      FROM (
+        SELECT 1, format('DROP VIEW %s', oid::regclass) FROM pg_class WHERE oid = ANY (own_relations) AND relkind = 'v'
+        UNION ALL
+        SELECT 2, format('DROP TABLE %s', oid::regclass) FROM pg_class WHERE oid = ANY (own_relations) AND relkind = 'r'
+        UNION ALL
+        SELECT 3, format('DROP FUNCTION %s', oid::regprocedure) FROM pg_proc WHERE oid = ANY (own_functions)
+        UNION ALL
+        SELECT 4, format('DROP POLICY %I ON storage.objects', name) FROM unnest(own_policies) AS name
+        UNION ALL
+        SELECT 5, format('COMMENT ON VIEW %s IS NULL', oid::regclass)
+        FROM pg_class
+        WHERE relkind = 'v' AND oid::regclass::text = ANY (only_commented) AND oid::regclass::text <> ALL (others)
+      ) AS removal (place, statement)
+      ORDER BY place, statement
+    LOOP
+      EXECUTE query;
+    END LOOP;
+    -- The end of the removal.
+
+    PERFORM set_config('search_path', path_before, true);
+  END;
+  PERFORM set_config('row_security', row_security_before, true);
 END
 $$;

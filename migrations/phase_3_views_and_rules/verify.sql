@@ -4,6 +4,7 @@
 DO $$
 DECLARE
   phase CONSTANT integer := 3;
+  lines text;
 
   -- Each paragraph is an object: its name, then one property in each line. A line with a deeper indent continues the
   -- line above it. A property that the object does not have has no line.
@@ -14,7 +15,7 @@ audit.audit_logs_view
     actor_email
   options: security_invoker=true
   md5 of the definition: fbc0fdec622d92ed78adca1c36b3b3c9
-  comment: The audit log, newest first, with the name and address of the actor if the reader may see that profile.
+  comment: Read-optimized view of audit logs with actor profile information.
   grants to authenticated: SELECT
   grants to service_role: SELECT
 
@@ -24,7 +25,7 @@ engagement.salon_reviews_with_counts_view
     five_star_count, four_star_count, three_star_count, two_star_count, one_star_count
   options: security_invoker=true
   md5 of the definition: 4bbb3a3227afd15b6a0b91b77be6b9e5
-  comment: Reviews, each with its salon's number of reviews, average rating and reviews per star.
+  comment: Salon reviews with aggregated statistics (counts, average rating).
   grants to authenticated: SELECT
   grants to service_role: SELECT
 
@@ -82,7 +83,8 @@ $list$;
   objects text[];
   relations oid[];
   routines oid[];
-  differences text;
+  differences text[]; -- rows of object, property, what is expected, what is found
+  found_objects text[];
 BEGIN
   -- With an empty search path, PostgreSQL writes every name with its schema.
   PERFORM set_config('search_path', '', true);
@@ -175,6 +177,13 @@ BEGIN
     ]
     FROM pg_trigger
     WHERE tgrelid = ANY (relations) AND NOT tgisinternal
+  );
+
+  -- Rules. A view is one too, and is compared below.
+  actual := actual || ARRAY(
+    SELECT ARRAY[ev_class::regclass::text, 'rule ' || rulename, pg_get_ruledef(oid)]
+    FROM pg_rewrite
+    WHERE ev_class = ANY (relations) AND rulename <> '_RETURN'
   );
 
   -- Views. The columns are part of the definition. They are compared by name too, because nobody can read an md5.
@@ -275,32 +284,41 @@ BEGIN
   END IF;
 
   -- Compare. A property that an object does not have has no row, or an empty value.
-  SELECT string_agg(
-    DISTINCT format(
-      '- %s: %s: expected %s, found %s', object, property, COALESCE(e.value, 'none'), COALESCE(a.value, 'none')
-    ),
-    E'\n'
-  )
-  INTO differences
-  FROM (
-    SELECT expected[i][1], expected[i][2], expected[i][3] FROM generate_subscripts(expected, 1) AS i
-  ) AS e (object, property, value)
-  FULL JOIN (
-    SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
-  ) AS a (object, property, value) USING (object, property)
-  WHERE e.value IS DISTINCT FROM a.value AND CASE
-    -- Only the kind of a missing object is reported.
-    WHEN a.object IS NULL THEN property = 'kind' OR object = ANY (actual[:][1:1])
-    -- More indexes and comments are allowed. Most of storage.objects does not belong to these migrations.
-    WHEN e.object IS NULL THEN property NOT LIKE 'index %' AND property <> 'comment' AND object <> 'storage.objects'
-    ELSE true
-  END;
+  differences := ARRAY(
+    SELECT DISTINCT ARRAY[object, property, e.value, a.value]
+    FROM (
+      SELECT expected[i][1], expected[i][2], expected[i][3] FROM generate_subscripts(expected, 1) AS i
+    ) AS e (object, property, value)
+    FULL JOIN (
+      SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
+    ) AS a (object, property, value) USING (object, property)
+    WHERE e.value IS DISTINCT FROM a.value
+    ORDER BY 1
+  );
+  found_objects := actual[:][1:1];
+  -- The end of the engine.
 
   PERFORM set_config('search_path', path_before, true);
 
-  IF differences IS NOT NULL THEN
-    RAISE EXCEPTION E'phase % differs from what its steps create:\n%', phase, differences;
+  SELECT string_agg(
+    format('- %s: %s: expected %s, found %s', object, property, COALESCE(value, 'none'), COALESCE(found_value, 'none')),
+    E'\n'
+  )
+  INTO lines
+  FROM generate_subscripts(differences, 1) AS i
+  CROSS JOIN LATERAL (
+    SELECT differences[i][1], differences[i][2], differences[i][3], differences[i][4]
+  ) AS d (object, property, value, found_value)
+  WHERE CASE
+    -- Only the kind of a missing object is reported.
+    WHEN object <> ALL (found_objects) THEN property = 'kind'
+    -- More indexes and comments are allowed. Most of storage.objects does not belong to these migrations.
+    WHEN value IS NULL THEN property NOT LIKE 'index %' AND property <> 'comment' AND object <> 'storage.objects'
+    ELSE true
+  END;
+
+  IF lines IS NOT NULL THEN
+    RAISE EXCEPTION E'phase % differs from what its steps create:\n%', phase, lines;
   END IF;
-  -- The end of the engine.
 END
 $$;

@@ -1,10 +1,450 @@
--- Rolls phase 4 back: removes its four views, and nothing else. Run twice, it changes nothing.
+-- Rolls phase 4 back: removes its four views.
+-- It removes only what is as the steps create it: if an object differs, or if rows would be lost, it stops before the
+-- first change. It is one statement, so it is all or nothing, also outside of a transaction. To let it delete rows, run
+-- first: SET enorae.discard_data = 'on'; To let it keep what differs, also of later phases, and remove the rest, run
+-- first: SET enorae.keep_others = 'on';
+DO $$
+DECLARE
+  phase CONSTANT integer := 4;
+  row_security_before CONSTANT text := current_setting('row_security');
+BEGIN
+  PERFORM set_config('lock_timeout', '5s', true);
+  -- A role that cannot see all rows gets an error, instead of counting too few.
+  PERFORM set_config('row_security', 'off', true);
 
--- Fail soon, instead of waiting behind a long transaction and blocking the application.
-SET LOCAL lock_timeout = '5s';
+  -- All locks first, or none: a script that waits for a lock while it holds others can deadlock with the application.
+  -- DROP TABLE locks the tables of its foreign keys too.
+  DECLARE
+    wanted CONSTANT json := '{
+      "communication.view_notifications": "ACCESS EXCLUSIVE",
+      "identity.view_profile_metadata": "ACCESS EXCLUSIVE",
+      "identity.view_user_preferences": "ACCESS EXCLUSIVE",
+      "scheduling.view_blocked_times_with_relations": "ACCESS EXCLUSIVE"
+    }';
+      -- The locks: from here on the same text in every script that takes some.
+      lock_timeout CONSTANT text := current_setting('lock_timeout');
+      deadline CONSTANT timestamptz := clock_timestamp() + lock_timeout::interval;
+      relation record;
+    BEGIN
+      -- An attempt ends before PostgreSQL looks for a deadlock: that is after 1 s, and no list has 20 locks.
+      PERFORM set_config('lock_timeout', '50ms', true);
+      LOOP
+        BEGIN
+          FOR relation IN
+            SELECT oid::regclass AS name, CASE relkind
+              -- Takes the lock and changes nothing. LOCK TABLE would also lock the tables of the view.
+              WHEN 'v' THEN format('ALTER VIEW %s OWNER TO %s', oid::regclass, relowner::regrole)
+              ELSE format('LOCK TABLE %s IN %s MODE', oid::regclass, mode)
+            END AS statement
+            FROM json_each_text(wanted) AS w (name, mode)
+            JOIN pg_class ON oid = to_regclass(w.name)
+            -- What this role cannot lock is somebody else's. The script stops at it below, or does not need the lock.
+            WHERE CASE relkind
+              WHEN 'v' THEN pg_has_role(relowner, 'USAGE') ELSE has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE')
+            END
+            ORDER BY w.name
+          LOOP
+            EXECUTE relation.statement;
+          END LOOP;
+          EXIT;
+        EXCEPTION
+          -- All locks of the attempt are free again: what waited behind them goes on.
+          WHEN lock_not_available THEN
+            IF clock_timestamp() >= deadline THEN
+              RAISE EXCEPTION 'canceling statement due to lock timeout: other transactions use %', relation.name
+                USING ERRCODE = '55P03', HINT = 'Nothing has been changed. Run this again when they have ended.';
+            END IF;
+            PERFORM pg_sleep(0.05);
+        END;
+      END LOOP;
+      PERFORM set_config('lock_timeout', lock_timeout, true);
+      -- The end of the locks.
+  END;
 
--- RESTRICT, the default: objects of others that depend on these must not be dropped.
-DROP VIEW IF EXISTS identity.view_user_preferences;
-DROP VIEW IF EXISTS identity.view_profile_metadata;
-DROP VIEW IF EXISTS communication.view_notifications;
-DROP VIEW IF EXISTS scheduling.view_blocked_times_with_relations;
+  DECLARE
+    -- Of these, only the comment is from this phase.
+    only_commented CONSTANT text[] := '{}';
+    keep_others CONSTANT boolean := COALESCE(current_setting('enorae.keep_others', true), '') = 'on';
+    notes CONSTANT text[] := string_to_array(obj_description(to_regnamespace('audit'), 'pg_namespace'), E'\n');
+    made_bucket CONSTANT boolean := COALESCE('enorae phase 1: made bucket avatars' = ANY (notes), false);
+    lines text;
+    others text[];
+    own_relations oid[];
+    own_functions oid[];
+    own_policies text[];
+    own_bucket boolean;
+    object_name text;
+    query text;
+    rows bigint;
+    losses text[] := '{}';
+
+    -- Each paragraph is an object: its name, then one property in each line. A line with a deeper indent continues the
+    -- line above it. A property that the object does not have has no line.
+    expected_list CONSTANT text := $list$
+scheduling.view_blocked_times_with_relations
+  kind: view
+  columns: id, staff_id, appointment_id, reason, blocked_from, blocked_until, is_deleted, created_at, updated_at,
+    staff_user_id, staff_username, staff_email, appointment_salon_id, appointment_customer_id, appointment_date
+  options: security_invoker=true
+  md5 of the definition: 9075a8820189bc9d136cc9daea8bbd7d
+  comment: Blocked times with related staff and appointment information.
+  grants to authenticated: SELECT
+  grants to service_role: SELECT
+
+communication.view_notifications
+  kind: view
+  columns: id, recipient_id, message, notification_type, metadata, read_at, created_at, updated_at, recipient_username,
+    recipient_email, recipient_avatar
+  options: security_invoker=true
+  md5 of the definition: a0139dbda2cfd495484e0765fc7b3980
+  comment: User notifications with recipient profile information.
+  grants to authenticated: SELECT
+  grants to service_role: SELECT
+
+identity.view_profile_metadata
+  kind: view
+  columns: id, username, email, full_name, avatar_url, created_at, updated_at, preferences, tags, interests,
+    social_links, account_status
+  options: security_invoker=true
+  md5 of the definition: 2a6e844b5a9e5c920751dac95c5b4b72
+  comment: User profiles with extracted and computed metadata fields.
+  grants to authenticated: SELECT
+  grants to service_role: SELECT
+
+identity.view_user_preferences
+  kind: view
+  columns: user_id, username, email_notifications_enabled, push_notifications_enabled, sms_notifications_enabled,
+    booking_auto_confirm, booking_reminder_minutes, marketing_newsletter_enabled, marketing_promotions_enabled,
+    profile_public, show_reviews, preferences_updated_at
+  options: security_invoker=true
+  md5 of the definition: 23898c95bfb127a0b13378e808b0d467
+  comment: User preferences extracted from profile metadata for easy querying.
+  grants to authenticated: SELECT
+  grants to service_role: SELECT
+$list$;
+
+    -- The engine: from here on the same text in every verify.sql.
+    path_before CONSTANT text := current_setting('search_path');
+    expected text[]; -- rows of object, property, value
+    actual text[];
+    objects text[];
+    relations oid[];
+    routines oid[];
+    differences text[]; -- rows of object, property, what is expected, what is found
+    found_objects text[];
+  BEGIN
+    -- With an empty search path, PostgreSQL writes every name with its schema.
+    PERFORM set_config('search_path', '', true);
+
+    -- Read the list. An editor on Windows may have put carriage returns into it.
+    expected := ARRAY(
+      SELECT ARRAY[split_part(paragraph, E'\n', 1), split_part(line, ': ', 1), substr(line, strpos(line, ': ') + 2)]
+      FROM regexp_replace(btrim(replace(expected_list, E'\r', ''), E'\n'), '\n {4}', ' ', 'g') AS list
+      CROSS JOIN regexp_split_to_table(list, '\n+(?=\S)') AS paragraph
+      CROSS JOIN unnest((string_to_array(paragraph, E'\n  '))[2:]) AS line
+    );
+
+    -- Find the objects by their names: a missing object is a difference, not an error of this script.
+    -- Find functions without their arguments: a second function of the same name would make calls ambiguous.
+    objects := expected[:][1:1]; -- the first element of each row
+    relations := ARRAY(SELECT oid FROM pg_class WHERE oid::regclass::text = ANY (objects));
+    routines := ARRAY(SELECT oid FROM pg_proc WHERE oid::regproc::text = ANY (objects));
+
+    -- Tables and views.
+    actual := ARRAY(
+      SELECT ARRAY[c.oid::regclass::text, property.name, property.value]
+      FROM pg_class AS c
+      CROSS JOIN LATERAL (VALUES
+        ('kind', CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' ELSE 'neither table nor view' END),
+        ('row level security', CASE WHEN c.relforcerowsecurity THEN 'forced' WHEN c.relrowsecurity THEN 'on' END),
+        ('comment', obj_description(c.oid, 'pg_class'))
+      ) AS property (name, value)
+      WHERE c.oid = ANY (relations)
+    );
+
+    -- Columns of tables, by position: their order matters.
+    actual := actual || ARRAY(
+      SELECT ARRAY[
+        c.oid::regclass::text,
+        'column ' || to_char(row_number() OVER (PARTITION BY c.oid ORDER BY a.attnum), 'FM00'),
+        concat_ws(
+          ' ', a.attname, format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'NOT NULL' END,
+          'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid)
+        )
+      ]
+      FROM pg_class AS c
+      JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+      WHERE c.oid = ANY (relations) AND c.relkind = 'r'
+    );
+
+    -- Constraints. NOT NULL belongs to its column here; since version 18 it is also a constraint.
+    actual := actual || ARRAY(
+      SELECT ARRAY[conrelid::regclass::text, 'constraint ' || conname, pg_get_constraintdef(oid)]
+      FROM pg_constraint
+      WHERE conrelid = ANY (relations) AND contype IN ('p', 'u', 'x', 'c', 'f')
+    );
+
+    -- Indexes. A primary key is compared as a constraint.
+    actual := actual || ARRAY(
+      SELECT ARRAY[
+        i.indrelid::regclass::text,
+        CASE WHEN i.indisunique THEN 'unique index ' ELSE 'index ' END || c.relname,
+        substring(pg_get_indexdef(c.oid) FROM ' USING (.*)') || CASE WHEN i.indisvalid THEN '' ELSE ', invalid' END
+      ]
+      FROM pg_index AS i
+      JOIN pg_class AS c ON c.oid = i.indexrelid
+      WHERE i.indrelid = ANY (relations) AND NOT i.indisprimary
+    );
+
+    -- Policies. PostgreSQL writes their conditions in several lines.
+    actual := actual || ARRAY(
+      SELECT ARRAY[
+        format('%I.%I', schemaname, tablename),
+        'policy ' || quote_ident(policyname),
+        regexp_replace(
+          concat_ws(
+            ' ', permissive, 'FOR', cmd, 'TO', array_to_string(roles, ', '),
+            'USING ' || qual, 'WITH CHECK ' || with_check
+          ),
+          '\s+', ' ', 'g'
+        )
+      ]
+      FROM pg_policies
+      WHERE format('%I.%I', schemaname, tablename) = ANY (objects)
+    );
+
+    -- Triggers.
+    actual := actual || ARRAY(
+      SELECT ARRAY[
+        tgrelid::regclass::text,
+        'trigger ' || tgname,
+        replace(pg_get_triggerdef(oid), format('CREATE TRIGGER %I ', tgname), '')
+          || CASE tgenabled WHEN 'O' THEN '' ELSE ', not enabled as usual' END
+      ]
+      FROM pg_trigger
+      WHERE tgrelid = ANY (relations) AND NOT tgisinternal
+    );
+
+    -- Rules. A view is one too, and is compared below.
+    actual := actual || ARRAY(
+      SELECT ARRAY[ev_class::regclass::text, 'rule ' || rulename, pg_get_ruledef(oid)]
+      FROM pg_rewrite
+      WHERE ev_class = ANY (relations) AND rulename <> '_RETURN'
+    );
+
+    -- Views. The columns are part of the definition. They are compared by name too, because nobody can read an md5.
+    -- The alias of the first table is removed: version 15 writes it in places where later versions do not.
+    actual := actual || ARRAY(
+      SELECT ARRAY[c.oid::regclass::text, property.name, property.value]
+      FROM pg_class AS c
+      CROSS JOIN pg_get_viewdef(c.oid) AS definition
+      CROSS JOIN LATERAL (VALUES
+        ('columns', (
+          SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0
+        )),
+        ('options', array_to_string(c.reloptions, ', ')),
+        ('md5 of the definition', md5(regexp_replace(
+          definition, format('\m%s\.', substring(definition FROM 'FROM \(*\S+ (\w+)')), '', 'g'
+        )))
+      ) AS property (name, value)
+      WHERE c.oid = ANY (relations) AND c.relkind = 'v'
+    );
+
+    -- Functions.
+    actual := actual || ARRAY(
+      SELECT ARRAY[f.oid::regproc::text, property.name, property.value]
+      FROM (
+        SELECT *, count(*) OVER (PARTITION BY oid::regproc::text) AS namesakes FROM pg_proc WHERE oid = ANY (routines)
+      ) AS f
+      JOIN pg_language AS l ON l.oid = f.prolang
+      CROSS JOIN LATERAL (VALUES
+        ('kind', CASE f.namesakes WHEN 1 THEN 'function' ELSE format('%s functions of this name', f.namesakes) END),
+        ('arguments', pg_get_function_arguments(f.oid)),
+        ('result', pg_get_function_result(f.oid)),
+        ('attributes', concat_ws(
+          ', ',
+          l.lanname,
+          CASE f.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
+          CASE WHEN f.prosecdef THEN 'security definer' ELSE 'security invoker' END,
+          CASE WHEN f.proisstrict THEN 'not called on NULL' END,
+          array_to_string(f.proconfig, ', ')
+        )),
+        ('md5 of the body', md5(replace(f.prosrc, E'\r', ''))),
+        ('comment', obj_description(f.oid, 'pg_proc'))
+      ) AS property (name, value)
+    );
+
+    -- Grants to the roles of the API, also on single columns. Grants to other roles are not compared. PUBLIC may
+    -- execute a function that has no list of grants.
+    actual := actual || ARRAY(
+      SELECT ARRAY[
+        object,
+        'grants to ' || COALESCE(r.rolname, 'PUBLIC'),
+        string_agg(
+          concat(g.privilege_type, ' (' || on_column || ')', CASE WHEN g.is_grantable THEN ' with grant option' END),
+          ', ' ORDER BY g.privilege_type, on_column
+        )
+      ]
+      FROM (
+        SELECT oid::regclass::text, relacl, NULL FROM pg_class WHERE oid = ANY (relations)
+        UNION ALL
+        SELECT attrelid::regclass::text, attacl, attname FROM pg_attribute WHERE attrelid = ANY (relations)
+        UNION ALL
+        SELECT oid::regproc::text, COALESCE(proacl, acldefault('f', proowner)), NULL
+        FROM pg_proc WHERE oid = ANY (routines)
+      ) AS granted (object, acl, on_column)
+      CROSS JOIN aclexplode(acl) AS g
+      LEFT JOIN pg_roles AS r ON r.oid = g.grantee
+      WHERE g.grantee = 0 OR r.rolname IN ('anon', 'authenticated', 'service_role')
+      GROUP BY object, r.rolname
+    );
+
+    -- Schemas.
+    actual := actual || ARRAY(
+      SELECT ARRAY['schema ' || n.nspname, property.name, property.value]
+      FROM pg_namespace AS n
+      CROSS JOIN LATERAL (VALUES
+        ('kind', 'schema'),
+        ('usage', (
+          SELECT string_agg(r.rolname, ', ' ORDER BY r.rolname)
+          FROM pg_roles AS r
+          WHERE r.rolname IN ('authenticated', 'service_role') AND has_schema_privilege(r.oid, n.oid, 'USAGE')
+        ))
+      ) AS property (name, value)
+      WHERE 'schema ' || n.nspname = ANY (objects)
+    );
+
+    -- The bucket. If none is expected, this script needs no right to read the table.
+    IF 'bucket avatars' = ANY (objects) THEN
+      actual := actual || ARRAY(
+        SELECT ARRAY['bucket ' || b.id, property.name, property.value]
+        FROM storage.buckets AS b
+        CROSS JOIN LATERAL (VALUES
+          ('kind', 'bucket'),
+          ('name', b.name),
+          ('public', b.public::text),
+          ('file_size_limit', b.file_size_limit::text)
+        ) AS property (name, value)
+        WHERE 'bucket ' || b.id = ANY (objects)
+      );
+    END IF;
+
+    -- Compare. A property that an object does not have has no row, or an empty value.
+    differences := ARRAY(
+      SELECT DISTINCT ARRAY[object, property, e.value, a.value]
+      FROM (
+        SELECT expected[i][1], expected[i][2], expected[i][3] FROM generate_subscripts(expected, 1) AS i
+      ) AS e (object, property, value)
+      FULL JOIN (
+        SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
+      ) AS a (object, property, value) USING (object, property)
+      WHERE e.value IS DISTINCT FROM a.value
+      ORDER BY 1
+    );
+    found_objects := actual[:][1:1];
+    -- The end of the engine.
+
+    -- The removal: from here on the same text in every rollback.sql. Of the objects of the list that exist, those that
+    -- differ are not as the steps create them: they are somebody's.
+    SELECT
+      string_agg(
+        format(
+          '- %s: %s: expected %s, found %s', object, property, COALESCE(value, 'none'), COALESCE(found_value, 'none')
+        ),
+        E'\n'
+      ),
+      COALESCE(array_agg(CASE object WHEN 'storage.objects' THEN property ELSE object END), '{}')
+    INTO lines, others
+    FROM generate_subscripts(differences, 1) AS i
+    CROSS JOIN LATERAL (
+      SELECT differences[i][1], differences[i][2], differences[i][3], differences[i][4]
+    ) AS d (object, property, value, found_value)
+    WHERE object = ANY (found_objects) AND CASE
+      WHEN object LIKE 'schema %' THEN false
+      WHEN object = 'storage.objects' THEN property LIKE 'policy %' AND value IS NOT NULL AND found_value IS NOT NULL
+      WHEN object = 'bucket avatars' THEN made_bucket
+      WHEN object = ANY (only_commented) THEN property = 'comment' AND found_value IS NOT NULL
+      ELSE true
+    END;
+
+    IF lines IS NOT NULL AND NOT keep_others THEN
+      RAISE EXCEPTION E'phase % is not rolled back, because some objects are not as its steps create them:\n%',
+        phase, lines
+        USING
+          ERRCODE = '55000',
+          HINT = 'Nothing has been changed. Rename what is yours, or undo the change, and run this again. '
+            'To keep these objects as they are and remove the rest, run first: SET enorae.keep_others = ''on'';';
+    END IF;
+
+    own_relations := ARRAY(
+      SELECT oid FROM pg_class
+      WHERE oid = ANY (relations) AND oid::regclass::text <> ALL (others || only_commented || ARRAY['storage.objects'])
+    );
+    -- A table that stays keeps the functions of its triggers.
+    own_functions := ARRAY(
+      SELECT oid FROM pg_proc WHERE oid = ANY (routines) AND oid::regproc::text <> ALL (others)
+      EXCEPT
+      SELECT tgfoid FROM pg_trigger WHERE tgrelid = ANY (relations) AND tgrelid <> ALL (own_relations)
+    );
+    own_policies := ARRAY(
+      SELECT polname FROM pg_policy
+      JOIN generate_subscripts(expected, 1) AS i ON expected[i][2] = 'policy ' || quote_ident(polname)
+      WHERE polrelid = to_regclass('storage.objects') AND expected[i][1] = 'storage.objects'
+        AND expected[i][2] <> ALL (others)
+    );
+    own_bucket := made_bucket AND 'bucket avatars' = ANY (found_objects) AND 'bucket avatars' <> ALL (others);
+
+    -- The tables are locked: no row can be added after this.
+    FOR object_name, query IN
+      SELECT oid::regclass::text, format('SELECT FROM %s', oid::regclass)
+      FROM pg_class
+      WHERE oid = ANY (own_relations) AND relkind = 'r'
+      UNION ALL
+      SELECT 'objects in bucket avatars', 'SELECT FROM storage.objects WHERE bucket_id = ''avatars'''
+      WHERE own_bucket
+      ORDER BY 1
+    LOOP
+      EXECUTE format('SELECT count(*) FROM (%s LIMIT 100001) AS first_rows', query) INTO rows;
+      IF rows > 0 THEN
+        losses := losses
+          || format('%s: %s%s', object_name, CASE WHEN rows > 100000 THEN 'more than ' END, LEAST(rows, 100000));
+      END IF;
+    END LOOP;
+
+    IF losses <> '{}' AND current_setting('enorae.discard_data', true) IS DISTINCT FROM 'on' THEN
+      RAISE EXCEPTION E'rolling back phase % would delete rows:\n%', phase, array_to_string(losses, E'\n')
+        USING
+          ERRCODE = '55000',
+          HINT = 'To delete them, run first: SET enorae.discard_data = ''on''; Empty the bucket through the Storage '
+            'API before that: SQL deletes the rows, but not the files.';
+    END IF;
+
+    -- RESTRICT, the default: objects of others that depend on these must not be dropped. Tables before the functions
+    -- that their triggers call.
+    FOR query IN
+      SELECT statement
+      FROM (
+        SELECT 1, format('DROP VIEW %s', oid::regclass) FROM pg_class WHERE oid = ANY (own_relations) AND relkind = 'v'
+        UNION ALL
+        SELECT 2, format('DROP TABLE %s', oid::regclass) FROM pg_class WHERE oid = ANY (own_relations) AND relkind = 'r'
+        UNION ALL
+        SELECT 3, format('DROP FUNCTION %s', oid::regprocedure) FROM pg_proc WHERE oid = ANY (own_functions)
+        UNION ALL
+        SELECT 4, format('DROP POLICY %I ON storage.objects', name) FROM unnest(own_policies) AS name
+        UNION ALL
+        SELECT 5, format('COMMENT ON VIEW %s IS NULL', oid::regclass)
+        FROM pg_class
+        WHERE relkind = 'v' AND oid::regclass::text = ANY (only_commented) AND oid::regclass::text <> ALL (others)
+      ) AS removal (place, statement)
+      ORDER BY place, statement
+    LOOP
+      EXECUTE query;
+    END LOOP;
+    -- The end of the removal.
+
+    PERFORM set_config('search_path', path_before, true);
+  END;
+  PERFORM set_config('row_security', row_security_before, true);
+END
+$$;

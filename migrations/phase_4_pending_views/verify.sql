@@ -4,6 +4,7 @@
 DO $$
 DECLARE
   phase CONSTANT integer := 4;
+  lines text;
 
   -- Each paragraph is an object: its name, then one property in each line. A line with a deeper indent continues the
   -- line above it. A property that the object does not have has no line.
@@ -14,8 +15,7 @@ scheduling.view_blocked_times_with_relations
     staff_user_id, staff_username, staff_email, appointment_salon_id, appointment_customer_id, appointment_date
   options: security_invoker=true
   md5 of the definition: 9075a8820189bc9d136cc9daea8bbd7d
-  comment: Blocked times that are not deleted, with the columns of staff member and appointment that
-    the reader may see.
+  comment: Blocked times with related staff and appointment information.
   grants to authenticated: SELECT
   grants to service_role: SELECT
 
@@ -25,7 +25,7 @@ communication.view_notifications
     recipient_email, recipient_avatar
   options: security_invoker=true
   md5 of the definition: a0139dbda2cfd495484e0765fc7b3980
-  comment: Notifications with their recipient's name, address and picture.
+  comment: User notifications with recipient profile information.
   grants to authenticated: SELECT
   grants to service_role: SELECT
 
@@ -35,7 +35,7 @@ identity.view_profile_metadata
     social_links, account_status
   options: security_invoker=true
   md5 of the definition: 2a6e844b5a9e5c920751dac95c5b4b72
-  comment: Profiles with the parts of their metadata as columns, and the account status, 'active' by default.
+  comment: User profiles with extracted and computed metadata fields.
   grants to authenticated: SELECT
   grants to service_role: SELECT
 
@@ -46,7 +46,7 @@ identity.view_user_preferences
     profile_public, show_reviews, preferences_updated_at
   options: security_invoker=true
   md5 of the definition: 23898c95bfb127a0b13378e808b0d467
-  comment: Each user's preferences from the profile's metadata; a missing or malformed one shows its default.
+  comment: User preferences extracted from profile metadata for easy querying.
   grants to authenticated: SELECT
   grants to service_role: SELECT
 $list$;
@@ -58,7 +58,8 @@ $list$;
   objects text[];
   relations oid[];
   routines oid[];
-  differences text;
+  differences text[]; -- rows of object, property, what is expected, what is found
+  found_objects text[];
 BEGIN
   -- With an empty search path, PostgreSQL writes every name with its schema.
   PERFORM set_config('search_path', '', true);
@@ -151,6 +152,13 @@ BEGIN
     ]
     FROM pg_trigger
     WHERE tgrelid = ANY (relations) AND NOT tgisinternal
+  );
+
+  -- Rules. A view is one too, and is compared below.
+  actual := actual || ARRAY(
+    SELECT ARRAY[ev_class::regclass::text, 'rule ' || rulename, pg_get_ruledef(oid)]
+    FROM pg_rewrite
+    WHERE ev_class = ANY (relations) AND rulename <> '_RETURN'
   );
 
   -- Views. The columns are part of the definition. They are compared by name too, because nobody can read an md5.
@@ -251,32 +259,41 @@ BEGIN
   END IF;
 
   -- Compare. A property that an object does not have has no row, or an empty value.
-  SELECT string_agg(
-    DISTINCT format(
-      '- %s: %s: expected %s, found %s', object, property, COALESCE(e.value, 'none'), COALESCE(a.value, 'none')
-    ),
-    E'\n'
-  )
-  INTO differences
-  FROM (
-    SELECT expected[i][1], expected[i][2], expected[i][3] FROM generate_subscripts(expected, 1) AS i
-  ) AS e (object, property, value)
-  FULL JOIN (
-    SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
-  ) AS a (object, property, value) USING (object, property)
-  WHERE e.value IS DISTINCT FROM a.value AND CASE
-    -- Only the kind of a missing object is reported.
-    WHEN a.object IS NULL THEN property = 'kind' OR object = ANY (actual[:][1:1])
-    -- More indexes and comments are allowed. Most of storage.objects does not belong to these migrations.
-    WHEN e.object IS NULL THEN property NOT LIKE 'index %' AND property <> 'comment' AND object <> 'storage.objects'
-    ELSE true
-  END;
+  differences := ARRAY(
+    SELECT DISTINCT ARRAY[object, property, e.value, a.value]
+    FROM (
+      SELECT expected[i][1], expected[i][2], expected[i][3] FROM generate_subscripts(expected, 1) AS i
+    ) AS e (object, property, value)
+    FULL JOIN (
+      SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
+    ) AS a (object, property, value) USING (object, property)
+    WHERE e.value IS DISTINCT FROM a.value
+    ORDER BY 1
+  );
+  found_objects := actual[:][1:1];
+  -- The end of the engine.
 
   PERFORM set_config('search_path', path_before, true);
 
-  IF differences IS NOT NULL THEN
-    RAISE EXCEPTION E'phase % differs from what its steps create:\n%', phase, differences;
+  SELECT string_agg(
+    format('- %s: %s: expected %s, found %s', object, property, COALESCE(value, 'none'), COALESCE(found_value, 'none')),
+    E'\n'
+  )
+  INTO lines
+  FROM generate_subscripts(differences, 1) AS i
+  CROSS JOIN LATERAL (
+    SELECT differences[i][1], differences[i][2], differences[i][3], differences[i][4]
+  ) AS d (object, property, value, found_value)
+  WHERE CASE
+    -- Only the kind of a missing object is reported.
+    WHEN object <> ALL (found_objects) THEN property = 'kind'
+    -- More indexes and comments are allowed. Most of storage.objects does not belong to these migrations.
+    WHEN value IS NULL THEN property NOT LIKE 'index %' AND property <> 'comment' AND object <> 'storage.objects'
+    ELSE true
+  END;
+
+  IF lines IS NOT NULL THEN
+    RAISE EXCEPTION E'phase % differs from what its steps create:\n%', phase, lines;
   END IF;
-  -- The end of the engine.
 END
 $$;

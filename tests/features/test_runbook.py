@@ -17,6 +17,7 @@ from rolecall import World
 from rolecall.access.world import insert
 from rolecall.database.scratch import Scratch
 from tests.features.programs import as_migration_role, programs, psql
+from tests.migrations.helpers import as_owner
 from tests.migrations.test_locks import STRONG
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +113,7 @@ def rows_of_application(found: Rows) -> Rows:
 
 
 def test_before_apply_and_after(live: Scratch, scratch: Callable[..., Scratch], shell: Shell) -> None:
-    """psql prints nothing on a first run, neither notices nor warnings; monitor.sql prints its answers."""
+    """psql prints nothing, neither notices nor warnings; monitor.sql prints its answers."""
     printed = shell.run(live, *blocks("Before"), *blocks("Apply"))
     assert re.sub(r"\s+", " ", printed) == " pid | duration | query -----+----------+------- (0 rows) "
     assert "counted since" in shell.run(live, *blocks("After"))
@@ -123,7 +124,7 @@ def test_before_apply_and_after(live: Scratch, scratch: Callable[..., Scratch], 
 
 def test_roll_back(live: Scratch, shell: Shell, world: World) -> None:
     """All phases with their rows; and the rows come back after the phases."""
-    keep_rows, discard, bring_back = blocks("Roll back")
+    keep_rows, discard, _, bring_back = blocks("Roll back")
     before = live.dump(), rows(live)
     live.apply()
     for table in ("scheduling.appointment_services", "audit.audit_logs", "catalog.service_booking_rules"):
@@ -229,11 +230,13 @@ def state(database: Scratch) -> tuple[str, Rows]:
 
 
 @pytest.mark.parametrize(
-    "options", [("-1", "-v", STOP), ("-v", STOP), ("-1",)], ids=["as written", "without -1", "without ON_ERROR_STOP"]
+    "options",
+    [("-1", "-v", STOP), ("-v", STOP), ("-1",), ()],
+    ids=["as written", "without -1", "without ON_ERROR_STOP", "without both"],
 )
 @pytest.mark.parametrize("number", [1, 3], ids="phase {}".format)
 def test_a_rollback_that_stops_changes_nothing(in_use: Scratch, options: tuple[str, ...], number: int) -> None:
-    """Phase 1 stops since phase 3 is applied, phase 3 since it has rows."""
+    """Phase 1 stops because phase 3 is applied, phase 3 because it has rows."""
     before = state(in_use)
     done = psql(in_use, "-q", *options, "-f", str(in_use.phases[number].rollback.path))
     assert "cannot be rolled back while" in done.stderr or "would delete rows" in done.stderr
@@ -249,25 +252,41 @@ def test_a_rollback_in_the_sql_editor_that_stops_changes_nothing(in_use: Scratch
     assert state(in_use) == before
 
 
-@pytest.mark.parametrize("number", [1, 3], ids="phase {}".format)
-def test_without_both_options_a_rollback_drops_what_it_refuses_to_drop(in_use: Scratch, number: int) -> None:
-    """psql prints the error, and goes on with the next statement (F113)."""
-    table = {1: "audit.audit_logs", 3: RULES}[number]
-    assert rows(in_use)[table]
-    done = psql(in_use, "-q", "-f", str(in_use.phases[number].rollback.path))
-    assert "would delete rows" in done.stderr
-    assert done.returncode == 0
-    assert table not in tables(in_use.connection)
-
-
-def test_without_1_a_rollback_stays_half_done(in_use: Scratch) -> None:
-    """Its statements are transactions of their own, and it waits for locks without a limit."""
+def test_a_rollback_without_1_is_all_or_nothing(in_use: Scratch) -> None:
+    """Somebody's view stops it at its last statement."""
     in_use.connection.execute(f"DELETE FROM {RULES}".encode())
     in_use.connection.execute("CREATE VIEW public.theirs AS SELECT id FROM engagement.salon_reviews_with_counts_view")
-    done = psql(in_use, "-q", "-v", STOP, "-f", str(in_use.phases[3].rollback.path))
+    before = state(in_use)
+    done = psql(in_use, "-q", "-f", str(in_use.phases[3].rollback.path))
     assert "other objects depend on it" in done.stderr
-    assert done.stderr.count("WARNING:  SET LOCAL can only be used in transaction blocks") == 2
-    assert RULES not in tables(in_use.connection)
+    assert state(in_use) == before
+
+
+def test_a_rollback_with_keep_others(in_use: Scratch, shell: Shell) -> None:
+    """It keeps the view that somebody changed, and removes the rest."""
+    view = "engagement.salon_reviews_with_counts_view"
+    as_owner(in_use, f"DELETE FROM {RULES}; ALTER VIEW {view} RESET (security_invoker)")
+    before = in_use.dump()
+    done = psql(in_use, "-q", "-f", str(in_use.phases[3].rollback.path))
+    assert f"- {view}: options: expected security_invoker=true, found none" in done.stderr
+    assert in_use.dump() == before
+    shell.run(in_use, blocks("Roll back")[2], "keep_others migrations/phase_3_views_and_rules/rollback.sql")
+    query = "SELECT to_regclass(%s)::text, to_regclass(%s)::text"
+    assert in_use.connection.execute(query, [view, RULES]).fetchone() == (view, None)
+
+
+# ------------------------------------------------------------------ ways to run a step
+
+
+@pytest.mark.parametrize("options", [("-v", STOP), ()], ids=["with ON_ERROR_STOP", "without both"])
+def test_a_step_without_1_is_refused(scratch: Callable[..., Scratch], options: tuple[str, ...]) -> None:
+    """Also by a psql that goes on after an error."""
+    database = scratch()
+    before = database.dump()
+    for step in (*database.phases[1].steps[1:], *database.phases[2].steps):
+        done = psql(database, "-q", *options, "-f", str(step.path))
+        assert "ERROR:  a step runs in one transaction, and this session is in none" in done.stderr
+        assert database.dump() == before
 
 
 # ------------------------------------------------------------------ locks

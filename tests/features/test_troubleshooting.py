@@ -13,8 +13,10 @@ from psycopg import sql
 
 from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
+from rolecall.sql.files import statements
 from tests.features.application import Application
 from tests.features.conftest import Start
+from tests.migrations.helpers import as_owner
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = ROOT / "docs" / "runbook.md"
@@ -238,6 +240,29 @@ def a_table_that_the_steps_need(app: Application) -> Trouble:
     )
 
 
+@entry("a step runs in one transaction, and this session is in none (25P01)")
+def a_step_without_a_transaction(app: Application) -> Trouble:
+    (path,) = (each.path for each in app.scratch.phases[2].steps if each.name == "get_unread_count")
+
+    def statement_by_statement() -> None:
+        with app.scratch.run.connect(app.scratch.name) as connection:
+            for each in statements(path.read_text(encoding="utf-8")):
+                connection.execute(each.text.encode())
+
+    return Trouble(statement_by_statement, nothing, step(app, "2.1.3 get_unread_count"))
+
+
+@entry('… exists in another form: expected "…", found "…" (42P16)')
+def a_function_of_the_team(app: Application) -> Trouble:
+    function = "communication.get_unread_count"
+    superuser(app, f"DROP FUNCTION {function}(uuid)")()
+    body = "RETURNS integer LANGUAGE sql AS 'SELECT 7'"
+    as_owner(app.scratch, f"CREATE FUNCTION {function}(p_user_id uuid) {body}")
+    return Trouble(
+        step(app, "2.1.3 get_unread_count"), superuser(app, f"ALTER FUNCTION {function}(uuid) RENAME TO our_count")
+    )
+
+
 @entry('… exists in another shape: expected column "…", found "…" (42P16)')
 def a_table_of_another_shape(app: Application) -> Trouble:
     superuser(app, f"DROP TABLE {BOOKED}; CREATE TABLE {BOOKED} (id uuid, starts_at timestamptz)")()
@@ -280,8 +305,14 @@ def a_long_transaction(app: Application) -> Trouble:
 
 @entry("phase … differs from what its steps create (P0001)")
 def a_policy_was_changed(app: Application) -> Trouble:
-    superuser(app, f'ALTER POLICY "Customers can add favorites" ON {FAVORITES} WITH CHECK (true)')()
-    return Trouble(verify(app, 1), step(app, "1.3 customer_favorites"))
+    policy = f'POLICY "Customers can add favorites" ON {FAVORITES}'
+    superuser(app, f"ALTER {policy} WITH CHECK (true)")()
+
+    def drop_and_run_the_step() -> None:
+        superuser(app, f"DROP {policy}")()
+        step(app, "1.3 customer_favorites")()
+
+    return Trouble(verify(app, 1), drop_and_run_the_step)
 
 
 # ------------------------------------------------------------------ rollbacks
@@ -302,6 +333,13 @@ def a_rollback_out_of_order(app: Application) -> Trouble:
     return Trouble(rollback(app.scratch, 3), rollback(app.scratch, 4))
 
 
+@entry("phase … is not rolled back, because some objects are not as its steps create them (55000)")
+def a_rollback_of_a_view_that_somebody_changed(app: Application) -> Trouble:
+    view = "identity.view_user_preferences"
+    superuser(app, f"ALTER VIEW {view} RESET (security_invoker)")()
+    return Trouble(rollback(app.scratch, 4), superuser(app, f"ALTER VIEW {view} SET (security_invoker = true)"))
+
+
 @entry("rolling back phase … would delete rows (55000)")
 def a_rollback_of_a_table_in_use(app: Application) -> Trouble:
     rollback(app.scratch, 4, 3, 2)()
@@ -317,13 +355,18 @@ def somebody_built_on_it(app: Application) -> Trouble:
 
 @entry('query would be affected by row-level security policy for table "…" (42501)')
 def a_rollback_as_another_role(app: Application) -> Trouble:
-    """A role that owns the table, and does not bypass its policies. The role is as before after the ROLLBACK."""
+    """A role that may use the table, and does not bypass its policies."""
     rollback(app.scratch, 4)()
     app.post("service", RULES, service_id=app.named("salon_service"), salon_id=app.named("salon"))
     superuser(app, "SET enorae.discard_data = 'on'")()
-    superuser(app, "BEGIN")()
-    superuser(app, f'ALTER ROLE "{app.scratch.role}" NOBYPASSRLS; ALTER TABLE {RULES} FORCE ROW LEVEL SECURITY')()
-    return Trouble(rollback(app.scratch, 3), superuser(app, "ROLLBACK"))
+    text = app.scratch.phases[3].rollback.path.read_text(encoding="utf-8")
+
+    def as_authenticated() -> None:
+        with app.scratch.connection.transaction():
+            app.scratch.connection.execute("SET LOCAL ROLE authenticated")
+            app.scratch.connection.execute(text.encode())
+
+    return Trouble(as_authenticated, nothing, rollback(app.scratch, 3))
 
 
 # ------------------------------------------------------------------ the tests

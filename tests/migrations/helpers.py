@@ -1,7 +1,8 @@
-"""What several tests of the migrations need: the tables of a database, and other default privileges."""
+"""What several tests of the migrations need: the definitions and rows of a database, and other default privileges."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +14,78 @@ each_regime = pytest.mark.parametrize(
     "regime", ["REVOKE ALL ON {} FROM {}", "GRANT ALL ON {} TO {}"], ids=["strict", "permissive"]
 )
 
+# Everything that a script could change. For tests in a transaction, whose changes pg_dump cannot see.
+DEFINITIONS = r"""
+WITH relation AS (
+  SELECT * FROM pg_class
+  WHERE relnamespace::regnamespace::text !~ '^(pg_|information_schema)' AND relkind IN ('r', 'v', 'm', 'S')
+)
+SELECT pg_describe_object('pg_proc'::regclass, oid, 0), concat_ws(E'\n', pg_get_functiondef(oid), proacl, proowner)
+FROM pg_proc WHERE pronamespace::regnamespace::text !~ '^(pg_|information_schema)' AND prokind = 'f'
+UNION ALL
+SELECT pg_describe_object('pg_class'::regclass, oid, 0), concat_ws(E'\n',
+  relkind, relowner, relacl, relrowsecurity, relforcerowsecurity, reloptions,
+  CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(oid) END)
+FROM relation
+UNION ALL
+SELECT pg_describe_object('pg_class'::regclass, attrelid, attnum), concat_ws(' ',
+  format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid), attacl)
+FROM pg_attribute JOIN relation ON relation.oid = attrelid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+WHERE attnum > 0 AND NOT attisdropped
+UNION ALL
+SELECT pg_describe_object('pg_constraint'::regclass, c.oid, 0), pg_get_constraintdef(c.oid)
+FROM pg_constraint AS c JOIN relation ON relation.oid = conrelid
+UNION ALL
+SELECT pg_describe_object('pg_class'::regclass, indexrelid, 0), pg_get_indexdef(indexrelid)
+FROM pg_index JOIN relation ON relation.oid = indrelid
+UNION ALL
+SELECT pg_describe_object('pg_trigger'::regclass, t.oid, 0), pg_get_triggerdef(t.oid) || tgenabled::text
+FROM pg_trigger AS t JOIN relation ON relation.oid = tgrelid WHERE NOT tgisinternal
+UNION ALL
+SELECT format('policy %I on %I.%I', policyname, schemaname, tablename),
+  concat_ws(' ', permissive, roles, cmd, qual, '/', with_check)
+FROM pg_policies
+UNION ALL
+SELECT pg_describe_object('pg_namespace'::regclass, oid, 0), concat_ws(E'\n',
+  nspowner, array(SELECT a::text FROM aclexplode(coalesce(nspacl, acldefault('n', nspowner))) AS a ORDER BY 1))
+FROM pg_namespace WHERE nspname !~ '^pg_'
+UNION ALL
+SELECT 'comment on ' || pg_describe_object(classoid, objoid, objsubid), description
+FROM pg_description
+WHERE classoid IN ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_namespace'::regclass) AND objoid >= 16384
+"""
+
 
 def tables(connection: Connection[Any]) -> list[str]:
     """The qualified names of all tables outside PostgreSQL's own schemas, sorted."""
     names = connection.execute("SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname !~ '^(pg_|inf)'")
     return sorted(name for (name,) in names)
+
+
+def rows(connection: Connection[Any], names: list[str]) -> dict[str, list[str]]:
+    """All rows of the tables, as text."""
+    contents: dict[str, list[str]] = {}
+    for name in names:
+        query = sql.SQL("SELECT t::text FROM {} AS t ORDER BY 1").format(sql.Identifier(*name.split(".")))
+        contents[name] = [row for (row,) in connection.execute(query)]
+    return contents
+
+
+def everything(connection: Connection[Any]) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """The definitions of all objects, and all rows of all tables."""
+    return dict(connection.execute(DEFINITIONS.encode()).fetchall()), rows(connection, tables(connection))
+
+
+def step_path(scratch: Scratch, number: str) -> Path:
+    """The file of the step with this number, such as 1.2 or 2.1.3."""
+    (path,) = (each.path for phase in scratch.phases.values() for each in phase.steps if str(each).split()[0] == number)
+    return path
+
+
+def as_owner(scratch: Scratch, statements: str) -> None:
+    """Run statements as the migration role, as the team that has this database would."""
+    role = sql.Identifier(scratch.role or "").as_string()
+    scratch.connection.execute(f"SET LOCAL ROLE {role}; {statements}; RESET ROLE".encode())
 
 
 def change_defaults(scratch: Scratch, regime: str) -> None:

@@ -226,43 +226,6 @@ def test_the_functions_of_auth_are_stable_sql(db: Session) -> None:
     assert rows == [(name, "s", "sql", False) for name in ("jwt", "role", "uid")]
 
 
-# ------------------------------------------------------------------ storage
-
-
-@pytest.mark.parametrize(
-    ("path", "folders"),
-    [("a/b/c.png", ["a", "b"]), ("a/c.png", ["a"]), ("c.png", []), ("a/", ["a"]), ("/c.png", [""])],
-)
-def test_foldername_is_every_segment_but_the_last(db: Session, path: str, folders: list[str]) -> None:
-    assert db.value("SELECT storage.foldername(%s)", [path]) == folders
-
-
-@pytest.mark.parametrize("table", ["buckets", "objects"])
-@pytest.mark.parametrize("setting", [None, "", "false", "on", "TRUE"])
-def test_storage_refuses_a_direct_delete_even_of_no_row(db: Session, table: str, setting: str | None) -> None:
-    if setting is not None:
-        db.execute("SELECT set_config('storage.allow_delete_query', %s, true)", [setting])
-    with db.raises("42501", message="through the Storage API"):
-        db.execute(f"DELETE FROM storage.{table} WHERE false")
-    with db.acting_as("service"), db.raises("42501", message="through the Storage API"):
-        db.execute(f"DELETE FROM storage.{table} WHERE false")
-
-
-def test_storage_lets_its_own_api_delete(db: Session) -> None:
-    db.execute("SELECT set_config('storage.allow_delete_query', 'true', true)")
-    with db.acting_as("service"):
-        assert db.execute("DELETE FROM storage.objects WHERE bucket_id = 'documents'").rowcount == 1
-        assert db.execute("DELETE FROM storage.buckets WHERE id = 'documents'").rowcount == 1
-
-
-def test_storage_belongs_to_its_own_role_and_has_row_level_security(db: Session) -> None:
-    rows = db.rows(
-        "SELECT relname, relowner::regrole::text, relrowsecurity FROM pg_class "
-        "WHERE relnamespace = 'storage'::regnamespace AND relkind = 'r' ORDER BY 1"
-    )
-    assert rows == [(name, "supabase_storage_admin", True) for name in ("buckets", "objects")]
-
-
 # ------------------------------------------------------------------ roles and regimes
 
 

@@ -80,6 +80,7 @@ def of_table(node: Node) -> Breaks:
         "unique": f"CREATE UNIQUE INDEX stray ON {table} (id)",
         "trigger": f"CREATE TRIGGER stray BEFORE UPDATE ON {table} FOR EACH ROW "
         "EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "rule": f"CREATE RULE stray AS ON UPDATE TO {table} DO INSTEAD NOTHING",
     }
     for kind, statement in additions.items():
         yield "further " + kind, table, "stray", {"added to " + table: statement}

@@ -1,8 +1,9 @@
-"""An existing table of another shape stops its step: the error names the table and the first column that differs."""
+"""An existing table or index of another shape stops its step: the error names it and the first difference.
+
+IF NOT EXISTS alone would accept it. test_ownership.py tests what a step would replace.
+"""
 
 from __future__ import annotations
-
-import re
 
 import pytest
 
@@ -52,21 +53,82 @@ SHAPES = {
 }
 
 
+def run_step_after(scratch: Scratch, number: str, change: str) -> str:
+    """Change the migrated schema and run a step again, which must fail; returns the error."""
+    (path,) = (each.path for phase in scratch.phases.values() for each in phase.steps if str(each).split()[0] == number)
+    with scratch.connection.transaction(force_rollback=True):
+        scratch.connection.execute(change.encode())
+        with pytest.raises(SqlError, match="exists in another shape") as excinfo:
+            scratch.execute(path)
+    assert excinfo.value.sqlstate == "42P16"
+    assert "and run this again." in str(excinfo.value)
+    return str(excinfo.value)
+
+
 @pytest.mark.parametrize(
-    ("step", "table", "change", "expected", "actual"),
+    ("number", "table", "change", "expected", "actual"),
     [
-        pytest.param(f"{number} {table.split('.')[1]}", table, *difference, id=f"{table}, {way}")
+        pytest.param(number, table, *difference, id=f"{table}, {way}")
         for (number, table), differences in SHAPES.items()
         for way, difference in zip(WAYS, differences, strict=True)
     ],
 )
 def test_the_step_names_the_table_and_its_first_column_that_differs(
-    migrated: Scratch, step: str, table: str, change: str, expected: str, actual: str
+    migrated: Scratch, number: str, table: str, change: str, expected: str, actual: str
 ) -> None:
-    (path,) = (each.path for phase in migrated.phases.values() for each in phase.steps if str(each) == step)
+    message = run_step_after(migrated, number, f"TRUNCATE {table}; ALTER TABLE {table} {change}")
+    assert f'{table} exists in another shape: expected column "{expected}", found "{actual}"' in message
+
+
+# For each table: its step, a CHECK, and an index with the column that it is on.
+PARTS = {
+    "scheduling.appointment_services": ("1.1", "valid_price", "idx_appointment_services_staff_id", "staff_id"),
+    "communication.message_threads": ("1.2", "valid_unread", "idx_message_threads_salon", "salon_id"),
+    "engagement.customer_favorites": ("1.3", "valid_customer_salon", "idx_customer_favorites_customer", "customer_id"),
+    "audit.audit_logs": ("1.4", "valid_action", "idx_audit_logs_action", "action"),
+    "catalog.service_booking_rules": ("3.3", "valid_days", "idx_service_booking_rules_salon", "salon_id"),
+}
+
+
+@pytest.mark.parametrize("table", PARTS)
+def test_the_step_names_a_constraint_that_differs(migrated: Scratch, table: str) -> None:
+    number, check, _, _ = PARTS[table]
+    drop = f"ALTER TABLE {table} DROP CONSTRAINT {check}"
+    message = run_step_after(migrated, number, f"{drop}, ADD CONSTRAINT {check} CHECK (true)")
+    assert f'{table} exists in another shape: expected constraint "{check}: CHECK (' in message
+    assert f'found "{check}: CHECK (true)"' in message
+    assert 'found "none"' in run_step_after(migrated, number, drop)
+    added = run_step_after(migrated, number, f"ALTER TABLE {table} ADD CONSTRAINT stray CHECK (true)")
+    assert 'expected constraint "none", found "stray: CHECK (true)"' in added
+
+
+@pytest.mark.parametrize("table", PARTS)
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        ("CREATE UNIQUE INDEX {name} ON {table} (id)", "CREATE UNIQUE INDEX {name} ON {table} USING btree (id)"),
+        ("CREATE INDEX {name} ON {schema}.stray (id)", "CREATE INDEX {name} ON {schema}.stray USING btree (id)"),
+        ("CREATE SEQUENCE {schema}.{name}", "not an index"),
+    ],
+    ids=["on another column", "on another table", "a sequence of its name"],
+)
+def test_the_step_names_an_index_that_differs(migrated: Scratch, table: str, other: str, found: str) -> None:
+    number, _, name, column = PARTS[table]
+    words = {"table": table, "schema": table.split(".")[0], "name": name}
+    change = f"CREATE TABLE {words['schema']}.stray (id uuid); DROP INDEX {words['schema']}.{name}; " + other
+    message = run_step_after(migrated, number, change.format(**words))
+    expected = f"CREATE INDEX {name} ON {table} USING btree ({column})"
+    index = f"{words['schema']}.{name}"
+    assert f'{index} exists in another shape: expected index "{expected}", found "{found.format(**words)}"' in message
+
+
+@pytest.mark.parametrize("table", PARTS)
+def test_the_step_creates_an_index_that_is_missing(migrated: Scratch, table: str) -> None:
+    number, _, name, _ = PARTS[table]
+    (phase, path) = next(
+        (phase, step.path) for phase in migrated.phases.values() for step in phase.steps if str(step).startswith(number)
+    )
     with migrated.connection.transaction(force_rollback=True):
-        migrated.connection.execute(f"TRUNCATE {table}; ALTER TABLE {table} {change}".encode())
-        with pytest.raises(SqlError, match=f"{re.escape(table)} exists in another shape") as excinfo:
-            migrated.execute(path)
-    assert excinfo.value.sqlstate == "42P16"
-    assert f'expected column "{expected}", found "{actual}"' in str(excinfo.value)
+        migrated.connection.execute(f"DROP INDEX {table.split('.')[0]}.{name}".encode())
+        migrated.execute(path)
+        migrated.verify(phase.number)

@@ -1,0 +1,357 @@
+"""Nothing that somebody else made is replaced or removed: a step and a rollback stop, name it, and change nothing.
+
+Each object of the migrations stands in its place before its step, in several forms. test_shapes.py does it for columns,
+constraints and indexes. test_orders.py has a database in which many objects of others stand at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from rolecall.database.scratch import Scratch
+from rolecall.errors import SqlError
+from rolecall.settings import read as read_settings
+from rolecall.sql.migrations import read
+from tests.migrations.helpers import as_owner, everything, step_path
+
+CREATED = re.compile(
+    r"^CREATE (?:OR REPLACE )?(?P<kind>FUNCTION|VIEW|TRIGGER) (?P<name>[a-z_.]+)"
+    r"(?:\n  BEFORE \w+ ON (?P<table>\S+))?"
+    r"|^CREATE (?P<policy>POLICY) \"(?P<policy_name>.+)\" ON (?P<policy_table>\S+)"
+    r"|^CREATE (?P<create_table>TABLE) IF NOT EXISTS (?P<table_name>\S+)",
+    re.MULTILINE,
+)
+
+
+class Created(NamedTuple):
+    """An object that a step creates; ``table`` is the one that it belongs to, or ""."""
+
+    phase: int
+    step: str
+    kind: str
+    name: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.step} {self.kind} {self.name}"
+
+
+def created(path: Path, phase: int, step: str) -> Iterator[Created]:
+    """What a step creates, in its order."""
+    for match in CREATED.finditer(path.read_text(encoding="utf-8")):
+        kind = match["kind"] or match["policy"] or match["create_table"]
+        name = match["name"] or match["policy_name"] or match["table_name"]
+        yield Created(phase, step, kind.lower(), name, match["table"] or match["policy_table"] or "")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each object of a kind, in each form that it may have."""
+    folder = read_settings(metafunc.config).migrations
+    assert folder
+    objects = [
+        each
+        for phase in read(folder)
+        for step in phase.steps
+        for each in created(step.path, phase.number, str(step).split()[0])
+    ]
+    assert len(objects) == 11 + 8 + 3 + 26 + 5  # audit_logs_view has two steps
+    for fixture, kinds, forms in (
+        ("function", ("function",), FUNCTION_FORMS),
+        ("view", ("view",), VIEW_FORMS),
+        ("part", ("policy", "trigger", "table"), [""]),
+    ):
+        if fixture in metafunc.fixturenames:
+            names = [fixture, "form"] if "form" in metafunc.fixturenames else [fixture]
+            cases = [(each, form)[: len(names)] for each in objects if each.kind in kinds for form in forms]
+            metafunc.parametrize(names, cases, ids=["-".join(map(str, case)) for case in cases])
+
+
+def stopped(scratch: Scratch, number: str) -> str:
+    """The error of a step that must stop at an object of somebody else, and must have changed nothing."""
+    before = everything(scratch.connection)
+    with pytest.raises(SqlError, match="exists in another form") as excinfo:
+        scratch.execute(step_path(scratch, number))
+    assert everything(scratch.connection) == before
+    assert excinfo.value.sqlstate == "42P16"
+    assert (
+        "Nothing has been changed. Rename it if it is yours, or remove it if nobody needs it, and run this again."
+        in str(excinfo.value)
+    )
+    return str(excinfo.value)
+
+
+def survives_the_rollback(scratch: Scratch, phase: int, name: str) -> None:
+    """The phase's other steps run. Its rollback stops and names the object; with the setting it keeps it."""
+    before = everything(scratch.connection)
+    for step in scratch.phases[phase].steps:
+        with suppress(SqlError):
+            scratch.execute(step.path)
+    applied = everything(scratch.connection)
+    with pytest.raises(SqlError, match=f"phase {phase} is not rolled back, because some objects are not as") as excinfo:
+        scratch.rollback(phase)
+    assert f"\n- {name}: " in str(excinfo.value)
+    assert everything(scratch.connection) == applied
+    scratch.connection.execute("SET LOCAL enorae.keep_others = 'on'")
+    scratch.rollback(phase)
+    assert everything(scratch.connection) == before
+
+
+# ------------------------------------------------------------------ functions
+
+# How the function that stands there differs from that of the migrations.
+FUNCTION_FORMS = (
+    *("another body", "another result", "another name for a parameter", "an overload"),
+    *("the other SECURITY", "no search path", "another volatility", "not called on NULL"),
+)
+
+
+def put_function(bare: Scratch, migrated: Scratch, name: str, form: str) -> None:
+    """Create a function of the migrations at the baseline, in another form."""
+    ((definition, arguments, is_definer),) = migrated.connection.execute(
+        "SELECT pg_get_functiondef(oid), pg_get_function_arguments(oid), prosecdef "
+        "FROM pg_proc WHERE oid = %s::regproc",
+        [name],
+    )
+    heads = {
+        "another result": f"{name}({arguments}) RETURNS text",
+        "another name for a parameter": f"{name}({re.sub('p_[a-z_]+', 'stray', arguments, count=1)}) RETURNS int",
+        "an overload": f"{name}(stray boolean) RETURNS int",
+    }
+    changes = {
+        "the other SECURITY": "SECURITY INVOKER" if is_definer else "SECURITY DEFINER",
+        "no search path": "RESET search_path",
+        "another volatility": "IMMUTABLE",
+        "not called on NULL": "STRICT",
+    }
+    bare.connection.execute("SET LOCAL check_function_bodies = off")  # the tables do not exist yet
+    if form in heads:
+        as_owner(bare, f"CREATE FUNCTION {heads[form]} LANGUAGE sql AS 'SELECT 1'")
+    elif form in changes:
+        as_owner(bare, f"{definition}; ALTER FUNCTION {name} {changes[form]}")
+    else:
+        as_owner(bare, definition.replace("AS $function$", "AS $function$\n-- Ours.", 1))
+
+
+def test_a_step_stops_at_a_function_of_somebody_else(
+    bare: Scratch, migrated: Scratch, function: Created, form: str
+) -> None:
+    with bare.connection.transaction(force_rollback=True):
+        put_function(bare, migrated, function.name, form)
+        message = stopped(bare, function.step)
+        assert re.search(rf'{function.name}\b.* exists in another form: expected "(.+)", found "(?!\1").+"', message)
+        survives_the_rollback(bare, function.phase, function.name)
+
+
+# ------------------------------------------------------------------ views
+
+VIEW_FORMS = ("another query", "other columns", "a table", "not security_invoker")
+
+
+def put_view(bare: Scratch, migrated: Scratch, view: Created, form: str) -> None:
+    """Create a view of the migrations at the baseline, in another form."""
+    query = "SELECT 1 AS stray"
+    if form in ("another query", "a table"):  # with the same columns
+        columns = "format('NULL::%%s AS %%I', format_type(atttypid, atttypmod), attname)"
+        ((columns,),) = migrated.connection.execute(
+            f"SELECT string_agg({columns}, ', ' ORDER BY attnum) "
+            "FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0",
+            [view.name],
+        )
+        query = f"SELECT {columns}"
+    if form == "not security_invoker":
+        ((query,),) = migrated.connection.execute("SELECT pg_get_viewdef(%s::regclass)", [view.name])
+    if form == "not security_invoker" or view.step == "3.1":  # their tables
+        bare.apply(1)
+        as_owner(bare, f"DROP VIEW IF EXISTS {view.name}")
+    kind = "TABLE {}" if form == "a table" else "VIEW {} WITH (security_invoker = true)"
+    if form == "not security_invoker":
+        kind = "VIEW {}"
+    as_owner(bare, f"CREATE {kind.format(view.name)} AS {query}")
+
+
+def test_a_step_stops_at_a_view_of_somebody_else(bare: Scratch, migrated: Scratch, view: Created, form: str) -> None:
+    with bare.connection.transaction(force_rollback=True):
+        put_view(bare, migrated, view, form)
+        assert f"{view.name} exists in another form" in stopped(bare, view.step)
+        if view.step != "3.1" and form != "not security_invoker":
+            survives_the_rollback(bare, view.phase, view.name)
+
+
+@pytest.mark.parametrize("kind", ["function", "view"])
+def test_a_step_stops_at_a_comment_of_somebody_else(migrated: Scratch, kind: str) -> None:
+    """Where the step writes a comment itself. A missing comment is added."""
+    commented = re.compile(rf"^COMMENT ON {kind.upper()} (\S+?)(?:\(.*\))? IS$", re.MULTILINE)
+    steps = [
+        (str(step).split()[0], name)
+        for phase in migrated.phases.values()
+        for step in phase.steps
+        for name in commented.findall(step.path.read_text(encoding="utf-8"))
+    ]
+    assert len(steps) == {"function": 7, "view": 6}[kind]
+    for number, name in steps:
+        for comment, is_stopped in (("'Ours.'", True), ("NULL", False)):
+            with migrated.connection.transaction(force_rollback=True):
+                as_owner(migrated, f"COMMENT ON {kind} {name} IS {comment}")
+                if is_stopped:
+                    assert 'found "Ours."' in stopped(migrated, number)
+                else:
+                    migrated.execute(step_path(migrated, number))
+                    migrated.verify(int(number[0]))
+
+
+# ------------------------------------------------------------------ policies, triggers and tables of the migrations
+
+
+def change_of(part: Created) -> str:
+    """A statement that changes a policy, a trigger, or a table of the migrations."""
+    if part.kind == "policy":
+        return f'ALTER POLICY "{part.name}" ON {part.table} TO service_role'
+    if part.kind == "trigger":
+        return f"ALTER TABLE {part.table} DISABLE TRIGGER {part.name}"
+    return f"ALTER TABLE {part.name} DISABLE ROW LEVEL SECURITY"
+
+
+def test_a_step_stops_at_a_part_that_somebody_changed(migrated: Scratch, part: Created) -> None:
+    """Also the step that has created it: a change that somebody made is not undone silently."""
+    with migrated.connection.transaction(force_rollback=True):
+        as_owner(migrated, change_of(part))
+        message = stopped(migrated, part.step)
+        assert (
+            f"{part.name} exists in another form" in message
+            or f"{part.name} on {part.table} exists" in message.replace('"', "")
+        )
+        migrated.connection.execute("SET LOCAL enorae.discard_data = 'on'")
+        before = everything(migrated.connection)
+        for later in range(4, part.phase, -1):
+            migrated.rollback(later)
+        with pytest.raises(SqlError, match="some objects are not as its steps create them") as excinfo:
+            migrated.rollback(part.phase)
+        assert f"\n- {part.table or part.name}: " in str(excinfo.value)
+        migrated.connection.execute("SET LOCAL enorae.keep_others = 'on'")
+        for phase in range(part.phase, 0, -1):
+            migrated.rollback(phase)
+        remaining = everything(migrated.connection)
+        table = part.table or part.name
+        whole = f'policy "{part.name}" on {table}' if table == "storage.objects" else table
+        kept = {name: text for name, text in before[0].items() if is_of(name, whole)}
+        assert kept
+        assert kept.items() <= remaining[0].items()
+        assert table == "storage.objects" or remaining[1][table] == before[1][table]
+
+
+def is_of(name: str, whole: str) -> bool:
+    """Whether an object is a table or a policy with this name, or a part of the table."""
+    return name in (whole, f"table {whole}") or name.endswith(
+        (f" of table {whole}", f" on table {whole}", f" on {whole}")
+    )
+
+
+# ------------------------------------------------------------------ storage
+
+THE_STORAGE_STEP = "1.5"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authenticated users can view avatars",
+        "Users can upload their own avatars",
+        "Users can update their own avatars",
+        "Users can delete their own avatars",
+    ],
+)
+def test_a_step_stops_at_a_policy_on_storage_of_somebody_else(bare: Scratch, name: str) -> None:
+    with bare.connection.transaction(force_rollback=True):
+        as_owner(bare, f"CREATE POLICY \"{name}\" ON storage.objects FOR SELECT TO anon USING (bucket_id = 'pictures')")
+        message = stopped(bare, THE_STORAGE_STEP)
+        assert f'policy "{name}" on storage.objects exists in another form: expected "PERMISSIVE FOR ' in message
+        assert 'found "PERMISSIVE FOR SELECT TO anon"' in message
+        survives_the_rollback(bare, 1, "storage.objects")
+
+
+@pytest.mark.parametrize(
+    ("bucket", "difference"),
+    [
+        ("'avatars', 'avatars', true, 5242880", "public is true, must be false"),
+        ("'avatars', 'avatars', false, NULL", "file_size_limit is not set, must be 5242880"),
+        ("'avatars', 'pictures', false, 5242880", "name is pictures, must be avatars"),
+        ("'pictures', 'avatars', false, 5242880", "id is pictures, must be avatars"),
+    ],
+    ids=["public", "without a limit", "of another name", "of another id"],
+)
+def test_a_step_stops_at_a_bucket_of_somebody_else(bare: Scratch, bucket: str, difference: str) -> None:
+    with bare.connection.transaction(force_rollback=True):
+        as_owner(bare, f"INSERT INTO storage.buckets (id, name, public, file_size_limit) VALUES ({bucket})")
+        before = everything(bare.connection)
+        with pytest.raises(SqlError, match=f"the bucket avatars exists with other settings: {difference}"):
+            bare.execute(step_path(bare, THE_STORAGE_STEP))
+        bare.rollback(1)
+        assert everything(bare.connection) == before
+
+
+def test_a_bucket_that_somebody_changed_stops_the_rollback(bare: Scratch) -> None:
+    with bare.connection.transaction(force_rollback=True):
+        before = everything(bare.connection)
+        bare.apply(1)
+        as_owner(bare, "UPDATE storage.buckets SET file_size_limit = 10485760 WHERE id = 'avatars'")
+        with pytest.raises(SqlError, match=r"bucket avatars: file_size_limit: expected 5242880, found 10485760"):
+            bare.rollback(1)
+        bare.connection.execute("SET LOCAL enorae.keep_others = 'on'")
+        bare.rollback(1)
+        after = everything(bare.connection)
+        assert after[0] == before[0]
+        assert len(after[1]["storage.buckets"]) == len(before[1]["storage.buckets"]) + 1
+
+
+# ------------------------------------------------------------------ further parts of the tables
+
+
+@pytest.mark.parametrize(
+    "addition",
+    [
+        pytest.param(addition, id=what)
+        for what, addition in {
+            "an index": "CREATE INDEX ours ON audit.audit_logs (reason)",
+            "a policy": "CREATE POLICY ours ON audit.audit_logs FOR SELECT TO service_role USING (true)",
+            "a trigger": "CREATE TRIGGER ours BEFORE UPDATE ON audit.audit_logs FOR EACH ROW "
+            "EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            "a constraint": "ALTER TABLE audit.audit_logs ADD CONSTRAINT ours CHECK (reason <> '')",
+            "a column": "ALTER TABLE audit.audit_logs ADD ours text",
+            "a rule": "CREATE RULE ours AS ON DELETE TO audit.audit_logs DO INSTEAD NOTHING",
+            "a comment": "COMMENT ON TABLE audit.audit_logs IS 'ours'",
+            "a grant to a role of the API": "GRANT SELECT (id) ON audit.audit_logs TO anon -- ours",
+        }.items()
+    ],
+)
+def test_what_somebody_added_to_a_table_stops_the_rollback(bare: Scratch, addition: str) -> None:
+    """DROP TABLE would remove it too."""
+    with bare.connection.transaction(force_rollback=True):
+        bare.apply(1)
+        bare.connection.execute(addition.encode())
+        before = everything(bare.connection)
+        with pytest.raises(SqlError, match=r"\n- audit\.audit_logs: ") as excinfo:
+            bare.rollback(1)
+        assert "found none" not in str(excinfo.value)
+        assert everything(bare.connection) == before
+
+
+@pytest.mark.parametrize(
+    "addition",
+    [
+        pytest.param("GRANT SELECT ON audit.audit_logs TO authenticator", id="a grant to another role"),
+        pytest.param("CREATE POLICY logos ON storage.objects USING (bucket_id = 'logos')", id="a policy on storage"),
+        pytest.param("GRANT USAGE ON SCHEMA audit TO anon", id="a grant on a schema"),
+    ],
+)
+def test_what_does_not_stop_the_rollback(bare: Scratch, addition: str) -> None:
+    """A grant to another role, which default privileges may have made; and what the rollback does not touch."""
+    with bare.connection.transaction(force_rollback=True):
+        bare.apply(1)
+        bare.connection.execute(addition.encode())
+        bare.rollback(1)

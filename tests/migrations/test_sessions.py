@@ -1,0 +1,127 @@
+"""How a script behaves in its session: with and without a transaction, and what it leaves and prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from rolecall.database.scratch import Scratch
+from rolecall.settings import read as read_settings
+from rolecall.sql.files import statements
+from rolecall.sql.migrations import read
+from tests.migrations.helpers import step_path
+
+ONE_STATEMENT = "1.0"  # the step that is a transaction of its own
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each step of the migrations under test."""
+    folder = read_settings(metafunc.config).migrations
+    assert folder
+    steps = [str(step).split()[0] for phase in read(folder) for step in phase.steps]
+    if "step" in metafunc.fixturenames:
+        metafunc.parametrize("step", steps)
+
+
+def step_text(scratch: Scratch, number: str) -> str:
+    return step_path(scratch, number).read_text(encoding="utf-8")
+
+
+def test_a_step_prints_no_notice(migrated: Scratch, step: str) -> None:
+    """On a first run there is much that IF EXISTS does not find."""
+    with migrated.connection.transaction(force_rollback=True):
+        migrated.connection.execute("SET LOCAL enorae.discard_data = 'on'")
+        for number in (4, 3, 2, 1):
+            migrated.rollback(number)
+        if step.startswith("3."):
+            migrated.apply(1)
+        migrated.connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(migrated.role or "")))
+        notices: list[str | None] = []
+        migrated.connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
+        for _ in ("first run", "second run"):
+            migrated.connection.execute(step_text(migrated, step).encode())
+        assert notices == []
+
+
+@pytest.mark.parametrize("number", ["1.2", "1.5", "2.1.1", "4.4"])  # with a table, with storage, a function, a view
+def test_a_step_leaves_no_setting_in_its_session(scratch: Callable[..., Scratch], number: str) -> None:
+    database = scratch(migrated=True)
+    names = [
+        "enorae.noted",
+        "enorae.query",
+        "search_path",
+        "lock_timeout",
+        "client_min_messages",
+        "default_transaction_read_only",
+    ]
+    with database.run.connect(database.name) as connection:
+
+        def settings() -> list[str]:
+            rows = connection.execute(
+                "SELECT COALESCE(current_setting(name, true), '') FROM unnest(%s::text[]) AS name", [names]
+            )
+            return [value for (value,) in rows]
+
+        before = settings()
+        with connection.transaction():
+            connection.execute(step_text(database, number).encode())
+            assert settings()[:2] != before[:2]
+        assert settings() == before
+
+
+def test_a_step_outside_of_a_transaction_is_refused(scratch: Callable[..., Scratch]) -> None:
+    """As psql without -1 and without ON_ERROR_STOP runs it, which goes on after an error."""
+    database = scratch()
+    before = database.dump()
+    for phase in database.phases.values():
+        for step in phase.steps:
+            if str(step).split()[0] == ONE_STATEMENT:
+                continue
+            errors: list[str | None] = []
+            with database.run.connect(database.name) as connection:
+                connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(database.role or "")))
+                for each in statements(step.path.read_text(encoding="utf-8")):
+                    try:
+                        connection.execute(each.text.encode())
+                    except psycopg.Error as error:
+                        errors.append(error.sqlstate)
+            assert errors.count("25P01") == 1, step
+            assert database.dump() == before, step
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4], ids="phase {}".format)
+def test_a_rollback_outside_of_a_transaction_is_all_or_nothing(scratch: Callable[..., Scratch], number: int) -> None:
+    """As psql without -1 and without ON_ERROR_STOP runs it, which goes on after an error."""
+    database = scratch(migrated=True)
+    database.connection.execute("SET enorae.discard_data = 'on'")
+    for later in range(4, number, -1):
+        database.rollback(later)
+    text = database.phases[number].rollback.path.read_text(encoding="utf-8")
+    assert len(list(statements(text))) == 1
+    before = database.dump()
+    with database.run.connect(database.name) as connection:
+        if number in (1, 3):
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="would delete rows"):
+                connection.execute(text.encode())
+            assert database.dump() == before
+        connection.execute("SET enorae.discard_data = 'on'")
+        connection.execute(text.encode())
+    assert database.dump() != before
+    with pytest.raises(Exception, match=f"phase {number} differs from what its steps create"):
+        database.verify(number)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4], ids="phase {}".format)
+def test_a_rollback_restores_the_settings_of_its_transaction(migrated: Scratch, number: int) -> None:
+    query = "SELECT current_setting('search_path'), current_setting('row_security')"
+    with migrated.connection.transaction(force_rollback=True):
+        migrated.connection.execute("SET LOCAL enorae.discard_data = 'on'")
+        for later in range(4, number, -1):
+            migrated.rollback(later)
+        migrated.connection.execute("SET LOCAL search_path = audit, public; SET LOCAL row_security = on")
+        before = migrated.connection.execute(query).fetchone()
+        migrated.connection.execute(migrated.phases[number].rollback.path.read_bytes())
+        assert migrated.connection.execute(query).fetchone() == before

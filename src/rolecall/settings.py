@@ -175,9 +175,9 @@ class Settings:
     """The settings of a run. Paths are absolute; ``None`` means not set, or for ``cache_dir`` no cache."""
 
     pg: int = _option(
-        "version of the embedded PostgreSQL: 16 or 18",
-        _one_of("16", "18", as_type=int),
-        default=18,
+        "version of the embedded PostgreSQL: 16, 17 or 18",
+        _one_of("16", "17", "18", as_type=int),
+        default=17,
         ini_type="int",
         metavar="VERSION",
     )

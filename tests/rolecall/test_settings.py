@@ -133,6 +133,28 @@ def test_a_path_may_begin_with_the_home_directory(toy: pytest.Pytester) -> None:
             id="--rolecall-baseline",
         ),
         pytest.param(
+            "--rolecall-baseline=migrations",
+            "",
+            "",
+            "--rolecall-baseline names {}/migrations, which is a folder: name a file in it.",
+            id="--rolecall-baseline, a folder",
+        ),
+        pytest.param(
+            "--rolecall-baseline=archive",
+            "",
+            "",
+            "--rolecall-baseline names {}/archive, an archive of pg_dump: "
+            "run pg_restore -f dump.sql archive, and name dump.sql.",
+            id="--rolecall-baseline, an archive of pg_dump in a folder",
+        ),
+        pytest.param(
+            "",
+            "",
+            "rolecall_migrations = baseline.sql",
+            "rolecall_migrations names {}/baseline.sql, which is not a folder.",
+            id="rolecall_migrations, a file",
+        ),
+        pytest.param(
             "",
             "ROLECALL_BASELINE=x.sql",
             "",
@@ -189,6 +211,8 @@ def test_a_path_may_begin_with_the_home_directory(toy: pytest.Pytester) -> None:
 def test_an_error_names_the_setting_as_the_user_wrote_it(
     toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, argument: str, variable: str, line: str, message: str
 ) -> None:
+    (toy.path / "archive").mkdir()
+    (toy.path / "archive" / "toc.dat").write_bytes(b"PGDMP")
     if variable:
         monkeypatch.setenv(*variable.split("="))
     if line:

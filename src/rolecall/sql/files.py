@@ -37,8 +37,8 @@ def run(connection: Connection[Any], path: Path, *, role: str | None = None) -> 
     """
     text = read(path)
     script = parse(text)
-    _check(path, text, script, role)
-    _Execution(connection, path, text, script, role).run()
+    check(path, text, script, role)
+    Execution(connection, path, text, script, role).run()
 
 
 def session_notes(path: Path) -> list[str]:
@@ -55,7 +55,8 @@ def session_notes(path: Path) -> list[str]:
     ]
 
 
-def _check(path: Path, text: str, script: Script, role: str | None) -> None:
+def check(path: Path, text: str, script: Script, role: str | None) -> None:
+    """Raises SqlError for what a file may not have."""
     refused = sorted([*script.refusals, *(script.identity if role else ())])
     if refused and not (script.unscannable and script.unscannable.start < refused[0].start):
         raise refusal(path, text, *refused[0])
@@ -64,8 +65,8 @@ def _check(path: Path, text: str, script: Script, role: str | None) -> None:
         raise error_at(path, text, start, message, "42601", [f"HINT: {advice}"] if advice else [])
 
 
-class _Execution:
-    """One run of one file."""
+class Execution:
+    """One run of one file. A subclass may run its statements in another way."""
 
     def __init__(self, connection: Connection[Any], path: Path, text: str, script: Script, role: str | None) -> None:
         self.connection, self.path, self.text, self.script, self.role = connection, path, text, script, role
@@ -87,7 +88,7 @@ class _Execution:
         # Before the transaction: SET TRANSACTION must come before any query.
         # DISCARD SEQUENCES: in a new session, no sequence has a last value.
         before = session_state.read(self.connection, self.script, "DISCARD SEQUENCES")
-        identity = _Identity(self.connection, self.role, before)
+        identity = Identity(self.connection, self.role, before)
         self._execute(f"SAVEPOINT {self.savepoint}" if self.nested else "BEGIN")
         try:
             identity.become()
@@ -109,7 +110,7 @@ class _Execution:
         if not self.nested:
             self._unlisten(before)
 
-    def _statements(self, identity: _Identity) -> None:
+    def _statements(self, identity: Identity) -> None:
         for statement in self.script.statements:
             self.statement = statement
             if self.nested and _sets_isolation(statement):
@@ -120,14 +121,14 @@ class _Execution:
             if complaint := identity.complaint(statement):
                 raise refusal(self.path, self.text, statement.start, complaint)
 
-    def _constraints(self, identity: _Identity) -> None:
+    def _constraints(self, identity: Identity) -> None:
         """Check deferred constraints as the file's role: in production, its COMMIT does."""
         self.statement = Statement(len(self.text.rstrip()), "", None)
         self._execute("SET CONSTRAINTS ALL IMMEDIATE")
         if complaint := identity.complaint(self.statement):
             raise refusal(self.path, self.text, self.statement.start, complaint)
 
-    def _undo(self, identity: _Identity, before: session_state.State) -> None:
+    def _undo(self, identity: Identity, before: session_state.State) -> None:
         """Undo the file, as far as possible. Further errors would hide the first one, so they are suppressed."""
         if self.connection.broken or self.connection.closed:
             return
@@ -187,7 +188,7 @@ def _sets_isolation(statement: Statement) -> bool:
     return bool(re.match(r"(begin|start|set)\b.*\bisolation\s+level\b", statement.text, re.IGNORECASE | re.DOTALL))
 
 
-class _Identity:
+class Identity:
     """The role that runs a file: by SET SESSION AUTHORIZATION for a superuser, by SET ROLE for other roles."""
 
     OTHER_ROLE = "the file becomes {}, a role that {} cannot become in production: remove what changes the role."

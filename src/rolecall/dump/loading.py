@@ -190,24 +190,25 @@ class _Loading(Execution):
     def _make_platform_roles(self) -> None:
         """Make the roles of the platform that the dump names and the server lacks. They cannot log in."""
         for name in sorted(rules.PLATFORM_ROLES - self.facts.roles):
-            if mention := re.search(rf"\b{name}\b", self.text):
+            mention = next((each for each in self.script.statements if re.search(rf"\b{name}\b", each.text)), None)
+            if mention:
                 self._sql("CREATE ROLE {} NOLOGIN NOINHERIT", sql.Identifier(name))
                 self.facts.roles.add(name)
-                self.left_out.append(self._left_out(mention.start(), "stand-in", f"role {name}", mention[0]))
+                self.left_out.append(self._left_out(mention.start, "stand-in", f"role {name}", mention.text))
 
     def _make_stand_ins(self, nodes: list[Node]) -> None:
         """Make the stand-ins for what the dump refers to, does not make, and asks for with no CREATE EXTENSION."""
         existing = {name for (name,) in self.connection.execute(EXISTING)}
         existing |= {name for node in nodes for name in made_by(node)}
         asked = {node.tree.extname for node in nodes if node.kind == "create_extension_stmt"}
-        for stand_in, schema in list(stand_ins.needed(self.text, existing)):
+        for stand_in, schema in list(stand_ins.needed(self.script.statements, existing)):
             if stand_in.name in asked:
                 continue
             if self._is_available(stand_in.name):
                 self._install(stand_in.name, schema)
                 continue
             self._make(stand_in, schema)
-            mentions = stand_in.mentions_in(self.text)
+            mentions = stand_in.mentions_in(self.script.statements)
             what = ", ".join(sorted(name.removeprefix(".") for name in mentions))
             self.left_out.append(self._left_out(min(mentions.values()), "stand-in", what, what))
 

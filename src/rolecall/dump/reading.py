@@ -24,7 +24,7 @@ MADE_FROM = re.compile(r"^-- Dumped from database version (\d+)", re.MULTILINE)
 FOR_PSQL = re.compile(
     r"^(?:COPY [^\n]* FROM stdin;[ \t\r]*$|\\(?P<command>[a-z]+)[^\n]*$)", re.MULTILINE | re.IGNORECASE
 )
-NOT_NEWLINE = re.compile(r"[^\r\n]")
+LINE = re.compile(r"[^\r\n]+")
 END_OF_ROWS = re.compile(r"^\\\.[ \t\r]*$", re.MULTILINE)
 # psql's commands that change nothing in a database. All others, such as \i, are refused.
 NEEDLESS = frozenset(
@@ -88,7 +88,7 @@ def read(path: Path, text: str) -> Dump:
                 commands.append(PsqlCommand(start, command))
         else:
             rows[statement] = Rows(start, text[start : text.rindex("\\.", start, stop)])
-        pieces += [text[end:start], NOT_NEWLINE.sub(" ", text[start:stop])]
+        pieces += [text[end:start], LINE.sub(lambda line: " " * len(line[0]), text[start:stop])]
         end = stop
     sql = "".join([*pieces, text[end:]])
     parts = tuple(match.start() for match in PROLOGUE.finditer(sql))

@@ -6,13 +6,13 @@ A file is for an extension of the same name, or for a part of the platform. ``@e
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 from rolecall.dump.nodes import made_by, node_of
-from rolecall.sql.script import parse
+from rolecall.sql.script import Statement, parse
 
 FOLDER = Path(__file__).with_name("stand_ins")
 USUAL_SCHEMA = "extensions"  # of extensions on Supabase
@@ -47,11 +47,12 @@ class StandIn:
         nodes = (node_of(statement.text) for statement in parse(self.sql(USUAL_SCHEMA)).statements)
         return frozenset(name for node in nodes if node for name in made_by(node) if "." in name) - OPERATORS
 
-    def mentions_in(self, text: str) -> dict[str, int]:
-        """Its objects that a text refers to, as ``schema.name``, with the offset of the first mention."""
+    def mentions_in(self, statements: Iterable[Statement]) -> dict[str, int]:
+        """Its objects that statements refer to, as ``schema.name``, with the offset of the first mention."""
         mentions: dict[str, int] = {}
-        for match in _mentions(self).finditer(text):
-            mentions.setdefault(f"{match[1]}.{match[2]}", match.start())
+        for statement in statements:  # and not in the whole text, most of which may be blanks in place of rows
+            for match in _mentions(self).finditer(statement.text):
+                mentions.setdefault(f"{match[1]}.{match[2]}", statement.start + match.start())
         return mentions
 
 
@@ -73,13 +74,13 @@ def all_stand_ins() -> dict[str, StandIn]:
     return {path.stem: StandIn(path) for path in sorted(FOLDER.glob("*.sql"))}
 
 
-def needed(text: str, existing: Collection[str]) -> Iterator[tuple[StandIn, str]]:
+def needed(statements: Sequence[Statement], existing: Collection[str]) -> Iterator[tuple[StandIn, str]]:
     """The stand-ins whose objects a dump refers to, each with its schema (empty if it is fixed).
 
     ``existing`` are the objects that the database has, and those that the dump makes: they have no stand-in.
     """
     for stand_in in all_stand_ins().values():
-        missing = stand_in.mentions_in(text).keys() - frozenset(existing)
+        missing = stand_in.mentions_in(statements).keys() - frozenset(existing)
         if stand_in.relocatable:
             yield from ((stand_in, schema) for schema in sorted({name.split(".")[0] for name in missing}))
         elif missing and not stand_in.makes & frozenset(existing):

@@ -14,6 +14,7 @@ from psycopg import Connection
 
 from rolecall.database.run import Run
 from rolecall.dump.stand_ins import all_stand_ins, needed
+from rolecall.sql.script import Statement, parse
 from tests.rolecall.dump.conftest import Load
 from tests.rolecall.dump.texts import NOTES, PROLOGUE
 
@@ -57,22 +58,23 @@ def test_a_dump_that_needs_it_gets_it_and_says_so(load: Load, connection: Connec
 
 @pytest.mark.parametrize("name", all_stand_ins())
 def test_it_is_not_made_for_a_dump_that_does_not_need_it(name: str) -> None:
-    text = PROLOGUE + NOTES + "CREATE TABLE public.users (id uuid);"
-    assert name not in {stand_in.name for stand_in, _ in needed(text, ())}
+    statements = parse(PROLOGUE + NOTES + "CREATE TABLE public.users (id uuid);").statements
+    assert name not in {stand_in.name for stand_in, _ in needed(statements, ())}
 
 
 @pytest.mark.parametrize("name", all_stand_ins())
 def test_it_is_not_made_if_the_dump_or_the_database_has_its_objects(name: str) -> None:
     stand_in = all_stand_ins()[name]
-    text = " ".join(f"{made}(" for made in stand_in.makes)
-    assert stand_in.mentions_in(text).keys() == stand_in.makes
-    assert name not in {other.name for other, _ in needed(text, stand_in.makes)}
+    statements = [Statement(0, " ".join(f"{made}(" for made in stand_in.makes), None)]
+    assert stand_in.mentions_in(statements).keys() == stand_in.makes
+    assert name not in {other.name for other, _ in needed(statements, stand_in.makes)}
 
 
 def test_it_is_not_made_beside_some_of_its_objects() -> None:
     """A platform file that makes auth.users makes the rest of auth, too, or an error names what it lacks."""
-    names = [stand_in.name for stand_in, _ in needed("auth.users auth.mfa_factors", {"auth.users"})]
-    assert names == []
+    statements = [Statement(0, "auth.users auth.mfa_factors", None)]
+    assert [stand_in.name for stand_in, _ in needed(statements, ())] == ["auth"]
+    assert [stand_in.name for stand_in, _ in needed(statements, {"auth.users"})] == []
 
 
 def test_the_functions_of_extensions_are_found_without_create_extension(load: Load) -> None:

@@ -14,7 +14,7 @@ from rolecall.access.world import World
 from rolecall.catalog import objects
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.run import Run
-from rolecall.dump import loading
+from rolecall.dump import extensions, loading
 from rolecall.dump.left_out import LeftOut
 from rolecall.dump.reading import is_dump
 from rolecall.dump.rules import PLATFORM_SCHEMAS
@@ -89,7 +89,7 @@ def run_file(run: Run, connection: ServerConnection, path: Path, role: str | Non
     """Run an SQL file, and mark the roles that it creates in the same transaction. Raises SqlError."""
     about_roles = ABOUT_ROLES.search(files.read(path))
     with run.marking(connection) if about_roles else nullcontext():
-        files.run(connection, path, role=role)
+        files.run(connection, path, role=role, privileged=extensions.for_migrations(connection, role))
 
 
 def _run_platform(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> None:

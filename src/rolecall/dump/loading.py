@@ -14,12 +14,12 @@ import psycopg
 from psycopg import Connection, sql
 
 from rolecall.dump import rules, stand_ins
+from rolecall.dump.extensions import Extensions, Outcome
 from rolecall.dump.failures import Failures
 from rolecall.dump.left_out import LeftOut
 from rolecall.dump.nodes import Node, made_by, node_of, string_option
 from rolecall.dump.reading import Dump, read
 from rolecall.dump.rules import Decision, Facts
-from rolecall.dump.stand_ins import USUAL_SCHEMA, StandIn
 from rolecall.errors import SqlError
 from rolecall.sql.files import Execution, Identity, check
 from rolecall.sql.script import Statement
@@ -72,6 +72,7 @@ class _Loading(Execution):
         self.dump = dump
         self.left_out: list[LeftOut] = []
         self.facts = self._read_facts()
+        self.extensions = Extensions(connection, role)
         self.failures = Failures(dump, self.facts)
         self.loader: str | None = None
 
@@ -81,7 +82,6 @@ class _Loading(Execution):
             facts.roles.add(name)
             if superuser:
                 facts.superusers.add(name)
-        facts.extensions = {name for (name,) in self.connection.execute("SELECT extname FROM pg_extension")}
         return facts
 
     # -- the whole dump
@@ -204,61 +204,17 @@ class _Loading(Execution):
         for stand_in, schema in list(stand_ins.needed(self.script.statements, existing)):
             if stand_in.name in asked:
                 continue
-            if self._is_available(stand_in.name):
-                self._install(stand_in.name, schema)
+            if self.extensions.need(stand_in, schema) is not Outcome.STAND_IN:
                 continue
-            self._make(stand_in, schema)
             mentions = stand_in.mentions_in(self.script.statements)
             what = ", ".join(sorted(name.removeprefix(".") for name in mentions))
             self.left_out.append(self._left_out(min(mentions.values()), "stand-in", what, what))
 
     def _create_extension(self, statement: Statement, node: Node) -> None:
-        name, schema = node.tree.extname, string_option(node.tree.options, "schema")
-        if name in self.facts.extensions:
-            return
-        stand_in = stand_ins.all_stand_ins().get(name)
+        name = node.tree.extname
         with self._as_superuser():
-            if self._is_available(name):
-                self._install(name, schema)
-            elif stand_in:
-                self._make(stand_in, schema or self._current_schema())
-                self.left_out.append(self._left_out(statement.start, "stand-in", name, statement.text))
-            else:
-                self._make_schema(schema)  # an error about its objects then names these, and not the schema
-                self.facts.missing_extensions[name] = self._place(statement.start)
-                self.left_out.append(self._left_out(statement.start, "extension", name, statement.text))
-
-    def _is_available(self, name: str) -> bool:
-        query = "SELECT 1 FROM pg_available_extensions WHERE name = %s"
-        return self.connection.execute(query, [name]).fetchone() is not None
-
-    def _install(self, name: str, schema: str) -> None:
-        """Install a real extension, with those that it needs."""
-        query = "CREATE EXTENSION IF NOT EXISTS {}"
-        if schema:
-            self._make_schema(schema)
-            query += " SCHEMA {}"
-        self._sql(query + " CASCADE", sql.Identifier(name), sql.Identifier(schema))
-        self.facts.extensions.add(name)
-
-    def _make(self, stand_in: StandIn, schema: str) -> None:
-        """Run the file of a stand-in, and let the role and everybody use its schemas as on the platform."""
-        before = self._schemas()
-        if stand_in.relocatable:
-            self._make_schema(schema)
-        self._execute(stand_in.sql(schema))
-        self.facts.extensions.add(stand_in.name)
-        for new in self._schemas() - before if self.role else ():
-            for what in ("SCHEMA", "ALL TABLES IN SCHEMA", "ALL SEQUENCES IN SCHEMA", "ALL FUNCTIONS IN SCHEMA"):
-                self._sql("GRANT ALL ON " + what + " {} TO {}", sql.Identifier(new), sql.Identifier(self.role or ""))
-
-    def _make_schema(self, name: str) -> None:
-        if name and name not in self._schemas():
-            self._sql("CREATE SCHEMA {}", sql.Identifier(name))
-
-    def _current_schema(self) -> str:
-        ((name,),) = self.connection.execute("SELECT current_schema()").fetchall()
-        return name or USUAL_SCHEMA
-
-    def _schemas(self) -> set[str]:
-        return {name for (name,) in self.connection.execute("SELECT nspname FROM pg_namespace")}
+            outcome = self.extensions.create(name, string_option(node.tree.options, "schema"))
+        if outcome is Outcome.MISSING:
+            self.facts.missing_extensions[name] = self._place(statement.start)
+        if group := {Outcome.STAND_IN: "stand-in", Outcome.MISSING: "extension"}.get(outcome):
+            self.left_out.append(self._left_out(statement.start, group, name, statement.text))

@@ -134,7 +134,7 @@ def object_type(node: Node) -> str:
     """The type of the object that a statement is about, e.g. ``OBJECT_TABLE``; empty if it names no type."""
     import postgast
 
-    for attribute in ("objtype", "object_type", "rename_type"):
+    for attribute in ("objtype", "object_type", "rename_type", "remove_type"):
         if hasattr(node.tree, attribute):
             return str(postgast.pg_query_pb2.ObjectType.Name(getattr(node.tree, attribute)))
     return ""

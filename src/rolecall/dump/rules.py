@@ -47,7 +47,6 @@ class Facts:
     roles: set[str] = field(default_factory=set)
     superusers: set[str] = field(default_factory=set)
     made_roles: set[str] = field(default_factory=set)
-    extensions: set[str] = field(default_factory=set)  # installed, also as a stand-in
     missing_extensions: dict[str, str] = field(default_factory=dict)  # name: the place that asks for it
 
 

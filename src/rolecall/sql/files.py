@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,28 @@ __all__ = ["read", "run", "session_notes", "statements"]
 
 LEFT = "the file has ended the transaction that it runs in, and its changes cannot be undone: remove the statement."
 ONE_TRANSACTION = "HINT: A file runs in one transaction, as with psql -1. This command cannot run in a transaction."
+ABOUT_EXTENSIONS = re.compile(r"(create|drop)\s+extension\b", re.IGNORECASE)
 BODY_LINE = re.compile(r"inline_code_block\D+(\d+)")  # in any language of the server's messages
 FUNCTION_LINE = re.compile(r"^.*\bfunction .*\bline \d+.*$", re.MULTILINE)
 
 
-def run(connection: Connection[Any], path: Path, *, role: str | None = None) -> None:
+Privileged = Callable[[Statement], bool]
+
+
+def run(
+    connection: Connection[Any],
+    path: Path,
+    *,
+    role: str | None = None,
+    privileged: Privileged = lambda _: False,
+) -> None:
     """Run every statement of a file, or none of them, as ``role`` (default: the connected role).
 
     The statements are sent one at a time: in a transaction, or in a savepoint if a transaction is open. At the end,
     deferred constraints are checked, and what the file left in the session is undone.
+
+    ``privileged`` is called as the connected role for each statement about extensions. If it returns True, it has run
+    the statement.
 
     Raises SqlError if the file cannot be read or split, has psql commands, or ends the transaction; if the server
     refuses a statement; or if the file becomes a role that ``role`` cannot become.
@@ -38,7 +51,7 @@ def run(connection: Connection[Any], path: Path, *, role: str | None = None) -> 
     text = read(path)
     script = parse(text)
     check(path, text, script, role)
-    Execution(connection, path, text, script, role).run()
+    Execution(connection, path, text, script, role, privileged).run()
 
 
 def session_notes(path: Path) -> list[str]:
@@ -68,8 +81,17 @@ def check(path: Path, text: str, script: Script, role: str | None) -> None:
 class Execution:
     """One run of one file. A subclass may run its statements in another way."""
 
-    def __init__(self, connection: Connection[Any], path: Path, text: str, script: Script, role: str | None) -> None:
+    def __init__(
+        self,
+        connection: Connection[Any],
+        path: Path,
+        text: str,
+        script: Script,
+        role: str | None,
+        privileged: Privileged = lambda _: False,
+    ) -> None:
         self.connection, self.path, self.text, self.script, self.role = connection, path, text, script, role
+        self.privileged = privileged
         self.savepoint = f"rolecall_{secrets.token_hex(8)}"  # random, so that the file cannot roll back to it
         self.nested = connection.info.transaction_status != TransactionStatus.IDLE
         self.statement = Statement(0, "", None)
@@ -115,11 +137,20 @@ class Execution:
             self.statement = statement
             if self.nested and _sets_isolation(statement):
                 continue  # not allowed in a savepoint, and without effect on changes that are undone
-            self._execute(statement.text)
+            if not self._runs_privileged(statement, identity):
+                self._execute(statement.text)
             if self.connection.info.transaction_status != TransactionStatus.INTRANS:
                 raise refusal(self.path, self.text, statement.start, LEFT)
             if complaint := identity.complaint(statement):
                 raise refusal(self.path, self.text, statement.start, complaint)
+
+    def _runs_privileged(self, statement: Statement, identity: Identity) -> bool:
+        if not self.role or not ABOUT_EXTENSIONS.match(statement.text):
+            return False
+        identity.restore()
+        has_run = self.privileged(statement)
+        identity.become()
+        return has_run
 
     def _constraints(self, identity: Identity) -> None:
         """Check deferred constraints as the file's role: in production, its COMMIT does."""

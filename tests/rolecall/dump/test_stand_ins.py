@@ -83,6 +83,14 @@ def test_the_functions_of_extensions_are_found_without_create_extension(load: Lo
     assert [each.what for each in left_out] == ["extensions.uuid_generate_v4"]
 
 
+def test_the_roles_of_the_api_may_use_the_schema_of_extensions(load: Load, connection: Connection[Any]) -> None:
+    """A function that runs as its caller may call them, as on Supabase."""
+    load(PROLOGUE + NOTES + asks_for("uuid-ossp") + "CREATE SCHEMA app;")
+    may_use = "SELECT has_schema_privilege('authenticated', 'extensions', 'USAGE')"
+    assert connection.execute(may_use).fetchone() == (True,)
+    assert connection.execute(may_use.replace("extensions", "app")).fetchone() == (False,)
+
+
 def value(connection: Connection[Any], expression: str) -> Any:
     """The value of an expression."""
     row = connection.execute(f"SELECT {expression}".encode()).fetchone()

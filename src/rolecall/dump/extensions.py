@@ -6,6 +6,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+import psycopg
 from psycopg import Connection, sql
 
 from rolecall.dump import stand_ins
@@ -43,33 +44,44 @@ class Extensions:
 
     def create(self, name: str, schema: str) -> Outcome:
         """Install an extension, or make its stand-in. Without a schema, the current one is taken."""
-        stand_in = stand_ins.all_stand_ins().get(name)
         if name in self.names:
             return Outcome.THERE
-        if not self._is_available(name):
-            if stand_in:
-                self._make(stand_in, schema or self._current_schema())
-                return Outcome.STAND_IN
-            self._make_schema(schema)  # an error about its objects then names these, and not the schema
-            return Outcome.MISSING
-        query = "CREATE EXTENSION {}"
-        if schema:
-            self._make_schema(schema)
-            query += " SCHEMA {}"
-        self._sql(query + " CASCADE", sql.Identifier(name), sql.Identifier(schema))
-        self.names.add(name)
-        return Outcome.INSTALLED
+        if self._is_available(name) and self._install(name, schema):
+            return Outcome.INSTALLED
+        stand_in = stand_ins.all_stand_ins().get(name)
+        if stand_in:
+            self._make(stand_in, schema or self._current_schema())
+            return Outcome.STAND_IN
+        self._make_schema(schema)  # an error about its objects then names these, and not the schema
+        return Outcome.MISSING
 
     def need(self, stand_in: StandIn, schema: str) -> Outcome:
         """Install the extension of a stand-in if the server has it, else make the stand-in."""
-        if self._is_available(stand_in.name):
-            return self.create(stand_in.name, schema)
+        if self._is_available(stand_in.name) and self._install(stand_in.name, schema):
+            return Outcome.INSTALLED
         self._make(stand_in, schema)
         return Outcome.STAND_IN
 
     def _is_available(self, name: str) -> bool:
         query = "SELECT 1 FROM pg_available_extensions WHERE name = %s"
         return self.connection.execute(query, [name]).fetchone() is not None
+
+    def _install(self, name: str, schema: str) -> bool:
+        """Install an extension of the server, and those that it needs. Returns whether that succeeded.
+
+        An extension may be there without a library that it needs, or only work if the server was started with it.
+        """
+        query = "CREATE EXTENSION {}" + (" SCHEMA {}" if schema else "") + " CASCADE"
+        try:
+            with self.connection.transaction():
+                self._make_schema(schema)
+                self._sql(query, sql.Identifier(name), sql.Identifier(schema))
+        except psycopg.Error:
+            if self.connection.broken:
+                raise
+            return False
+        self.names.add(name)
+        return True
 
     def _make(self, stand_in: StandIn, schema: str) -> None:
         """Run the file of a stand-in, and let the role use its schemas as on the platform."""

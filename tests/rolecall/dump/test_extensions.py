@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
-from rolecall.dump.extensions import for_migrations
+from rolecall.dump.extensions import Extensions, for_migrations
 from rolecall.errors import SqlError
 from rolecall.sql import files
 from tests.rolecall.dump.texts import ROLE
@@ -60,6 +60,16 @@ def test_an_extension_that_only_a_superuser_may_create_is_created_and_dropped(
 def test_an_extension_that_the_server_lacks_gets_its_stand_in(run: Run, connection: Connection[Any]) -> None:
     run("CREATE EXTENSION IF NOT EXISTS \"pg_net\";\nSELECT net.http_get('https://a.example');")
     assert connection.execute("SELECT method FROM net.http_request_queue").fetchall() == [("GET",)]
+
+
+def test_an_extension_that_cannot_be_installed_gets_its_stand_in(
+    run: Run, connection: Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As uuid-ossp without libuuid, or pg_cron on a server that was not started with it."""
+    monkeypatch.setattr(Extensions, "_is_available", lambda *_: True)
+    run('CREATE EXTENSION "pg_net";')
+    assert installed(connection) == set()
+    assert connection.execute("SELECT count(*) FROM net.http_request_queue").fetchone() == (0,)
 
 
 @pytest.mark.parametrize("name", ["adminpack", "file_fdw"])

@@ -232,6 +232,13 @@ class Settings:
         metavar="DIR",
     )
     cache_clear: bool = _flag("empty the template cache first, and build the databases again")
+    digest_from: int = _option(
+        "number of failed tests from which a digest takes the place of their explanations; 0: never",
+        _number,
+        default=10,
+        ini_type="int",
+        metavar="N",
+    )
     coverage: bool = _flag("list everything that the migrations created and no test covers; fail if there is any")
     mutants: bool = _flag("run mutation testing on the schema; fail if a mutant survives")
     mutants_of: str = _option("only mutants of objects whose name contains NAME", _text, default="", metavar="NAME")

@@ -6,22 +6,24 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rolecall.cli import sweep
+from rolecall.cli import check, sweep
 from rolecall.errors import RolecallError
 
-SUBCOMMANDS = (sweep,)
+SUBCOMMANDS = (check, sweep)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand. Returns the exit code: 0 for success, 1 for an error, 2 for a wrong command line."""
+    """Run a subcommand. Returns the exit code: what its ``run`` returns (None: 0), 2 for a wrong command line.
+
+    For an error it is 1, or the subcommand's ``error_status``.
+    """
     parser = argparse.ArgumentParser(prog="rolecall", description="Commands for access tests against Postgres.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for module in SUBCOMMANDS:
         module.add(commands)
     options = parser.parse_args(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except RolecallError as error:
         print(f"ERROR: {error}", file=sys.stderr)
-        return 1
-    return 0
+        return getattr(options, "error_status", 1)

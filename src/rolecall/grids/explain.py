@@ -105,7 +105,10 @@ class _Explanation:
     def _decisions(self, command: str) -> Decisions:
         role = self.check.persona.role
         policies = objects.policies(self.connection, self.table, command, role)
-        decisions = [PolicyDecision(str(policy), self._decision(policy, command)) for policy in policies]
+        decisions = [
+            PolicyDecision(policy.name, policy.permissive, str(policy), self._decision(policy, command))
+            for policy in policies
+        ]
         return Decisions(command, role, decisions)
 
     def _decision(self, policy: Policy, command: str) -> str:

@@ -28,8 +28,10 @@ class Attempt:
 
 @dataclass(frozen=True)
 class PolicyDecision:
-    """A policy that applies, and its decision as the table's only policy."""
+    """A policy that applies, and its decision as the table's only policy. ``policy`` is all of it, as text."""
 
+    name: str
+    permissive: bool
     policy: str
     decision: str
 
@@ -75,6 +77,49 @@ class CellFailure:
     meaning: str
     attempts: Sequence[Attempt]
     reason: Reason | None
+
+
+@dataclass(frozen=True)
+class FailedCell:
+    """A failed cell in a few words.
+
+    ``kind`` is ``let in`` (the persona may do what it should not), ``refused`` (the opposite), ``other`` (refused in
+    another way than expected) or ``broken`` (an error that is no refusal). ``causes`` are the policies, or a privilege.
+    """
+
+    kind: str
+    table: str
+    command: str
+    persona: str
+    causes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A test that failed. ``in_test`` is False for an error in its setup or teardown."""
+
+    nodeid: str
+    message: str
+    text: str
+    in_test: bool
+    cell: FailedCell | None = None
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """Failures with one cause. ``subject`` names it; ``details`` is the rest of its line."""
+
+    subject: str
+    details: str
+    failures: Sequence[Failure]
+
+
+@dataclass(frozen=True)
+class DigestSection:
+    """All failures of one kind: a title, and the groups, the largest first."""
+
+    title: str
+    groups: Sequence[FailureGroup]
 
 
 @dataclass(frozen=True)

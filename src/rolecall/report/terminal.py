@@ -6,7 +6,18 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from rolecall.report.results import Attempt, CellFailure, CoverageCount, Decisions, MutationScore, Reason, Survivor
+from rolecall.report.results import (
+    Attempt,
+    CellFailure,
+    CoverageCount,
+    Decisions,
+    DigestSection,
+    Failure,
+    FailureGroup,
+    MutationScore,
+    Reason,
+    Survivor,
+)
 
 if TYPE_CHECKING:
     import pytest
@@ -14,6 +25,9 @@ if TYPE_CHECKING:
     from rolecall.settings import Settings
 
 MAX_NAMES = 3  # that are not covered, before "and n more"
+MAX_GROUPS = 6  # of a section of the digest, before "and n more"
+MAX_LINES = 12  # of the explanation of one failure in the digest
+MIN_WIDTH = 100  # of a line of the digest; a log of CI has no width
 COLOURS = {"killed": "green", "survived": "red", "invalid": "yellow", "equivalent": "blue"}
 WAYS = {
     (False, False): "",
@@ -99,6 +113,48 @@ def write_coverage(
 def _names(missing: list[str]) -> str:
     rest = len(missing) - MAX_NAMES
     return ", ".join(missing[:MAX_NAMES]) + (f" and {rest} more" if rest > 0 else "")
+
+
+# ------------------------------------------------------------------ the digest of many failures
+
+
+def write_digest(
+    reporter: pytest.TerminalReporter, sections: Iterable[DigestSection], failures: int, advice: Iterable[str]
+) -> None:
+    """Write a paragraph for each section, with one failure of its largest group, and the lines of ``advice``.
+
+    No line is longer than the terminal is wide.
+    """
+    width = max(reporter.config.get_terminal_writer().fullwidth, MIN_WIDTH)
+    reporter.section(f"digest of {failures:,} failures", sep="-")
+    for section in sections:
+        reporter.line(f"{section.title}:", red=True, bold=True)
+        for group in section.groups[:MAX_GROUPS]:
+            reporter.line(_shortened(_group(group), width))
+        if rest := section.groups[MAX_GROUPS:]:
+            groups = "group" if len(rest) == 1 else "groups"
+            reporter.line(f"{sum(len(group.failures) for group in rest):6}  in {len(rest)} more {groups}")
+        for number, line in enumerate(_example(section.groups[0].failures[0])):
+            reporter.line(_shortened(f"{'' if number else 'e.g.':>7} {line}", width))
+        reporter.line("")
+    for line in advice:
+        reporter.line(line)
+
+
+def _group(group: FailureGroup) -> str:
+    return f"{len(group.failures):6}  {group.subject}{f'  ({group.details})' if group.details else ''}"
+
+
+def _example(failure: Failure) -> Iterator[str]:
+    """The explanation of a cell, or the test and the first lines of its message."""
+    lines = failure.text.splitlines() if failure.cell else [failure.nodeid, *failure.message.splitlines()]
+    yield from lines[:MAX_LINES]
+    if len(lines) > MAX_LINES:
+        yield "…"
+
+
+def _shortened(line: str, width: int) -> str:
+    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 # ------------------------------------------------------------------ mutants

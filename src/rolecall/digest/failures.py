@@ -1,0 +1,98 @@
+"""What the digest needs of a failed test. A worker finds it, and sends it to the first process with pytest's report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from rolecall.grids.explain import ADMITTED, STOPPED
+from rolecall.item import CellError
+from rolecall.report.results import Attempt, CellFailure, FailedCell, Failure, PolicyDecision
+
+ATTRIBUTE = "rolecall_failure"  # of a report; pytest sends it between processes as JSON
+NO_POLICY = ("no policy: row-level security is off, or the role bypasses it",)
+PRIVILEGES = {"select": "SELECT", "insert": "INSERT", "delete": "DELETE"}  # every other command is an UPDATE
+
+
+def attach(report: pytest.TestReport, error: BaseException | None) -> None:
+    """Add to the report of a failed test what the digest needs of ``error``."""
+    cell = asdict(failed_cell(error.failure)) if isinstance(error, CellError) else None
+    setattr(report, ATTRIBUTE, {"cell": cell})
+
+
+def read(report: Any) -> Failure | None:
+    """The failure of a report, or None for a test that does not use rolecall."""
+    attached: dict[str, Any] | None = getattr(report, ATTRIBUTE, None)
+    if attached is None:
+        return None
+    cell = attached["cell"]
+    return Failure(
+        nodeid=report.nodeid,
+        message=_message(report),
+        text=_text(report),
+        in_test=report.when == "call",
+        cell=FailedCell(**cell | {"causes": tuple(cell["causes"])}) if cell else None,
+    )
+
+
+def _text(report: pytest.TestReport) -> str:
+    """The whole explanation. ``longreprtext`` would put the name of xdist's worker above a text."""
+    return report.longrepr if isinstance(report.longrepr, str) else report.longreprtext
+
+
+def _message(report: pytest.TestReport) -> str:
+    """The error without its traceback."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash else _text(report)).strip()
+
+
+# ------------------------------------------------------------------ cells
+
+
+def failed_cell(failure: CellFailure) -> FailedCell:
+    """The kind of a cell's failure, and what causes it: policies, or a privilege."""
+    kind = _kind(failure)
+    return FailedCell(kind, failure.table, failure.command, failure.persona, _causes(failure, kind))
+
+
+def _kind(failure: CellFailure) -> str:
+    verdicts = [*(attempt.verdict for attempt in failure.attempts), *map(_column_verdict, failure.attempts)]
+    expected_yes, expected_no = _yes_and_no(failure.expected.split("/"))
+    is_yes, is_no = _yes_and_no(filter(None, verdicts))
+    if failure.reason is None or "error" in verdicts:
+        return "broken"
+    if is_yes and (not expected_yes or (expected_no and not is_no)):
+        return "let in"
+    if expected_yes and (not is_yes or (is_no and not expected_no)):
+        return "refused"
+    return "other"
+
+
+def _column_verdict(attempt: Attempt) -> str:
+    return "" if attempt.column_rows is None else "yes" if attempt.column_rows else "-"
+
+
+def _yes_and_no(words: Iterable[str]) -> tuple[bool, bool]:
+    """Whether one of the words of a verdict allows, and whether one does not."""
+    allowed = {word == "yes" for word in words}
+    return True in allowed, False in allowed
+
+
+def _causes(failure: CellFailure, kind: str) -> tuple[str, ...]:
+    reason = failure.reason
+    if reason is None:
+        return (failure.attempts[0].outcome.splitlines()[0],)
+    policies = [*reason.decisions.policies, *(reason.reads.policies if reason.reads else ())]
+    if kind == "let in":
+        return _names(each for each in policies if each.permissive and each.decision.startswith(ADMITTED)) or NO_POLICY
+    privilege = PRIVILEGES.get(failure.command, "UPDATE")
+    if privilege not in reason.privileges:
+        return (f"no {privilege} privilege",)
+    return _names(each for each in policies if STOPPED in each.decision) or ("no policy applies",)
+
+
+def _names(policies: Iterable[PolicyDecision]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f'policy "{each.name}"' for each in policies))

@@ -1,0 +1,150 @@
+"""Many failures: a digest takes the place of their explanations."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+LEAK = 'ALTER POLICY "own notes are read" ON shop.notes USING (true);'
+LOCK = "REVOKE DELETE ON shop.notes FROM toy_member;"
+
+
+def break_migration(toy: pytest.Pytester, *statements: str) -> None:
+    """Add statements to the end of the step that creates the table."""
+    with (toy.path / "migrations/phase_1_notes/1_1_notes.sql").open("a") as file:
+        file.write("\n".join(statements))
+
+
+def use_cache(toy: pytest.Pytester) -> None:
+    """Run with pytest's cache, which the toy project switches off."""
+    ini = toy.path / "pytest.ini"
+    ini.write_text(ini.read_text().replace("-p no:cacheprovider", ""))
+
+
+def run(toy: pytest.Pytester, *options: str, processes: str = "0") -> list[str]:
+    """The lines of a run in which tests fail."""
+    start = toy.runpytest_inprocess if processes == "0" else toy.runpytest_subprocess
+    result = start("-n", processes, "--deselect", "defects", "--rolecall-digest-from", "2", *options)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    return result.stdout.lines
+
+
+def digest(lines: list[str]) -> list[str]:
+    """The lines of the digest: everything between its headline and the last line of pytest."""
+    (start,) = (number for number, line in enumerate(lines) if "digest of" in line)
+    return lines[start + 1 : -1]
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_cells_that_let_somebody_in_come_first(toy: pytest.Pytester, processes: str) -> None:
+    break_migration(toy, LOCK, LEAK)
+    toy.makepyfile(test_python="def test_python(rolecall_db): assert rolecall_db is None, 'an example'")
+    lines = digest(run(toy, processes=processes))
+    titles = [line for line in lines if line.endswith(":")]
+    assert titles == [
+        "2 cells let somebody in who should have no access:",
+        "2 cells refuse somebody who should have access:",
+        "2 cells refuse in another way than expected:",
+        "1 other test fails:",
+    ]
+    assert '     2  shop.notes: policy "own notes are read"  (select as alice, bob)' in lines
+    assert "     2  shop.notes: no DELETE privilege  (delete as alice, bob)" in lines
+    assert '   e.g. bob: select on "alice\'s note" of shop.notes' in lines
+    assert "     1  test_python.py  (AssertionError: an example)" in lines
+
+
+def test_the_digest_is_the_last_of_all_sections(toy: pytest.Pytester) -> None:
+    break_migration(toy, LEAK)
+    lines = run(toy)
+    assert not any("FAILURES" in line or "short test summary" in line for line in lines)
+    assert lines[-1].startswith("=")
+    assert "2 failed" in lines[-1]
+
+
+def test_few_failures_are_shown_as_pytest_shows_them(toy: pytest.Pytester) -> None:
+    break_migration(toy, LEAK)
+    for number in ("3", "0"):
+        lines = run(toy, "--rolecall-digest-from", number)
+        assert any("FAILURES" in line for line in lines)
+        assert not any("digest of" in line for line in lines)
+
+
+def test_tests_that_do_not_use_rolecall_are_shown_as_pytest_shows_them(toy: pytest.Pytester) -> None:
+    break_migration(toy, LEAK)
+    toy.makepyfile(test_plain="def test_plain(): assert 'their own' == ''")
+    lines = run(toy)
+    assert "E   AssertionError: assert 'their own' == ''" in lines
+    assert not any("their own" in line for line in digest(lines))
+
+
+def test_no_summary_has_no_digest(toy: pytest.Pytester) -> None:
+    break_migration(toy, LEAK)
+    assert not any("digest of" in line for line in run(toy, "--no-summary"))
+
+
+def test_all_explanations_are_in_a_file(toy: pytest.Pytester) -> None:
+    break_migration(toy, LEAK)
+    use_cache(toy)
+    lines = run(toy)
+    (advice,) = (line for line in lines if line.startswith("All failures:"))
+    text = Path(toy.path, advice.split()[-1]).read_text()
+    assert text.count("-> lets the row through") == 2
+    assert "test_notes.py::test_grid[bob's note-select-alice]" in text
+
+
+def test_without_pytests_cache_there_is_no_file(toy: pytest.Pytester) -> None:
+    break_migration(toy, LEAK)
+    assert not any(line.startswith("All failures:") for line in digest(run(toy)))
+
+
+def test_a_cache_that_cannot_be_written_costs_the_file_only(toy: pytest.Pytester) -> None:
+    break_migration(toy, LEAK)
+    (toy.path / ".pytest_cache/d/rolecall/failures.txt").mkdir(parents=True)
+    use_cache(toy)
+    lines = digest(run(toy))
+    assert lines[0] == "2 cells let somebody in who should have no access:"
+    assert not any(line.startswith("All failures:") for line in lines)
+
+
+def test_the_advice_runs_the_worst_failure(toy: pytest.Pytester) -> None:
+    break_migration(toy, LOCK, LEAK)
+    lines = digest(run(toy))
+    (advice,) = (line for line in lines if line.startswith("One of them:"))
+    assert shlex.split(advice)[-2:] == ["pytest", "test_notes.py::test_grid[alice's note-select-bob]"]
+
+
+def test_errors_in_the_setup_have_a_section(toy: pytest.Pytester) -> None:
+    toy.makepyfile(
+        test_setup="""
+        import pytest
+
+        @pytest.fixture
+        def broken(rolecall_db):
+            raise RuntimeError("no such order")
+
+        @pytest.mark.parametrize("number", range(5))
+        def test_orders(broken, number): pass
+        """
+    )
+    lines = digest(run(toy))
+    assert lines[:4] == [
+        "5 tests have an error in the setup or teardown:",
+        "     5  RuntimeError: no such order",
+        "   e.g. test_setup.py::test_orders[0]",
+        "        RuntimeError: no such order",
+    ]
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_run_that_passes_has_no_digest(toy: pytest.Pytester, processes: str) -> None:
+    result = toy.runpytest_subprocess("-n", processes, "--rolecall-digest-from", "1")
+    assert result.ret == pytest.ExitCode.OK
+    assert "digest of" not in result.stdout.str()
+
+
+def test_the_last_line_counts_the_folded_failures(toy: pytest.Pytester) -> None:
+    break_migration(toy, LEAK)
+    result = toy.runpytest_inprocess("--deselect", "defects", "--rolecall-digest-from", "1")
+    result.assert_outcomes(failed=2, passed=38)

@@ -53,8 +53,8 @@ mutants: $(VENV)/suite ## Run mutation testing on the schema, and fail if a muta
 oracle: $(VENV)/suite ## Compare every cell of the grids with a committed request (two minutes).
 	@$(PYTEST) -q --rolecall-oracle tests/policies $(ROLECALL)/grids/test_awkward_schemas.py $(ARGS)
 
-matrix: $(VENV)/suite $(NODE) ## Run all tests on PostgreSQL 16 and 18, with default privileges revoked and granted.
-	@for pg in 16 18; do for privileges in revoked granted; do \
+matrix: $(VENV)/suite $(NODE) ## Run all tests on PostgreSQL 16, 17 and 18, with default privileges revoked and granted.
+	@for pg in 16 17 18; do for privileges in revoked granted; do \
 	  $(PYTEST) -q --rolecall-pg $$pg --rolecall-default-privileges $$privileges $(ARGS) || exit 1; done; done
 
 # All of them are active, also those that pyproject.toml switches off.

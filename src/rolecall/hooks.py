@@ -13,8 +13,10 @@ import psycopg
 import pytest
 
 from rolecall import required_grids
+from rolecall.catalog.manifest import Manifest
 from rolecall.defects.files import DefectFile
 from rolecall.defects.trial import TrialItem
+from rolecall.dump import left_out
 from rolecall.errors import RolecallError
 from rolecall.fixtures import needs_database
 from rolecall.item import CellItem
@@ -120,11 +122,20 @@ class RunHooks:
                 self.settings,
                 self.counts or self.process.count(),
                 time.monotonic() - self.process.started,
-                template.manifest.notes,
+                self._notes(template.manifest),
                 self.problems,
             )
             # The last line counts them, and is red.
             terminalreporter.stats.setdefault("error", []).extend(map(_error, self.problems))
+
+    def _notes(self, manifest: Manifest) -> list[str]:
+        """What was left out of the baseline, if it is a dump, and the notes on the migrations."""
+        if not manifest.left_out:
+            return manifest.notes
+        verbose = self.process.config.get_verbosity() > 0
+        advice = "" if verbose else "; pytest -v lists them"
+        first = f"{len(manifest.left_out)} statements of the baseline were left out or replaced{advice}:"
+        return ["\n".join([first, *left_out.lines(manifest.left_out, verbose=verbose)]), *manifest.notes]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:

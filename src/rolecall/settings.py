@@ -98,10 +98,19 @@ def _path(exists: Callable[[Path], bool]) -> Callable[[Source], Path | None]:
             text = f"{source.name} names {_short(source.text)}, which is not a valid path: {_reason(error)}."
             raise RolecallError(text) from None
         if not found:
-            raise RolecallError(f"{source.name} names {path}, which does not exist.")
+            raise RolecallError(f"{source.name} names {path}, {_why_not(path)}")
         return path
 
     return read
+
+
+def _why_not(path: Path) -> str:
+    """Why a path cannot be used, as the end of a sentence."""
+    if (path / "toc.dat").is_file():
+        return f"an archive of pg_dump: run pg_restore -f dump.sql {path.name}, and name dump.sql."
+    if path.is_dir():
+        return "which is a folder: name a file in it."
+    return "which is not a folder." if path.exists() else "which does not exist."
 
 
 def _cache_dir(source: Source) -> Path | None:
@@ -175,9 +184,9 @@ class Settings:
     """The settings of a run. Paths are absolute; ``None`` means not set, or for ``cache_dir`` no cache."""
 
     pg: int = _option(
-        "version of the embedded PostgreSQL: 16 or 18",
-        _one_of("16", "18", as_type=int),
-        default=18,
+        "version of the embedded PostgreSQL: 16, 17 or 18",
+        _one_of("16", "17", "18", as_type=int),
+        default=17,
         ini_type="int",
         metavar="VERSION",
     )
@@ -197,7 +206,7 @@ class Settings:
         metavar="REGIME",
     )
     platform: Path | None = _file("SQL of the platform below the baseline, run by the superuser")
-    baseline: Path | None = _file("SQL of the schema before the migrations, e.g. a schema dump", cli=True)
+    baseline: Path | None = _file("SQL of the schema before the migrations, or a dump of it", cli=True)
     requires: Path | None = _file("SQL that fails if the baseline lacks something that the migrations need")
     migrations: Path | None = _folder("folder with one folder for each phase of migrations")
     migration_role: tuple[str, ...] = _option(

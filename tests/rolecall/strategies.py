@@ -202,7 +202,7 @@ defect_files = files_with_errors(st.just(DEFECT))
 # ------------------------------------------------------------------ settings
 
 VALUES = (
-    *("16", "18", "17", "revoked", "granted", "off", "on", "true", "1", "0", "-1", "1e3", "9" * 5000, "1_0"),
+    *("16", "18", "17", "14", "revoked", "granted", "off", "on", "true", "1", "0", "-1", "1e3", "9" * 5000, "1_0"),
     *("migrations", "baseline.sql", "./migrations/..", "~", "~/x", "~nobody-of-this-name/x", "/", "/dev/null", "."),
     *(
         "a" * 300,

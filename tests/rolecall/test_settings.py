@@ -32,7 +32,7 @@ def ini(toy: pytest.Pytester, line: str) -> None:
 
 def test_the_defaults(toy: pytest.Pytester) -> None:
     expected = {
-        "pg": 18,
+        "pg": 17,
         "pg_bin": None,
         "pg_dsn": None,
         "default_privileges": "revoked",
@@ -96,9 +96,11 @@ def test_a_path_may_begin_with_the_home_directory(toy: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("argument", "variable", "line", "message"),
     [
-        pytest.param("--rolecall-pg=17", "", "", "--rolecall-pg is '17': choose one of 16, 18.", id="--rolecall-pg"),
-        pytest.param("", "ROLECALL_PG=17", "", "ROLECALL_PG is '17': choose one of 16, 18.", id="ROLECALL_PG"),
-        pytest.param("", "", "rolecall_pg = 17", "rolecall_pg is '17': choose one of 16, 18.", id="rolecall_pg"),
+        pytest.param(
+            "--rolecall-pg=14", "", "", "--rolecall-pg is '14': choose one of 16, 17, 18.", id="--rolecall-pg"
+        ),
+        pytest.param("", "ROLECALL_PG=14", "", "ROLECALL_PG is '14': choose one of 16, 17, 18.", id="ROLECALL_PG"),
+        pytest.param("", "", "rolecall_pg = 14", "rolecall_pg is '14': choose one of 16, 17, 18.", id="rolecall_pg"),
         pytest.param(
             "--rolecall-default-privileges=lax",
             "",
@@ -129,6 +131,28 @@ def test_a_path_may_begin_with_the_home_directory(toy: pytest.Pytester) -> None:
             "",
             "--rolecall-baseline names {}/x.sql, which does not exist.",
             id="--rolecall-baseline",
+        ),
+        pytest.param(
+            "--rolecall-baseline=migrations",
+            "",
+            "",
+            "--rolecall-baseline names {}/migrations, which is a folder: name a file in it.",
+            id="--rolecall-baseline, a folder",
+        ),
+        pytest.param(
+            "--rolecall-baseline=archive",
+            "",
+            "",
+            "--rolecall-baseline names {}/archive, an archive of pg_dump: "
+            "run pg_restore -f dump.sql archive, and name dump.sql.",
+            id="--rolecall-baseline, an archive of pg_dump in a folder",
+        ),
+        pytest.param(
+            "",
+            "",
+            "rolecall_migrations = baseline.sql",
+            "rolecall_migrations names {}/baseline.sql, which is not a folder.",
+            id="rolecall_migrations, a file",
         ),
         pytest.param(
             "",
@@ -187,6 +211,8 @@ def test_a_path_may_begin_with_the_home_directory(toy: pytest.Pytester) -> None:
 def test_an_error_names_the_setting_as_the_user_wrote_it(
     toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, argument: str, variable: str, line: str, message: str
 ) -> None:
+    (toy.path / "archive").mkdir()
+    (toy.path / "archive" / "toc.dat").write_bytes(b"PGDMP")
     if variable:
         monkeypatch.setenv(*variable.split("="))
     if line:
@@ -197,9 +223,9 @@ def test_an_error_names_the_setting_as_the_user_wrote_it(
 
 
 def test_a_wrong_setting_is_the_only_output(toy: pytest.Pytester) -> None:
-    result = toy.runpytest_inprocess("--rolecall-pg", "17")
+    result = toy.runpytest_inprocess("--rolecall-pg", "14")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert result.stderr.lines == ["ERROR: --rolecall-pg is '17': choose one of 16, 18.", ""]
+    assert result.stderr.lines == ["ERROR: --rolecall-pg is '14': choose one of 16, 17, 18.", ""]
     assert result.stdout.lines == []
 
 
@@ -207,7 +233,7 @@ def test_the_header_shows_the_server_and_the_settings(toy: pytest.Pytester) -> N
     """With --collect-only, too, which starts no server."""
     options = ["--collect-only", "--rolecall-default-privileges=granted", "--rolecall-world-seed=7"]
     result = toy.runpytest_inprocess(*options)
-    result.stdout.fnmatch_lines(["rolecall: a throwaway PostgreSQL 18; default privileges granted; seed 7"])
+    result.stdout.fnmatch_lines(["rolecall: a throwaway PostgreSQL 17; default privileges granted; seed 7"])
     result = toy.runpytest_inprocess(*options, "--rolecall-pg-dsn=postgresql://nowhere.invalid:1/")
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rolecall.catalog.objects import Object
+from rolecall.dump.left_out import LeftOut
 
 KEY = "manifest"  # in the JSON of the comment
 
@@ -21,13 +22,15 @@ class Manifest:
     protected: list[str]  # tables with row-level security, of the migrations or, without migrations, of the baseline
     phases: list[str]  # names of the folders, in order
     notes: list[str]  # on the migrations' files, for the summary
+    left_out: list[LeftOut] = field(default_factory=list)  # of a baseline that is a dump
 
     @classmethod
     def from_comment(cls, text: str) -> Manifest:
         """The manifest in a database's comment."""
         data = json.loads(text)[KEY]
         added = [Object(*item) for item in data["added"]]
-        return cls(data["role"], added, data["tables"], data["protected"], data["phases"], data["notes"])
+        left_out = [LeftOut(*item) for item in data["left_out"]]
+        return cls(data["role"], added, data["tables"], data["protected"], data["phases"], data["notes"], left_out)
 
     def as_comment(self) -> dict[str, Any]:
         """The data that :meth:`from_comment` reads."""

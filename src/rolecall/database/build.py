@@ -14,6 +14,10 @@ from rolecall.access.world import World
 from rolecall.catalog import objects
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.run import Run
+from rolecall.dump import extensions, loading
+from rolecall.dump.left_out import LeftOut
+from rolecall.dump.reading import is_dump
+from rolecall.dump.rules import PLATFORM_SCHEMAS
 from rolecall.errors import RolecallError, SqlError
 from rolecall.server.connection import ServerConnection
 from rolecall.settings import Settings
@@ -31,7 +35,7 @@ def build(run: Run, settings: Settings) -> Manifest:
     with run.connect(run.baseline) as connection:
         _run_platform(run, connection, settings, role)
         platform = objects.objects(connection)
-        _run_baseline(run, connection, settings, role)
+        left_out = _run_baseline(run, connection, settings, role)
         before = objects.objects(connection)
     run.create(run.template, run.baseline)
     with run.connect(run.template) as connection:
@@ -43,14 +47,20 @@ def build(run: Run, settings: Settings) -> Manifest:
     tables |= {item.full_name for item in new if item.kind == "table"}
     protected = _protected(new if phases else objects.added(platform, before))
     notes = [note for phase in phases for note in phase.session_notes()]
-    manifest = Manifest(role, new, sorted(tables), protected, [phase.rollback.folder for phase in phases], notes)
+    manifest = Manifest(
+        role, new, sorted(tables), protected, [phase.rollback.folder for phase in phases], notes, left_out
+    )
     run.comment_on(run.template, **manifest.as_comment())
     return manifest
 
 
 def _protected(added: Iterable[objects.Object]) -> list[str]:
-    """The tables among the new objects that have row-level security or a policy; sorted."""
+    """The tables among the new objects that have row-level security or a policy; sorted.
+
+    A dump may have tables of the platform. These count only if the dump has a policy for them.
+    """
     tables = {item.full_name for item in added if item.kind == "table" and item.detail == "rls"}
+    tables = {name for name in tables if name.partition(".")[0] not in PLATFORM_SCHEMAS}
     return sorted(tables | {item.owner for item in added if item.kind == "policy"})
 
 
@@ -79,7 +89,7 @@ def run_file(run: Run, connection: ServerConnection, path: Path, role: str | Non
     """Run an SQL file, and mark the roles that it creates in the same transaction. Raises SqlError."""
     about_roles = ABOUT_ROLES.search(files.read(path))
     with run.marking(connection) if about_roles else nullcontext():
-        files.run(connection, path, role=role)
+        files.run(connection, path, role=role, privileged=extensions.for_migrations(connection, role))
 
 
 def _run_platform(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> None:
@@ -90,15 +100,23 @@ def _run_platform(run: Run, connection: ServerConnection, settings: Settings, ro
         run_file(run, connection, settings.platform)
 
 
-def _run_baseline(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> None:
+def _run_baseline(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> list[LeftOut]:
+    """Run the baseline, and check what the migrations require of it. Returns what was left out of a dump."""
+    left_out: list[LeftOut] = []
     if settings.baseline:
-        run_file(run, connection, settings.baseline, role)
+        text = files.read(settings.baseline)
+        if is_dump(text):
+            with run.marking(connection):
+                left_out = loading.load(connection, settings.baseline, text, role)
+        else:
+            run_file(run, connection, settings.baseline, role)
     if settings.requires:
         try:
             run_file(run, connection, settings.requires, role)
         except SqlError as error:
             message = error.__cause__.diag.message_primary if isinstance(error.__cause__, psycopg.Error) else error
             raise RolecallError(f"{settings.baseline} does not fit these migrations: {message}") from None
+    return left_out
 
 
 def migration_role(run: Run, candidates: tuple[str, ...]) -> str | None:

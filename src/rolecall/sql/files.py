@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,23 +22,36 @@ __all__ = ["read", "run", "session_notes", "statements"]
 
 LEFT = "the file has ended the transaction that it runs in, and its changes cannot be undone: remove the statement."
 ONE_TRANSACTION = "HINT: A file runs in one transaction, as with psql -1. This command cannot run in a transaction."
+ABOUT_EXTENSIONS = re.compile(r"(create|drop)\s+extension\b", re.IGNORECASE)
 BODY_LINE = re.compile(r"inline_code_block\D+(\d+)")  # in any language of the server's messages
 FUNCTION_LINE = re.compile(r"^.*\bfunction .*\bline \d+.*$", re.MULTILINE)
 
 
-def run(connection: Connection[Any], path: Path, *, role: str | None = None) -> None:
+Privileged = Callable[[Statement], bool]
+
+
+def run(
+    connection: Connection[Any],
+    path: Path,
+    *,
+    role: str | None = None,
+    privileged: Privileged = lambda _: False,
+) -> None:
     """Run every statement of a file, or none of them, as ``role`` (default: the connected role).
 
     The statements are sent one at a time: in a transaction, or in a savepoint if a transaction is open. At the end,
     deferred constraints are checked, and what the file left in the session is undone.
+
+    ``privileged`` is called as the connected role for each statement about extensions. If it returns True, it has run
+    the statement.
 
     Raises SqlError if the file cannot be read or split, has psql commands, or ends the transaction; if the server
     refuses a statement; or if the file becomes a role that ``role`` cannot become.
     """
     text = read(path)
     script = parse(text)
-    _check(path, text, script, role)
-    _Execution(connection, path, text, script, role).run()
+    check(path, text, script, role)
+    Execution(connection, path, text, script, role, privileged).run()
 
 
 def session_notes(path: Path) -> list[str]:
@@ -55,7 +68,8 @@ def session_notes(path: Path) -> list[str]:
     ]
 
 
-def _check(path: Path, text: str, script: Script, role: str | None) -> None:
+def check(path: Path, text: str, script: Script, role: str | None) -> None:
+    """Raises SqlError for what a file may not have."""
     refused = sorted([*script.refusals, *(script.identity if role else ())])
     if refused and not (script.unscannable and script.unscannable.start < refused[0].start):
         raise refusal(path, text, *refused[0])
@@ -64,11 +78,20 @@ def _check(path: Path, text: str, script: Script, role: str | None) -> None:
         raise error_at(path, text, start, message, "42601", [f"HINT: {advice}"] if advice else [])
 
 
-class _Execution:
-    """One run of one file."""
+class Execution:
+    """One run of one file. A subclass may run its statements in another way."""
 
-    def __init__(self, connection: Connection[Any], path: Path, text: str, script: Script, role: str | None) -> None:
+    def __init__(
+        self,
+        connection: Connection[Any],
+        path: Path,
+        text: str,
+        script: Script,
+        role: str | None,
+        privileged: Privileged = lambda _: False,
+    ) -> None:
         self.connection, self.path, self.text, self.script, self.role = connection, path, text, script, role
+        self.privileged = privileged
         self.savepoint = f"rolecall_{secrets.token_hex(8)}"  # random, so that the file cannot roll back to it
         self.nested = connection.info.transaction_status != TransactionStatus.IDLE
         self.statement = Statement(0, "", None)
@@ -87,7 +110,7 @@ class _Execution:
         # Before the transaction: SET TRANSACTION must come before any query.
         # DISCARD SEQUENCES: in a new session, no sequence has a last value.
         before = session_state.read(self.connection, self.script, "DISCARD SEQUENCES")
-        identity = _Identity(self.connection, self.role, before)
+        identity = Identity(self.connection, self.role, before)
         self._execute(f"SAVEPOINT {self.savepoint}" if self.nested else "BEGIN")
         try:
             identity.become()
@@ -109,25 +132,34 @@ class _Execution:
         if not self.nested:
             self._unlisten(before)
 
-    def _statements(self, identity: _Identity) -> None:
+    def _statements(self, identity: Identity) -> None:
         for statement in self.script.statements:
             self.statement = statement
             if self.nested and _sets_isolation(statement):
                 continue  # not allowed in a savepoint, and without effect on changes that are undone
-            self._execute(statement.text)
+            if not self._runs_privileged(statement, identity):
+                self._execute(statement.text)
             if self.connection.info.transaction_status != TransactionStatus.INTRANS:
                 raise refusal(self.path, self.text, statement.start, LEFT)
             if complaint := identity.complaint(statement):
                 raise refusal(self.path, self.text, statement.start, complaint)
 
-    def _constraints(self, identity: _Identity) -> None:
+    def _runs_privileged(self, statement: Statement, identity: Identity) -> bool:
+        if not self.role or not ABOUT_EXTENSIONS.match(statement.text):
+            return False
+        identity.restore()
+        has_run = self.privileged(statement)
+        identity.become()
+        return has_run
+
+    def _constraints(self, identity: Identity) -> None:
         """Check deferred constraints as the file's role: in production, its COMMIT does."""
         self.statement = Statement(len(self.text.rstrip()), "", None)
         self._execute("SET CONSTRAINTS ALL IMMEDIATE")
         if complaint := identity.complaint(self.statement):
             raise refusal(self.path, self.text, self.statement.start, complaint)
 
-    def _undo(self, identity: _Identity, before: session_state.State) -> None:
+    def _undo(self, identity: Identity, before: session_state.State) -> None:
         """Undo the file, as far as possible. Further errors would hide the first one, so they are suppressed."""
         if self.connection.broken or self.connection.closed:
             return
@@ -187,7 +219,7 @@ def _sets_isolation(statement: Statement) -> bool:
     return bool(re.match(r"(begin|start|set)\b.*\bisolation\s+level\b", statement.text, re.IGNORECASE | re.DOTALL))
 
 
-class _Identity:
+class Identity:
     """The role that runs a file: by SET SESSION AUTHORIZATION for a superuser, by SET ROLE for other roles."""
 
     OTHER_ROLE = "the file becomes {}, a role that {} cannot become in production: remove what changes the role."

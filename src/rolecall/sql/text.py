@@ -13,6 +13,14 @@ from rolecall.errors import SqlError
 
 NEWLINE = re.compile(r"\r\n|\r|\n")  # for PostgreSQL, a single CR also ends a line
 RESTRICT = re.compile(r"^\\(?:un)?restrict[ \t][^\r\n]*", re.MULTILINE)
+COMPRESSED = (
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ\0",
+    b"\x28\xb5\x2f\xfd",
+    b"\x04\x22\x4d\x18",
+    b"PK\x03\x04",
+)  # gzip to zip
 WIDTH = 160  # an error shows no more characters of a line
 
 
@@ -26,6 +34,8 @@ def read(path: Path) -> str:
     except OSError as error:
         raise _unreadable(path, 1, f"cannot be read: {error.strerror}.") from None
     data = data.removeprefix(codecs.BOM_UTF8)
+    if complaint := _other_format(path, data):
+        raise _unreadable(path, 1, complaint)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or data.count(0) > len(data) // 4:
         raise _unreadable(path, 1, "the file is UTF-16: save it as UTF-8.")
     nul = data.find(0)
@@ -38,6 +48,16 @@ def read(path: Path) -> str:
         line = _line_of_byte(data, error.start)
         raise _unreadable(path, line, f"the file is not UTF-8 (byte {error.start}): save it as UTF-8.") from None
     return _without_restrict(text)
+
+
+def _other_format(path: Path, data: bytes) -> str | None:
+    """What to do with a file that is no text; None for a text."""
+    plain = path.with_suffix(".sql").name if path.suffix != ".sql" else f"plain_{path.name}"
+    if data.startswith(b"PGDMP") or (data[257:262] == b"ustar" and data.startswith(b"toc.dat")):
+        return f"the file is an archive of pg_dump: run pg_restore -f {plain} {path.name}, and use {plain}."
+    if data.startswith(COMPRESSED):
+        return "the file is compressed: unpack it, for example with gunzip or unzip, and use the result."
+    return None
 
 
 def _line_of_byte(data: bytes, offset: int) -> int:
@@ -53,17 +73,17 @@ def _without_restrict(text: str) -> str:
     offset = 0
     while match := RESTRICT.search(text, offset):
         offset = match.end()
-        if not _in_quotes(text, match.start()):
+        if not in_quotes(text[: match.start()]):
             text = text[: match.start()] + " " * len(match[0]) + text[offset:]
     return text
 
 
-def _in_quotes(text: str, offset: int) -> bool:
-    """Whether a string, a body or a comment is open at an offset."""
+def in_quotes(text: str) -> bool:
+    """Whether a string, a body or a comment is open at the end of a text."""
     import postgast  # 0.1 s to import
 
     try:
-        postgast.scan(text[:offset])
+        postgast.scan(text)
     except postgast.PgQueryError:
         return True
     return False

@@ -158,9 +158,9 @@ def test_every_room_of_rolecall_is_part_of_the_key(
     shutil.copytree(cache.PACKAGE, package)
     monkeypatch.setattr(cache, "PACKAGE", package)
     rooms = sorted({path.parent for pattern in ("*.py", "*.sql") for path in package.rglob(pattern)})
-    assert {"rolecall", "sql", "grids", "operators"} <= {room.name for room in rooms}
+    assert {"rolecall", "sql", "grids", "operators", "stand_ins"} <= {room.name for room in rooms}
     keys = {key_of(pytestconfig)}
-    modules = [*(min(room.glob("*.py")) for room in rooms), package / "grids" / "probe.sql"]
+    modules = [*(min([*room.glob("*.py"), *room.glob("*.sql")]) for room in rooms), package / "grids" / "probe.sql"]
     for path in modules:
         path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
         keys.add(key_of(pytestconfig))

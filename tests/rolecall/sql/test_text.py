@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,18 @@ def refused(connection: Connection[Any], text: str | bytes) -> list[str]:
             id="Latin-1 after a byte order mark",
         ),
         pytest.param(b"SELECT '\xed\xa0\x80'", "1: the file is not UTF-8", id="half of a surrogate pair"),
+        pytest.param(
+            b"PGDMP\x01\x10\x00\x04\x08",
+            "1: the file is an archive of pg_dump: run pg_restore -f plain_x.sql x.sql, and use plain_x.sql.",
+            id="pg_dump -Fc",
+        ),
+        pytest.param(
+            b"toc.dat".ljust(257, b"\0") + b"ustar\0" + b"\0" * 300,
+            "1: the file is an archive of pg_dump: run pg_restore -f plain_x.sql x.sql, and use plain_x.sql.",
+            id="pg_dump -Ft",
+        ),
+        pytest.param(gzip.compress(b"SELECT 1;"), "1: the file is compressed: unpack it", id="gzip"),
+        pytest.param(lzma.compress(b"SELECT 1;"), "1: the file is compressed: unpack it", id="xz"),
     ],
 )
 def test_a_file_that_is_not_utf_8_is_one_error(connection: Connection[Any], data: bytes, expected: str) -> None:

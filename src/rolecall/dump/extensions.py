@@ -1,0 +1,156 @@
+"""The extensions that a dump or a migration asks for: the server's own, or a stand-in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any
+
+import psycopg
+from psycopg import Connection, sql
+
+from rolecall.dump import stand_ins
+from rolecall.dump.nodes import node_of, object_type, string_option
+from rolecall.dump.stand_ins import USUAL_SCHEMA, StandIn
+from rolecall.sql.script import Statement
+
+# Supabase lets its role postgres, which is no superuser, create these. Here are those that a server or a stand-in has.
+OF_SUPABASE = frozenset(
+    {"autoinc", "bloom", "btree_gin", "btree_gist", "citext", "cube", "dblink", "dict_int", "dict_xsyn"}
+    | {"earthdistance", "fuzzystrmatch", "hstore", "insert_username", "intarray", "isn", "ltree", "moddatetime"}
+    | {"pg_buffercache", "pg_cron", "pg_graphql", "pg_net", "pg_prewarm", "pg_stat_statements", "pg_trgm"}
+    | {"pg_walinspect", "pgcrypto", "pgjwt", "pgrowlocks", "pgsodium", "pgstattuple", "postgres_fdw", "refint"}
+    | {"seg", "sslinfo", "supabase_vault", "tablefunc", "tcn", "tsm_system_rows", "tsm_system_time", "unaccent"}
+    | {"uuid-ossp", "vector"}
+)
+API_ROLES = ["anon", "authenticated", "service_role"]
+
+
+class Outcome(Enum):
+    """What became of a request for an extension."""
+
+    THERE = "it was there"
+    INSTALLED = "installed"
+    STAND_IN = "replaced by a stand-in"
+    MISSING = "the server lacks it, and there is no stand-in"
+
+
+class Extensions:
+    """The extensions of a database. The connected role installs them, and ``role`` may use their schemas."""
+
+    def __init__(self, connection: Connection[Any], role: str | None) -> None:
+        self.connection, self.role = connection, role
+        self.names = {name for (name,) in connection.execute("SELECT extname FROM pg_extension")}
+
+    def create(self, name: str, schema: str) -> Outcome:
+        """Install an extension, or make its stand-in. Without a schema, the current one is taken."""
+        if name in self.names:
+            return Outcome.THERE
+        if self._is_available(name) and self._install(name, schema):
+            return Outcome.INSTALLED
+        stand_in = stand_ins.all_stand_ins().get(name)
+        if stand_in:
+            self._make(stand_in, schema or self._current_schema())
+            return Outcome.STAND_IN
+        self._make_schema(schema)  # an error about its objects then names these, and not the schema
+        return Outcome.MISSING
+
+    def need(self, stand_in: StandIn, schema: str) -> Outcome:
+        """Install the extension of a stand-in if the server has it, else make the stand-in."""
+        if self._is_available(stand_in.name) and self._install(stand_in.name, schema):
+            return Outcome.INSTALLED
+        self._make(stand_in, schema)
+        return Outcome.STAND_IN
+
+    def _is_available(self, name: str) -> bool:
+        query = "SELECT 1 FROM pg_available_extensions WHERE name = %s"
+        return self.connection.execute(query, [name]).fetchone() is not None
+
+    def _install(self, name: str, schema: str) -> bool:
+        """Install an extension of the server, and those that it needs. Returns whether that succeeded.
+
+        An extension may be there without a library that it needs, or only work if the server was started with it.
+        """
+        query = "CREATE EXTENSION {}" + (" SCHEMA {}" if schema else "") + " CASCADE"
+        try:
+            with self.connection.transaction():
+                self._make_schema(schema)
+                self._sql(query, sql.Identifier(name), sql.Identifier(schema))
+        except psycopg.Error:
+            if self.connection.broken:
+                raise
+            return False
+        self.names.add(name)
+        return True
+
+    def _make(self, stand_in: StandIn, schema: str) -> None:
+        """Run the file of a stand-in, and let the role use its schemas as on the platform."""
+        before = self._schemas()
+        if stand_in.relocatable:
+            self._make_schema(schema)
+        self.connection.execute(stand_in.sql(schema).encode())
+        self.names.add(stand_in.name)
+        for new in self._schemas() - before if self.role else ():
+            for what in ("SCHEMA", "ALL TABLES IN SCHEMA", "ALL SEQUENCES IN SCHEMA", "ALL FUNCTIONS IN SCHEMA"):
+                self._sql("GRANT ALL ON " + what + " {} TO {}", sql.Identifier(new), sql.Identifier(self.role or ""))
+
+    def _make_schema(self, name: str) -> None:
+        """Make a schema for extensions. On Supabase, the roles of the API may use the usual one."""
+        if not name or name in self._schemas():
+            return
+        self._sql("CREATE SCHEMA {}", sql.Identifier(name))
+        if self.role:
+            self._sql("GRANT ALL ON SCHEMA {} TO {}", sql.Identifier(name), sql.Identifier(self.role))
+        if name == USUAL_SCHEMA:
+            for (role,) in self.connection.execute(
+                "SELECT rolname FROM pg_roles WHERE rolname = ANY (%s)", [API_ROLES]
+            ):
+                self._sql("GRANT USAGE ON SCHEMA {} TO {}", sql.Identifier(name), sql.Identifier(role))
+
+    def _current_schema(self) -> str:
+        ((name,),) = self.connection.execute("SELECT current_schema()").fetchall()
+        return name or USUAL_SCHEMA
+
+    def _schemas(self) -> set[str]:
+        return {name for (name,) in self.connection.execute("SELECT nspname FROM pg_namespace")}
+
+    def _sql(self, query: Any, *parts: sql.Composable) -> None:
+        self.connection.execute(sql.SQL(query).format(*parts))
+
+
+def for_migrations(connection: Connection[Any], role: str | None) -> Callable[[Statement], bool]:
+    """What runs a migration's CREATE EXTENSION and DROP EXTENSION as Supabase does: its postgres may do both.
+
+    It returns whether it has run the statement. On another platform, and for an extension that Supabase does not have,
+    it does nothing: the role asks, and the server answers. A stand-in cannot be dropped.
+    """
+
+    def run(statement: Statement) -> bool:
+        names = _extensions_of(statement)
+        if not names or not names <= OF_SUPABASE or not _is_supabase(connection):
+            return False
+        node = node_of(statement.text)
+        if node and node.kind == "create_extension_stmt":
+            schema = string_option(node.tree.options, "schema")
+            outcome = Extensions(connection, role).create(node.tree.extname, schema)
+            return outcome in (Outcome.INSTALLED, Outcome.STAND_IN)
+        connection.execute(statement.text.encode())
+        return True
+
+    return run
+
+
+def _extensions_of(statement: Statement) -> set[str]:
+    """The extensions that a statement creates or drops."""
+    if statement.kind not in ("create_extension_stmt", "drop_stmt"):
+        return set()
+    node = node_of(statement.text)
+    if node and node.kind == "create_extension_stmt":
+        return {node.tree.extname}
+    dropped = node and object_type(node) == "OBJECT_EXTENSION"
+    return {each.string.sval for each in node.tree.objects} if node and dropped else set()
+
+
+def _is_supabase(connection: Connection[Any]) -> bool:
+    ((found,),) = connection.execute("SELECT to_regprocedure('auth.uid()') IS NOT NULL").fetchall()
+    return bool(found)

@@ -1,0 +1,3 @@
+-- The publication of Supabase's Realtime, without tables. The dump adds them.
+
+CREATE PUBLICATION supabase_realtime;

@@ -66,7 +66,7 @@ class Worker:
         """The superuser's connection to this process's clone."""
         manifest = self.manifest  # waits until there is a template to clone
         name = self._stack.enter_context(self.run.clone(self.run.template, self.name))
-        connection = self._stack.enter_context(self.run.connect(name))
+        connection = self._stack.enter_context(self.run.connect(name, "rolecall_db"))
         # A cached plan of one test would change the results of the next, or hide a mutant.
         connection.execute("SET plan_cache_mode = force_custom_plan")
         initialize(connection, custom_settings(connection))
@@ -97,7 +97,7 @@ class Worker:
     @contextmanager
     def scratch(self, migrated: bool) -> Iterator[Scratch]:
         """A new database for the block, at the baseline or with all phases and the world."""
-        with self._clone(migrated) as name, self.run.connect(name) as connection:
+        with self._clone(migrated) as name, self.run.connect(name, "rolecall_scratch") as connection:
             if migrated and self._change:
                 self._change(connection)
             yield self._scratch(name, connection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -16,8 +17,10 @@ from rolecall.report.results import CellFailure
 class CellError(AssertionError):
     """The outcome of a cell differs from its grid."""
 
-    def __init__(self, failure: CellFailure) -> None:
-        super().__init__(terminal.cell_failure(failure))
+    def __init__(self, failure: CellFailure, missing: Collection[str] = ()) -> None:
+        """``missing`` are the rows that the world lacks: one of them may be the reason."""
+        lines = [f"  and         {each}" for each in missing]
+        super().__init__("\n".join([terminal.cell_failure(failure), *lines]))
         self.failure = failure
 
 
@@ -30,8 +33,9 @@ class CellItem(pytest.Item):
 
     def runtest(self) -> None:
         """Compare the outcome of the cell with the grid. Raises CellError if they differ."""
-        if failure := process_of(self.config).get_worker().check(self.grid, self.cell):
-            raise CellError(failure)
+        worker = process_of(self.config).get_worker()
+        if failure := worker.check(self.grid, self.cell):
+            raise CellError(failure, [worker.world.problem(*key) for key in worker.world.missing])
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The explanation, without a traceback that would only show rolecall."""

@@ -53,6 +53,7 @@ class Worker:
         """The manifest of the templates. Waits until they are built."""
         manifest = wait_for_manifest(self.run)
         self.recorder.watch_for(manifest.of_kind("function", "view"))
+        self.world.missing = manifest.missing_rows
         return manifest
 
     @cached_property
@@ -132,14 +133,19 @@ class Worker:
         return self._outcomes
 
     def check(self, grid: Grid, cell: Cell) -> CellFailure | None:
-        """Compare the outcome of a cell with its grid. Returns the failure with its explanation, or None."""
+        """Compare the outcome of a cell with its grid. Returns the failure with its explanation, or None.
+
+        Raises RolecallError if the cell's row could not be loaded.
+        """
+        connection = self.connection  # waits until the world is loaded
+        self.world.require(grid.table, cell.row)
         is_first = not self.outcomes.knows(grid)
         failures = self.outcomes.failures(grid)
         if is_first:  # coverage of the whole grid belongs to no single cell: it counts if every cell passes
             self.recorder.finish(passed=not failures)
         self.recorder.add("cell", grid.table, cell.privilege, cell.persona)
         if cell in failures:
-            return explain(self.connection, grid, cell, self.world, failures[cell])
+            return explain(connection, grid, cell, self.world, failures[cell])
         if self._observer:
             self._observer.record_cell(grid, cell)
         return None

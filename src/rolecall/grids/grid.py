@@ -113,9 +113,10 @@ class Grid:
         return _Statements(self, world).of(cell)
 
     def all_checks(self, world: World) -> Iterator[tuple[Cell, Check]]:
-        """The checks of every cell, in the order of the cells."""
+        """The checks of every cell, in order, without those of rows that the database does not have."""
         statements = _Statements(self, world)
-        return ((cell, check) for cell in self.cells for check in statements.of(cell))
+        present = (cell for cell in self.cells if (self.table, cell.row) not in world.missing)
+        return ((cell, check) for cell in present for check in statements.of(cell))
 
     def _fail(self, line: int, text: str) -> NoReturn:
         _fail(self.path, line, text)

@@ -99,6 +99,7 @@ class Process:
         """Build the templates, if this is the first process and they are not built yet."""
         if not self.is_worker and self.template is None:
             manifest = self.launch().build()
+            self.world.missing = manifest.missing_rows
             self.template = Template(self.launch().run, manifest)
 
     def close(self) -> None:

@@ -241,6 +241,7 @@ class Settings:
         metavar="DIR",
     )
     cache_clear: bool = _flag("empty the template cache first, and build the databases again")
+    after_each_phase: bool = _flag("also try the grids, and the tests with the mark, after each earlier phase")
     coverage: bool = _flag("list everything that the migrations created and no test covers; fail if there is any")
     mutants: bool = _flag("run mutation testing on the schema; fail if a mutant survives")
     mutants_of: str = _option("only mutants of objects whose name contains NAME", _text, default="", metavar="NAME")

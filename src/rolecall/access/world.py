@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import copy
 from typing import Any
 
@@ -72,10 +72,18 @@ class World:
         """Why a row is missing, in one sentence."""
         return f"the world's row {name!r} of {table} cannot be loaded: {self.missing[table, name]}"
 
-    def without(self, missing: Mapping[tuple[str, str], str]) -> World:
-        """The same world for a database that does not have these rows."""
+    def restricted(self, columns: Mapping[str, Collection[str]]) -> World:
+        """The same world for a database that has only these columns, by table."""
         other = copy(self)
-        other.missing = missing
+        other.missing = {}
+        other.rows = {
+            table: {
+                name: {column: value for column, value in row.items() if column in columns[table]}
+                for name, row in rows.items()
+            }
+            for table, rows in self.rows.items()
+            if table in columns
+        }
         return other
 
     def alias(self, name: str, value: Any) -> Any:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:  # a project that does not use rolecall must not pay for these
     from rolecall.process.process import Process
     from rolecall.sql.migrations import Phase
 
-# Fixtures that need a database. `rolecall_world` and `rolecall_grids` do not.
+# Fixtures that need a database. The others do not.
 SCRATCHES = ("rolecall_scratch", "rolecall_module_scratch", "rolecall_rolled_back_scratch")
 DATABASES = ("rolecall_db", "rolecall_manifest", "rolecall_mismatches", "rolecall_phases", *SCRATCHES)
-NAMES = (*DATABASES, "rolecall_world", "rolecall_grids")
+NAMES = (*DATABASES, "rolecall_phase", "rolecall_world", "rolecall_grids")
 
 
 def needs_database(item: pytest.Item) -> bool:
@@ -41,7 +41,8 @@ def hidden_fixture(item: pytest.Item) -> str | None:
     definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
     for name in set(NAMES) & set(definitions):
         for definition in reversed(definitions[name]):
-            if definition.func.__module__ == __name__:
+            # _pytest: parametrize() has replaced the fixture, as the mark rolecall_from_phase does.
+            if definition.func.__module__ == __name__ or definition.func.__module__.startswith("_pytest."):
                 break
             if name not in definition.argnames:
                 return f"{name} of {definition.func.__module__}"
@@ -55,7 +56,20 @@ def _process(config: pytest.Config) -> Process:
 
 
 @pytest.fixture
-def rolecall_db(pytestconfig: pytest.Config) -> Iterator[Session]:
+def rolecall_phase() -> int | None:
+    """The number of the last phase that ``rolecall_db`` has. None: all phases.
+
+    With ``rolecall_after_each_phase``, a test with the mark ``rolecall_from_phase`` runs for each of them::
+
+        @pytest.mark.rolecall_from_phase(2)
+        def test_alice_is_notified(rolecall_db):
+            ...
+    """
+    return None
+
+
+@pytest.fixture
+def rolecall_db(pytestconfig: pytest.Config, rolecall_phase: int | None) -> Iterator[Session]:
     """A :class:`~rolecall.Session` on this worker's database: one transaction, rolled back after the test.
 
     ::
@@ -64,7 +78,7 @@ def rolecall_db(pytestconfig: pytest.Config) -> Iterator[Session]:
             with rolecall_db.acting_as("alice"):
                 assert rolecall_db.rows("SELECT title FROM app.notes") == [("Shopping",)]
     """
-    with _process(pytestconfig).get_worker().session() as session:
+    with _process(pytestconfig).get_worker().session(rolecall_phase) as session:
         yield session
 
 

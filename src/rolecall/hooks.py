@@ -26,6 +26,8 @@ from rolecall.report import terminal
 from rolecall.report.results import CoverageCount
 from rolecall.server import choose
 
+WORLD = "rolecall::world"  # the id of the error of a row that is missing
+
 
 class RunHooks:
     """pytest's hooks for a project that uses rolecall."""
@@ -34,6 +36,7 @@ class RunHooks:
         self.process, self.settings, self.ending = process, process.settings, ending
         self.counts: list[CoverageCount] = []
         self.problems: list[str] = []
+        self.missing_rows: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -96,14 +99,17 @@ class RunHooks:
             self._require_completeness(session)
 
     def _require_completeness(self, session: pytest.Session) -> None:
-        """Fail the run if something is not covered, or if a table has no grid."""
+        """Fail the run if something is not covered, if a table has no grid, or if a row of the world is missing."""
         if self.settings.coverage:
             self.counts = self.process.count()
         if self.process.template and required_grids.is_whole_suite(session.config):
             grids = {fact[1] for fact in self.process.recorder.facts if fact[0] == "grid"}
             exceptions = self.settings.tables_without_grid
             self.problems = list(required_grids.problems(self.process.template.manifest, grids, exceptions))
-        if session.exitstatus == pytest.ExitCode.OK and (self.problems or any(count.missing for count in self.counts)):
+        world = self.process.world
+        self.missing_rows = [world.problem(*key) for key in world.missing]
+        is_incomplete = self.problems or self.missing_rows or any(count.missing for count in self.counts)
+        if session.exitstatus == pytest.ExitCode.OK and is_incomplete:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_report_header(self) -> str:
@@ -123,10 +129,12 @@ class RunHooks:
                 self.counts or self.process.count(),
                 time.monotonic() - self.process.started,
                 self._notes(template.manifest),
-                self.problems,
+                [*self.problems, *self.missing_rows],
             )
             # The last line counts them, and is red.
-            terminalreporter.stats.setdefault("error", []).extend(map(_error, self.problems))
+            errors = [_error(required_grids.ID, problem) for problem in self.problems]
+            errors += [_error(WORLD, problem) for problem in self.missing_rows]
+            terminalreporter.stats.setdefault("error", []).extend(errors)
 
     def _notes(self, manifest: Manifest) -> list[str]:
         """What was left out of the baseline, if it is a dump, and the notes on the migrations."""
@@ -157,9 +165,9 @@ class RunHooks:
         return None
 
 
-def _error(problem: str) -> pytest.TestReport:
+def _error(name: str, problem: str) -> pytest.TestReport:
     """A problem of the whole run, as pytest lists an error."""
-    return pytest.TestReport(required_grids.ID, ("", None, required_grids.ID), {}, "failed", problem, "setup")
+    return pytest.TestReport(name, ("", None, name), {}, "failed", problem, "setup")
 
 
 def _needs_database(item: pytest.Item) -> bool:

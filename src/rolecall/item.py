@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -16,8 +17,10 @@ from rolecall.report.results import CellFailure
 class CellError(AssertionError):
     """The outcome of a cell differs from its grid."""
 
-    def __init__(self, failure: CellFailure) -> None:
-        super().__init__(terminal.cell_failure(failure))
+    def __init__(self, failure: CellFailure, missing: Collection[str] = ()) -> None:
+        """``missing`` are the rows that the world lacks: one of them may be the reason."""
+        lines = [f"  and         {each}" for each in missing]
+        super().__init__("\n".join([terminal.cell_failure(failure), *lines]))
         self.failure = failure
 
 
@@ -30,8 +33,9 @@ class CellItem(pytest.Item):
 
     def runtest(self) -> None:
         """Compare the outcome of the cell with the grid. Raises CellError if they differ."""
-        if failure := process_of(self.config).get_worker().check(self.grid, self.cell):
-            raise CellError(failure)
+        worker = process_of(self.config).get_worker()
+        if failure := worker.check(self.grid, self.cell):
+            raise CellError(failure, [worker.world.problem(*key) for key in worker.world.missing])
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The explanation, without a traceback that would only show rolecall."""
@@ -44,15 +48,80 @@ class CellItem(pytest.Item):
         return self.path, self.cell.line - 1, self.name
 
 
-def collect(module: pytest.Module, name: str, grid: Grid) -> list[CellItem]:
-    """An item for every cell of a grid that a module defines. Raises pytest's CollectError for an invalid grid."""
+class EarlierGridItem(pytest.Item):
+    """A whole grid after an earlier phase as a test."""
+
+    fixturenames = ("rolecall_db",)  # it needs a database, as a test with this fixture does
+    MAX_EXPLAINED = 3  # cells; of the others the ids are enough
+
+    def __init__(self, *, grid: Grid, phase: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.grid, self.phase = grid, phase
+
+    def runtest(self) -> None:
+        """Compare the outcomes of all cells. Raises AssertionError with those that differ."""
+        failures = process_of(self.config).get_worker().check_earlier(self.grid, self.phase)
+        if failures is None:
+            pytest.skip(f"{self.grid.table} does not exist after phase {self.phase}")
+        if failures:
+            raise AssertionError(self._text(failures))
+
+    def _text(self, failures: list[CellFailure]) -> str:
+        explained, others = failures[: self.MAX_EXPLAINED], failures[self.MAX_EXPLAINED :]
+        count, total = len(failures), len(self.grid.cells)
+        following = next(each for each in process_of(self.config).phase_numbers if each > self.phase)
+        return "\n".join(
+            [
+                f"after phase {self.phase}, {count} of {total} cells of {self.grid.table} differ from the grid.",
+                f"If that is right, give the grid a before={{{following}: …}} with these lines and the reason.",
+                *map(terminal.cell_failure, explained),
+                *(f"and {each.row}-{each.command}-{each.persona}" for each in others),
+            ]
+        )
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The explanation, without a traceback that would only show rolecall."""
+        if isinstance(excinfo.value, AssertionError | RolecallError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Any, int, str]:
+        """The file and the line of the grid."""
+        return self.path, self.grid.line - 1, self.name
+
+
+def collect(module: pytest.Module, name: str, grid: Grid) -> list[pytest.Item]:
+    """An item for every cell of a grid that a module defines, and one for the grid after each earlier phase.
+
+    Raises pytest's CollectError for an invalid grid.
+    """
+    process = process_of(module.config)
     try:
-        grid.validate(process_of(module.config).world)
+        grid.validate(process.world)
+        grid.validate_phases(process.phase_numbers)
     except RolecallError as error:
         raise module.CollectError(str(error)) from None
     # A node id in one piece is split as pytest splits the ids that --lf has stored.
-    names = [(cell, f"{name}[{cell.id}]") for cell in grid.cells]
-    return [
-        CellItem.from_parent(module, name=item_name, nodeid=f"{module.nodeid}::{item_name}", grid=grid, cell=cell)
-        for cell, item_name in names
+    items: list[pytest.Item] = [
+        CellItem.from_parent(module, name=each, nodeid=f"{module.nodeid}::{each}", grid=grid, cell=cell)
+        for cell, each in ((cell, f"{name}[{cell.id}]") for cell in grid.cells)
     ]
+    for phase in process.earlier_phases:
+        each = f"{name}[after phase {phase}]"
+        nodeid = f"{module.nodeid}::{each}"
+        items.append(EarlierGridItem.from_parent(module, name=each, nodeid=nodeid, grid=grid, phase=phase))
+    return items
+
+
+def parametrize_by_phase(metafunc: pytest.Metafunc) -> None:
+    """Let a test with the mark ``rolecall_from_phase`` run after each earlier phase from that one on, too.
+
+    The test on all phases keeps its id. Raises pytest's UsageError for a mark without the number of a phase.
+    """
+    (mark,) = [*metafunc.definition.iter_markers("rolecall_from_phase")][:1]
+    if len(mark.args) != 1 or not isinstance(mark.args[0], int) or mark.kwargs:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: write rolecall_from_phase(2), with the first phase.")
+    phases = [phase for phase in process_of(metafunc.config).earlier_phases if phase >= mark.args[0]]
+    if phases and "rolecall_phase" in metafunc.fixturenames:
+        earlier = [pytest.param(phase, id=f"after phase {phase}") for phase in phases]
+        metafunc.parametrize("rolecall_phase", [pytest.param(None, id=pytest.HIDDEN_PARAM), *earlier])

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rolecall import World
 
 
+MARK = "rolecall_from_phase(number): with rolecall_after_each_phase, run the test after each phase from this one on"
+
 pytest_plugins = ["rolecall.fixtures"]
 
 
@@ -52,6 +54,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the parts that the settings switch on."""
+    config.addinivalue_line("markers", MARK)
     try:
         settings = read_settings(config)
     except RolecallError as error:
@@ -102,7 +105,15 @@ def pytest_pycollect_makeitem(collector: pytest.Module, name: str, obj: object) 
         return None
     from rolecall.item import collect
 
-    return list(collect(collector, name, obj))
+    return collect(collector, name, obj)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test with the mark after each earlier phase, too."""
+    if metafunc.definition.get_closest_marker("rolecall_from_phase"):
+        from rolecall.item import parametrize_by_phase
+
+        parametrize_by_phase(metafunc)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TYPES = {"int": "give a whole number", "bool": "give true or false", "string": "give a string"}
 TYPES |= {"args": "give words, or a list of strings", "linelist": "give lines, or a list of strings"}
 LONGEST = 100  # an error repeats no more characters of a value
+LONGEST_TIMEOUT = 2_147_483  # seconds: PostgreSQL counts milliseconds in 32 bits
 SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -69,6 +70,13 @@ def _number(source: Source) -> int:
         return int(source.text)
     except ValueError:
         raise RolecallError(f"{source.name} is {_short(source.text)}: give a whole number.") from None
+
+
+def _seconds(source: Source) -> int:
+    seconds = _number(source)
+    if not 0 <= seconds <= LONGEST_TIMEOUT:
+        raise RolecallError(f"{source.name} is {seconds}: give 0 (no limit) to {LONGEST_TIMEOUT} seconds.")
+    return seconds
 
 
 def _switch(source: Source) -> bool:
@@ -218,6 +226,16 @@ class Settings:
         cli=False,
     )
     world_seed: int = _option("seed of the example data", _number, default=1, ini_type="int", metavar="N")
+    lock_timeout: int = _option(
+        "seconds that a statement may wait for a lock; 0: no limit",
+        _seconds,
+        default=10,
+        ini_type="int",
+        metavar="SECONDS",
+    )
+    statement_timeout: int = _option(
+        "seconds that a statement may take; 0: no limit", _seconds, default=60, ini_type="int", metavar="SECONDS"
+    )
     tables_without_grid: Mapping[str, str] = _option(
         "tables with row-level security that need no grid, one a line: schema.table: the reason",
         _reasons,
@@ -239,6 +257,7 @@ class Settings:
         ini_type="int",
         metavar="N",
     )
+    after_each_phase: bool = _flag("also try the grids, and the tests with the mark, after each earlier phase")
     coverage: bool = _flag("list everything that the migrations created and no test covers; fail if there is any")
     mutants: bool = _flag("run mutation testing on the schema; fail if a mutant survives")
     mutants_of: str = _option("only mutants of objects whose name contains NAME", _text, default="", metavar="NAME")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from psycopg import Connection
 
@@ -16,6 +16,7 @@ from rolecall.access.world import World
 from rolecall.catalog.manifest import Manifest
 from rolecall.coverage.observer import CoverageObserver
 from rolecall.coverage.recorder import CoverageRecorder
+from rolecall.database.earlier import Earlier, earlier
 from rolecall.database.rolled_back import ReusedDatabase, TransactionEndedError, rolled_back
 from rolecall.database.run import Run
 from rolecall.database.scratch import Scratch
@@ -29,6 +30,7 @@ from rolecall.server.connection import ServerConnection
 from rolecall.settings import Settings
 from rolecall.sql import migrations
 
+T = TypeVar("T")
 Change = Callable[[Connection[Any]], None]
 
 
@@ -47,12 +49,14 @@ class Worker:
         self._change: Change | None = None
         self._observer: CoverageObserver | None = None
         self._outcomes: GridOutcomes | None = None
+        self._earlier: dict[int, Opened[Earlier]] = {}
 
     @cached_property
     def manifest(self) -> Manifest:
         """The manifest of the templates. Waits until they are built."""
         manifest = wait_for_manifest(self.run)
         self.recorder.watch_for(manifest.of_kind("function", "view"))
+        self.world.missing = manifest.missing_rows
         return manifest
 
     @cached_property
@@ -66,11 +70,8 @@ class Worker:
         """The superuser's connection to this process's clone."""
         manifest = self.manifest  # waits until there is a template to clone
         name = self._stack.enter_context(self.run.clone(self.run.template, self.name))
-        connection = self._stack.enter_context(self.run.connect(name))
-        # A cached plan of one test would change the results of the next, or hide a mutant.
-        connection.execute("SET plan_cache_mode = force_custom_plan")
-        initialize(connection, custom_settings(connection))
-        prepare(connection)
+        connection = self._stack.enter_context(self.run.connect(name, "rolecall_db"))
+        _prepare(connection)
         if self.settings.coverage:
             self._observer = CoverageObserver(connection, manifest, self.world, self.recorder)
         return connection
@@ -78,10 +79,35 @@ class Worker:
     # -- databases
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """A session that is rolled back at the end of the block. Raises TransactionEndedError if it cannot be."""
-        with self._rolled_back():
-            yield Session(self.connection, self.world.personas, self.recorder)
+    def session(self, phase: int | None = None) -> Iterator[Session]:
+        """A session that is rolled back at the end of the block. Raises TransactionEndedError if it cannot be.
+
+        With the number of an earlier phase, it is on the database after that phase, and nothing counts as covered.
+        """
+        if phase is None:
+            with self._rolled_back():
+                yield Session(self.connection, self.world.personas, self.recorder)
+            return
+        connection = self.earlier(phase).connection
+        try:
+            with rolled_back(connection):
+                yield Session(connection, self.world.personas)
+        except TransactionEndedError:
+            self._earlier.pop(phase).close()
+            raise
+
+    def earlier(self, phase: int) -> Earlier:
+        """The database after an earlier phase, created at the first request. Its changes must be rolled back."""
+        if phase in self._earlier and self._earlier[phase].value.connection.closed:
+            self._earlier.pop(phase).close()
+        if phase not in self._earlier:
+            # From the files, not from self.phases: a trial replaces some of those.
+            phases = migrations.read(self.settings.migrations) if self.settings.migrations else ()
+            applied = [each for each in phases if each.number <= phase]
+            context = earlier(self.run, f"{self.name}_phase_{phase}", applied, self.manifest.role, self.world)
+            self._earlier[phase] = Opened(context)
+            _prepare(self._earlier[phase].value.connection)
+        return self._earlier[phase].value
 
     @contextmanager
     def _rolled_back(self) -> Iterator[None]:
@@ -97,7 +123,7 @@ class Worker:
     @contextmanager
     def scratch(self, migrated: bool) -> Iterator[Scratch]:
         """A new database for the block, at the baseline or with all phases and the world."""
-        with self._clone(migrated) as name, self.run.connect(name) as connection:
+        with self._clone(migrated) as name, self.run.connect(name, "rolecall_scratch") as connection:
             if migrated and self._change:
                 self._change(connection)
             yield self._scratch(name, connection)
@@ -131,15 +157,35 @@ class Worker:
             self._outcomes = GridOutcomes(self.connection, self.world)
         return self._outcomes
 
+    def check_earlier(self, grid: Grid, phase: int) -> list[CellFailure] | None:
+        """The cells that differ from the grid after an earlier phase, explained; None if the table does not exist.
+
+        Raises RolecallError if a row of the table could not be loaded.
+        """
+        connection, world = self.earlier(phase)
+        if grid.table not in world.rows:
+            return None
+        for row in grid.rows:
+            world.require(grid.table, row)
+        expected = grid.after(phase)
+        with rolled_back(connection):
+            failures = GridOutcomes(connection, world).try_grid(expected)
+            return [explain(connection, expected, cell, world, results) for cell, results in failures.items()]
+
     def check(self, grid: Grid, cell: Cell) -> CellFailure | None:
-        """Compare the outcome of a cell with its grid. Returns the failure with its explanation, or None."""
+        """Compare the outcome of a cell with its grid. Returns the failure with its explanation, or None.
+
+        Raises RolecallError if the cell's row could not be loaded.
+        """
+        connection = self.connection  # waits until the world is loaded
+        self.world.require(grid.table, cell.row)
         is_first = not self.outcomes.knows(grid)
         failures = self.outcomes.failures(grid)
         if is_first:  # coverage of the whole grid belongs to no single cell: it counts if every cell passes
             self.recorder.finish(passed=not failures)
         self.recorder.add("cell", grid.table, cell.privilege, cell.persona)
         if cell in failures:
-            return explain(self.connection, grid, cell, self.world, failures[cell])
+            return explain(connection, grid, cell, self.world, failures[cell])
         if self._observer:
             self._observer.record_cell(grid, cell)
         return None
@@ -194,4 +240,26 @@ class Worker:
         """Close the connections; the databases are dropped with the run."""
         for database in self._reused_databases.values():
             database.close()
+        for opened in self._earlier.values():
+            opened.close()
         self._stack.close()
+
+
+class Opened(Generic[T]):
+    """A context that is open until :meth:`close`."""
+
+    def __init__(self, context: AbstractContextManager[T]) -> None:
+        self._stack = ExitStack()
+        self.value = self._stack.enter_context(context)
+
+    def close(self) -> None:
+        """Leave the context."""
+        self._stack.close()
+
+
+def _prepare(connection: ServerConnection) -> None:
+    """Prepare a connection for sessions and grids."""
+    # A cached plan of one test would change the results of the next, or hide a mutant.
+    connection.execute("SET plan_cache_mode = force_custom_plan")
+    initialize(connection, custom_settings(connection))
+    prepare(connection)

@@ -11,6 +11,8 @@ import pytest
 from rolecall import Session, World
 from tests.functions.calls import MAY_CALL, UNKNOWN, columns
 
+pytestmark = pytest.mark.rolecall_from_phase(2)
+
 WEEK = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")  # 0 to 6
 MONDAY, TUESDAY = date(2025, 1, 6), date(2025, 1, 7)
 

@@ -9,6 +9,8 @@ import pytest
 from rolecall import Session, World
 from tests.functions.calls import MAY_CALL, UNKNOWN, columns
 
+pytestmark = pytest.mark.rolecall_from_phase(2)
+
 
 def duration(db: Session, services: list[str | None] | None) -> Any:
     return db.value("SELECT catalog.calculate_duration_minutes(p_service_ids => %s::uuid[])", [services])

@@ -9,6 +9,8 @@ import pytest
 from rolecall import Session, World
 from tests.functions.calls import NOT_YOUR_ID, about_oneself, about_the_customer, columns, unknown_or_null
 
+pytestmark = pytest.mark.rolecall_from_phase(2)
+
 LARGEST = 2_147_483_647
 
 # The expected number of notifications, read and unread.

@@ -9,6 +9,8 @@ import pytest
 from rolecall import Session, World
 from tests.functions.calls import NOT_YOUR_ID, about_oneself, about_the_customer, columns, set_claims, unknown_or_null
 
+pytestmark = pytest.mark.rolecall_from_phase(2)
+
 CUSTOMERS_COUNT = about_the_customer(2)
 OWN_COUNT = about_oneself(some=2, none=0)
 

@@ -9,6 +9,8 @@ import pytest
 from rolecall import Session, World
 from tests.functions.calls import NOT_YOUR_ID, about_oneself, about_the_customer, columns, unknown_or_null
 
+pytestmark = pytest.mark.rolecall_from_phase(2)
+
 Counts = list[tuple[Any, ...]]
 ONE_OF_EACH: Counts = [("promotion", 1), ("reminder", 1)]
 

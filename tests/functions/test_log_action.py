@@ -10,6 +10,8 @@ from psycopg.types.json import Jsonb
 from rolecall import Session, World
 from tests.functions.calls import NOT_ALLOWED, UNKNOWN, columns, rows_by_id, set_claims
 
+pytestmark = pytest.mark.rolecall_from_phase(2)
+
 NO_ACTOR = "an audit entry needs an actor, and this session has no subject"
 
 # The error of each persona. None: the persona writes an entry, and is its actor.

@@ -18,6 +18,8 @@ from tests.functions.calls import (
     unknown_or_null,
 )
 
+pytestmark = pytest.mark.rolecall_from_phase(2)
+
 PREFIX = "Failed to mark notifications as read: "
 NOT_YOUR_OWN = PREFIX + NOT_YOUR_ID
 TABLE = "communication.notifications"

@@ -10,6 +10,8 @@ from psycopg.types.json import Jsonb
 from rolecall import Session, World
 from tests.functions.calls import MAY_CALL, UNKNOWN, columns, rows_by_id
 
+pytestmark = pytest.mark.rolecall_from_phase(2)
+
 TABLE = "communication.notifications"
 PREFIX = "Failed to send notification: "
 

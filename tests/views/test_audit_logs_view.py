@@ -10,6 +10,8 @@ from psycopg.types.json import Jsonb
 
 from rolecall import Session, World
 
+pytestmark = pytest.mark.rolecall_from_phase(3)
+
 AUDIT = "audit.audit_logs"
 PROFILES = "identity.profiles"
 

@@ -8,6 +8,8 @@ import pytest
 
 from rolecall import Session, World
 
+pytestmark = pytest.mark.rolecall_from_phase(1)
+
 FAVORITES = "engagement.customer_favorites"
 SALONS = "organization.salons"
 PROFILES = "identity.profiles"

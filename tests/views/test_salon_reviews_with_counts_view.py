@@ -12,6 +12,8 @@ import pytest
 
 from rolecall import Session, World
 
+pytestmark = pytest.mark.rolecall_from_phase(3)
+
 REVIEWS = "engagement.salon_reviews"
 SALONS = "organization.salons"
 PROFILES = "identity.profiles"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from copy import copy
 from typing import Any
 
 import psycopg
@@ -13,6 +14,7 @@ from rolecall.access.persona import Persona
 from rolecall.errors import RolecallError
 
 Row = Mapping[str, Any]
+UNLOADABLE = (psycopg.Error, ValueError, TypeError)  # refused, or a value of a type that has no SQL literal
 
 
 class World:
@@ -24,6 +26,8 @@ class World:
     def __init__(self) -> None:
         self.personas: dict[str, Persona] = {}
         self.rows: dict[str, dict[str, Row]] = {}
+        # The rows that the database of the tests does not have, by table and name, with the reason.
+        self.missing: Mapping[tuple[str, str], str] = {}
         self._names: dict[str, Any] = {}
 
     def persona(self, name: str, role: str, *, subject: str | None = None, setup: str = "", **claims: Any) -> Persona:
@@ -48,12 +52,39 @@ class World:
         return columns
 
     def row(self, table: str, name: str) -> Row:
-        """The columns of a row. Raises RolecallError, with the existing names, if there is no such row."""
+        """The columns of a row.
+
+        Raises RolecallError, with the existing names, if there is no such row, and if it could not be loaded.
+        """
+        self.require(table, name)
         try:
             return self.rows[table][name]
         except KeyError:
             existing = ", ".join(map(repr, self.rows.get(table, {}))) or "none"
             raise RolecallError(f"the world has no row {name!r} in {table}; it has: {existing}.") from None
+
+    def require(self, table: str, name: str) -> None:
+        """Raises RolecallError if the database of the tests does not have a row."""
+        if (table, name) in self.missing:
+            raise RolecallError(self.problem(table, name))
+
+    def problem(self, table: str, name: str) -> str:
+        """Why a row is missing, in one sentence."""
+        return f"the world's row {name!r} of {table} cannot be loaded: {self.missing[table, name]}"
+
+    def restricted(self, columns: Mapping[str, Collection[str]]) -> World:
+        """The same world for a database that has only these columns, by table."""
+        other = copy(self)
+        other.missing = {}
+        other.rows = {
+            table: {
+                name: {column: value for column, value in row.items() if column in columns[table]}
+                for name, row in rows.items()
+            }
+            for table, rows in self.rows.items()
+            if table in columns
+        }
+        return other
 
     def alias(self, name: str, value: Any) -> Any:
         """Let ``{name}`` stand for a value in the grids. Returns the value."""
@@ -70,8 +101,8 @@ class World:
         for table, name, row in self:
             try:
                 connection.execute(insert(table, row))
-            except (psycopg.Error, ValueError, TypeError) as error:  # refused, or a type that has no SQL literal
-                text = f"the world cannot be loaded: {_printable(table)} {name!r}: {_reason(error)}"
+            except UNLOADABLE as error:
+                text = f"the world cannot be loaded: {_printable(table)} {name!r}: {reason(error)}"
                 raise RolecallError(text) from error
 
     def __iter__(self) -> Iterator[tuple[str, str, Row]]:
@@ -80,7 +111,7 @@ class World:
                 yield table, name, row
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """The message of an error, without the statement, which may be long."""
     if isinstance(error, psycopg.Error) and error.diag.message_primary:
         detail = error.diag.message_detail

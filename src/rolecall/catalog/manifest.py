@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rolecall.catalog.objects import Object
@@ -23,6 +24,7 @@ class Manifest:
     phases: list[str]  # names of the folders, in order
     notes: list[str]  # on the migrations' files, for the summary
     left_out: list[LeftOut] = field(default_factory=list)  # of a baseline that is a dump
+    missing: list[tuple[str, str, str]] = field(default_factory=list)  # rows of the world: table, name, the reason
 
     @classmethod
     def from_comment(cls, text: str) -> Manifest:
@@ -30,7 +32,9 @@ class Manifest:
         data = json.loads(text)[KEY]
         added = [Object(*item) for item in data["added"]]
         left_out = [LeftOut(*item) for item in data["left_out"]]
-        return cls(data["role"], added, data["tables"], data["protected"], data["phases"], data["notes"], left_out)
+        missing = [(table, name, reason) for table, name, reason in data["missing"]]
+        phases, notes = data["phases"], data["notes"]
+        return cls(data["role"], added, data["tables"], data["protected"], phases, notes, left_out, missing)
 
     def as_comment(self) -> dict[str, Any]:
         """The data that :meth:`from_comment` reads."""
@@ -39,6 +43,15 @@ class Manifest:
     def of_kind(self, *kinds: str) -> list[Object]:
         """The added objects of these kinds."""
         return [item for item in self.added if item.kind in kinds]
+
+    def without(self, missing: Mapping[tuple[str, str], str]) -> Manifest:
+        """The same, and these rows of the world could not be loaded."""
+        return replace(self, missing=[(*key, reason) for key, reason in missing.items()])
+
+    @property
+    def missing_rows(self) -> dict[tuple[str, str], str]:
+        """The rows of the world that could not be loaded, by table and name, with the reason."""
+        return {(table, name): reason for table, name, reason in self.missing}
 
     @property
     def constraints(self) -> list[Object]:

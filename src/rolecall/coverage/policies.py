@@ -57,6 +57,8 @@ def facts(connection: Connection[Any], grid: Grid, world: World) -> dict[Cell, F
         applicable = [item for persona in world.personas.values() for item in _applicable(connection, grid, persona)]
         decisions = _Decisions(connection, grid, world)
         for cell in grid.cells:
+            if (grid.table, cell.row) in world.missing:
+                continue
             command = cell.privilege
             has_access = "yes" in cell.expected.split("/")  # one of two verdicts is enough
             for persona, of_command, policy in applicable:

@@ -10,11 +10,15 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from rolecall.access import loading
+from rolecall.access.loading import Missing
 from rolecall.access.world import World
 from rolecall.catalog import objects
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.run import Run
-from rolecall.dump import extensions, loading
+from rolecall.database.templates import manifest_of
+from rolecall.dump import extensions
+from rolecall.dump import loading as dumps
 from rolecall.dump.left_out import LeftOut
 from rolecall.dump.reading import is_dump
 from rolecall.dump.rules import PLATFORM_SCHEMAS
@@ -64,21 +68,20 @@ def _protected(added: Iterable[objects.Object]) -> list[str]:
     return sorted(tables | {item.owner for item in added if item.kind == "policy"})
 
 
-def load(run: Run, world: World) -> None:
+def load(run: Run, world: World) -> Missing:
     """Load the world into the migrated database, and make it a template, for which the workers wait.
 
     Each run does this, so that rows with ``DEFAULT now()`` are new even if the database comes from the cache.
-    Raises RolecallError if a row cannot be loaded.
+    Returns the rows that cannot be loaded; the manifest in the comment has them too.
     """
     with run.connect(run.template) as connection:
-        try:
-            with connection.transaction():
-                world.load(connection)
-        except psycopg.Error as error:
-            raise RolecallError(f"the world cannot be loaded: {error}") from error
+        missing = loading.load(connection, world)
         connection.execute("ANALYZE")
+    if missing:
+        run.comment_on(run.template, **manifest_of(run).without(missing).as_comment())
     with run.cursor() as cursor:
         cursor.execute(sql.SQL("ALTER DATABASE {} WITH is_template true").format(sql.Identifier(run.template)))
+    return missing
 
 
 # A file without any of these words creates no role.
@@ -107,7 +110,7 @@ def _run_baseline(run: Run, connection: ServerConnection, settings: Settings, ro
         text = files.read(settings.baseline)
         if is_dump(text):
             with run.marking(connection):
-                left_out = loading.load(connection, settings.baseline, text, role)
+                left_out = dumps.load(connection, settings.baseline, text, role)
         else:
             run_file(run, connection, settings.baseline, role)
     if settings.requires:

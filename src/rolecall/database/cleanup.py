@@ -23,6 +23,8 @@ from rolecall.server.connection import ServerConnection
 _LOCK = "SELECT pg_advisory_lock(hashtextextended('rolecall: marked roles', 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('rolecall: marked roles', 0))"
 
+_RUN = "split_part(application_name, ' ', 1)"  # the name of a session's run: Run.connect adds more words
+
 PATIENCE = 10.0  # seconds for the sessions of a dead run to end
 
 Connect = Callable[[], ServerConnection]
@@ -79,7 +81,7 @@ def sweep(connection: ServerConnection, *, ended: str | None = None, dry_run: bo
     """
     with _locked(connection):
         roles = marks.roles(connection, connection.identity.system)
-        sessions = {name for (name,) in connection.execute("SELECT application_name FROM pg_stat_activity")}
+        sessions = {name for (name,) in connection.execute(f"SELECT {_RUN} FROM pg_stat_activity".encode())}
         runs = [role.mark for role in roles if role.mark.is_run]
         alive = [mark for mark in runs if mark.name != ended and marks.is_alive(mark, sessions)]
         leftovers = []
@@ -97,7 +99,11 @@ def sweep(connection: ServerConnection, *, ended: str | None = None, dry_run: bo
 
 @contextmanager
 def _locked(connection: Connection[Any]) -> Iterator[None]:
-    connection.execute(_LOCK)
+    try:
+        connection.execute(_LOCK)
+    except psycopg.errors.QueryCanceled as error:
+        waits = "\n".join([error.diag.message_primary or "", *getattr(error, "__notes__", [])])
+        raise RolecallError(f"another run creates or drops roles on this server, and does not end: {waits}") from None
     try:
         yield
     finally:
@@ -115,7 +121,7 @@ def _sweep_run(connection: Connection[Any], mark: Mark, dry_run: bool, *, by_for
     return [*databases, _drop_role(connection, mark.name, dry_run)]
 
 
-_SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND pid <> pg_backend_pid()"
+_SESSIONS = f"SELECT pid FROM pg_stat_activity WHERE {_RUN} = %s AND pid <> pg_backend_pid()"
 
 
 def _end_sessions(connection: Connection[Any], name: str, dry_run: bool) -> str | None:
@@ -123,7 +129,7 @@ def _end_sessions(connection: Connection[Any], name: str, dry_run: bool) -> str 
     if dry_run:
         return None
     deadline = time.monotonic() + PATIENCE
-    while pids := [pid for (pid,) in connection.execute(_SESSIONS, [name]).fetchall()]:
+    while pids := [pid for (pid,) in connection.execute(_SESSIONS.encode(), [name]).fetchall()]:
         try:
             connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", [pids])
         except psycopg.errors.InsufficientPrivilege as error:
@@ -135,10 +141,10 @@ def _end_sessions(connection: Connection[Any], name: str, dry_run: bool) -> str 
 
 
 # With the number of sessions that are not the run's own.
-_DATABASES = """
+_DATABASES = f"""
 SELECT d.oid, d.datname, d.datistemplate, d.datconnlimit = -2, shobj_description(d.oid, 'pg_database'),
        (SELECT count(*) FROM pg_stat_activity a
-        WHERE a.datid = d.oid AND a.application_name <> %s AND a.backend_type = 'client backend')
+        WHERE a.datid = d.oid AND {_RUN} <> %s AND a.backend_type = 'client backend')
 FROM pg_database d
 WHERE starts_with(d.datname, %s)
 ORDER BY d.datname
@@ -147,7 +153,7 @@ ORDER BY d.datname
 
 def _sweep_databases(connection: Connection[Any], mark: Mark, dry_run: bool, by_force: bool) -> Iterator[Leftover]:
     for oid, name, is_template, invalid, comment, others in connection.execute(
-        _DATABASES, [mark.name, mark.name + "_"]
+        _DATABASES.encode(), [mark.name, mark.name + "_"]
     ).fetchall():
         if not marks.is_database_of(mark.token, name, oid, comment):
             if oid in marks.database_oids(mark.token, name):

@@ -22,6 +22,7 @@ from rolecall.errors import RolecallError
 from rolecall.server import choose
 from rolecall.server.choose import Server
 from rolecall.server.cluster import PRIVATE, PUBLIC, Cluster
+from rolecall.server.waits import Timeouts
 from rolecall.settings import Settings
 
 
@@ -46,13 +47,12 @@ class Provisioner:
 
     def __init__(self, server: Server, settings: Settings, world: World) -> None:
         self.settings, self.world = settings, world
-        self.run = run_on(server)
+        self.run = run_on(server, Timeouts.of(settings))
 
     def build(self) -> Manifest:
         """Create both templates. Raises RolecallError or SqlError for the first step that fails."""
         manifest = self._build()
-        build.load(self.run, self.world)
-        return manifest
+        return manifest.without(build.load(self.run, self.world))
 
     def _build(self) -> Manifest:
         return build.build(self.run, self.settings)

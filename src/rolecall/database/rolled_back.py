@@ -15,6 +15,8 @@ from rolecall.database.run import Run
 from rolecall.errors import RolecallError
 from rolecall.server.connection import ServerConnection
 
+LABEL = "rolecall_rolled_back_scratch"  # the name of the connection on the server
+
 ENDED = (
     "the transaction was ended by COMMIT or ROLLBACK, or because the connection was closed. Its changes could have\n"
     "reached other tests, so these get a new database. Leave the transaction open, or use scratch(), which is dropped."
@@ -74,7 +76,7 @@ class ReusedDatabase:
 
     def _create(self) -> tuple[str, ServerConnection]:
         name = self._stack.enter_context(self.clone())
-        return name, self._stack.enter_context(self.run.connect(name))
+        return name, self._stack.enter_context(self.run.connect(name, LABEL))
 
     @property
     def lost(self) -> bool:

@@ -6,9 +6,12 @@ All databases are named ``rolecall_<run>_…`` and carry the run's mark. Nothing
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import psycopg
@@ -19,7 +22,10 @@ from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
 from rolecall.server.choose import Server
 from rolecall.server.connection import Identity, OtherServerError, ServerConnection, connect
+from rolecall.server.waits import Timeouts
 from rolecall.settings import Settings
+
+LONGEST_NAME = 63  # bytes of an application_name
 
 END_SESSIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND backend_type = 'client backend'
@@ -40,6 +46,7 @@ class Run:
     throwaway: bool  # started by rolecall, and used by nobody else
     token: str = ""
     identity: Identity = field(default_factory=Identity)
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "conninfo", Conninfo(self.conninfo))
@@ -52,16 +59,31 @@ class Run:
     def template(self) -> str:
         return self.name + "_migrated"
 
-    def connect(self, database: str) -> ServerConnection:
-        """Open a connection to one of the run's databases as the superuser, in autocommit mode."""
-        return self._connect(database, own=True)
+    def connect(self, database: str, label: str | None = None) -> ServerConnection:
+        """Open a connection to one of the run's databases as the superuser, in autocommit mode.
+
+        The server shows ``label`` as the name of the connection; by default, the file and line of the caller.
+        """
+        return self._connect(database, label or _place(sys._getframe(1)), self.timeouts, own=True)
 
     def maintain(self, database: str | None = None) -> ServerConnection:
-        """Open a connection to the database of the DSN, or to another one, in autocommit mode."""
-        return self._connect(database or self.conninfo.params.get("dbname"), own=False)
+        """Open a connection to the database of the DSN, or to another one, in autocommit mode.
 
-    def _connect(self, database: str | None, *, own: bool) -> ServerConnection:
-        return connect(self.conninfo, own=own, identity=self.identity, application_name=self.name, dbname=database)
+        It may wait for a lock as long as a statement may take: runs that share a server wait for each other.
+        """
+        timeouts = replace(self.timeouts, lock=0)
+        return self._connect(database or self.conninfo.params.get("dbname"), "", timeouts, own=False)
+
+    def _connect(self, database: str | None, label: str, timeouts: Timeouts, *, own: bool) -> ServerConnection:
+        name = f"{self.name} {label}".strip()[:LONGEST_NAME]  # database/cleanup.py reads the first word
+        return connect(
+            self.conninfo,
+            own=own,
+            identity=self.identity,
+            timeouts=timeouts,
+            application_name=name,
+            dbname=database,
+        )
 
     @contextmanager
     def cursor(self, database: str | None = None) -> Iterator[psycopg.Cursor[Any]]:
@@ -141,11 +163,17 @@ class Run:
         """The run from :meth:`as_json`, with the password from this process's settings."""
         secrets = settings.pg_dsn.secrets if settings.pg_dsn else {}
         conninfo = Conninfo(data["conninfo"]).to(**secrets)
-        return cls(**{**data, "conninfo": conninfo, "identity": Identity(**data["identity"])})
+        identity, timeouts = Identity(**data["identity"]), Timeouts(**data["timeouts"])
+        return cls(**{**data, "conninfo": conninfo, "identity": identity, "timeouts": timeouts})
 
 
-def run_on(server: Server) -> Run:
-    """A new run on a server."""
+def _place(frame: FrameType) -> str:
+    """The file and line that a frame is in."""
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+
+
+def run_on(server: Server, timeouts: Timeouts | None = None) -> Run:
+    """A new run on a server. ``timeouts`` are those of its connections; by default, rolecall's."""
     return Run(
         Conninfo(server.conninfo),
         f"rolecall_{secrets.token_hex(4)}",
@@ -154,4 +182,5 @@ def run_on(server: Server) -> Run:
         throwaway=server.cluster is not None,
         token=secrets.token_hex(16),
         identity=server.identity,
+        timeouts=timeouts or Timeouts(),
     )

@@ -57,10 +57,15 @@ class Scratch:
         Raises RolecallError if pg_dump fails.
         """
         program = self._pg_dump()
-        arguments = ["--schema-only", "--restrict-key=rolecall", "--lock-wait-timeout=10s"]
-        result = run_program(program, arguments, self.run.conninfo.to(dbname=self.name))
+        # It sets its own timeouts. 0 is not no limit here, but no waiting.
+        limit = [f"--lock-wait-timeout={self.run.timeouts.lock}s"] if self.run.timeouts.lock else []
+        arguments = ["--schema-only", "--restrict-key=rolecall", *limit]
+        result = run_program(program, arguments, self.run.conninfo.to(dbname=self.name), self.run.timeouts)
         if result.returncode:
-            raise RolecallError(f"{program} failed: {self.run.conninfo.scrub(result.stderr.strip())}")
+            lines = [f"{program} failed: {self.run.conninfo.scrub(result.stderr.strip())}"]
+            if self.connection.watch:
+                lines += filter(None, [self.connection.watch.open_transactions()])
+            raise RolecallError("\n".join(lines))
         return result.stdout
 
     def _pg_dump(self) -> Path:

@@ -20,8 +20,8 @@ import linecache
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import count, repeat
 from pathlib import Path
@@ -74,6 +74,15 @@ class Grid:
     path: Path
     line: int
     lines: Mapping[str, int] = field(repr=False)
+    before: Mapping[int, tuple[Cell, ...]] = field(default_factory=dict, repr=False)
+
+    def after(self, phase: int) -> Grid:
+        """The grid as it is after an earlier phase: with the cells of each ``before`` of a later one."""
+        differing: dict[str, Cell] = {}
+        for number in sorted(self.before, reverse=True):  # the next phase has the last word
+            if number > phase:
+                differing |= {cell.id: cell for cell in self.before[number]}
+        return replace(self, cells=tuple(differing.get(cell.id, cell) for cell in self.cells))
 
     def validate(self, world: World) -> None:
         """Check the grid against the world. Raises GridError with the rows or personas that are missing or unknown."""
@@ -94,6 +103,12 @@ class Grid:
                 self._fail(self.lines[row], f"{row!r} has no line for {_names(missing)}: add one for each.")
         self._check_keys(rows)
 
+    def validate_phases(self, phases: Collection[int]) -> None:
+        """Check that the phases of ``before`` exist. Raises GridError."""
+        for number in self.before:
+            if number not in phases:
+                self._fail(self.line, f"before={{{number}: …}}: there is no phase {number}.")
+
     def _check_keys(self, rows: Mapping[str, Row]) -> None:
         """Check that every key is unique: otherwise a check of one row would also act on another."""
         others: dict[str, str] = {}
@@ -113,9 +128,10 @@ class Grid:
         return _Statements(self, world).of(cell)
 
     def all_checks(self, world: World) -> Iterator[tuple[Cell, Check]]:
-        """The checks of every cell, in the order of the cells."""
+        """The checks of every cell, in order, without those of rows that the database does not have."""
         statements = _Statements(self, world)
-        return ((cell, check) for cell in self.cells for check in statements.of(cell))
+        present = (cell for cell in self.cells if (self.table, cell.row) not in world.missing)
+        return ((cell, check) for cell in present for check in statements.of(cell))
 
     def _fail(self, line: int, text: str) -> NoReturn:
         _fail(self.path, line, text)
@@ -209,6 +225,7 @@ def grid(
     moves: Mapping[str, str] | None = None,
     settings: Mapping[str, str] | None = None,
     key: str | Sequence[str] = "id",
+    before: Mapping[int, str] | None = None,
 ) -> Grid:
     """Read a grid. If it is assigned to a name of a test module, every cell becomes a test.
 
@@ -219,15 +236,14 @@ def grid(
         ``{alice}`` stands for a persona's subject, or for an alias of the world
     :param settings: session settings to set before each statement
     :param key: the column or columns that identify a row of the table
+    :param before: what differs before a phase is applied, by its number: a grid of the lines that differ, which
+        begins with the reason as a comment (``#``)
     :raises GridError: with file and line, for a grid that cannot be read
     """
     caller = sys._getframe(1)  # inspect.stack() reads the source of every frame: 20 ms
     path, call, moves = Path(caller.f_code.co_filename), caller.f_lineno, dict(moves or {})
     reader = _Reader(path, call, (*COMMANDS, *moves))
-    lines = textwrap.dedent(text).split("\n")
-    for line, number in zip(lines, _numbers_of(text, str(path), call), strict=False):
-        reader.read(line, number)
-    reader.finish()
+    reader.read_all(text)
     return Grid(
         table,
         tuple(reader.cells),
@@ -240,19 +256,47 @@ def grid(
         path,
         call,
         reader.lines,
+        {number: _differing(reader, number, text) for number, text in (before or {}).items()},
     )
+
+
+def _differing(whole: _Reader, phase: int, text: str) -> tuple[Cell, ...]:
+    """The cells that differ before a phase. ``whole`` has read the grid."""
+    reader = _Reader(whole.path, whole.line, whole.commands)
+    reader.read_all(text)
+    expected = {cell.id: cell.expected for cell in whole.cells}
+    if not isinstance(phase, int) or phase < 2:
+        reader.fail(whole.line, f"before={{{phase!r}: …}}: give the number of a phase after the first.")
+    if not text.lstrip().startswith("#"):
+        line = next(iter(reader.lines.values()))
+        reader.fail(line, f"before={{{phase}: …}} has no reason: begin with a comment (#) that says why it differs.")
+    for cell in reader.cells:
+        if cell.id not in expected:
+            reader.fail(cell.line, f"the grid itself has no line for {cell.persona!r} under {cell.row!r}.")
+    for pair in dict.fromkeys((cell.row, cell.persona) for cell in reader.cells):
+        cells = [cell for cell in reader.cells if (cell.row, cell.persona) == pair]
+        if all(cell.expected == expected[cell.id] for cell in cells):
+            reader.fail(cells[0].line, f"{pair[1]!r} has the same verdicts as in the grid itself: remove it here.")
+    return tuple(reader.cells)
 
 
 class _Reader:
     """Reads a grid line by line: the commands, then a heading for each row, then its personas."""
 
-    def __init__(self, path: Path, line: int, allowed: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, line: int, allowed: Sequence[str]) -> None:
         self.path, self.line, self.allowed = path, line, allowed
         self.commands: list[str] = []
         self.lines: dict[str, int] = {}
         self.cells: list[Cell] = []
         self.pairs: set[tuple[str, str]] = set()  # row and persona
         self.pending = ""  # names of a list that continues in the next line
+
+    def read_all(self, text: str) -> None:
+        """Read a whole grid. Raises GridError."""
+        lines = textwrap.dedent(text).split("\n")
+        for line, number in zip(lines, _numbers_of(text, str(self.path), self.line), strict=False):
+            self.read(line, number)
+        self.finish()
 
     def read(self, line: str, number: int) -> None:
         if not line.strip() or line.lstrip().startswith("#"):
@@ -265,45 +309,45 @@ class _Reader:
             self._read_persona(self.pending + line, number)
             self.pending = ""
         elif line.strip() in self.lines:
-            self._fail(number, f"{line.strip()!r} already has a heading, in line {self.lines[line.strip()]}.")
+            self.fail(number, f"{line.strip()!r} already has a heading, in line {self.lines[line.strip()]}.")
         else:
             self.lines[line.strip()] = number
 
     def finish(self) -> None:
         if not self.cells:
-            self._fail(
+            self.fail(
                 self.line, "the grid has no cell: write the commands, the name of a row, and a line for each persona."
             )
         with_lines = {row for row, _ in self.pairs}
         for row, number in self.lines.items():
             if row not in with_lines:
-                self._fail(number, f"{row!r} has no line: add one for each persona.")
+                self.fail(number, f"{row!r} has no line: add one for each persona.")
 
     def _read_commands(self, line: str, number: int) -> None:
         self.commands = re.split(r"\s{2,}", line.strip())
         if unknown := [command for command in self.commands if command not in self.allowed]:
-            self._fail(number, f"unknown command {_names(unknown)}: use {_names(self.allowed)}, or declare a move.")
+            self.fail(number, f"unknown command {_names(unknown)}: use {_names(self.allowed)}, or declare a move.")
         if missing := [command for command in self.allowed if command not in self.commands]:
-            self._fail(number, f"no column for {_names(missing)}: every command needs one.")
+            self.fail(number, f"no column for {_names(missing)}: every command needs one.")
         if len(set(self.commands)) < len(self.commands):
-            self._fail(number, "a command has two columns: remove one.")
+            self.fail(number, "a command has two columns: remove one.")
 
     def _read_persona(self, line: str, number: int) -> None:
         words, count = line.split(), len(self.commands)
         verdicts = words[-count:]
         if not self.lines:
-            self._fail(number, "a persona before the first row: write the name of the row above, without indentation.")
+            self.fail(number, "a persona before the first row: write the name of the row above, without indentation.")
         if len(words) <= count or not all(map(_is_verdict, verdicts)) or _is_verdict(words[-count - 1]):
-            self._fail(number, f"expected names, then {count} verdicts ({', '.join(VERDICTS)}): {line.strip()!r}.")
+            self.fail(number, f"expected names, then {count} verdicts ({', '.join(VERDICTS)}): {line.strip()!r}.")
         row = next(reversed(self.lines))
         for persona in re.split(r",\s*", " ".join(words[:-count])):
             if (row, persona) in self.pairs:
-                self._fail(number, f"{persona!r} already has a line under {row!r}.")
+                self.fail(number, f"{persona!r} already has a line under {row!r}.")
             self.pairs.add((row, persona))
             cells = zip(self.commands, verdicts, strict=True)
             self.cells += [Cell(row, command, persona, word, number) for command, word in cells]
 
-    def _fail(self, line: int, text: str) -> NoReturn:
+    def fail(self, line: int, text: str) -> NoReturn:
         _fail(self.path, line, text)
 
 

@@ -7,13 +7,15 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
 
+import psycopg
 from psycopg import Connection
 
 from rolecall.access.world import World
 from rolecall.grids.explain import Results
 from rolecall.grids.grid import Cell, Grid, verdict
-from rolecall.grids.probe import BATCH_SIZE, Check, Outcome, probe
+from rolecall.grids.probe import BATCH_SIZE, Check, LateError, Outcome, probe
 from rolecall.grids.refusal import with_refusers
+from rolecall.server.waits import ended_by_server
 
 
 class GridOutcomes:
@@ -53,11 +55,21 @@ class GridOutcomes:
         """Every outcome. Only one batch is in memory at a time.
 
         The personas with a setup come last, one after the other, so that each setup runs once for all its checks.
+        After a timeout, all other checks are errors, and are not tried: each could wait as long.
         """
+        broken = ""
         for has_setup in (False, True):
             checks = (pair for pair in grid.all_checks(self.world) if bool(pair[1].persona.setup) is has_setup)
             while batch := list(islice(checks, BATCH_SIZE)):
-                for (cell, check), outcome in zip(batch, self._probe([check for _, check in batch]), strict=True):
+                try:
+                    outcomes = [] if broken else self._probe([check for _, check in batch])
+                except (LateError, psycopg.Error) as error:
+                    if isinstance(error, psycopg.Error) and not ended_by_server(error):
+                        raise
+                    broken = "\n".join([str(error), *getattr(error, "__notes__", [])])
+                if broken:
+                    outcomes = [Outcome(0, False, None, None, broken)] * len(batch)
+                for (cell, check), outcome in zip(batch, outcomes, strict=True):
                     yield cell, check, outcome
 
     def _probe(self, checks: list[Check]) -> list[Outcome]:

@@ -17,6 +17,8 @@ from typing import Any, Literal, NamedTuple
 from psycopg import Connection
 
 from rolecall.access.persona import Method, Persona
+from rolecall.errors import RolecallError
+from rolecall.server.waits import Timeouts
 
 REFUSED = "42501"
 BATCH_SIZE = 1000  # checks in one call
@@ -82,6 +84,7 @@ class Outcome:
     ``sqlstate`` and ``message`` are the error. ``broken`` is an error of the check itself, before the persona acted.
     ``skipped``: the check is not possible (a cursor cannot aim at the row of a view). ``columns`` are the columns
     that are granted one by one if the table is refused, and ``column_rows`` the rows that they reached.
+    ``late``: it took as long as a timeout, so it may be the outcome of the timeout.
     ``elsewhere``: another object refused the statement, not the target; see :mod:`rolecall.grids.refusal`.
     """
 
@@ -93,6 +96,7 @@ class Outcome:
     skipped: bool = False
     columns: Sequence[str] | None = None
     column_rows: int | None = None
+    late: bool = False
     elsewhere: bool = False
 
     @property
@@ -133,6 +137,10 @@ class Outcome:
         return {0: "no row", 1: "1 row"}.get(self.affected, f"{self.affected} rows")
 
 
+class LateError(RolecallError):
+    """A check took as long as a timeout: neither its outcome nor the checks after it count."""
+
+
 class Checks(tuple[Check, ...]):
     """Checks and their messages, which are built once for any number of runs."""
 
@@ -171,16 +179,32 @@ def probe(connection: Connection[Any], checks: Iterable[Check]) -> list[Outcome]
     """Try every check, in order, with one round trip for each thousand. Every check is rolled back.
 
     ``connection`` must be a superuser's. The probe function is created in its ``pg_temp`` if it does not exist.
+    Raises LateError with what blocked the check.
     """
     outcomes: list[Outcome] = []
+    checks = checks if isinstance(checks, Checks) else list(checks)
     for message in checks.messages if isinstance(checks, Checks) else _messages(checks):
         if not outcomes:
             prepare(connection)
         rows = connection.execute("SELECT * FROM pg_temp.rolecall_probe(%s)", [message.payload]).fetchall()
         outcomes += [Outcome(*row) for row in rows]
+        if outcomes and outcomes[-1].late:
+            raise LateError(_late(connection, checks[len(outcomes) - 1], outcomes[-1]))
         if len(rows) < message.checks:  # it stopped at a verdict that was not expected
             break
     return outcomes
+
+
+def _late(connection: Connection[Any], check: Check, outcome: Outcome) -> str:
+    """What to say of a check that was too late."""
+    watch = getattr(connection, "watch", None)
+    limits = watch.timeouts if watch else Timeouts()
+    lines = [
+        f"the time was up, so no outcome counts: {check.persona.name}: {check.statement}: {outcome}",
+        *filter(None, [watch.report(check.statement) if watch else ""]),
+        f"rolecall_lock_timeout is {limits.lock} s, rolecall_statement_timeout is {limits.statement} s.",
+    ]
+    return "\n".join(lines)
 
 
 def _messages(checks: Iterable[Check]) -> Iterator[Message]:

@@ -143,7 +143,7 @@ $function$;
 CREATE FUNCTION pg_temp.rolecall_probe(parts jsonb)
 RETURNS TABLE (
   affected bigint, touched boolean, refusal text, message text, broken text, skipped boolean, columns text[],
-  column_rows bigint
+  column_rows bigint, late boolean
 )
 LANGUAGE plpgsql AS $function$
 DECLARE
@@ -171,6 +171,9 @@ DECLARE
   logins jsonb := '{}';
   login text;
   superuser text := session_user;
+  began timestamptz := clock_timestamp();
+  lock_limit interval := nullif(current_setting('lock_timeout'), '0')::interval;
+  statement_limit interval := nullif(current_setting('statement_timeout'), '0')::interval;
   share boolean := pg_temp.rolecall_may_share_plans();
   -- If the test itself holds advisory locks, all of them stay: those of a check cannot be told apart.
   unlock boolean := NOT EXISTS (SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid());
@@ -335,8 +338,13 @@ BEGIN
         IF NOT share THEN
           DISCARD PLANS;
         END IF;
+        -- A timeout is an error like others, which a handler here, or one of the SQL under test, may have caught. So the
+        -- time decides: no outcome after a timeout counts, and the checks end, because the next could wait as long.
+        late := coalesce(clock_timestamp() - began >= lock_limit, false)
+          OR coalesce(clock_timestamp() - statement_timestamp() >= statement_limit, false);
+        began := clock_timestamp();
         RETURN NEXT;
-        stop := NOT skipped AND coalesce(item.expected <> CASE
+        stop := late OR NOT skipped AND coalesce(item.expected <> CASE
           WHEN broken IS NOT NULL THEN 'error'
           WHEN refusal IS NULL THEN CASE WHEN affected > 0 OR touched THEN 'yes' ELSE '-' END
           WHEN refusal = '42501' THEN '!' || CASE WHEN column_rows > 0 THEN '/yes' WHEN column_rows = 0 THEN '/-' ELSE '' END

@@ -18,6 +18,7 @@ from psycopg.errors import Diagnostic
 
 from rolecall.access.session import advisory_locks_released, login_for
 from rolecall.grids.probe import REFUSED, Check, Outcome
+from rolecall.server.waits import ended_by_server
 
 PRIVILEGE = {"GET": "SELECT", "POST": "INSERT", "PATCH": "UPDATE", "DELETE": "DELETE"}
 
@@ -100,7 +101,8 @@ def _is_elsewhere(diag: Diagnostic, privileges: _Privileges, needed: set[str]) -
 def attempt(connection: Connection[Any], check: Check) -> psycopg.Error | None:
     """Run a check statement by statement, as a session does, and roll it back.
 
-    Returns the error of the persona's own statement, or None. The connection must have run the probe before.
+    Returns the error of the persona's own statement, or None; raises it if a timeout or a deadlock ended the statement.
+    The connection must have run the probe before.
     """
     with connection.transaction(force_rollback=True):
         for statement in check.before:
@@ -122,6 +124,8 @@ def attempt(connection: Connection[Any], check: Check) -> psycopg.Error | None:
                 if check.method != "GET":
                     connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         except psycopg.Error as error:
+            if ended_by_server(error):
+                raise
             return error
     return None
 

@@ -151,7 +151,8 @@ class Oracle:
         """
         login = login_for(superuser, role)
         if self.run.throwaway:
-            return connect(self.run.conninfo.to(dbname=self._database, user=login), own=True)
+            target = self.run.conninfo.to(dbname=self._database, user=login)
+            return connect(target, own=True, timeouts=self.run.timeouts)
         connection = self.run.connect(self._database)
         connection.execute(sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(login)))
         return connection

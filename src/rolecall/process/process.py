@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import pytest
@@ -99,11 +100,28 @@ class Process:
         """Build the templates, if this is the first process and they are not built yet."""
         if not self.is_worker and self.template is None:
             manifest = self.launch().build()
+            self.world.missing = manifest.missing_rows
             self.template = Template(self.launch().run, manifest)
 
     def close(self) -> None:
         """Close connections, drop databases, stop the server."""
         self._stack.close()
+
+    @cached_property
+    def phase_numbers(self) -> list[int]:
+        """The numbers of the phases of the migrations, in order."""
+        folder = self.settings.migrations
+        with suppress(RolecallError):  # the build reports it
+            return [phase.number for phase in migrations.read(folder)] if folder else []
+        return []
+
+    @property
+    def earlier_phases(self) -> list[int]:
+        """The numbers of the phases after which tests run too: all but the last, or none without the option.
+
+        None for mutants either: they change what all phases together have made.
+        """
+        return self.phase_numbers[:-1] if self.settings.after_each_phase and not self.settings.mutants else []
 
     # -- coverage
 

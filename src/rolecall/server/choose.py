@@ -17,6 +17,7 @@ from rolecall.errors import RolecallError
 from rolecall.server.cluster import Cluster, reachable
 from rolecall.server.connection import ConnectError, Identity, ServerConnection, connect
 from rolecall.server.directories import run_directory, sweep
+from rolecall.server.waits import Timeouts
 from rolecall.settings import Settings
 
 OLDEST = 15  # the oldest version that rolecall supports
@@ -92,7 +93,7 @@ def choose_server(settings: Settings) -> Iterator[Server]:
     version = version_of(binaries)
     origin = f"--rolecall-pg-bin {settings.pg_bin}" if settings.pg_bin else "embedded"
     with run_directory() as (directory, user):
-        cluster = Cluster(reachable(binaries, directory, user), directory, user)
+        cluster = Cluster(reachable(binaries, directory, user), directory, user, Timeouts.of(settings))
         try:
             identity = Identity(directory=str(cluster.data))
             yield Server(Conninfo(cluster.conninfo), version, origin, settings.pg_bin, cluster, identity)

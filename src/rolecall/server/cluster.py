@@ -26,6 +26,7 @@ from rolecall.errors import RolecallError
 from rolecall.server.connection import connect
 from rolecall.server.directories import NOT_FOLLOWED, SERVER, open_log, open_to_all, read_log, remove_contents, run_as
 from rolecall.server.signals import deferred
+from rolecall.server.waits import Timeouts
 
 SUPERUSER = "rolecall"
 PATIENCE = 30.0  # seconds for a server to answer, or to stop
@@ -53,10 +54,14 @@ INITDB = (
 
 
 class Cluster:
-    """One server and its data, below a run's ``directory``. It runs as ``user`` (None: as the current user)."""
+    """One server and its data, below a run's ``directory``. It runs as ``user`` (None: as the current user).
 
-    def __init__(self, binaries: Path, directory: Path, user: str | None) -> None:
+    ``timeouts`` are for the sessions that set none themselves, such as those of a program that a test runs.
+    """
+
+    def __init__(self, binaries: Path, directory: Path, user: str | None, timeouts: Timeouts | None = None) -> None:
         self.binaries, self.directory, self.user = binaries, directory, user
+        self.timeouts = timeouts or Timeouts()
         self.home = directory / SERVER  # belongs to ``user``: this process opens nothing in it
         self.data = self.home / "data"
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,7 +91,7 @@ class Cluster:
         if not self._has_data:
             steps.append(["tar", "-x"] if archive else [self.binaries / "initdb", "-D", self.data, *INITDB])
         self._has_data = True
-        options = [f"--{name}={value}" for name, value in CONFIGURATION.items()]
+        options = [f"--{name}={value}" for name, value in (CONFIGURATION | self.timeouts.settings).items()]
         options += [f"--unix_socket_directories={self.home}", f"--port={port}"]
         steps.append(["exec", self.binaries / "postgres", "-D", self.data, *options])
         script = " && ".join(shlex.join(map(str, step)) for step in steps)

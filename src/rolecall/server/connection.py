@@ -14,14 +14,18 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg import Connection, sql
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from rolecall.dsn import Conninfo, problem
 from rolecall.errors import RolecallError
+from rolecall.server.waits import Timeouts, Watch
 
 T = TypeVar("T")
 OLDEST = 150000  # the oldest supported version of the server
 TIMEOUT = 10  # seconds to connect, unless the DSN sets another number
+PROGRAM = 5  # times the timeout of a statement: the time of a program, which sends many
 
 # A path that cannot exist. Without a path, libpq looks for these files in the home directory.
 NOWHERE = os.path.join(os.devnull, "not-read-by-rolecall")  # noqa: PTH118 - a path that must not exist
@@ -31,10 +35,8 @@ PINNED = {
 }
 NOT_READ = "PGPASSWORD and ~/.pgpass are not read: put the password, or passfile=…, into the DSN (ROLECALL_PG_DSN)."
 
-# Tests depend on these. They win over the defaults of the server, the database and the role.
+# Tests depend on these. They win over the defaults of the server, the database and the role. So do the Timeouts.
 SETTINGS = {
-    "statement_timeout": "0",
-    "lock_timeout": "0",
     "transaction_timeout": "0",
     "idle_session_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
@@ -83,8 +85,8 @@ RESTRICTED = {
     "lo_compat_privileges": "off",
     "event_triggers": "on",
 }
-# These could end the connection before its first statement switches them off.
-TIMEOUTS = [name for name in SETTINGS if name.endswith("timeout")]
+# These could end the connection before its first statement sets them.
+TIMEOUTS = [*Timeouts().settings, *(name for name in SETTINGS if name.endswith("timeout"))]
 
 _SET = sql.SQL(
     """
@@ -119,9 +121,23 @@ _LOCK = threading.RLock()
 
 
 class ServerConnection(Connection[TupleRow]):
-    """A connection with the identity of its server."""
+    """A connection with the identity of its server. The error of a statement that waited too long says what for."""
 
     identity: Identity
+    watch: Watch | None = None
+
+    def wait(self, gen: PQGen[T], *args: Any, **kwargs: Any) -> T:
+        """Wait for the server. psycopg calls this for every statement."""
+        if self.watch is None:
+            return super().wait(gen, *args, **kwargs)
+        try:
+            return super().wait(self.watch.over(gen, self._is_active), *args, **kwargs)
+        except psycopg.Error as error:
+            self.watch.explain(error)
+            raise
+
+    def _is_active(self) -> bool:
+        return self.pgconn.transaction_status == TransactionStatus.ACTIVE
 
 
 class ConnectError(RolecallError, psycopg.OperationalError):
@@ -159,21 +175,23 @@ def connect(
     autocommit: bool = True,
     identity: Identity | None = None,
     own: bool = False,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - it cannot change
     **params: Any,
 ) -> ServerConnection:
     """Open a connection as ``conninfo`` and ``params`` say. The environment has no influence.
 
     The session has the settings that tests depend on (:data:`SETTINGS`). With ``own``, rolecall created the
     database: then what the project's SQL has set for it (``ALTER DATABASE``) wins, except for timeouts.
-    With ``identity``, the server must be that one.
+    With ``identity``, the server must be that one. ``timeouts`` limit how long a statement may wait and take.
     Raises ConnectError; OtherServerError before anything is changed.
     """
     conninfo = Conninfo(conninfo)  # a traceback shows this argument, so it must hide its password
     if fault := problem(conninfo.reveal()):
         raise ConnectError(f"the connection string cannot be read: {fault}.")
     target = conninfo.to(**params)
-    connection = _open_with_settings(target, own)
+    connection = _open_with_settings(target, own, timeouts)
     try:
+        connection.watch = Watch(connection.info.backend_pid, timeouts, lambda: _open(target))
         if identity:
             identity.check(connection.identity)
         connection.autocommit = autocommit
@@ -183,7 +201,7 @@ def connect(
     return connection
 
 
-def _open_with_settings(target: Conninfo, own: bool) -> ServerConnection:
+def _open_with_settings(target: Conninfo, own: bool, timeouts: Timeouts) -> ServerConnection:
     """Open a connection, and make its settings in one round trip.
 
     If a timeout of the role ends the session before that, open it again with timeouts off in the startup packet. A
@@ -192,7 +210,7 @@ def _open_with_settings(target: Conninfo, own: bool) -> ServerConnection:
     __tracebackhide__ = True
     connection = _without_frames(target, lambda: _open(target))
     try:
-        connection.identity = _set(connection, own)
+        connection.identity = _set(connection, own, timeouts)
         return connection
     except psycopg.Error:
         version = connection.info.server_version
@@ -203,7 +221,7 @@ def _open_with_settings(target: Conninfo, own: bool) -> ServerConnection:
     without_timeouts = _with_options(target, dict.fromkeys(_timeouts(version), "0"))
     connection = _without_frames(target, lambda: _open(without_timeouts))
     try:
-        connection.identity = _set(connection, own)
+        connection.identity = _set(connection, own, timeouts)
     except psycopg.Error as error:
         connection.close()
         raise ConnectError(_message(error, target)) from None
@@ -223,9 +241,9 @@ def _open(target: Conninfo) -> ServerConnection:
         return ServerConnection.connect(_pin(target).reveal(), autocommit=True)
 
 
-def _set(connection: ServerConnection, own: bool) -> Identity:
+def _set(connection: ServerConnection, own: bool, timeouts: Timeouts) -> Identity:
     """Make the settings, and return the identity of the server."""
-    settings = sql.Literal(json.dumps(SETTINGS | RESTRICTED))
+    settings = sql.Literal(json.dumps(SETTINGS | RESTRICTED | timeouts.settings))
     query = _SET.format(settings=settings, restricted=sql.Literal(list(RESTRICTED)))
     if own:
         query += _SET_OWN.format(names=sql.Literal([name for name in SETTINGS if name not in TIMEOUTS]))
@@ -272,11 +290,17 @@ def without_libpq_variables() -> Iterator[None]:
                 os.environ.setdefault(name, value)
 
 
-def run_program(program: Path, arguments: list[str], conninfo: str) -> subprocess.CompletedProcess[str]:
+def run_program(
+    program: Path,
+    arguments: list[str],
+    conninfo: str,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - it cannot change
+) -> subprocess.CompletedProcess[str]:
     """Run one of PostgreSQL's programs with ``--dbname``, and without the variables of libpq.
 
-    The password is in the program's environment, because other users can see its arguments.
-    Raises RolecallError for a secret that libpq reads from no variable.
+    The password is in the program's environment, because other users can see its arguments. ``timeouts`` are those
+    of its statements, unless it sets others, as pg_dump does; and they limit the time of the program.
+    Raises RolecallError for a secret that libpq reads from no variable, and if the program takes too long.
     """
     __tracebackhide__ = True
     target = conninfo = Conninfo(conninfo)
@@ -287,14 +311,21 @@ def run_program(program: Path, arguments: list[str], conninfo: str) -> subproces
             "machine can read arguments.\nUse a DSN without it, for example with a key that has no password."
         )
     settings = {"timezone": "UTC", "quote_all_identifiers": "off"} | dict.fromkeys(_timeouts(OLDEST), "0")
+    settings |= timeouts.settings
     dbname = _pin(_with_options(target, settings)).bare
-    return _without_frames(target, lambda: _run([str(program), *arguments, "--dbname", dbname], target))
+    limit = PROGRAM * timeouts.statement or None
+    return _without_frames(target, lambda: _run([str(program), *arguments, "--dbname", dbname], target, limit))
 
 
-def _run(command: list[str], target: Conninfo) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str], target: Conninfo, limit: int | None) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "ROLECALL_"))}
     environment |= {"PGPASSWORD": target.secrets["password"]} if target.secrets else {}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    try:
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=limit)
+    except subprocess.TimeoutExpired:
+        name = Path(command[0]).name
+        text = f"{name} did not end within {limit} s, {PROGRAM} times rolecall_statement_timeout: it was stopped."
+        raise RolecallError(text) from None
 
 
 def _without_frames(target: Conninfo, work: Callable[[], T]) -> T:

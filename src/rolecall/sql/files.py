@@ -325,3 +325,4 @@ def _details(error: psycopg.Error) -> Iterator[str]:
     functions = [line for line in FUNCTION_LINE.findall(diag.context or "") if not BODY_LINE.search(line)]
     if functions:
         yield f"CONTEXT: {functions[0]}"
+    yield from getattr(error, "__notes__", [])  # of a statement that waited too long: what blocked it

@@ -13,6 +13,7 @@ import pytest
 from docs import reference
 from rolecall import fixtures, settings
 from rolecall.cli import check
+from rolecall.plugin import MARK
 from rolecall.settings import Names
 
 ROOT = Path(__file__).parents[3]
@@ -39,7 +40,7 @@ def test_there_are_pages() -> None:
 
 @each_page
 def test_each_setting_and_fixture_exists(page: Path) -> None:
-    known = {*fixtures.NAMES, check.VARIABLE}
+    known = {*fixtures.NAMES, check.VARIABLE, MARK.partition("(")[0]}
     for name, option in settings.options().items():
         argument, variable, ini = Names.of(name)
         known |= {variable, ini} | ({argument} if option.cli else set())

@@ -16,6 +16,7 @@ from rolecall.server import choose
 from rolecall.server.choose import Server
 from rolecall.server.connection import RESTRICTED, SETTINGS, connect
 
+TIMEOUTS = {"lock_timeout": "10s", "statement_timeout": "1min"}
 HOSTILE = {
     "statement_timeout": "'1ms'",
     "lock_timeout": "'1ms'",
@@ -55,7 +56,7 @@ def test_defaults_of_the_server_do_not_matter(
     toy.makepyfile(
         test_settings=f"""
         def check(connection):
-            for name, value in {SETTINGS | RESTRICTED!r}.items():
+            for name, value in {SETTINGS | RESTRICTED | TIMEOUTS!r}.items():
                 if name != "plan_cache_mode":  # the worker sets it
                     row = connection.execute("SELECT current_setting(%s, true)", [name]).fetchone()
                     assert row in ((value,), (None,)), name
@@ -108,7 +109,7 @@ def test_settings_of_the_project_for_its_database_are_used(toy: pytest.Pytester,
                 connection.execute(f"SHOW {name}".encode()).fetchone()
                 for name in ("search_path", "datestyle", "app.tenant", "statement_timeout", "timezone")
             ]
-    assert values == [("shop, public",), ("SQL, DMY",), ("a=b",), ("0",), ("Asia/Kolkata",)]
+    assert values == [("shop, public",), ("SQL, DMY",), ("a=b",), ("1min",), ("Asia/Kolkata",)]
 
 
 def test_options_of_the_dsn_are_used_except_for_the_settings_of_tests(toy_server: Server) -> None:

@@ -268,17 +268,3 @@ def test_an_error_in_the_sql_is_one_error_before_any_test(toy: pytest.Pytester, 
         "",
     ]
     result.assert_outcomes()
-
-
-def test_a_world_that_cannot_be_loaded_is_one_error(toy: pytest.Pytester) -> None:
-    path = toy.path / "conftest.py"
-    path.write_text(path.read_text().replace('body="his"', 'body="much too long"'))
-    result = toy.runpytest_inprocess()
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert result.stderr.lines == [
-        'ERROR: the world cannot be loaded: shop.notes "bob\'s note": '
-        'new row for relation "notes" violates check constraint "short_body"',
-        "DETAIL: Failing row contains (2, bob, much too long).",
-        "",
-    ]
-    result.assert_outcomes()

@@ -1,0 +1,198 @@
+"""A row of the world that cannot be loaded: the tests that need it fail and name it, and all others run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from psycopg import Connection
+
+from rolecall import World
+from rolecall.access.loading import load
+from rolecall.errors import RolecallError
+from rolecall.worker import Worker
+
+TOO_LONG = (
+    "the world's row \"bob's note\" of shop.notes cannot be loaded: "
+    'new row for relation "notes" violates check constraint "short_body" '
+    "DETAIL: Failing row contains (2, bob, much too long)."
+)
+
+
+@pytest.fixture
+def broken(toy: pytest.Pytester) -> pytest.Pytester:
+    """The project, in which bob's note is too long."""
+    path = toy.path / "conftest.py"
+    path.write_text(path.read_text().replace('body="his"', 'body="much too long"'))
+    return toy
+
+
+# ------------------------------------------------------------------ what a user sees
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+@pytest.mark.parametrize("option", ["", "--rolecall-coverage"])
+def test_the_cells_of_the_row_fail_and_name_it(broken: pytest.Pytester, processes: str, option: str) -> None:
+    result = broken.runpytest_inprocess("-n", processes, "test_notes.py", *filter(None, [option]))
+    result.assert_outcomes(passed=20, failed=20, errors=1)
+    lines = result.stdout.str().splitlines()
+    assert lines.count(TOO_LONG) == 20
+    assert lines.count(f"  ERROR: {TOO_LONG}") == 1
+
+
+def test_a_run_without_a_test_of_the_row_fails_too(broken: pytest.Pytester) -> None:
+    result = broken.runpytest_inprocess("test_notes.py", "-k", "alice and not bob")
+    result.assert_outcomes(passed=15, errors=1, deselected=25)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"  ERROR: {TOO_LONG}", "ERROR rolecall::world - the world's row *"])
+
+
+def test_a_test_that_asks_for_the_row_fails(broken: pytest.Pytester) -> None:
+    broken.makepyfile(
+        test_it="""
+        def test_bob(db, rolecall_world):
+            assert rolecall_world.row("shop.notes", "bob's note")
+
+        def test_alice(db, rolecall_world):
+            assert rolecall_world.row("shop.notes", "alice's note")["author"] == "alice"
+            assert db.value("SELECT count(*) FROM shop.notes") == 1
+        """
+    )
+    result = broken.runpytest_inprocess("test_it.py")
+    result.assert_outcomes(passed=1, failed=1, errors=1)
+    result.stdout.fnmatch_lines([f"E *{TOO_LONG}"])
+
+
+def test_another_cell_that_fails_says_which_rows_are_missing(broken: pytest.Pytester) -> None:
+    path = broken.path / "test_notes.py"
+    path.write_text(path.read_text().replace("alice             yes      yes", "alice             -        yes"))
+    result = broken.runpytest_inprocess("test_notes.py::test_grid[alice's note-select-alice]")
+    result.assert_outcomes(failed=1, errors=1)
+    result.stdout.fnmatch_lines(["alice: select on *", f"  and         {TOO_LONG}"])
+
+
+def test_a_table_that_does_not_exist(toy: pytest.Pytester) -> None:
+    path = toy.path / "conftest.py"
+    path.write_text(
+        path.read_text().replace("    return world\n", "    world.add('shop.pins', 'a pin', id=1)\n    return world\n")
+    )
+    result = toy.runpytest_inprocess("test_notes.py")
+    result.assert_outcomes(passed=40, errors=1)
+    result.stdout.fnmatch_lines(
+        ["  ERROR: the world's row 'a pin' of shop.pins cannot be loaded: relation \"shop.pins\" does not exist"]
+    )
+
+
+# ------------------------------------------------------------------ which rows are missing
+
+
+@pytest.fixture
+def connection(toy_worker: Worker) -> Connection[Any]:
+    """A connection to a database without rows, with a table that refers to the notes."""
+    toy_worker.connection.execute(
+        """
+        DELETE FROM shop.notes;
+        CREATE TABLE shop.pins (id int PRIMARY KEY, note int, place int, other int,
+          CONSTRAINT pin_of_a_note FOREIGN KEY (note) REFERENCES shop.notes (id),
+          CONSTRAINT pin_of_a_pin FOREIGN KEY (other) REFERENCES shop.pins DEFERRABLE INITIALLY DEFERRED);
+        """
+    )
+    return toy_worker.connection
+
+
+def add_notes(world: World) -> None:
+    world.add("shop.notes", "good", id=1, author="alice")
+    world.add("shop.notes", "bad", id=2, author="alice", body="much too long")
+    world.add("shop.notes", "another", id=3, author="bob")
+
+
+def loaded(connection: Connection[Any], table: str) -> list[int]:
+    return [key for (key,) in connection.execute(f"SELECT id FROM {table} ORDER BY id".encode())]
+
+
+def test_all_other_rows_are_loaded(connection: Connection[Any]) -> None:
+    world = World()
+    add_notes(world)
+    assert list(load(connection, world)) == [("shop.notes", "bad")]
+    assert loaded(connection, "shop.notes") == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        pytest.param({"colour": 1}, 'column "colour" of relation "notes" does not exist', id="missing column"),
+        pytest.param({"author": None}, "null value in column", id="NULL"),
+        pytest.param({"author": object()}, "cannot adapt type 'object'", id="no SQL literal"),
+        pytest.param({"author": "a\0"}, "NUL", id="NUL byte"),
+        pytest.param({"id": 1}, "duplicate key value", id="unique index"),
+    ],
+)
+def test_the_reason_is_that_of_the_database(connection: Connection[Any], columns: dict[str, Any], reason: str) -> None:
+    world = World()
+    world.add("shop.notes", "good", id=1, author="alice")
+    world.add("shop.notes", "bad", **{"id": 2, "author": "bob"} | columns)
+    missing = load(connection, world)
+    assert list(missing) == [("shop.notes", "bad")]
+    assert reason in missing["shop.notes", "bad"]
+
+
+def test_a_trigger_that_refuses(connection: Connection[Any]) -> None:
+    connection.execute(
+        """
+        CREATE FUNCTION shop.refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN IF NEW.id = 3 THEN RAISE 'no third note'; END IF; RETURN NEW; END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON shop.notes FOR EACH ROW EXECUTE FUNCTION shop.refuse();
+        """
+    )
+    world = World()
+    add_notes(world)
+    missing = load(connection, world)
+    assert list(missing) == [("shop.notes", "bad"), ("shop.notes", "another")]
+    assert missing["shop.notes", "another"] == "no third note"
+
+
+def test_a_row_that_refers_to_a_missing_one_is_missing_too(connection: Connection[Any]) -> None:
+    world = World()
+    add_notes(world)
+    world.add("shop.pins", "of the good note", id=1, note=1)
+    world.add("shop.pins", "of the bad note", id=2, note=2)
+    world.add("shop.pins", "of no note", id=3, note=77)
+    missing = load(connection, world)
+    assert list(missing)[1:] == [("shop.pins", "of the bad note"), ("shop.pins", "of no note")]
+    assert missing["shop.pins", "of the bad note"] == "it refers to 'bad' of shop.notes, which cannot be loaded"
+    assert "pin_of_a_note" in missing["shop.pins", "of no note"]
+    assert loaded(connection, "shop.pins") == [1]
+
+
+def test_a_deferred_constraint_refuses_the_rows_of_its_table(connection: Connection[Any]) -> None:
+    world = World()
+    add_notes(world)
+    world.add("shop.pins", "one", id=1, other=2)
+    world.add("shop.pins", "two", id=2, other=77)
+    missing = load(connection, world)
+    assert list(missing) == [("shop.notes", "bad"), ("shop.pins", "one"), ("shop.pins", "two")]
+    assert "deferred constraint" in missing["shop.pins", "two"]
+    assert loaded(connection, "shop.notes") == [1, 3]
+
+
+def test_rows_that_refer_to_each_other_are_loaded(connection: Connection[Any]) -> None:
+    world = World()
+    add_notes(world)
+    world.add("shop.pins", "one", id=1, other=2)
+    world.add("shop.pins", "two", id=2, other=1)
+    assert list(load(connection, world)) == [("shop.notes", "bad")]
+    assert loaded(connection, "shop.pins") == [1, 2]
+
+
+def test_a_deferred_constraint_that_names_no_table_of_the_world(connection: Connection[Any]) -> None:
+    connection.execute(
+        """
+        CREATE FUNCTION shop.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not today'; END $$;
+        CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON shop.notes DEFERRABLE INITIALLY DEFERRED
+          FOR EACH ROW EXECUTE FUNCTION shop.refuse();
+        """
+    )
+    world = World()
+    add_notes(world)
+    with pytest.raises(RolecallError, match="the world cannot be loaded: not today"):
+        load(connection, world)

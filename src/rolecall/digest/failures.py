@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rolecall.errors import RolecallError
 from rolecall.grids.explain import ADMITTED, STOPPED
 from rolecall.item import CellError
 from rolecall.report.results import Attempt, CellFailure, FailedCell, Failure, PolicyDecision
@@ -20,7 +21,8 @@ PRIVILEGES = {"select": "SELECT", "insert": "INSERT", "delete": "DELETE"}  # eve
 def attach(report: pytest.TestReport, error: BaseException | None) -> None:
     """Add to the report of a failed test what the digest needs of ``error``."""
     cell = asdict(failed_cell(error.failure)) if isinstance(error, CellError) else None
-    setattr(report, ATTRIBUTE, {"cell": cell})
+    in_test = report.when == "call" and not isinstance(error, RolecallError)
+    setattr(report, ATTRIBUTE, {"cell": cell, "in_test": in_test})
 
 
 def read(report: Any) -> Failure | None:
@@ -33,7 +35,7 @@ def read(report: Any) -> Failure | None:
         nodeid=report.nodeid,
         message=_message(report),
         text=_text(report),
-        in_test=report.when == "call",
+        in_test=attached["in_test"],
         cell=FailedCell(**cell | {"causes": tuple(cell["causes"])}) if cell else None,
     )
 

@@ -29,9 +29,7 @@ def sections(failures: Iterable[Failure]) -> Iterator[DigestSection]:
             yield _cells(kind, cells[kind])
     if errors:
         groups = _groups(errors, lambda failure: _first_line(failure.message), lambda _: "")
-        yield DigestSection(
-            _count(len(errors), "test has", "tests have") + " an error in the setup or teardown", groups
-        )
+        yield DigestSection(_count(len(errors), "test", "tests") + " could not run", groups)
     if tests:
         title = _count(len(tests), "other test fails", "other tests fail")
         yield DigestSection(title, _groups(tests, _folder, _most_frequent_message))

@@ -96,7 +96,7 @@ class FailedCell:
 
 @dataclass(frozen=True)
 class Failure:
-    """A test that failed. ``in_test`` is False for an error in its setup or teardown."""
+    """A test that failed. ``in_test`` is False if its setup or teardown failed, or if rolecall could not run it."""
 
     nodeid: str
     message: str

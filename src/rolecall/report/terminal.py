@@ -12,7 +12,6 @@ from rolecall.report.results import (
     CoverageCount,
     Decisions,
     DigestSection,
-    Failure,
     FailureGroup,
     MutationScore,
     Reason,
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     from rolecall.settings import Settings
 
 MAX_NAMES = 3  # that are not covered, before "and n more"
-MAX_GROUPS = 6  # of a section of the digest, before "and n more"
+MAX_GROUPS = 6  # of the first section of the digest, before "in n more groups"
+LATER_GROUPS = 3  # of every other section
 MAX_LINES = 12  # of the explanation of one failure in the digest
 MIN_WIDTH = 100  # of a line of the digest; a log of CI has no width
 COLOURS = {"killed": "green", "survived": "red", "invalid": "yellow", "equivalent": "blue"}
@@ -123,34 +123,42 @@ def write_digest(
 ) -> None:
     """Write a paragraph for each section, with one failure of its largest group, and the lines of ``advice``.
 
-    No line is longer than the terminal is wide.
+    The first section is the worst: only its failure is explained in full, so that the digest fits a screen. No line is
+    longer than the terminal is wide.
     """
     width = max(reporter.config.get_terminal_writer().fullwidth, MIN_WIDTH)
     reporter.section(f"digest of {failures:,} failures", sep="-")
-    for section in sections:
+    for number, section in enumerate(sections):
         reporter.line(f"{section.title}:", red=True, bold=True)
-        for group in section.groups[:MAX_GROUPS]:
-            reporter.line(_shortened(_group(group), width))
-        if rest := section.groups[MAX_GROUPS:]:
-            groups = "group" if len(rest) == 1 else "groups"
-            reporter.line(f"{sum(len(group.failures) for group in rest):6}  in {len(rest)} more {groups}")
-        for number, line in enumerate(_example(section.groups[0].failures[0])):
-            reporter.line(_shortened(f"{'' if number else 'e.g.':>7} {line}", width))
+        for line in [*_groups(section, LATER_GROUPS if number else MAX_GROUPS), *_example(section, whole=not number)]:
+            reporter.line(_shortened(line, width))
         reporter.line("")
     for line in advice:
         reporter.line(line)
+
+
+def _groups(section: DigestSection, most: int) -> Iterator[str]:
+    yield from map(_group, section.groups[:most])
+    if rest := section.groups[most:]:
+        failures = sum(len(group.failures) for group in rest)
+        yield f"{failures:6}  in {len(rest)} more {'group' if len(rest) == 1 else 'groups'}"
 
 
 def _group(group: FailureGroup) -> str:
     return f"{len(group.failures):6}  {group.subject}{f'  ({group.details})' if group.details else ''}"
 
 
-def _example(failure: Failure) -> Iterator[str]:
-    """The explanation of a cell, or the test and the first lines of its message."""
+def _example(section: DigestSection, *, whole: bool) -> Iterator[str]:
+    """One failure of the largest group: the explanation of a cell, or the test and the first lines of its message."""
+    failure = section.groups[0].failures[0]
     lines = failure.text.splitlines() if failure.cell else [failure.nodeid, *failure.message.splitlines()]
-    yield from lines[:MAX_LINES]
-    if len(lines) > MAX_LINES:
-        yield "…"
+    if not whole:
+        is_verdict = ("  expected", "  got")
+        lines = [lines[0], *[line for line in lines[1:] if not failure.cell or line.startswith(is_verdict)][:2]]
+    elif len(lines) > MAX_LINES:
+        lines = [*lines[:MAX_LINES], "…"]
+    for number, line in enumerate(lines):
+        yield f"{'' if number else 'e.g.':>7} {line}"
 
 
 def _shortened(line: str, width: int) -> str:

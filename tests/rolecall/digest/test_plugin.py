@@ -130,7 +130,7 @@ def test_errors_in_the_setup_have_a_section(toy: pytest.Pytester) -> None:
     )
     lines = digest(run(toy))
     assert lines[:4] == [
-        "5 tests have an error in the setup or teardown:",
+        "5 tests could not run:",
         "     5  RuntimeError: no such order",
         "   e.g. test_setup.py::test_orders[0]",
         "        RuntimeError: no such order",

@@ -36,7 +36,7 @@ def test_the_worst_kind_comes_first() -> None:
         "1 cell fails with an error that is no refusal",
         "1 cell refuses somebody who should have access",
         "1 cell refuses in another way than expected",
-        "1 test has an error in the setup or teardown",
+        "1 test could not run",
         "1 other test fails",
     ]
 
@@ -48,7 +48,7 @@ def test_the_worst_kind_comes_first() -> None:
         (failed("broken"), "1,000 cells fail with an error that is no refusal"),
         (failed("refused"), "1,000 cells refuse somebody who should have access"),
         (failed("other"), "1,000 cells refuse in another way than expected"),
-        (failed_test("a.py", in_test=False), "1,000 tests have an error in the setup or teardown"),
+        (failed_test("a.py", in_test=False), "1,000 tests could not run"),
         (failed_test("a.py"), "1,000 other tests fail"),
     ],
 )

@@ -16,44 +16,44 @@ DECLARE
     "audit.audit_logs_view": "ACCESS EXCLUSIVE",
     "identity.profiles": "SHARE ROW EXCLUSIVE"
   }';
-    -- The locks: from here on the same text in every script that takes some.
-    lock_timeout CONSTANT text := current_setting('lock_timeout');
-    deadline CONSTANT timestamptz := clock_timestamp() + lock_timeout::interval;
-    relation record;
-  BEGIN
-    -- An attempt ends before PostgreSQL looks for a deadlock: that is after 1 s, and no list has 20 locks.
-    PERFORM set_config('lock_timeout', '50ms', true);
-    LOOP
-      BEGIN
-        FOR relation IN
-          SELECT oid::regclass AS name, CASE relkind
-            -- Takes the lock and changes nothing. LOCK TABLE would also lock the tables of the view.
-            WHEN 'v' THEN format('ALTER VIEW %s OWNER TO %s', oid::regclass, relowner::regrole)
-            ELSE format('LOCK TABLE %s IN %s MODE', oid::regclass, mode)
-          END AS statement
-          FROM json_each_text(wanted) AS w (name, mode)
-          JOIN pg_class ON oid = to_regclass(w.name)
-          -- What this role cannot lock is somebody else's. The script stops at it below, or does not need the lock.
-          WHERE CASE relkind
-            WHEN 'v' THEN pg_has_role(relowner, 'USAGE') ELSE has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE')
-          END
-          ORDER BY w.name
-        LOOP
-          EXECUTE relation.statement;
-        END LOOP;
-        EXIT;
-      EXCEPTION
-        -- All locks of the attempt are free again: what waited behind them goes on.
-        WHEN lock_not_available THEN
-          IF clock_timestamp() >= deadline THEN
-            RAISE EXCEPTION 'canceling statement due to lock timeout: other transactions use %', relation.name
-              USING ERRCODE = '55P03', HINT = 'Nothing has been changed. Run this again when they have ended.';
-          END IF;
-          PERFORM pg_sleep(0.05);
-      END;
-    END LOOP;
-    PERFORM set_config('lock_timeout', lock_timeout, true);
-    -- The end of the locks.
+  -- The locks: from here on the same text in every script that takes some.
+  lock_timeout CONSTANT text := current_setting('lock_timeout');
+  deadline CONSTANT timestamptz := clock_timestamp() + lock_timeout::interval;
+  relation record;
+BEGIN
+  -- An attempt ends before PostgreSQL looks for a deadlock: that is after 1 s, and no list has 20 locks.
+  PERFORM set_config('lock_timeout', '50ms', true);
+  LOOP
+    BEGIN
+      FOR relation IN
+        SELECT oid::regclass AS name, CASE relkind
+          -- Takes the lock and changes nothing. LOCK TABLE would also lock the tables of the view.
+          WHEN 'v' THEN format('ALTER VIEW %s OWNER TO %s', oid::regclass, relowner::regrole)
+          ELSE format('LOCK TABLE %s IN %s MODE', oid::regclass, mode)
+        END AS statement
+        FROM json_each_text(wanted) AS w (name, mode)
+        JOIN pg_class ON oid = to_regclass(w.name)
+        -- What this role cannot lock is somebody else's. The script stops at it below, or does not need the lock.
+        WHERE CASE relkind
+          WHEN 'v' THEN pg_has_role(relowner, 'USAGE') ELSE has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE')
+        END
+        ORDER BY w.name
+      LOOP
+        EXECUTE relation.statement;
+      END LOOP;
+      EXIT;
+    EXCEPTION
+      -- All locks of the attempt are free again: what waited behind them goes on.
+      WHEN lock_not_available THEN
+        IF clock_timestamp() >= deadline THEN
+          RAISE EXCEPTION 'canceling statement due to lock timeout: other transactions use %', relation.name
+            USING ERRCODE = '55P03', HINT = 'Nothing has been changed. Run this again when they have ended.';
+        END IF;
+        PERFORM pg_sleep(0.05);
+    END;
+  END LOOP;
+  PERFORM set_config('lock_timeout', lock_timeout, true);
+  -- The end of the locks.
 END
 $$;
 

@@ -70,6 +70,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             names = [fixture, "form"] if "form" in metafunc.fixturenames else [fixture]
             cases = [(each, form)[: len(names)] for each in objects if each.kind in kinds for form in forms]
             metafunc.parametrize(names, cases, ids=["-".join(map(str, case)) for case in cases])
+    if "first_of_step" in metafunc.fixturenames:
+        first = {each.step: each for each in reversed(objects)}
+        metafunc.parametrize("first_of_step", first.values(), ids=map(str, first.values()))
 
 
 def stopped(scratch: Scratch, number: str) -> str:
@@ -209,12 +212,25 @@ def test_a_step_stops_at_a_comment_of_somebody_else(migrated: Scratch, kind: str
 
 
 def change_of(part: Created) -> str:
-    """A statement that changes a policy, a trigger, or a table of the migrations."""
+    """A statement that changes an object of the migrations."""
+    if part.kind == "function":
+        return f"ALTER FUNCTION {part.name} IMMUTABLE"
+    if part.kind == "view":
+        return f"ALTER VIEW {part.name} RESET (security_invoker)"
     if part.kind == "policy":
         return f'ALTER POLICY "{part.name}" ON {part.table} TO service_role'
     if part.kind == "trigger":
         return f"ALTER TABLE {part.table} DISABLE TRIGGER {part.name}"
     return f"ALTER TABLE {part.name} DISABLE ROW LEVEL SECURITY"
+
+
+def test_a_step_stops_with_any_search_path(migrated: Scratch, first_of_step: Created) -> None:
+    """PostgreSQL writes the names of objects on the search path without their schemas."""
+    path = "audit, catalog, communication, engagement, identity, organization, scheduling, storage, auth"
+    with migrated.connection.transaction(force_rollback=True):
+        as_owner(migrated, change_of(first_of_step))
+        migrated.connection.execute("SELECT set_config('search_path', %s, true)", [path])
+        stopped(migrated, first_of_step.step)
 
 
 def test_a_step_stops_at_a_part_that_somebody_changed(migrated: Scratch, part: Created) -> None:

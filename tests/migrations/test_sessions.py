@@ -14,20 +14,26 @@ from rolecall.sql.files import statements
 from rolecall.sql.migrations import read
 from tests.migrations.helpers import step_path
 
-ONE_STATEMENT = "1.0"  # the step that is a transaction of its own
+ONE_STATEMENT = "1.0 schema_usage"  # the step that is a transaction of its own
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for each step of the migrations under test."""
     folder = read_settings(metafunc.config).migrations
     assert folder
-    steps = [str(step).split()[0] for phase in read(folder) for step in phase.steps]
+    steps = [str(step) for phase in read(folder) for step in phase.steps]
     if "step" in metafunc.fixturenames:
         metafunc.parametrize("step", steps)
 
 
-def step_text(scratch: Scratch, number: str) -> str:
-    return step_path(scratch, number).read_text(encoding="utf-8")
+def step_text(scratch: Scratch, step: str) -> str:
+    return step_path(scratch, step.split()[0]).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def committed(module_scratch: Callable[..., Scratch]) -> Scratch:
+    """A database with all phases, in which steps are run again: this changes nothing."""
+    return module_scratch(migrated=True)
 
 
 def test_a_step_prints_no_notice(migrated: Scratch, step: str) -> None:
@@ -46,18 +52,9 @@ def test_a_step_prints_no_notice(migrated: Scratch, step: str) -> None:
         assert notices == []
 
 
-@pytest.mark.parametrize("number", ["1.2", "1.5", "2.1.1", "4.4"])  # with a table, with storage, a function, a view
-def test_a_step_leaves_no_setting_in_its_session(scratch: Callable[..., Scratch], number: str) -> None:
-    database = scratch(migrated=True)
-    names = [
-        "enorae.noted",
-        "enorae.query",
-        "search_path",
-        "lock_timeout",
-        "client_min_messages",
-        "default_transaction_read_only",
-    ]
-    with database.run.connect(database.name) as connection:
+def test_a_step_leaves_no_setting_in_its_session(committed: Scratch, step: str) -> None:
+    names = ["enorae.noted", "enorae.query", "search_path", "lock_timeout", "default_transaction_read_only"]
+    with committed.run.connect(committed.name) as connection:
 
         def settings() -> list[str]:
             rows = connection.execute(
@@ -67,8 +64,7 @@ def test_a_step_leaves_no_setting_in_its_session(scratch: Callable[..., Scratch]
 
         before = settings()
         with connection.transaction():
-            connection.execute(step_text(database, number).encode())
-            assert settings()[:2] != before[:2]
+            connection.execute(step_text(committed, step).encode())
         assert settings() == before
 
 
@@ -78,7 +74,7 @@ def test_a_step_outside_of_a_transaction_is_refused(scratch: Callable[..., Scrat
     before = database.dump()
     for phase in database.phases.values():
         for step in phase.steps:
-            if str(step).split()[0] == ONE_STATEMENT:
+            if str(step) == ONE_STATEMENT:
                 continue
             errors: list[str | None] = []
             with database.run.connect(database.name) as connection:

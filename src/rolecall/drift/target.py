@@ -11,8 +11,10 @@ import psycopg
 
 from rolecall.catalog import snapshot
 from rolecall.catalog.snapshot import Snapshot
+from rolecall.database.templates import manifest_of
 from rolecall.drift.expected import database
 from rolecall.dsn import URL, Conninfo
+from rolecall.dump.left_out import lines
 from rolecall.errors import RolecallError
 from rolecall.server.choose import Server
 from rolecall.server.connection import ConnectError, ServerConnection, connect
@@ -92,12 +94,16 @@ def read_dump(server: Server, settings: Settings, dump: Path, head: Snapshot) ->
 
     Raises SqlError if a statement of the dump fails.
     """
-    with database(server, replace(settings, baseline=dump, requires=None, migrations=None)) as (_, connection, _role):
-        found = snapshot.read(connection)
+    with database(server, replace(settings, baseline=dump, requires=None, migrations=None)) as (run, connection, _role):
+        found, left_out = snapshot.read(connection), manifest_of(run).left_out
     unseen = {"role": "roles: a dump does not have their attributes and memberships"}
     # Buckets are rows. A dump may have them or not.
     if any(item.kind == "bucket" and item not in found.items for item in head.items):
         unseen["bucket"] = "storage buckets: the dump has no rows of storage.buckets"
+    if left_out:
+        count = "1 statement" if len(left_out) == 1 else f"{len(left_out)} statements"
+        first = f"{count} of the dump, left out or replaced by a stand-in:"
+        unseen["dump"] = "\n  ".join([first, *lines(left_out, verbose=False)])
     return replace(found, unseen=unseen)
 
 

@@ -162,6 +162,20 @@ def test_a_dump(check: Check, toy: pytest.Pytester) -> None:
     )
 
 
+def test_what_was_left_out_of_a_dump_is_listed(check: Check, toy: pytest.Pytester) -> None:
+    header = "--\n-- PostgreSQL database dump\n--\n\n"
+    owner = "ALTER SCHEMA shop OWNER TO somebody_else;\n"
+    (toy.path / "dump.sql").write_text(header + FILES["baseline.sql"] + MIGRATED + owner)
+    result = check("dump.sql")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        [
+            "  1 statement of the dump, left out or replaced by a stand-in:",
+            "     1  owners that do not exist here, or are superusers: somebody_else",
+        ]
+    )
+
+
 def test_a_dump_that_fails(check: Check, toy: pytest.Pytester) -> None:
     (toy.path / "dump.sql").write_text("CREATE SCHEMA shop;\nCREATE TABLE shop.notes (id nonsense);\n")
     result = check("dump.sql")

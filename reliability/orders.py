@@ -1,4 +1,4 @@
-"""Orders and seeds: the suite in random orders, with random worlds, on PostgreSQL 16 and 18, both regimes."""
+"""Orders and seeds: the suite in random orders, with random worlds, on PostgreSQL 16, 17 and 18, both regimes."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ FIRST_RUN = 60.0  # seconds that the first run may take: it builds the databases
 
 
 def run(deadline: Deadline, seed: int, only: str = "", progress: Callable[[str], None] = lambda _: None) -> Result:
-    """Run while there is time for one more run; at most four times for ``only``, the name of a test."""
+    """Run while there is time for one more run; at most six times for ``only``, the name of a test."""
     result = Result("orders", TITLE, seed)
     result.promise(
         "orders",
         "A test has the same result in any order, in any world, on any version, with any default privileges.",
-        "The suite runs in random orders (pytest-randomly), with worlds of random seeds, on PostgreSQL 16 and 18, with "
+        "The suite runs in random orders (pytest-randomly), with worlds of random seeds, on PostgreSQL 16 to 18, with "
         "default privileges revoked and granted.",
         "runs",
     )
     chooser = random.Random(seed)  # noqa: S311 - must be repeatable
     failed: dict[str, list[tuple[Failure, str]]] = {}
     longest, runs = FIRST_RUN, 0
-    for pg, grants in itertools.cycle(itertools.product(("18", "16"), ("revoked", "granted"))):
-        if runs and (deadline.left < longest or (only and runs == 4)):
+    for pg, grants in itertools.cycle(itertools.product(("17", "16", "18"), ("revoked", "granted"))):
+        if runs and (deadline.left < longest or (only and runs == 6)):
             break
         order, world = chooser.randrange(10**6), chooser.randrange(10**6)
         arguments = ["-n", "2", "-p", "randomly"]

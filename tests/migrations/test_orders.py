@@ -95,8 +95,15 @@ def test_the_dump_after_steps_and_rollbacks_is_the_one_before(scratch: Callable[
     assert (database.dump(), rows(database.connection, existing)) == before
 
 
-@with_and_without_rows
-@pytest.mark.parametrize("order", list(permutations((1, 2, 3, 4))), ids=lambda order: "-".join(map(str, order)))
+@pytest.mark.parametrize(
+    ("order", "contents"),
+    [
+        *((order, ROWS) for order in permutations((1, 2, 3, 4))),
+        # Rows stop a rollback, whatever the order is. Without them, the first order and the last are enough.
+        *((order, "SELECT") for order in [(1, 2, 3, 4), (4, 3, 2, 1)]),
+    ],
+    ids=lambda value: {ROWS: "rows", "SELECT": "no rows"}.get(value) or "-".join(map(str, value)),
+)
 def test_every_order_of_steps_and_rollbacks_keeps_them(bare: Scratch, order: tuple[int, ...], contents: str) -> None:
     with bare.connection.transaction(force_rollback=True):
         as_owner(bare, TEAM + ";" + contents)

@@ -21,6 +21,7 @@ from rolecall.database.rolled_back import ReusedDatabase, TransactionEndedError,
 from rolecall.database.run import Run
 from rolecall.database.scratch import Scratch
 from rolecall.database.templates import wait_for_manifest
+from rolecall.errors import RolecallError
 from rolecall.grids.explain import explain
 from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.outcomes import GridOutcomes
@@ -157,14 +158,20 @@ class Worker:
             self._outcomes = GridOutcomes(self.connection, self.world)
         return self._outcomes
 
-    def check_earlier(self, grid: Grid, phase: int) -> list[CellFailure] | None:
-        """The cells that differ from the grid after an earlier phase, explained; None if the table does not exist.
+    def check_earlier(self, grid: Grid, phase: int) -> list[CellFailure]:
+        """The cells that differ from the grid after an earlier phase, explained.
 
-        Raises RolecallError if a row of the table could not be loaded.
+        Raises RolecallError if a row of the table could not be loaded, or if the table exists after other phases than
+        the grid says. Before its table exists, a grid has no cells that differ.
         """
         connection, world = self.earlier(phase)
-        if grid.table not in world.rows:
-            return None
+        exists = grid.table in world.rows
+        if exists != (phase >= grid.from_phase):
+            text = "exists" if exists else "does not exist"
+            advice = f"from_phase={phase}" if exists else "from_phase=, the first phase that has the table"
+            raise RolecallError(f"{grid.table} {text} after phase {phase}. If that is right, give its grid {advice}.")
+        if not exists:
+            return []
         for row in grid.rows:
             world.require(grid.table, row)
         expected = grid.after(phase)

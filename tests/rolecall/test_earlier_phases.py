@@ -28,6 +28,7 @@ test_pins = grid(
       alice, bob, visitor       !        !        !        !
     """,
     update="note = 2",
+    from_phase=2,
 )
 '''
 BEFORE = '''before={3: """
@@ -77,10 +78,23 @@ def replace(path: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
-def test_a_grid_runs_after_each_phase_from_which_its_table_exists(phases: pytest.Pytester, processes: str) -> None:
-    result = phases.runpytest_inprocess("-n", processes, "-rs", "test_notes.py")
-    result.assert_outcomes(passed=40 + 16 + 3, skipped=1)
-    result.stdout.fnmatch_lines(["SKIPPED * shop.pins does not exist after phase 1"])
+def test_a_grid_runs_after_each_phase(phases: pytest.Pytester, processes: str) -> None:
+    result = phases.runpytest_inprocess("-n", processes, "test_notes.py")
+    result.assert_outcomes(passed=40 + 16 + 4)
+
+
+@pytest.mark.parametrize(
+    ("phase", "message"),
+    [
+        (1, "shop.pins does not exist after phase 1. If that is right, give its grid from_phase=, the first *"),
+        (3, "shop.pins exists after phase 2. If that is right, give its grid from_phase=2."),
+    ],
+)
+def test_a_table_that_comes_with_another_phase_fails(phases: pytest.Pytester, phase: int, message: str) -> None:
+    replace(phases.path / "test_notes.py", "from_phase=2", f"from_phase={phase}")
+    result = phases.runpytest_inprocess("test_notes.py")
+    result.assert_outcomes(passed=40 + 16 + 3, failed=1)
+    result.stdout.fnmatch_lines([message])
 
 
 def test_without_the_option_nothing_runs_after_earlier_phases(phases: pytest.Pytester) -> None:
@@ -91,7 +105,7 @@ def test_without_the_option_nothing_runs_after_earlier_phases(phases: pytest.Pyt
 def test_the_cells_count_once(phases: pytest.Pytester) -> None:
     """The grids after earlier phases are not coverage."""
     result = phases.runpytest_inprocess("test_notes.py", "-k", "after")
-    result.assert_outcomes(passed=3, skipped=1, deselected=56)
+    result.assert_outcomes(passed=4, deselected=56)
     result.stdout.fnmatch_lines(["  policies                0 of 5*"])
 
 
@@ -101,7 +115,7 @@ def test_a_cell_that_differs_after_an_earlier_phase_is_explained(phases: pytest.
     start, end = text.index("    before="), text.index("test_pins")
     path.write_text(text[:start] + ")\n\n" + text[end:])
     result = phases.runpytest_inprocess("test_notes.py", "-k", "after")
-    result.assert_outcomes(passed=1, failed=2, skipped=1, deselected=56)
+    result.assert_outcomes(passed=2, failed=2, deselected=56)
     result.stdout.fnmatch_lines(
         [
             "after phase 1, 2 of 40 cells of shop.notes differ from the grid.",
@@ -120,10 +134,11 @@ def test_a_cell_that_differs_after_an_earlier_phase_is_explained(phases: pytest.
         ("# The policy for visitors comes with phase 3.\n", "\n", "has no reason: begin with a comment"),
         ("before={3:", "before={1:", "before={1: …}: give the number of a phase after the first"),
         ("before={3:", "before={9:", "before={9: …}: there is no phase 9"),
+        ("from_phase=2", "from_phase=9", "from_phase=9: there is no phase 9"),
         ("visitor           !        !        !        !        !\n    bob", "x ! ! ! ! !\n    bob", "no line for 'x'"),
         ("visitor           !        !", "visitor           yes      !", "has the same verdicts as in the grid itself"),
     ],
-    ids=["no reason", "phase 1", "no such phase", "unknown persona", "no difference"],
+    ids=["no reason", "phase 1", "no such phase", "no such first phase", "unknown persona", "no difference"],
 )
 def test_what_differs_is_checked(phases: pytest.Pytester, old: str, new: str, message: str) -> None:
     path = phases.path / "test_notes.py"
@@ -143,7 +158,7 @@ def test_a_phase_that_does_not_apply_alone_fails_its_own_tests(phases: pytest.Py
     with (phases.path / "migrations/phase_2_more/2_1_more.sql").open("a") as file:
         file.write("ALTER TABLE shop.notes DROP CONSTRAINT no_bob;")
     result = phases.runpytest_inprocess("test_notes.py")
-    result.assert_outcomes(passed=40 + 16 + 2, failed=1, skipped=1)
+    result.assert_outcomes(passed=40 + 16 + 3, failed=1)
     result.stdout.fnmatch_lines(["the world's row \"bob's note\" of shop.notes cannot be loaded: *no_bob*"])
 
 

@@ -75,6 +75,7 @@ class Grid:
     line: int
     lines: Mapping[str, int] = field(repr=False)
     before: Mapping[int, tuple[Cell, ...]] = field(default_factory=dict, repr=False)
+    from_phase: int = 1
 
     def after(self, phase: int) -> Grid:
         """The grid as it is after an earlier phase: with the cells of each ``before`` of a later one."""
@@ -104,7 +105,9 @@ class Grid:
         self._check_keys(rows)
 
     def validate_phases(self, phases: Collection[int]) -> None:
-        """Check that the phases of ``before`` exist. Raises GridError."""
+        """Check that the phases of ``from_phase`` and ``before`` exist. Raises GridError."""
+        if self.from_phase != 1 and self.from_phase not in phases:
+            self._fail(self.line, f"from_phase={self.from_phase!r}: there is no phase {self.from_phase!r}.")
         for number in self.before:
             if number not in phases:
                 self._fail(self.line, f"before={{{number}: …}}: there is no phase {number}.")
@@ -226,6 +229,7 @@ def grid(
     settings: Mapping[str, str] | None = None,
     key: str | Sequence[str] = "id",
     before: Mapping[int, str] | None = None,
+    from_phase: int = 1,
 ) -> Grid:
     """Read a grid. If it is assigned to a name of a test module, every cell becomes a test.
 
@@ -238,6 +242,7 @@ def grid(
     :param key: the column or columns that identify a row of the table
     :param before: what differs before a phase is applied, by its number: a grid of the lines that differ, which
         begins with the reason as a comment (``#``)
+    :param from_phase: the first phase after which the table exists
     :raises GridError: with file and line, for a grid that cannot be read
     """
     caller = sys._getframe(1)  # inspect.stack() reads the source of every frame: 20 ms
@@ -257,6 +262,7 @@ def grid(
         call,
         reader.lines,
         {number: _differing(reader, number, text) for number, text in (before or {}).items()},
+        from_phase,
     )
 
 

@@ -48,6 +48,14 @@ class CellItem(pytest.Item):
         return self.path, self.cell.line - 1, self.name
 
 
+class EarlierGridError(AssertionError):
+    """Cells differ from their grid after an earlier phase."""
+
+    def __init__(self, text: str, failures: list[CellFailure]) -> None:
+        super().__init__(text)
+        self.failures = failures
+
+
 class EarlierGridItem(pytest.Item):
     """A whole grid after an earlier phase as a test."""
 
@@ -59,10 +67,10 @@ class EarlierGridItem(pytest.Item):
         self.grid, self.phase = grid, phase
 
     def runtest(self) -> None:
-        """Compare the outcomes of all cells. Raises AssertionError with those that differ."""
+        """Compare the outcomes of all cells. Raises EarlierGridError with those that differ."""
         failures = process_of(self.config).get_worker().check_earlier(self.grid, self.phase)
         if failures:
-            raise AssertionError(self._text(failures))
+            raise EarlierGridError(self._text(failures), failures)
 
     def _text(self, failures: list[CellFailure]) -> str:
         explained, others = failures[: self.MAX_EXPLAINED], failures[self.MAX_EXPLAINED :]
@@ -79,7 +87,7 @@ class EarlierGridItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The explanation, without a traceback that would only show rolecall."""
-        if isinstance(excinfo.value, AssertionError | RolecallError):
+        if isinstance(excinfo.value, EarlierGridError | RolecallError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

@@ -128,6 +128,26 @@ def test_a_cell_that_differs_after_an_earlier_phase_is_explained(phases: pytest.
     )
 
 
+def test_a_leak_after_an_earlier_phase_is_the_first_of_the_digest(phases: pytest.Pytester) -> None:
+    """The grid of notes also lets everybody in after phase 1, until phase 2 puts the policy right."""
+    replace(
+        phases.path / "migrations/phase_1_notes/1_1_notes.sql",
+        "SELECT USING (author = shop.me())",
+        "SELECT USING (true)",
+    )
+    with (phases.path / "migrations/phase_2_more/2_1_more.sql").open("a") as file:
+        file.write('ALTER POLICY "own notes are read" ON shop.notes USING (author = shop.me());')
+    result = phases.runpytest_inprocess("test_notes.py", "--rolecall-digest-from", "1")
+    result.assert_outcomes(passed=40 + 16 + 3, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "1 cell lets somebody in who should have no access:",
+            '     1  shop.notes: policy "own notes are read"  (select as *)',
+            "   e.g. after phase 1, * of 40 cells of shop.notes differ from the grid.",
+        ]
+    )
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

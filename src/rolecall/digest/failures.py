@@ -10,9 +10,11 @@ import pytest
 
 from rolecall.errors import RolecallError
 from rolecall.grids.explain import ADMITTED, STOPPED
-from rolecall.item import CellError
+from rolecall.item import CellError, EarlierGridError
 from rolecall.report.results import Attempt, CellFailure, FailedCell, Failure, PolicyDecision
 
+# From the worst to the least: who sees too much, then what could not be tried, then who sees too little.
+KINDS = ("let in", "broken", "refused", "other")
 ATTRIBUTE = "rolecall_failure"  # of a report; pytest sends it between processes as JSON
 NO_POLICY = ("no policy: row-level security is off, or the role bypasses it",)
 PRIVILEGES = {"select": "SELECT", "insert": "INSERT", "delete": "DELETE"}  # every other command is an UPDATE
@@ -20,7 +22,11 @@ PRIVILEGES = {"select": "SELECT", "insert": "INSERT", "delete": "DELETE"}  # eve
 
 def attach(report: pytest.TestReport, error: BaseException | None) -> None:
     """Add to the report of a failed test what the digest needs of ``error``."""
-    cell = asdict(failed_cell(error.failure)) if isinstance(error, CellError) else None
+    cells = [error.failure] if isinstance(error, CellError) else []
+    if isinstance(error, EarlierGridError):
+        cells = error.failures
+    worst = min(map(failed_cell, cells), key=lambda cell: KINDS.index(cell.kind), default=None)
+    cell = asdict(worst) if worst else None
     in_test = report.when == "call" and not isinstance(error, RolecallError)
     setattr(report, ATTRIBUTE, {"cell": cell, "in_test": in_test})
 

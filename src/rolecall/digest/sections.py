@@ -6,12 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import PurePath
 
+from rolecall.digest.failures import KINDS
 from rolecall.report.results import DigestSection, FailedCell, Failure, FailureGroup
 
 MAX_NAMES = 3  # personas or commands in a line, before "and n more"
-
-# From the worst to the least: who sees too much, then what could not be tried, then who sees too little.
-KINDS = ("let in", "broken", "refused", "other")
 
 
 def sections(failures: Iterable[Failure]) -> Iterator[DigestSection]:

@@ -127,7 +127,7 @@ def write_digest(
     longer than the terminal is wide.
     """
     width = max(reporter.config.get_terminal_writer().fullwidth, MIN_WIDTH)
-    reporter.section(f"digest of {failures:,} failures", sep="-")
+    reporter.section(f"digest of {failures:,} failure{'' if failures == 1 else 's'}", sep="-")
     for number, section in enumerate(sections):
         reporter.line(f"{section.title}:", red=True, bold=True)
         for line in [*_groups(section, LATER_GROUPS if number else MAX_GROUPS), *_example(section, whole=not number)]:

@@ -7,35 +7,36 @@ TABLE = "audit.audit_logs"
 test_grid = grid(
     TABLE,
     """
-                                      select   insert   update   delete   blame another
+                                      select   insert     update   delete   blame another
+    # The third word is an upsert: it needs the privilege UPDATE.
     owner's entry
-      owner                           yes      yes      !        !        !
+      owner                           yes      yes/yes/!  !        !        !
       customer, other_customer, staff, other_staff, other_owner,
       former_staff, owner_on_staff,
-      staff_customer                  yes      !        !        !        !
-      no_subject                      -        !        !        !        !
-      granted_anon                    -        !        -        -        -
-      anon                            !        !        !        !        !
-      service                         yes      yes      !        !        !
+      staff_customer                  yes      !          !        !        !
+      no_subject                      -        !          !        !        !
+      granted_anon                    -        !          -        -        -
+      anon                            !        !          !        !        !
+      service                         yes      yes/yes/!  !        !        !
 
     customer's entry
-      customer                        yes      yes      !        !        !
+      customer                        yes      yes/yes/!  !        !        !
       other_customer, staff, other_staff, owner, other_owner,
       former_staff, owner_on_staff,
-      staff_customer                  yes      !        !        !        !
-      no_subject                      -        !        !        !        !
-      granted_anon                    -        !        -        -        -
-      anon                            !        !        !        !        !
-      service                         yes      yes      !        !        !
+      staff_customer                  yes      !          !        !        !
+      no_subject                      -        !          !        !        !
+      granted_anon                    -        !          -        -        -
+      anon                            !        !          !        !        !
+      service                         yes      yes/yes/!  !        !        !
 
     nobody's entry
       customer, other_customer, staff, other_staff, owner, other_owner,
       former_staff, owner_on_staff,
-      staff_customer                  yes      !        !        !        !
-      no_subject                      -        !        !        !        !
-      granted_anon                    -        !        -        -        -
-      anon                            !        !        !        !        !
-      service                         yes      yes      !        !        !
+      staff_customer                  yes      !          !        !        !
+      no_subject                      -        !          !        !        !
+      granted_anon                    -        !          -        -        -
+      anon                            !        !          !        !        !
+      service                         yes      yes/yes/!  !        !        !
     """,
     update="reason = 'changed'",
     moves={"blame another": "actor_id = {other_customer}"},

@@ -51,11 +51,11 @@ def explain(connection: Connection[Any], grid: Grid, cell: Cell, world: World, r
 
 
 def _attempts(results: Results) -> list[Attempt]:
-    """The statements to show. An insert with RETURNING is left out if its outcome is that of the plain insert."""
+    """The statements to show. Other ways of a write are left out if their outcome is that of the first way."""
     attempts = [
         (check, outcome)
         for check, outcome in results
-        if not outcome.skipped and not (check.representation and str(outcome) == str(results[0][1]))
+        if not outcome.skipped and not ((check.representation or check.upsert) and str(outcome) == str(results[0][1]))
     ]
     return [
         Attempt(

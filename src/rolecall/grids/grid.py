@@ -9,9 +9,10 @@ The text has a line of commands. Then each row of the world has its name and a l
 
 A list of names that ends with a comma continues in the next line.
 ``yes``: the row was read or written. ``-``: no error and no row. ``!``: refused (42501).
-Updates and deletes run twice: with a WHERE, and blind (they read no column). Inserts run twice: plain, and with
-RETURNING. If the two verdicts differ, the cell has both: ``-/yes``. In a select, ``!/yes`` also means: the table is
-refused, but single columns are granted and can be read.
+Each write runs in three ways, as clients send it. Inserts: plain, with RETURNING, and as an upsert. Updates and
+deletes: with a WHERE, blind (they read no column), and with both a WHERE and RETURNING. If the first two verdicts
+differ, the cell has both: ``-/yes``. It has the third too if it is not that of the other way that reads the row:
+``yes/yes/!``. In a select, ``!/yes`` also means: the table is refused, but single columns are granted and can be read.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ class Grid:
             others[key] = name
 
     def checks(self, cell: Cell, world: World) -> list[Check]:
-        """The checks of a cell: one for a select, two for a write."""
+        """The checks of a cell: one for a select, three for a write."""
         return _Statements(self, world).of(cell)
 
     def all_checks(self, world: World) -> Iterator[tuple[Cell, Check]]:
@@ -149,6 +150,7 @@ class _Statements:
         self.condition = cache(self._condition)
         self.before = cache(self._before)
         self.insert = cache(lambda row: insert(grid.table, world.row(grid.table, row)).as_string())
+        self.on_conflict = cache(self._on_conflict)
         self.assignment = cache(lambda command: fill(grid.moves.get(command, grid.update), world))
 
     def of(self, cell: Cell) -> list[Check]:
@@ -169,6 +171,7 @@ class _Statements:
             return [
                 check(method="POST", statement=statement),
                 check(method="POST", statement=f"{statement} RETURNING *", representation=True),
+                check(method="POST", statement=f"{statement} {self.on_conflict(cell.row)}", upsert=True),
             ]
         method: Method = "DELETE" if cell.command == "delete" else "PATCH"
         write = f"DELETE FROM {self.name}"
@@ -177,11 +180,19 @@ class _Statements:
         return [
             check(method=method, statement=f"{write} WHERE {condition}"),
             check(method=method, statement=write, blind=True, columns=cell.command == "update"),
+            check(method=method, statement=f"{write} WHERE {condition} RETURNING *", representation=True),
         ]
 
     def _condition(self, row: str) -> str:
         columns = self.world.row(self.grid.table, row)
         return _condition({column: columns[column] for column in self.grid.key})
+
+    def _on_conflict(self, row: str) -> str:
+        """The clause of an upsert, as PostgREST writes it: it sets every column of the row."""
+        columns = [sql.Identifier(column) for column in self.world.row(self.grid.table, row)]
+        key = sql.SQL(", ").join(map(sql.Identifier, self.grid.key))
+        values = sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(column) for column in columns)
+        return sql.SQL("ON CONFLICT ({}) DO UPDATE SET {}").format(key, values).as_string()
 
     def _before(self, persona: str) -> tuple[str, ...]:
         settings = self.grid.settings.items()
@@ -212,12 +223,27 @@ def fill(text: str, world: World) -> str:
         raise GridError(f"{text!r}: {error}: write {{name}} for a value of the world, and {{{{ for a brace.") from None
 
 
-def verdict(outcomes: Iterable[Outcome]) -> str:
-    """The verdict of a cell's outcomes.
+def verdict(results: Iterable[tuple[Check, Outcome]]) -> str:
+    """The verdict of a cell's checks and outcomes.
 
-    It is one word if all outcomes agree, and ``-/yes`` if they differ. ``error`` is a failure other than a refusal.
+    It is one word if all outcomes agree. If the two ways of a write differ, it has both: ``-/yes``. It has the third
+    too if it is not that of the other way that reads the row. ``error`` is a failure other than a refusal.
     """
-    return "/".join(dict.fromkeys(word for outcome in outcomes for word in outcome.words))
+    ways = [(check, outcome.words) for check, outcome in results if outcome.words]
+    if len(ways) == 3 and ways[2][1] != next(words for check, words in ways if check.reads_row):
+        return "/".join(word for _, words in ways for word in words)
+    return "/".join(dict.fromkeys(word for _, words in ways[:2] for word in words))
+
+
+def expected_words(cell: Cell, checks: Sequence[Check]) -> list[str]:
+    """The word that each check of a cell must have: :func:`verdict` the other way round."""
+    words = cell.expected.split("/")
+    if len(checks) == 1:
+        return [cell.expected]
+    if len(words) == 1:
+        return words * len(checks)
+    third = words[2:] or [word for check, word in zip(checks, words, strict=False) if check.reads_row][:1]
+    return [*words[:2], *third][: len(checks)]
 
 
 def grid(
@@ -351,7 +377,7 @@ class _Reader:
                 self.fail(number, f"{persona!r} already has a line under {row!r}.")
             self.pairs.add((row, persona))
             cells = zip(self.commands, verdicts, strict=True)
-            self.cells += [Cell(row, command, persona, word, number) for command, word in cells]
+            self.cells += [Cell(row, command, persona, _shortest(command, word), number) for command, word in cells]
 
     def fail(self, line: int, text: str) -> NoReturn:
         _fail(self.path, line, text)
@@ -364,7 +390,14 @@ def _fail(path: Path, line: int, text: str) -> NoReturn:
 
 def _is_verdict(word: str) -> bool:
     parts = word.split("/")
-    return all(part in VERDICTS for part in parts) and len(set(parts)) == len(parts)
+    return all(part in VERDICTS for part in parts) and len(parts) <= 3 and (len(parts) == 1 or len(set(parts)) > 1)
+
+
+def _shortest(command: str, word: str) -> str:
+    """A verdict without the word of the third way, if that is the word of the other way that reads the row."""
+    parts = word.split("/")
+    reading = 1 if command == "insert" else 0
+    return "/".join(parts[:2]) if len(parts) == 3 and parts[2] == parts[reading] else word
 
 
 def _numbers_of(text: str, filename: str, call: int) -> Iterator[int]:

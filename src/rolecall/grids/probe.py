@@ -31,9 +31,10 @@ class Check:
     """One statement to try as one persona, on the row of ``target`` (quoted) that ``condition`` selects.
 
     ``before`` runs first, as the superuser. With ``blind``, ``statement`` has no WHERE: a cursor aims it at the row.
-    With ``representation``, it returns the row that it writes. With ``columns``, a persona that is refused the whole
-    table tries the columns that are granted one by one. If the verdict is not ``expected``, the checks after this
-    one are not tried.
+    With ``representation``, it returns the row that it writes. With ``upsert``, it would update a row with the same
+    key, and is skipped if the table has no unique index on the key. With ``columns``, a persona that is refused the
+    whole table tries the columns that are granted one by one. If the verdict is not ``expected``, the checks after
+    this one are not tried.
     """
 
     persona: Persona
@@ -44,6 +45,7 @@ class Check:
     before: tuple[str, ...] = ()
     blind: bool = False
     representation: bool = False
+    upsert: bool = False
     columns: bool = False
     expected: str | None = None
 
@@ -51,6 +53,11 @@ class Check:
     def plan(self) -> Hashable:
         """Everything that the server's plan for the statement depends on: checks with equal values share one plan."""
         return self.persona.role, self.before, self.statement, self.blind
+
+    @property
+    def reads_row(self) -> bool:
+        """Whether the statement reads the row, so that the SELECT policies decide about it too."""
+        return self.representation or self.upsert or (self.method != "POST" and not self.blind)
 
     @property
     def room(self) -> str | None:
@@ -71,6 +78,7 @@ class Check:
             "condition": self.condition,
             "blind": self.blind,
             "representation": self.representation,
+            "upsert": self.upsert,
             "columns": self.columns,
             "expected": self.expected,
         }
@@ -82,7 +90,8 @@ class Outcome:
 
     ``affected`` is the number of rows that the server counted. ``touched``: it counted none, but the row changed.
     ``sqlstate`` and ``message`` are the error. ``broken`` is an error of the check itself, before the persona acted.
-    ``skipped``: the check is not possible (a cursor cannot aim at the row of a view). ``columns`` are the columns
+    ``skipped``: the check is not possible (a cursor cannot aim at the row of a view; an upsert needs a unique index on
+    the key, and a rule may allow neither that nor RETURNING). ``columns`` are the columns
     that are granted one by one if the table is refused, and ``column_rows`` the rows that they reached.
     ``late``: it took as long as a timeout, so it may be the outcome of the timeout.
     ``elsewhere``: another object refused the statement, not the target; see :mod:`rolecall.grids.refusal`.
@@ -126,7 +135,7 @@ class Outcome:
 
     def __str__(self) -> str:
         if self.skipped:
-            return "not tried: a cursor cannot aim at the row of a view"
+            return "not possible here"
         if self.broken:
             return f"the check itself failed: {self.broken}"
         if self.sqlstate:

@@ -69,6 +69,8 @@ class _Refusals:
         needed = {PRIVILEGE[check.method]}
         if check.representation or (not check.blind and check.method in ("PATCH", "DELETE")):
             needed.add("SELECT")
+        if check.upsert:
+            needed |= {"SELECT", "UPDATE"}
         privileges = self._privileges_of(check)
         if not privileges.usage or not needed <= {*privileges.whole, *privileges.some}:
             return False

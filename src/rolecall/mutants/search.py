@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import count, cycle, groupby
+from itertools import count, groupby
 from operator import itemgetter
 from typing import Any
 
 from psycopg import Connection
 
 from rolecall.access.world import World
-from rolecall.grids.grid import Cell, Grid, verdict
+from rolecall.grids.grid import Cell, Grid, expected_words, verdict
 from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.probe import Check, Checks, probe
 
@@ -38,7 +38,7 @@ class FirstFailure:
             check = checks[number]
             cell = self._cells[id(check)]
             results = GridOutcomes(connection, self.world).try_cell(self.grid, cell)
-            if verdict(outcome for _, outcome in results) != cell.expected:
+            if verdict(results) != cell.expected:
                 self._put_first(check)
                 return cell
             # The single checks differ, but the verdict of the whole cell is the expected one.
@@ -61,6 +61,5 @@ def _expected(grid: Grid, world: World) -> Iterator[tuple[Cell, Check]]:
     """Every check with the verdict that its cell expects."""
     for cell, pairs in groupby(grid.all_checks(world), key=itemgetter(0)):
         checks = [check for _, check in pairs]
-        words = cell.expected.split("/") if len(checks) > 1 else [cell.expected]
-        for check, word in zip(checks, cycle(words), strict=False):
+        for check, word in zip(checks, expected_words(cell, checks), strict=True):
             yield cell, replace(check, expected=word)

@@ -43,9 +43,7 @@ def compare(
             difference for pairs in results.values() if with_oracle for difference in oracle.differences(pairs)
         ]
         oracle.close()
-        return {
-            f"{cell.persona} {cell.command}": verdict(dict(pairs).values()) for cell, pairs in results.items()
-        }, differences
+        return {f"{cell.persona} {cell.command}": verdict(pairs) for cell, pairs in results.items()}, differences
 
     return compare
 

@@ -101,9 +101,9 @@ def world() -> World:
             id="two equal verdicts",
         ),
         pytest.param(
-            [COMMANDS, ROW, "  alice  yes  yes  -/yes/-  yes  !"],
+            [COMMANDS, ROW, "  alice  yes  yes  -/-/-  yes  !"],
             FIRST + 2,
-            VERDICTS + "'alice  yes  yes  -/yes/-  yes  !'.",
+            VERDICTS + "'alice  yes  yes  -/-/-  yes  !'.",
             id="a verdict twice",
         ),
         pytest.param(

@@ -95,7 +95,7 @@ def try_cell(connection: Connection[Any], world: World, notes_grid: Grid, cell_i
 
 
 def verdict_of(connection: Connection[Any], world: World, notes_grid: Grid, cell_id: str) -> str:
-    return verdict(outcome for _, outcome in try_cell(connection, world, notes_grid, cell_id))
+    return verdict(try_cell(connection, world, notes_grid, cell_id))
 
 
 def outcomes_of(connection: Connection[Any], world: World, notes_grid: Grid, cell_id: str) -> list[str]:
@@ -205,19 +205,23 @@ def test_a_blind_write_reaches_a_row_that_the_select_policy_hides(
 ) -> None:
     connection.execute(f'ALTER POLICY "{policy}" ON shop.notes USING (true)'.encode())
     results = try_cell(connection, world, notes(), f"alice's note-{command}-bob")
-    assert [(check.blind, str(outcome)) for check, outcome in results] == [(False, "no row"), (True, "1 row")]
-    assert verdict(outcome for _, outcome in results) == "-/yes"
+    assert [(check.blind, str(outcome)) for check, outcome in results] == [
+        (False, "no row"),
+        (True, "1 row"),
+        (False, "no row"),
+    ]
+    assert verdict(results) == "-/yes"
 
 
 def test_a_blind_write_reaches_its_row_and_no_other(connection: Connection[Any], world: World) -> None:
     """alice may change her own note. Her blind write to bob's note finds no row."""
-    assert outcomes_of(connection, world, notes(), "bob's note-update-alice") == ["no row", "no row"]
+    assert outcomes_of(connection, world, notes(), "bob's note-update-alice") == ["no row"] * 3
 
 
 def test_a_soft_delete_counts_as_yes(connection: Connection[Any], world: World) -> None:
     connection.execute(SOFT_DELETE.encode())
     message = "the row was changed, though no row was counted"
-    assert outcomes_of(connection, world, notes(), "alice's note-delete-alice") == [message, message]
+    assert outcomes_of(connection, world, notes(), "alice's note-delete-alice") == [message] * 3
     assert verdict_of(connection, world, notes(), "alice's note-delete-alice") == "yes"
     assert verdict_of(connection, world, notes(), "alice's note-delete-bob") == "-"
 
@@ -236,7 +240,7 @@ def test_a_row_that_does_not_exist_is_an_error(connection: Connection[Any], worl
     connection.execute("DELETE FROM shop.notes WHERE id = 1")
     cell_id = "alice's note-update-bob"
     message = 'the check itself failed: no row of "shop"."notes" has "id" = 1'
-    assert outcomes_of(connection, world, notes(), cell_id) == [message, message]
+    assert outcomes_of(connection, world, notes(), cell_id) == [message] * 3
     assert verdict_of(connection, world, notes(), cell_id) == "error"
 
 
@@ -296,16 +300,36 @@ def test_a_select_cannot_write(connection: Connection[Any], world: World) -> Non
 
 def test_the_key_may_be_another_column(connection: Connection[Any], world: World) -> None:
     notes_grid = notes(key="author")
-    (check, _), _ = try_cell(connection, world, notes_grid, "alice's note-update-alice")
+    (check, _), *_ = try_cell(connection, world, notes_grid, "alice's note-update-alice")
     assert check.statement == """UPDATE "shop"."notes" SET body = 'changed' WHERE "author" = 'alice'"""
     assert verdict_of(connection, world, notes_grid, "alice's note-update-alice") == "yes"
 
 
 def test_an_insert_deletes_the_row_first(connection: Connection[Any], world: World) -> None:
-    (check, _), (representation, _) = try_cell(connection, world, notes(), "alice's note-insert-alice")
-    assert check.room == representation.room == 'DELETE FROM "shop"."notes" WHERE "id" = 1'
+    (check, _), (representation, _), (upsert, _) = try_cell(connection, world, notes(), "alice's note-insert-alice")
+    assert check.room == representation.room == upsert.room == 'DELETE FROM "shop"."notes" WHERE "id" = 1'
     assert check.statement == ("""INSERT INTO "shop"."notes" ("id", "author", "body") VALUES (1, 'alice', 'hers')""")
     assert representation.statement == check.statement + " RETURNING *"
+    columns = '"id" = EXCLUDED."id", "author" = EXCLUDED."author", "body" = EXCLUDED."body"'
+    assert upsert.statement == f'{check.statement} ON CONFLICT ("id") DO UPDATE SET {columns}'
+
+
+def test_an_upsert_may_be_refused_alone(connection: Connection[Any], world: World) -> None:
+    connection.execute("REVOKE UPDATE ON shop.notes FROM toy_member")
+    results = try_cell(connection, world, notes(), "alice's note-insert-alice")
+    assert [outcome.word for _, outcome in results] == ["yes", "yes", "!"]
+    assert verdict(results) == "yes/yes/!"
+
+
+def test_an_update_that_returns_the_row_may_be_refused_alone(connection: Connection[Any], world: World) -> None:
+    connection.execute("REVOKE SELECT ON shop.notes FROM toy_member; GRANT SELECT (id) ON shop.notes TO toy_member")
+    assert verdict_of(connection, world, notes(), "alice's note-update-alice") == "yes/yes/!"
+
+
+def test_an_upsert_needs_a_unique_index(connection: Connection[Any], world: World) -> None:
+    results = try_cell(connection, world, notes(key="author"), "alice's note-insert-alice")
+    assert [str(outcome) for _, outcome in results] == ["1 row", "1 row", "not possible here"]
+    assert verdict(results) == "yes"
 
 
 def test_two_rows_with_one_key_are_no_verdict(connection: Connection[Any], world: World) -> None:

@@ -16,6 +16,7 @@ from rolecall.access.world import World
 from rolecall.catalog.manifest import Manifest
 from rolecall.coverage.observer import CoverageObserver
 from rolecall.coverage.recorder import CoverageRecorder
+from rolecall.coverage.scripts import ScriptObserver
 from rolecall.database.earlier import Earlier, earlier
 from rolecall.database.rolled_back import ReusedDatabase, TransactionEndedError, rolled_back
 from rolecall.database.run import Run
@@ -67,7 +68,7 @@ class Worker:
         return {phase.number: phase for phase in migrations.read(folder)} if folder else {}
 
     @cached_property
-    def connection(self) -> Connection[Any]:
+    def connection(self) -> ServerConnection:
         """The superuser's connection to this process's clone."""
         manifest = self.manifest  # waits until there is a template to clone
         name = self._stack.enter_context(self.run.clone(self.run.template, self.name))
@@ -75,6 +76,7 @@ class Worker:
         _prepare(connection)
         if self.settings.coverage:
             self._observer = CoverageObserver(connection, manifest, self.world, self.recorder)
+            self._stack.enter_context(connection.reporting_to(self._observer.record_report))
         return connection
 
     # -- databases
@@ -147,7 +149,8 @@ class Worker:
         return self.run.clone(self.run.template if migrated else self.run.baseline, f"{self.name}_{self._scratches}")
 
     def _scratch(self, name: str, connection: ServerConnection) -> Scratch:
-        return Scratch(self.run, name, connection, self.phases, self.manifest.role, self.recorder)
+        observer = ScriptObserver(self.recorder) if self.settings.coverage else None
+        return Scratch(self.run, name, connection, self.phases, self.manifest.role, self.recorder, observer)
 
     # -- grids
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from rolecall.catalog.definitions import Grant, Schema
 from rolecall.catalog.manifest import Manifest
 from rolecall.catalog.objects import Object
-from rolecall.coverage import policies
+from rolecall.coverage import policies, scripts
 from rolecall.coverage.plpgsql import Body
 from rolecall.coverage.recorder import CoverageRecorder
 from rolecall.grids.grid import COMMANDS
@@ -44,13 +44,14 @@ def count_all(
     manifest: Manifest,
     schema: Schema,
     bodies: Collection[Body],
-    phases: Iterable[Phase],
+    phases: Collection[Phase],
     recorder: CoverageRecorder,
     personas: Collection[str],
 ) -> list[CoverageCount]:
     """Count everything that the migrations created, and how much of it the tests covered."""
     facts = recorder.facts
     instrumented = {body.name for body in bodies}
+    created = {item.full_name for item in manifest.of_kind("function", "trigger function")}
     requirements: dict[str, Requirements] = {
         "policies": _policies(schema),
         "constraints": {
@@ -59,7 +60,7 @@ def count_all(
             for what in ("let through", "refused")
         },
         "functions x personas": _by_persona(manifest, "function", personas),
-        "lines of functions": _lines(manifest, bodies),
+        "lines of functions": _lines(body for body in bodies if body.name in created),
         "views x personas": _by_persona(manifest, "view", personas),
         "grants": _grants(manifest, schema, facts),
         "indexes": {
@@ -74,6 +75,7 @@ def count_all(
         "scripts": {
             name: [("script", name)] for name in sorted(script.id for phase in phases for script in phase.scripts)
         },
+        "lines of DO blocks": scripts.requirements(phases),
     }
     counts = [
         CoverageCount(what, len(names), [name for name, proofs in names.items() if facts.isdisjoint(proofs)])
@@ -100,13 +102,11 @@ def _policies(schema: Schema) -> Requirements:
     }
 
 
-def _lines(manifest: Manifest, bodies: Iterable[Body]) -> Requirements:
-    """Each statement and branch of the functions that the migrations created."""
-    created = {item.full_name for item in manifest.of_kind("function", "trigger function")}
+def _lines(bodies: Iterable[Body]) -> Requirements:
+    """Each statement and branch of functions."""
     return {
         f"{body.signature}, {point}": [("reached", body.signature, str(number))]
         for body in bodies
-        if body.name in created
         for number, point in enumerate(body.points)
     }
 

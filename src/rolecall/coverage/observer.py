@@ -30,7 +30,6 @@ class CoverageObserver:
         self._bodies = plpgsql.read(connection, plpgsql.called(connection, manifest))
         for body in self._bodies:
             connection.execute(body.instrumented.encode())
-        connection.add_notice_handler(self._record_report)
         recorder.observe = ConstraintProbe(connection, manifest).observe
         recorder.column_grants = objects.tables_with_column_grants(connection)
         recorder.observe(recorder)
@@ -40,7 +39,8 @@ class CoverageObserver:
         for body in self._bodies:
             self.connection.execute(body.original.encode())
 
-    def _record_report(self, notice: psycopg.errors.Diagnostic) -> None:
+    def record_report(self, notice: psycopg.errors.Diagnostic) -> None:
+        """Record what an instrumented function reports: a notice handler for its connection."""
         if fact := plpgsql.parse_report(notice.message_primary):
             self.recorder.add(*fact)
 

@@ -27,10 +27,14 @@ WHERE lanname = 'plpgsql' AND n.nspname || '.' || proname = ANY (%s) ORDER BY 1
 
 
 class Point(NamedTuple):
-    """A statement, or a branch without one: its line in the body, from 1, and its text."""
+    """A statement, or a branch without one: its line in the body, from 1, and its text.
+
+    ``outermost`` is the whole text of the outermost statement that it is in. Blocks do not count as statements.
+    """
 
     line: int
     text: str
+    outermost: str = ""
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.text}"
@@ -143,8 +147,12 @@ class _Writer:
         if self._token.word in ENDS_LIST:
             self._insert(self._token.start, self._report(opening, self.at - 1))
         while self._token.word not in ENDS_LIST:
-            self._insert(self._token.start, self._report(self._first_line(), self.at))
+            first, start, is_block = len(self.points), self._token.start, self._token.word in ("declare", "begin")
+            self._insert(start, self._report(self._first_line(), self.at))
             self._statement()
+            if not is_block:  # the last of these assignments to a point is that of the outermost statement
+                text = self.source[start : self.tokens[self.at - 1].end]
+                self.points[first:] = [point._replace(outermost=text) for point in self.points[first:]]
 
     def _statement(self) -> None:
         if self._token.word == "<<":

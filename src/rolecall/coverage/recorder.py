@@ -29,7 +29,8 @@ class CoverageRecorder:
     def watch_for(self, objects: Iterable[Object]) -> None:
         """Record these functions and views if a statement names them."""
         names = {re.escape(item.full_name) for item in objects}
-        self._names = re.compile("|".join(sorted(names, key=len, reverse=True))) if names else None
+        # A name within a longer one is another object: app.note within app.notes, and within my_app.note.
+        self._names = re.compile(rf"(?<![\w.$])(?:{'|'.join(sorted(names))})(?![\w$])") if names else None
 
     def record_statement(self, text: str, persona: str | None) -> None:
         """Record the functions and views that a statement names, and the persona that ran it."""

@@ -88,11 +88,20 @@ def load(run: Run, world: World) -> Missing:
 ABOUT_ROLES = re.compile(r"\b(role|user|group)\b", re.IGNORECASE)
 
 
-def run_file(run: Run, connection: ServerConnection, path: Path, role: str | None = None) -> None:
-    """Run an SQL file, and mark the roles that it creates in the same transaction. Raises SqlError."""
+def run_file(
+    run: Run,
+    connection: ServerConnection,
+    path: Path,
+    role: str | None = None,
+    rewrite: files.Rewrite | None = None,
+) -> None:
+    """Run an SQL file, and mark the roles that it creates in the same transaction. Raises SqlError.
+
+    ``rewrite`` is that of :func:`rolecall.sql.files.run`.
+    """
     about_roles = ABOUT_ROLES.search(files.read(path))
     with run.marking(connection) if about_roles else nullcontext():
-        files.run(connection, path, role=role, privileged=extensions.for_migrations(connection, role))
+        files.run(connection, path, role=role, privileged=extensions.for_migrations(connection, role), rewrite=rewrite)
 
 
 def _run_platform(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> None:

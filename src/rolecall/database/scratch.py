@@ -5,6 +5,9 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
+
+from psycopg import errors
 
 from rolecall.access.session import Recorder
 from rolecall.database.build import run_file
@@ -13,6 +16,14 @@ from rolecall.errors import RolecallError
 from rolecall.server.choose import embedded
 from rolecall.server.connection import ServerConnection, run_program
 from rolecall.sql.migrations import Phase, Script
+from rolecall.sql.script import Statement
+
+
+class ScriptObserver(Protocol):
+    """Observes which statements of a script run, with ``--rolecall-coverage``."""
+
+    def rewrite(self, path: Path, text: str, statement: Statement) -> str: ...
+    def record(self, notice: errors.Diagnostic) -> None: ...
 
 
 class Scratch:
@@ -26,9 +37,11 @@ class Scratch:
         phases: Mapping[int, Phase],
         role: str | None,
         recorder: Recorder,
+        observer: ScriptObserver | None = None,
     ) -> None:
         self.run, self.name, self.connection = run, name, connection
         self.phases, self.role, self._recorder = phases, role, recorder
+        self._observer = observer
 
     def apply(self, *numbers: int) -> None:
         """Apply the phases with these numbers, in this order; without numbers, all phases. Raises SqlError."""
@@ -38,7 +51,11 @@ class Scratch:
 
     def execute(self, path: Path) -> None:
         """Run an SQL file as the migration role. Raises SqlError."""
-        run_file(self.run, self.connection, path, self.role)
+        if self._observer:
+            with self.connection.reporting_to(self._observer.record):
+                run_file(self.run, self.connection, path, self.role, self._observer.rewrite)
+        else:
+            run_file(self.run, self.connection, path, self.role)
         self._recorder.add("script", Script(path).id)
 
     def verify(self, number: int) -> None:

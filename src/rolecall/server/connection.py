@@ -9,12 +9,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import Connection, sql
 from psycopg.abc import PQGen
+from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
@@ -23,7 +25,9 @@ from rolecall.errors import RolecallError
 from rolecall.server.waits import Timeouts, Watch
 
 T = TypeVar("T")
+NoticeHandler = Callable[[Diagnostic], None]
 OLDEST = 150000  # the oldest supported version of the server
+REPORT = "rolecall: "  # how a notice of rolecall's own begins, which coverage reads
 TIMEOUT = 10  # seconds to connect, unless the DSN sets another number
 PROGRAM = 5  # times the timeout of a statement: the time of a program, which sends many
 
@@ -135,6 +139,33 @@ class ServerConnection(Connection[TupleRow]):
         except psycopg.Error as error:
             self.watch.explain(error)
             raise
+
+    def add_notice_handler(self, callback: NoticeHandler) -> None:
+        """Let ``callback`` receive the server's notices, without the reports of rolecall's own coverage."""
+
+        def handler(notice: Diagnostic) -> None:
+            if not (notice.message_primary or "").startswith(REPORT):
+                callback(notice)
+
+        self._handlers[callback] = handler
+        super().add_notice_handler(handler)
+
+    def remove_notice_handler(self, callback: NoticeHandler) -> None:
+        """End what :meth:`add_notice_handler` began."""
+        super().remove_notice_handler(self._handlers.pop(callback))
+
+    @contextmanager
+    def reporting_to(self, callback: NoticeHandler) -> Iterator[None]:
+        """Let ``callback`` receive the reports of the coverage for a block."""
+        super().add_notice_handler(callback)
+        try:
+            yield
+        finally:
+            super().remove_notice_handler(callback)
+
+    @cached_property
+    def _handlers(self) -> dict[NoticeHandler, NoticeHandler]:
+        return {}
 
     def _is_active(self) -> bool:
         return self.pgconn.transaction_status == TransactionStatus.ACTIVE

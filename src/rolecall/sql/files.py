@@ -28,6 +28,7 @@ FUNCTION_LINE = re.compile(r"^.*\bfunction .*\bline \d+.*$", re.MULTILINE)
 
 
 Privileged = Callable[[Statement], bool]
+Rewrite = Callable[[Path, str, Statement], str]
 
 
 def run(
@@ -36,6 +37,7 @@ def run(
     *,
     role: str | None = None,
     privileged: Privileged = lambda _: False,
+    rewrite: Rewrite | None = None,
 ) -> None:
     """Run every statement of a file, or none of them, as ``role`` (default: the connected role).
 
@@ -43,7 +45,8 @@ def run(
     deferred constraints are checked, and what the file left in the session is undone.
 
     ``privileged`` is called as the connected role for each statement about extensions. If it returns True, it has run
-    the statement.
+    the statement. ``rewrite`` is called with the path, the text of the file and a statement, and returns what is sent
+    instead of the statement. It must keep the lines.
 
     Raises SqlError if the file cannot be read or split, has psql commands, or ends the transaction; if the server
     refuses a statement; or if the file becomes a role that ``role`` cannot become.
@@ -51,7 +54,7 @@ def run(
     text = read(path)
     script = parse(text)
     check(path, text, script, role)
-    Execution(connection, path, text, script, role, privileged).run()
+    Execution(connection, path, text, script, role, privileged, rewrite).run()
 
 
 def session_notes(path: Path) -> list[str]:
@@ -89,9 +92,10 @@ class Execution:
         script: Script,
         role: str | None,
         privileged: Privileged = lambda _: False,
+        rewrite: Rewrite | None = None,
     ) -> None:
         self.connection, self.path, self.text, self.script, self.role = connection, path, text, script, role
-        self.privileged = privileged
+        self.privileged, self.rewrite = privileged, rewrite
         self.savepoint = f"rolecall_{secrets.token_hex(8)}"  # random, so that the file cannot roll back to it
         self.nested = connection.info.transaction_status != TransactionStatus.IDLE
         self.statement = Statement(0, "", None)
@@ -138,7 +142,7 @@ class Execution:
             if self.nested and _sets_isolation(statement):
                 continue  # not allowed in a savepoint, and without effect on changes that are undone
             if not self._runs_privileged(statement, identity):
-                self._execute(statement.text)
+                self._execute(self.rewrite(self.path, self.text, statement) if self.rewrite else statement.text)
             if self.connection.info.transaction_status != TransactionStatus.INTRANS:
                 raise refusal(self.path, self.text, statement.start, LEFT)
             if complaint := identity.complaint(statement):

@@ -126,6 +126,9 @@ def test_a_gap_in_the_suite_is_named(larger: pytest.Pytester, old: str, new: str
     assert "failed" not in result.parseoutcomes()
 
 
+BRANCH = "  IF to_regclass('shop.notes') IS NULL THEN\n    RAISE 'it is gone';\n  END IF;"
+
+
 @pytest.mark.parametrize(
     ("sql", "names"),
     [
@@ -184,6 +187,11 @@ def test_a_gap_in_the_suite_is_named(larger: pytest.Pytester, old: str, new: str
                 "UPDATE (author) on shop.notes to pg_monitor",
             ],
             id="unused grants on columns",
+        ),
+        pytest.param(
+            f"DO $$ BEGIN\n{BRANCH} END $$;\n-- A copy:\nDO $$ DECLARE x int; BEGIN\n\n{BRANCH}\n  x := 1; END $$;",
+            ["phase_1_notes/1_4_unknown.sql, line 3: RAISE 'it is gone';"],
+            id="a branch of a DO block and of its copy",
         ),
         pytest.param(
             'CREATE TRIGGER "elsewhere" BEFORE INSERT ON shop.shelf FOR EACH ROW EXECUTE FUNCTION shop.fill_in();'

@@ -58,12 +58,12 @@ def test_every_statement_and_branch_reports_itself(toy_worker: Worker) -> None:
     connection = toy_worker.connection
     connection.execute("CREATE TEMPORARY TABLE one AS SELECT 1 AS n")
     connection.execute(body.instrumented.encode())
-    connection.add_notice_handler(record)
-    try:
+    others: list[str | None] = []
+    connection.add_notice_handler(lambda notice: others.append(notice.message_primary))
+    with connection.reporting_to(record):
         assert connection.execute("SELECT pg_temp.f(1)").fetchall() == [(31,)]
         assert connection.execute("SELECT pg_temp.f(0)").fetchall() == [(31,)]
-    finally:
-        connection.remove_notice_handler(record)
+    assert others == []
     not_reached = [
         point
         for number, point in enumerate(body.points)

@@ -83,7 +83,12 @@ DECLARE
         CASE relkind WHEN 'v' THEN format('%s(%s)', oid::regclass, (
           SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = oid AND attnum > 0
         )) ELSE 'not a view' END,
-        'row level security: ' || relrowsecurity, 'options: ' || array_to_string(reloptions, ', '),
+        'row level security: ' || relrowsecurity,
+        'options: ' || (
+          SELECT string_agg(option_name || '=' || CASE WHEN option_name ~ '^security_' THEN 'true' ELSE option_value END, ', ')
+          FROM pg_options_to_table(reloptions)  -- on is true, and off is the default
+          WHERE CASE WHEN option_name ~ '^security_' THEN option_value::boolean ELSE true END
+        ),
         CASE relkind WHEN 'v' THEN pg_get_viewdef(oid) END)
       FROM pg_class
       WHERE relnamespace <> 'pg_catalog'::regnamespace

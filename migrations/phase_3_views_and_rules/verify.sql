@@ -196,7 +196,11 @@ BEGIN
       ('columns', (
         SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0
       )),
-      ('options', array_to_string(c.reloptions, ', ')),
+      ('options', (
+        SELECT string_agg(option_name || '=' || CASE WHEN option_name ~ '^security_' THEN 'true' ELSE option_value END, ', ')
+        FROM pg_options_to_table(c.reloptions)  -- on is true, and off is the default
+        WHERE CASE WHEN option_name ~ '^security_' THEN option_value::boolean ELSE true END
+      )),
       ('md5 of the definition', md5(regexp_replace(
         definition, format('\m%s\.', substring(definition FROM 'FROM \(*\S+ (\w+)')), '', 'g'
       )))

@@ -140,6 +140,21 @@ def test_each_step_can_run_twice(scratch: Callable[..., Scratch], full_dump: str
     assert database.dump() == full_dump
 
 
+def test_what_phase_1_made_is_noted_once(migrated: Scratch) -> None:
+    """Also if somebody takes it back by hand, and the steps run again."""
+    noted = "SELECT obj_description('audit'::regnamespace, 'pg_namespace')"
+    before = migrated.connection.execute(noted).fetchone()
+    assert "granted usage on schema audit to authenticated" in str(before)
+    assert "made bucket avatars" in str(before)
+    migrated.connection.execute("REVOKE USAGE ON SCHEMA audit FROM authenticated")
+    migrated.connection.execute("SET LOCAL storage.allow_delete_query = 'true'")
+    migrated.connection.execute("DELETE FROM storage.objects")
+    migrated.connection.execute("DELETE FROM storage.buckets")
+    migrated.apply(1)
+    migrated.verify(1)
+    assert migrated.connection.execute(noted).fetchone() == before
+
+
 @pytest.mark.parametrize("number", PHASES, ids="phase {}".format)
 def test_a_failed_step_leaves_nothing(scratch: Callable[..., Scratch], number: int, tmp_path: Path) -> None:
     database = scratch()

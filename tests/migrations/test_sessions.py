@@ -9,6 +9,7 @@ import pytest
 from psycopg import sql
 
 from rolecall.database.scratch import Scratch
+from rolecall.errors import SqlError
 from rolecall.settings import read as read_settings
 from rolecall.sql.files import statements
 from rolecall.sql.migrations import read
@@ -66,6 +67,14 @@ def test_a_step_leaves_no_setting_in_its_session(committed: Scratch, step: str) 
         with connection.transaction():
             connection.execute(step_text(committed, step).encode())
         assert settings() == before
+
+
+def test_a_step_that_can_only_read_is_refused(bare: Scratch) -> None:
+    """Outside of a transaction, each statement after the first lines only reads."""
+    with bare.connection.transaction(force_rollback=True):
+        bare.connection.execute("SET LOCAL transaction_read_only = on")
+        with pytest.raises(SqlError, match="a step runs in one transaction, and this session is in none"):
+            bare.execute(step_path(bare, "2.1.3"))
 
 
 def test_a_step_outside_of_a_transaction_is_refused(scratch: Callable[..., Scratch]) -> None:

@@ -232,20 +232,19 @@ def of_grant(node: Node) -> Breaks:
     """Each granted privilege, revoked from each role that has it."""
     if not node.is_grant:
         return
-    (target,) = node.objects
-    parts = [part.string.sval for part in target.object_with_args.objname] or [
-        target.range_var.schemaname,
-        target.range_var.relname,
-    ]
-    kind = "FUNCTION " if target.HasField("object_with_args") else ""
-    ways = {
-        f"{privilege.access_priv.priv_name.upper()} revoked from {role.role_spec.rolename}": (
-            f"REVOKE {privilege.access_priv.priv_name} ON {kind}{'.'.join(parts)} FROM {role.role_spec.rolename}"
-        )
-        for privilege in node.privileges
-        for role in node.grantees
-    }
-    yield "grant", parts[0], parts[1], ways
+    for target in node.objects:
+        is_function = target.HasField("object_with_args")
+        named = [part.string.sval for part in target.object_with_args.objname]
+        schema, name = named if is_function else (target.range_var.schemaname, target.range_var.relname)
+        kind = "FUNCTION " if is_function else ""
+        ways = {
+            f"{privilege.access_priv.priv_name.upper()} revoked from {role.role_spec.rolename}": (
+                f"REVOKE {privilege.access_priv.priv_name} ON {kind}{schema}.{name} FROM {role.role_spec.rolename}"
+            )
+            for privilege in node.privileges
+            for role in node.grantees
+        }
+        yield "grant", schema, name, ways
 
 
 BREAKERS: dict[str, Callable[[Any], Breaks]] = {

@@ -1,4 +1,4 @@
-"""A cell of a grid as a pytest item."""
+"""A cell of a grid as a pytest item, and what else a grid makes: after earlier phases, and with ``decided_by``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from rolecall.errors import RolecallError
 from rolecall.grids.grid import Cell, Grid
+from rolecall.noninterference.kinds import KINDS
 from rolecall.process.process import process_of
 from rolecall.report import terminal
 from rolecall.report.results import CellFailure
@@ -96,8 +97,41 @@ class EarlierGridItem(pytest.Item):
         return self.path, self.grid.line - 1, self.name
 
 
+class InterferenceError(AssertionError):
+    """Something decides about access that the grid does not name, or the opposite."""
+
+
+class DecidedByItem(pytest.Item):
+    """One kind of changes for a grid with ``decided_by`` as a test."""
+
+    fixturenames = ("rolecall_db",)  # it needs a database, as a test with this fixture does
+
+    def __init__(self, *, grid: Grid, kind: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.grid, self.kind = grid, kind
+
+    def runtest(self) -> None:
+        """Make the changes and compare the verdicts. Raises InterferenceError with what should not differ."""
+        result = process_of(self.config).get_worker().check_decided_by(self.grid, self.kind)
+        self.user_properties.append(("rolecall changes", str(result.tally)))
+        if result.failure:
+            raise InterferenceError(result.failure)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The findings, without a traceback that would only show rolecall."""
+        if isinstance(excinfo.value, InterferenceError | RolecallError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Any, int, str]:
+        """The file and the line of the grid."""
+        return self.path, self.grid.line - 1, self.name
+
+
 def collect(module: pytest.Module, name: str, grid: Grid) -> list[pytest.Item]:
     """An item for every cell of a grid that a module defines, and one for the grid after each earlier phase.
+
+    A grid with ``decided_by`` has one more for each kind of changes.
 
     Raises pytest's CollectError for an invalid grid.
     """
@@ -116,6 +150,10 @@ def collect(module: pytest.Module, name: str, grid: Grid) -> list[pytest.Item]:
         each = f"{name}[after phase {phase}]"
         nodeid = f"{module.nodeid}::{each}"
         items.append(EarlierGridItem.from_parent(module, name=each, nodeid=nodeid, grid=grid, phase=phase))
+    for kind in KINDS if grid.decided_by else ():
+        each = f"{name}[decided by: {kind}]"
+        nodeid = f"{module.nodeid}::{each}"
+        items.append(DecidedByItem.from_parent(module, name=each, nodeid=nodeid, grid=grid, kind=kind))
     return items
 
 

@@ -27,6 +27,7 @@ from rolecall.grids.explain import explain
 from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.probe import prepare
+from rolecall.noninterference import changes, kinds
 from rolecall.report.results import CellFailure
 from rolecall.server.connection import ServerConnection
 from rolecall.settings import Settings
@@ -200,6 +201,17 @@ class Worker:
             self._observer.record_cell(grid, cell)
         return None
 
+    def check_decided_by(self, grid: Grid, kind: str) -> kinds.Result:
+        """Change what a grid does not name in ``decided_by``, one of ``kinds.KINDS``, and compare the verdicts."""
+        connection = self.connection  # waits until the world is loaded
+        with rolled_back(connection):
+            if self._observer:  # what a function does with changed rows does not count as covered
+                self._observer.restore_functions()
+            result = kinds.check(connection, grid, self.world, kind)
+        for fact in result.facts(grid.table):
+            self.recorder.add(*fact)
+        return result
+
     # -- trials
 
     @contextmanager
@@ -273,3 +285,4 @@ def _prepare(connection: ServerConnection) -> None:
     connection.execute("SET plan_cache_mode = force_custom_plan")
     initialize(connection, custom_settings(connection))
     prepare(connection)
+    changes.prepare(connection)

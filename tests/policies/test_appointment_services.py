@@ -71,6 +71,14 @@ test_grid = grid(
         "move in the salon": "appointment_id = {same_salon_appointment}",
         "move to another salon": "appointment_id = {other_salon_appointment}",
     },
+    decided_by=[
+        "appointment_id",
+        "scheduling.appointments.customer_id",
+        "scheduling.appointments.salon_id",
+        "organization.salons.owner_id",
+        "organization.staff_profiles.salon_id",
+        "organization.staff_profiles.user_id",
+    ],
 )
 
 

@@ -63,6 +63,7 @@ test_grid = grid(
         "mark deleted": "is_deleted = true",
         "unmark": "is_deleted = NULL",
     },
+    decided_by=["created_by_id", "recipient_id", "is_deleted"],
 )
 
 COUNT = f"SELECT count(*) FROM {TABLE} WHERE id = %s"

@@ -36,4 +36,10 @@ test_grid = grid(
     update="max_advance_days = 7",
     moves={"move to another salon": "salon_id = {other_salon}"},
     from_phase=3,
+    decided_by=[
+        "salon_id",
+        "organization.salons.owner_id",
+        "organization.staff_profiles.salon_id",
+        "organization.staff_profiles.user_id",
+    ],
 )

@@ -33,6 +33,7 @@ def count_tried(manifest: Manifest, recorder: CoverageRecorder, personas: Collec
             for kind in ("function", "view")
         ),
         _count("rollbacks", manifest.phases, lambda phase: ("rolled back", phase) in facts),
+        _not_deciding(facts),
     ]
     return [count for count in counts if count.total]
 
@@ -81,7 +82,13 @@ def count_all(
         CoverageCount(what, len(names), [name for name, proofs in names.items() if facts.isdisjoint(proofs)])
         for what, names in requirements.items()
     ]
+    counts.append(_not_deciding(facts))
     return [count for count in counts if count.total]
+
+
+def _not_deciding(facts: Iterable[tuple[str, ...]]) -> CoverageCount:
+    """The columns that do not decide about a grid: each was changed, and no verdict. Others are not counted."""
+    return CoverageCount("columns not deciding", sum(fact[0] == "varied" for fact in facts))
 
 
 NEVER = {

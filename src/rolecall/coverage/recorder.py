@@ -14,9 +14,9 @@ class CoverageRecorder:
     """What the tests of one process did. The first process merges the facts of all workers.
 
     A fact is a short tuple of texts: ``("cell", table, command, persona)``, ``("ran", function or view, persona)``,
-    ``("refused", table, constraint)``, ``("rolled back", phase)``; with ``--rolecall-coverage`` also those that
-    :func:`rolecall.coverage.count.count_all` counts. What a test does is pending first, and becomes a fact when the
-    test passes.
+    ``("refused", table, constraint)``, ``("rolled back", phase)``, ``("varied", table, column)``;
+    with ``--rolecall-coverage`` also those that :func:`rolecall.coverage.count.count_all` counts. What a test does is
+    pending first, and becomes a fact when the test passes.
     """
 
     def __init__(self) -> None:

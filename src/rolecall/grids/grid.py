@@ -33,6 +33,8 @@ from psycopg import sql
 from rolecall.access.persona import Method
 from rolecall.access.world import Row, World, insert, literal
 from rolecall.errors import GridError
+from rolecall.grids import decided_by as decisive
+from rolecall.grids.decided_by import DecidedBy
 from rolecall.grids.probe import Check, Outcome
 
 COMMANDS = ("select", "insert", "update", "delete")
@@ -77,6 +79,7 @@ class Grid:
     lines: Mapping[str, int] = field(repr=False)
     before: Mapping[int, tuple[Cell, ...]] = field(default_factory=dict, repr=False)
     from_phase: int = 1
+    decided_by: DecidedBy | None = None
 
     def after(self, phase: int) -> Grid:
         """The grid as it is after an earlier phase: with the cells of each ``before`` of a later one."""
@@ -121,7 +124,7 @@ class Grid:
                 text = f"{name!r} has no {_names(missing)} in the world, which is the key of the grid"
                 self._fail(self.lines[name], f"{text}: add it, or set key= to columns that every row has.")
         for name, row in rows.items():
-            key = _condition({column: row.get(column) for column in self.key})
+            key = key_condition({column: row.get(column) for column in self.key})
             if key in others:
                 text = f"{others[key]!r} and {name!r} have the same key ({key})"
                 self._fail(self.line, f"{text}: set key= to columns that are unique together.")
@@ -185,7 +188,7 @@ class _Statements:
 
     def _condition(self, row: str) -> str:
         columns = self.world.row(self.grid.table, row)
-        return _condition({column: columns[column] for column in self.grid.key})
+        return key_condition({column: columns[column] for column in self.grid.key})
 
     def _on_conflict(self, row: str) -> str:
         """The clause of an upsert, as PostgREST writes it: it sets every column of the row."""
@@ -201,7 +204,7 @@ class _Statements:
         return (*before, *([setup] if setup else []))
 
 
-def _condition(key: Mapping[str, Any]) -> str:
+def key_condition(key: Mapping[str, Any]) -> str:
     """The SQL condition that selects the row with these values."""
     terms = [
         sql.SQL("{} IS NULL").format(sql.Identifier(column))
@@ -256,6 +259,7 @@ def grid(
     key: str | Sequence[str] = "id",
     before: Mapping[int, str] | None = None,
     from_phase: int = 1,
+    decided_by: Sequence[str] | None = None,
 ) -> Grid:
     """Read a grid. If it is assigned to a name of a test module, every cell becomes a test.
 
@@ -269,6 +273,10 @@ def grid(
     :param before: what differs before a phase is applied, by its number: a grid of the lines that differ, which
         begins with the reason as a comment (``#``)
     :param from_phase: the first phase after which the table exists
+    :param decided_by: what decides about the access, besides the role and the subject; nothing else may. ``"column"``
+        is one of the table, ``"schema.table.column"`` one of another table. ``"claim:app_metadata.tenant"``,
+        ``"setting:app.tenant"`` and ``"header:x-tenant"`` belong to the request. ``"rows:schema.table"``: how many
+        rows there are. Without ``decided_by``, nothing of this is tried
     :raises GridError: with file and line, for a grid that cannot be read
     """
     caller = sys._getframe(1)  # inspect.stack() reads the source of every frame: 20 ms
@@ -289,6 +297,7 @@ def grid(
         reader.lines,
         {number: _differing(reader, number, text) for number, text in (before or {}).items()},
         from_phase,
+        None if decided_by is None else decisive.read(decided_by, table, partial(reader.fail, call)),
     )
 
 

@@ -15,6 +15,7 @@ from rolecall.access.world import World
 from rolecall.defects.trial import first_failing
 from rolecall.fixtures import runs_migrations
 from rolecall.grids.grid import Grid
+from rolecall.item import DecidedByItem
 from rolecall.mutants.operators.operator import Mutant
 from rolecall.mutants.search import FirstFailure
 
@@ -35,8 +36,11 @@ class TestFunction:
 
     @cached_property
     def source(self) -> str:
-        """The source of the function."""
-        return inspect.getsource(self.tests[0].function)  # type: ignore[attr-defined]  # they are functions
+        """The source of the function. A test of decided_by has none: it is about the table of its grid."""
+        test = self.tests[0]
+        if isinstance(test, DecidedByItem):
+            return test.grid.table
+        return inspect.getsource(test.function)  # type: ignore[attr-defined]  # all others are functions
 
     def ordered_for(self, names: Names) -> list[pytest.Item]:
         """Its tests. Those whose ids contain one of these names come first."""

@@ -7,6 +7,8 @@ import re
 import pytest
 
 from rolecall.mutants import OPERATORS
+from rolecall.mutants.plugin import suite_of
+from rolecall.mutants.selection import functions
 from tests.rolecall.mutants.selected import selected
 
 
@@ -43,3 +45,13 @@ def test_an_empty_selection_does_not_crash_workers(toy: pytest.Pytester) -> None
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stdout.fnmatch_lines(["ERROR: --rolecall-mutants: the options select no mutant.*"])
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_tests_of_decided_by_kill_mutants_of_their_table(toy: pytest.Pytester) -> None:
+    path = toy.path / "test_notes.py"
+    path.write_text(path.read_text().replace("    moves=", '    decided_by=["author"],\n    moves='))
+    items, _ = toy.inline_genitems()
+    suite = suite_of(items)
+    tests = [test for test in suite.modules[path] if "decided by" in test.name]
+    assert len(tests) == 5
+    assert {function.source for function in functions(tests).values()} == {"shop.notes"}

@@ -1,0 +1,85 @@
+"""Changes of the request: claims, headers, settings and the path, each with many keys and one value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rolecall.access.world import World
+from rolecall.grids.decided_by import DecidedBy
+from rolecall.noninterference.changes import Change, RequestChange
+from rolecall.noninterference.values import Dictionary
+
+# Claims that a Supabase token has besides the role and the subject. Users set the first by themselves.
+OBJECTS = ("user_metadata", "app_metadata")
+CLAIMS = ("email", "phone", "aud", "session_id", "aal", "is_anonymous", "amr", "iss")
+HEADERS = ("x-tenant", "x-tenant-id", "x-user-id", "x-role", "user-agent", "origin", "referer", "x-forwarded-for")
+VALUES = (True, "true", "on", "1", "admin")
+PERSONA = ("sub", "role")  # who it is: these always decide
+EACH = "x_rolecall"  # a key that no schema knows
+
+
+class Requests:
+    """Builds the changes of the request for one grid. ``settings`` are those that the schema reads."""
+
+    def __init__(self, world: World, decided: DecidedBy, dictionary: Dictionary, settings: Iterable[str]) -> None:
+        self.world, self.decided, self.dictionary = world, decided, dictionary
+        self.settings = [name for name in settings if _is_free(name)]
+        keys = [text for text in dictionary.keys if text.strip() == text and "." not in text and text not in PERSONA]
+        own = {path for persona in world.personas.values() for path in _paths(persona.claims)}
+        inner = [f"{name}.{key}" for name in OBJECTS for key in [*keys, *PERSONA]]
+        outer = [key for key in keys if key not in OBJECTS]
+        self.claims = list(dict.fromkeys([*sorted(own), *inner, *CLAIMS, *outer, EACH]))
+        self.headers = list(dict.fromkeys([*HEADERS, *(key.lower() for key in keys)]))
+
+    def groups(self) -> Iterator[list[Change]]:
+        """A group for each value: every part of the request has it, except what decides."""
+        decided = self.decided
+        claims = [path for path in self.claims if not self._touches_a_decisive(path)]
+        headers = [name for name in self.headers if name not in decided.names("header")]
+        settings = [name for name in self.settings if name.lower() not in decided.names("setting")]
+        for value in self._values():
+            yield [*self._changes("claim", claims, value), *self._plain(value, headers, settings)]
+
+    def of_entry(self, kind: str, name: str) -> Iterator[list[Change]]:
+        """A group for each value of one claim, header or setting."""
+        for value in [*self._values(), ""]:
+            yield self._changes(kind, [name], value)
+
+    def _plain(self, value: Any, headers: Sequence[str], settings: Sequence[str]) -> Iterator[Change]:
+        """Headers and settings, which have only texts as values."""
+        if not isinstance(value, list):
+            text = str(value).lower() if isinstance(value, bool) else value
+            yield from self._changes("header", headers, text)
+            yield from self._changes("setting", settings, text)
+            yield RequestChange("application_name", "setting", "application_name", text)
+            yield RequestChange("request.path", "setting", "request.path", f"/{text}")
+
+    def _changes(self, kind: str, names: Iterable[str], value: Any) -> list[Change]:
+        return [RequestChange(f"{kind}:{name}", kind, name, value) for name in names]
+
+    def _values(self) -> list[Any]:
+        texts = [*self.dictionary.subjects, *self.dictionary.literals]
+        return [*texts, *(value for value in VALUES if value not in texts), texts]
+
+    def _touches_a_decisive(self, path: str) -> bool:
+        """Whether a claim is one that decides, or a part of it, or has it as a part."""
+        decisive = self.decided.names("claim")
+        return any(f"{path}.".startswith(f"{each}.") or f"{each}.".startswith(f"{path}.") for each in decisive)
+
+
+def _is_free(name: str) -> bool:
+    """Whether a setting may have any value: not those that say who the persona is, and those that rolecall sets."""
+    legacy = "request.jwt.claim."
+    if name.startswith(legacy):
+        return name.removeprefix(legacy) not in PERSONA
+    return not name.startswith("request.")
+
+
+def _paths(claims: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The paths of the claims of a token that are no objects, without the role and the subject."""
+    for name, value in claims.items():
+        if isinstance(value, Mapping):
+            yield from _paths(value, f"{prefix}{name}.")
+        elif prefix or name not in PERSONA:
+            yield f"{prefix}{name}"

@@ -1,0 +1,160 @@
+"""Changes of values: of the rows of the grid's table, and of the rows that they refer to or are looked up with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+from psycopg import Connection
+
+from rolecall.access.world import World
+from rolecall.catalog.objects import identifier, qualified
+from rolecall.grids.decided_by import DecidedBy
+from rolecall.grids.grid import Grid, key_condition
+from rolecall.noninterference.changes import Change, Row, ValueChange, holds
+from rolecall.noninterference.schema import Column, Schema
+from rolecall.noninterference.values import Dictionary, Value, keys, values
+
+MOST = 40  # rows of another table
+
+
+class Place(NamedTuple):
+    """A column of a row, the values to try there, and what to verify after each."""
+
+    what: str
+    row: Row
+    column: str
+    values: Sequence[Value]
+    verify: tuple[str, ...]
+
+
+class Rows:
+    """Builds the changes of values for one grid, from the rows that the database has now."""
+
+    def __init__(
+        self, connection: Connection[Any], grid: Grid, world: World, schema: Schema, decided: DecidedBy
+    ) -> None:
+        self.connection, self.grid, self.world, self.schema, self.decided = connection, grid, world, schema, decided
+        subjects = dict.fromkeys(str(p.claims["sub"]) for p in world.personas.values() if "sub" in p.claims)
+        self.dictionary = Dictionary(list(subjects), schema.literals, schema.numbers)
+        self._names: dict[str, str] = {}
+        self._existing: dict[tuple[str, str], list[Value]] = {}
+
+    # -- the changes
+
+    def of_the_table(self, chosen: Callable[[str], bool]) -> list[Place]:
+        """The places in the rows of the grid's own table, in the columns that are ``chosen`` by name."""
+        return list(self._places(self.grid.table, self.of_the_grid(), chosen, str))
+
+    def of_other_tables(self, chosen: Callable[[str, str], bool]) -> list[Place]:
+        """The places in the rows of the other tables of the scope, in the columns chosen by table and name.
+
+        The keys of a row stay: they say which row it is.
+        """
+        found: list[Place] = []
+        for table in self.schema.scope:
+            names = [column.name for column in self.schema.columns[table] if not self._is_identity(table, column)]
+
+            def is_chosen(name: str, table: str = table, names: Sequence[str] = names) -> bool:
+                return name in names and chosen(table, name)
+
+            found += self._places(table, self.rows_of(table), is_chosen, partial("{}.{}".format, table))
+        return found
+
+    def of_the_grid(self) -> list[Row]:
+        """The rows of the grid, by their names."""
+        return [Row(self.grid.table, name, self._condition(name)) for name in self.grid.rows]
+
+    def rows_of(self, table: str) -> list[Row]:
+        """The rows of another table, by its primary key. None if it has no such key."""
+        key = [column.name for column in self.schema.columns[table] if column.is_key]
+        if not key:
+            return []
+        found = self._read(table, key, f"ORDER BY {', '.join(map(identifier, key))} LIMIT {MOST}")
+        named = [dict(zip(key, row, strict=True)) for row in found]
+        return [Row(table, self._row_name(table, each), key_condition(each)) for each in named]
+
+    def _places(
+        self, table: str, rows: Sequence[Row], chosen: Callable[[str], bool], what: Callable[[str], str]
+    ) -> Iterator[Place]:
+        columns = [each for each in self.schema.columns[table] if not each.is_fixed and chosen(each.name)]
+        names = [column.name for column in columns]
+        current = [self._read(table, names, f"WHERE {row.condition}")[0] for row in rows] if names else []
+        for number, column in enumerate(columns):
+            parent = self.schema.parent_of(table, column.name)
+            verify = tuple(holds(key) for key in self.schema.keys_with(table, column.name))
+            others = list(dict.fromkeys(row[number] for row in current))
+            for row, present in zip(rows, current, strict=True):
+                if parent:
+                    tried = keys(present[number], self.existing(*parent))
+                else:
+                    tried = values(column, present[number], others, self.dictionary)
+                yield Place(what(column.name), row, column.name, tried, verify)
+
+    def _is_identity(self, table: str, column: Column) -> bool:
+        return column.is_key or self.schema.is_referred_to(table, column.name)
+
+    # -- what the database has
+
+    def existing(self, table: str, column: str) -> list[Value]:
+        """The keys that a foreign key may refer to."""
+        if (table, column) not in self._existing:
+            rows = self._read(table, [column], f"LIMIT {MOST}")
+            self._existing[table, column] = [value for (value,) in rows]
+        return self._existing[table, column]
+
+    def _read(self, table: str, columns: Sequence[str], rest: str) -> list[tuple[Value, ...]]:
+        texts = ", ".join(f"{identifier(column)}::text" for column in columns)
+        return self.connection.execute(f"SELECT {texts} FROM {qualified(table)} {rest}".encode()).fetchall()
+
+    def _condition(self, name: str) -> str:
+        """The condition that selects a row of the grid, as its checks have it."""
+        row = self.world.row(self.grid.table, name)
+        return key_condition({column: row[column] for column in self.grid.key})
+
+    @cached_property
+    def bypasses_triggers(self) -> bool:
+        """Whether a change bypasses triggers, also those of foreign keys."""
+        query = "SELECT has_parameter_privilege('session_replication_role', 'SET')"
+        return self.connection.execute(query.encode()).fetchone() == (True,)
+
+    # -- names for the reader
+
+    def _row_name(self, table: str, key: dict[str, Value]) -> str:
+        for name, row in self.world.rows.get(table, {}).items():
+            if all(column in row and str(row[column]) == value for column, value in key.items()):
+                return name
+        return ", ".join(map(str, key.values()))
+
+    def value_name(self, value: Value) -> str:
+        """A value for a reader: whose id it is, or the value itself, shortened."""
+        if not self._names:
+            for table, name, row in self.world:
+                if "id" in row:
+                    self._names.setdefault(str(row["id"]), f"the id of {name!r} of {table}")
+            for persona in self.world.personas.values():
+                if "sub" in persona.claims:
+                    self._names[str(persona.claims["sub"])] = f"{persona.name}'s id"
+        if value is None:
+            return "NULL"
+        text = repr(value)
+        return self._names.get(value) or (text if len(text) <= 60 else f"{text[:56]}…' ({len(value):,} characters)")
+
+
+def groups(places: Sequence[Place]) -> Iterator[list[Change]]:
+    """All values of all places, in as few groups as the longest list needs. Each group changes all places at once.
+
+    The values of two places are shifted against each other, so that they do not always come together. In one group of
+    many, a place keeps its value.
+    """
+    columns = list(dict.fromkeys(place.what for place in places))
+    rows = list(dict.fromkeys(place.row for place in places))
+    for number in range(max((len(place.values) for place in places), default=-1) + 1):
+        group: list[Change] = []
+        for place in sorted(places, key=lambda place: (rows.index(place.row), place.column in place.row.condition)):
+            shift = rows.index(place.row) + columns.index(place.what)
+            index = (number + shift) % (len(place.values) + 1)
+            if index < len(place.values):
+                group.append(ValueChange(place.what, place.row, place.column, place.values[index], place.verify))
+        yield group

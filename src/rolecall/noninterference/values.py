@@ -1,0 +1,116 @@
+"""Values to try in a column: each as the text of an SQL literal, which PostgreSQL reads as the column's type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rolecall.noninterference.schema import Column
+
+Value = str | None
+
+LARGEST = {"int2": "32767", "int4": "2147483647", "int8": "9223372036854775807"}
+NUMBERS = ("0", "1", "-1")
+TIMES = {
+    "timestamptz": ("2000-01-01", "2999-12-31", "now", "infinity", "-infinity"),
+    "timestamp": ("2000-01-01", "2999-12-31", "now", "infinity", "-infinity"),
+    "date": ("2000-01-01", "2999-12-31", "today", "infinity", "-infinity"),
+    "time": ("00:00", "23:59:59.999999", "12:00"),
+    "timetz": ("00:00+00", "23:59:59+00", "12:00+14"),
+    "interval": ("0", "-1 day", "1 day", "1000 years"),
+}
+CONSTANT = {
+    **TIMES,
+    "bool": ("true", "false"),
+    "bytea": ("\\x", "\\x00"),
+    "inet": ("0.0.0.0", "127.0.0.1", "::1"),  # noqa: S104 - a value of a column, no address to listen on
+}
+LONG = 10_000  # characters of a text without a limit
+MANY = 3  # values of other rows
+# Keys that a policy may look for in a JSON value, besides the strings in its own text.
+KEYS = ("role", "user_id", "owner", "owner_id", "tenant", "tenant_id", "org_id", "is_admin")
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """What the values are made of.
+
+    ``subjects`` are those of the personas, ``literals`` and ``numbers`` come from the code of the schema.
+    """
+
+    subjects: Sequence[str]
+    literals: Sequence[str]
+    numbers: Sequence[str]
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of JSON values."""
+        return list(dict.fromkeys([*self.literals, *KEYS]))
+
+
+def values(column: Column, current: Value, others: Sequence[Value], dictionary: Dictionary) -> list[Value]:
+    """Values for a column that has the value ``current``, which is left out.
+
+    ``others`` are values of other rows, or, for a foreign key, all keys that it may refer to: only these are tried.
+    """
+    found = [*_typed(column, current, dictionary), None, *others[:MANY]]
+    return [value for value in dict.fromkeys(found) if value != current]
+
+
+def keys(current: Value, existing: Sequence[Value]) -> list[Value]:
+    """Values for a column with a foreign key: the keys of all rows that it may refer to, and NULL."""
+    return [value for value in dict.fromkeys([*existing, None]) if value != current]
+
+
+def json_values(dictionary: Dictionary) -> Iterator[object]:
+    """Values in which each key has one value: a subject, a string of the code, true, a list, or an object of those."""
+    for value in (*dictionary.subjects, *dictionary.literals, True):
+        yield dict.fromkeys(dictionary.keys, value)
+    everything = [*dictionary.subjects, *dictionary.literals]
+    yield dict.fromkeys(dictionary.keys, everything)
+    yield everything
+    for value in (*dictionary.subjects[:MANY], *dictionary.literals[:MANY], True):
+        yield dict.fromkeys(dictionary.keys, dict.fromkeys(dictionary.keys, value))
+    yield {}
+
+
+def _typed(column: Column, current: Value, dictionary: Dictionary) -> Iterator[Value]:
+    if column.type in ("json", "jsonb"):
+        yield from (json.dumps(value) for value in json_values(dictionary))
+    elif column.category == "A":
+        yield "{}"
+        yield from ("{" + f'"{text}"' + "}" for text in [*dictionary.subjects, *dictionary.literals] if '"' not in text)
+    elif column.category == "E":
+        yield from column.labels
+    elif column.category == "N":
+        yield from (*dictionary.numbers, *NUMBERS, *_largest(column), *_next_to(current))
+    elif column.type in CONSTANT:
+        yield from CONSTANT[column.type]
+    elif column.category == "S":
+        yield from (*dictionary.subjects, *dictionary.literals, *_texts(column, current))
+    elif column.type == "uuid":
+        yield from dictionary.subjects
+        yield "00000000-0000-0000-0000-000000000000"
+
+
+def _largest(column: Column) -> Iterator[Value]:
+    if column.type == "numeric" and column.modifier > 0:
+        precision, scale = (column.modifier - 4) >> 16 & 0xFFFF, (column.modifier - 4) & 0x7FF
+        yield f"{'9' * (precision - scale) or '0'}.{'9' * scale}"
+    else:
+        yield LARGEST.get(column.type, "1e15")
+
+
+def _next_to(current: Value) -> Iterator[Value]:
+    if current and current.lstrip("-").isdigit():
+        yield str(int(current) + 1)
+
+
+def _texts(column: Column, current: Value) -> Iterator[Value]:
+    """Texts that are blank or long, and texts like the current one: in another case, a part of it, and more than it."""
+    longest = column.modifier - 4 if column.modifier > 4 else LONG
+    yield from ("", " ", "x" * longest)
+    if current:
+        half = current[: max(1, len(current) // 2)]
+        yield from (current.upper(), current.lower(), half, f"{current}x"[:longest], f"x{current}"[:longest])

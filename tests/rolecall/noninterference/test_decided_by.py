@@ -1,0 +1,270 @@
+"""decided_by: what decides about access, and nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rolecall import Grid, World, grid
+from rolecall.errors import GridError
+from rolecall.noninterference import kinds
+from rolecall.worker import Worker
+
+LINE = "update=\"body = 'changed'\","
+ME = "shop.me()"
+
+
+def notes(*decided_by: str) -> Grid:
+    """The grid of the toy project."""
+    return grid(
+        "shop.notes",
+        """
+                            select   insert   update   delete   hand over
+        alice's note
+          alice             yes      yes      yes      yes      !
+          bob               -        !        -        -        -
+          visitor           !        !        !        !        !
+          keeper            yes      yes      yes      yes      yes
+
+        bob's note
+          bob, keeper       yes      yes      yes      yes      yes
+          alice             -        !        -        -        -
+          visitor           !        !        !        !        !
+        """,
+        update="body = 'changed'",
+        moves={"hand over": "author = {bob}"},
+        decided_by=decided_by,
+    )
+
+
+def failures(worker: Worker, tested: Grid) -> dict[str, str]:
+    """The kinds that fail, with what they say, without the place of the grid."""
+    results = {kind: worker.check_decided_by(tested, kind).failure for kind in kinds.KINDS}
+    place = f"test_decided_by.py:{tested.line}: "
+    return {kind: failure.removeprefix(place) for kind, failure in results.items() if failure}
+
+
+# ------------------------------------------------------------------ what a user sees
+
+
+def test_a_right_policy_passes(toy_worker: Worker) -> None:
+    assert failures(toy_worker, notes("author")) == {}
+
+
+def test_a_failure_says_what_decides_and_what_to_do(toy_worker: Worker) -> None:
+    toy_worker.connection.execute(
+        f'ALTER POLICY "own notes are read" ON shop.notes USING (body = {ME} OR author = {ME})'
+    )
+    assert failures(toy_worker, notes("author")) == {
+        "columns": "access to shop.notes depends on what decided_by does not name.\n"
+        "  access of bob depends on body: with body = bob's id, select of \"alice's note\" is yes instead of -\n"
+        "Fix the policy, trigger or function that reads it. If it may decide, add it to decided_by."
+    }
+
+
+def test_an_entry_that_decides_nothing_fails(toy_worker: Worker) -> None:
+    assert failures(toy_worker, notes("author", "body")) == {
+        "declared": "decided_by names what does not decide about shop.notes.\n"
+        "  body: no change of it changes a verdict of the grid\n"
+        "If it no longer decides, remove it. If it does, the world lacks a row that shows it: add one to the world, "
+        "for which another value of it gives another verdict."
+    }
+
+
+def test_with_no_entry_only_the_persona_decides(toy_worker: Worker) -> None:
+    (failure,) = failures(toy_worker, notes()).values()
+    assert "depends on author: with author = " in failure
+    toy_worker.connection.execute("ALTER TABLE shop.notes DISABLE ROW LEVEL SECURITY")
+    open_grid = grid(
+        "shop.notes",
+        """
+                                 select   insert   update   delete
+        alice's note
+          alice, bob, keeper     yes      yes      yes      yes
+          visitor                !        !        !        !
+        """,
+        update="body = 'changed'",
+        decided_by=[],
+    )
+    assert failures(toy_worker, open_grid) == {}
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_the_tests_of_a_grid(toy: pytest.Pytester, processes: str) -> None:
+    path = toy.path / "test_notes.py"
+    path.write_text(path.read_text().replace(LINE, f'{LINE}\n    decided_by=["author", "body"],'))
+    result = toy.runpytest_subprocess("-n", processes, "-v")
+    result.assert_outcomes(passed=45, failed=1)
+    for kind in kinds.KINDS:
+        result.stdout.fnmatch_lines(f"*test_notes.py::test_grid[[]decided by: {kind}[]]*")
+    result.stdout.fnmatch_lines(
+        ["test_notes.py:3: decided_by names what does not decide about shop.notes.", "  body: no change of it *"]
+    )
+    result.stdout.fnmatch_lines(["  columns not deciding    1 of 1"])
+
+
+def test_a_grid_without_it_has_no_such_test(toy: pytest.Pytester) -> None:
+    result = toy.runpytest_subprocess("--collect-only", "-q")
+    assert "decided by" not in result.stdout.str()
+
+
+# ------------------------------------------------------------------ entries
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ("author", "decided_by='author': write a list of texts"),
+        ([1], "decided_by has 1: write "),
+        ([" author"], "decided_by has ' author': write "),
+        (["author", "author"], "decided_by has 'author' twice: remove one."),
+        (["notes.author"], "decided_by has 'notes.author': write "),
+        (["shop..author"], "decided_by has 'shop..author': write "),
+        (["shop.notes.author"], "that is a column of the grid's own table, so write 'author'."),
+        (["cookie:tenant"], "decided_by has 'cookie:tenant': write "),
+        (["claim:"], "decided_by has 'claim:': write "),
+        (["claim:sub"], "the role and the subject always decide, so remove it."),
+        (["rows:notes"], "decided_by has 'rows:notes': write \"rows:schema.table\"."),
+    ],
+)
+def test_an_entry_in_a_wrong_form(entries: Any, message: str) -> None:
+    with pytest.raises(GridError) as error:
+        grid("shop.notes", notes_text, update="body = 'x'", decided_by=entries)
+    file, line, text = str(error.value).split(":", 2)
+    assert (Path(file).name, int(line)) == ("test_decided_by.py", error.traceback[0].lineno + 1)
+    assert message in text
+
+
+notes_text = """
+    select  insert  update  delete
+a note
+  alice  yes  yes  yes  yes
+"""
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("autor", "shop.notes has no column 'autor'; it has: id, author, body."),
+        ("shop.nots.author", "there is no table 'shop.nots'."),
+        ("rows:shop.nots", "there is no table 'shop.nots'."),
+        ("shop.shelf.title", "leads from shop.notes to shop.shelf, but to no other table. Remove the entry."),
+    ],
+)
+def test_an_entry_that_the_database_does_not_have(toy_worker: Worker, entry: str, message: str) -> None:
+    toy_worker.connection.execute("CREATE TABLE shop.shelf (id int PRIMARY KEY, title text)")
+    tested = notes("author", entry)
+    with pytest.raises(GridError) as error:
+        toy_worker.check_decided_by(tested, kinds.COLUMNS)
+    assert str(error.value).startswith(f"{__file__}:{tested.line}: decided_by has '{entry}': ")
+    assert str(error.value).endswith(message)
+
+
+# ------------------------------------------------------------------ entries of each kind
+
+
+@pytest.mark.parametrize(
+    ("condition", "entry"),
+    [
+        (
+            "current_setting('request.jwt.claims')::json -> 'app_metadata' ->> 'tenant' = 'acme'",
+            "claim:app_metadata.tenant",
+        ),
+        ("current_setting('app.tenant', true) = 'acme'", "setting:app.tenant"),
+        ("current_setting('request.headers')::json ->> 'x-tenant' = 'acme'", "header:x-tenant"),
+        ("shop.count_all() > 100", "rows:shop.notes"),
+    ],
+)
+def test_what_decides_must_be_named(toy_worker: Worker, condition: str, entry: str) -> None:
+    toy_worker.connection.execute(
+        "CREATE FUNCTION shop.count_all() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' "
+        "AS 'SELECT count(*) FROM shop.notes'"
+    )
+    toy_worker.connection.execute(f"CREATE POLICY more ON shop.notes FOR SELECT USING ({condition})".encode())
+    assert list(failures(toy_worker, notes("author"))) == ["other rows" if "rows" in entry else "the request"]
+    assert failures(toy_worker, notes("author", entry)) == {}
+
+
+def test_a_trigger_that_refuses_some_rows(toy_worker: Worker) -> None:
+    toy_worker.connection.execute("""
+        CREATE FUNCTION shop.keep() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          IF OLD.body = 'final' THEN RAISE EXCEPTION 'it is final' USING ERRCODE = '42501'; END IF;
+          RETURN NEW;
+        END $$;
+        CREATE TRIGGER keep BEFORE UPDATE ON shop.notes FOR EACH ROW EXECUTE FUNCTION shop.keep();
+    """)
+    (failure,) = failures(toy_worker, notes("author")).values()
+    assert "with body = 'final', update of" in failure
+    assert "is ! instead of yes" in failure
+
+
+def test_it_sees_the_broken_schema_of_a_trial(toy_built: Worker) -> None:
+    def breaks(connection: Any) -> None:
+        connection.execute(f'ALTER POLICY "own notes are deleted" ON shop.notes USING (body = {ME} OR author = {ME})')
+
+    tested = notes("author")
+    assert failures(toy_built, tested) == {}
+    with toy_built.trial(breaks):
+        assert list(failures(toy_built, tested)) == ["columns"]
+    assert failures(toy_built, tested) == {}
+
+
+# ------------------------------------------------------------------ odd tables
+
+ODD = """
+CREATE TYPE shop.mood AS ENUM ('good', 'bad');
+CREATE TYPE shop.pair AS (a int, b text);
+CREATE DOMAIN shop.short AS varchar(10) CHECK (value <> 'x');
+CREATE DOMAIN shop.shorter AS shop.short;
+CREATE TABLE shop.authors (name text PRIMARY KEY, CHECK (name <> ''));
+CREATE TABLE shop.notes (
+  author text REFERENCES shop.authors, number int, PRIMARY KEY (author, number),
+  body text, serial int GENERATED ALWAYS AS IDENTITY, size int GENERATED ALWAYS AS (length(body)) STORED,
+  mood shop.mood NOT NULL DEFAULT 'good', pair shop.pair, name shop.shorter NOT NULL DEFAULT '',
+  tags text[], ids uuid[], span tstzrange, days daterange[], place point, words tsvector, bits bit(3), raw bytea,
+  mac macaddr, net inet, pay money, at time, zone timetz, took interval, facts json, more jsonb, doc xml,
+  one "char", fix char(3), ratio real, big numeric,
+  pinned int NOT NULL DEFAULT 1 CHECK (pinned = 1),
+  reply_author text, reply_number int, FOREIGN KEY (reply_author, reply_number) REFERENCES shop.notes,
+  "the day" date DEFAULT '2025-01-01'
+) PARTITION BY LIST (author);
+CREATE TABLE shop.notes_of_alice PARTITION OF shop.notes FOR VALUES IN ('alice');
+CREATE TABLE shop.notes_of_others PARTITION OF shop.notes DEFAULT;
+ALTER TABLE shop.notes ENABLE ROW LEVEL SECURITY;
+GRANT ALL ON shop.notes, shop.authors TO toy_member;
+CREATE POLICY own ON shop.notes USING (author = shop.me() AND (SELECT count(*) FROM shop.authors) >= 0);
+"""
+
+
+def test_odd_columns_are_changed_or_not_allowed(project: Callable[[str, World], Worker]) -> None:
+    world = World()
+    for name in ("alice", "bob"):
+        world.persona(name, "toy_member", subject=name)
+        world.add("shop.authors", name, name=name)
+    world.add("shop.notes", "alice's", author="alice", number=1, body="hers")
+    world.add("shop.notes", "another", author="alice", number=2, body="hers", reply_author="alice", reply_number=1)
+    worker = project(ODD, world)
+    tested = grid(
+        "shop.notes",
+        """
+                    select   insert   update   delete
+        alice's
+          alice     yes      yes      yes      yes
+          bob       -        !        -        -
+        another
+          alice     yes      yes      yes      yes
+          bob       -        !        -        -
+        """,
+        update="body = 'changed'",
+        key=("author", "number"),
+        decided_by=["author"],
+    )
+    assert failures(worker, tested) == {}
+    tally = worker.check_decided_by(tested, kinds.COLUMNS).tally
+    assert tally.fixed - tally.varied == {"pinned"}
+    assert not {"serial", "size"} & tally.varied
+    assert tally.refused

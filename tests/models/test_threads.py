@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import fields
 from decimal import Decimal
+from itertools import permutations
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +14,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from tests.models.lab import Answer, Caller, Columns, Lab, one_form, options, person, same
+from tests.models.lab import Answer, Caller, Columns, Lab, Ref, one_form, options, person, same
 from tests.models.threads import Change, Thread, Threads
-from tests.models.values import JSON_VALUES, NOBODY, NOW, TEXTS, lie, pickers, sessions
+from tests.models.values import JSON_VALUES, NOBODY, NOW, TEXTS, Picker, lie, pickers, sessions
 
 TABLE = "communication.message_threads"
 NAMES = [each.name for each in fields(Thread)]
@@ -38,7 +39,7 @@ flags = st.sampled_from((False, False, True, None))
 changes: st.SearchStrategy[Change] = st.fixed_dictionaries(
     {},
     optional={
-        "subject": st.sampled_from([text for text in TEXTS if text is None or len(text) <= 500]),
+        "subject": st.sampled_from([text for text in TEXTS if len(text) <= 500]),
         "description": st.sampled_from((*TEXTS, None)),
         "is_archived": flags,
         "unread_count": st.sampled_from((0, 1, -1, 2_147_483_647, None)),
@@ -48,8 +49,39 @@ changes: st.SearchStrategy[Change] = st.fixed_dictionaries(
 )
 
 
+PAIRS = tuple(permutations(map(person, ("customer", "staff", "owner")), 2))
+SUBJECTS = [text for text in TEXTS if len(text) <= 500]
+
+
+def some_threads(pick: Picker) -> list[Thread]:
+    """An active thread of most pairs, and deleted ones."""
+    active = [pair for pair in PAIRS if pair[0] < pair[1] and pick.random.random() < 0.8]
+    others = pick.random.sample(PAIRS, 3)
+    return [thread(pick, pair, False) for pair in active] + [
+        thread(pick, pair, pick("is_deleted", [True, None])) for pair in others
+    ]
+
+
+def thread(pick: Picker, pair: tuple[Ref, Ref], deleted: bool | None) -> Thread:
+    created_at, (sender, recipient) = pick.moment("created_at"), pick.random.sample(pair, 2)
+    return Thread(
+        id=pick.id(),
+        created_by_id=sender,
+        recipient_id=recipient,
+        created_at=created_at,
+        subject=pick("subject", SUBJECTS, [None]),
+        description=pick("description", TEXTS, [None]),
+        is_archived=pick("is_archived", (False, True, None)),
+        is_deleted=deleted,
+        last_message_at=pick.random.choice([created_at, None]),
+        unread_count=pick("unread_count", (0, 1, 7, None)),
+        updated_at=pick.moment("updated_at"),
+        metadata=pick("metadata", JSON_VALUES, [None]),
+    )
+
+
 class Requests(RuleBasedStateMachine):
-    """Requests of the participants, of others and of the service, on a table that begins empty."""
+    """Requests of the participants, of others and of the service."""
 
     lab: Lab
 
@@ -59,8 +91,9 @@ class Requests(RuleBasedStateMachine):
 
     @initialize(setting=sessions, pick=pickers)
     def start(self, setting: Columns, pick: Any) -> None:
-        self.stack.enter_context(self.lab.example(setting, {}))
-        self.pick, self.threads = pick, Threads(self.lab.now)
+        rows = some_threads(pick)
+        self.stack.enter_context(self.lab.example(setting, {TABLE: rows}))
+        self.pick, self.threads = pick, Threads(self.lab.now, {row.id: row for row in rows})
 
     def teardown(self) -> None:
         self.stack.close()
@@ -130,10 +163,9 @@ class Requests(RuleBasedStateMachine):
 
     @invariant()
     def every_column_is_as_in_the_model(self) -> None:
-        if self.stack and hasattr(self, "threads"):
-            rows = self.lab.db.rows(f"SELECT {READ} FROM {TABLE}")
-            stored = [Thread(*(self.lab.shown(value) for value in row)) for row in rows]
-            assert in_order(stored) == in_order(self.threads.rows.values())
+        rows = self.lab.db.rows(f"SELECT {READ} FROM {TABLE}")
+        stored = [Thread(*(self.lab.shown(value) for value in row)) for row in rows]
+        assert in_order(stored) == in_order(self.threads.rows.values())
 
 
 def in_order(threads: Any) -> list[dict[str, Any]]:

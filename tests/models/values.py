@@ -104,13 +104,6 @@ TEXTS = (
     *("x" * 50, "x" * 51, "é" * 50, "é" * 51, "x" * 1000 + "a", "x" * 1000 + "b", "🎉" * 255, "🎉" * 256),
 )
 
-texts = st.one_of(
-    st.sampled_from(TEXTS),
-    st.sampled_from(TEXTS),
-    st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Z")), max_size=12),
-)
-optional_texts = st.one_of(texts, texts, texts, st.none())
-
 # ------------------------------------------------------------------ JSON, as texts
 
 JSON_NUMBERS = (
@@ -124,8 +117,6 @@ JSON_VALUES = (
     *("[]", "{}", "[null]", '["a", 1, {"b": null}]', '{"status": "inner"}', '{"b": [1], "aa": {}, "a": 2}'),
 )
 """JSON values of each kind."""
-
-json_values = st.sampled_from(JSON_VALUES)
 
 
 # ------------------------------------------------------------------ callers
@@ -147,14 +138,12 @@ def lie(user: Ref, role: str) -> Caller:
 @st.composite
 def callers(draw: DrawFn, user: Ref | None = None) -> Caller:
     """Someone who asks about a user: that user, the service, or somebody else, who may claim to be one of the two."""
-    own = [user.name] * 5 if user else []
+    own = [user.name] * 8 if user else []
     persona = draw(st.sampled_from([*own, "service", "service", *PEOPLE[:4], "no_subject", "anon"]))
     if draw(st.booleans()):
         return Caller(persona)
     return replace(lie(user or person("owner"), draw(st.sampled_from(ROLES))), persona=persona)
 
-
-people = st.sampled_from(PEOPLE).map(person)
 
 # ------------------------------------------------------------------ tables
 

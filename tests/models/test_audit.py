@@ -1,0 +1,99 @@
+"""log_action writes what its model does, for any texts and any caller."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.models import audit as model
+from tests.models.audit import NO_PROFILE
+from tests.models.lab import Caller, Columns, Lab, Refused, Rows, one_form, options, person, same
+from tests.models.values import JSON_VALUES, NOBODY, TEXTS, callers, sessions
+
+TABLE = "audit.audit_logs"
+COLUMNS = """
+    id, entity_type, entity_id, action, actor_id, old_values::text, new_values::text, reason,
+    change_summary, source_system, ip_address::text, user_agent, metadata::text, extract(epoch FROM created_at)
+"""
+
+# Blank, and at the limit of 100 characters: spaces at the end may be cut off, and nothing else.
+NAMES = (
+    *("salon", "Salon", " salon ", "x" * 99, "x" * 100, "x" * 101, "é" * 100, "é" * 101, "🎉" * 100),
+    *("x" * 100 + " ", "x" * 99 + " " * 9, "x" * 100 + "\t", "x" * 100 + "   y", " " * 100, " " * 101, " " * 101 + "x"),
+    *("", " ", "\t", " \n\r\f\v", "\n x", "_", "\u200b", "%", "null"),
+)
+GOOD_NAMES = ("salon", "Salon", " salon ", "x" * 100, "x" * 100 + " ", "é" * 100)
+names = st.sampled_from((*GOOD_NAMES * 8, *NAMES, *(text for text in TEXTS if len(text) < 120), None, None))
+json_texts = st.sampled_from((*JSON_VALUES, None, None, None))
+entities = st.sampled_from((NOBODY, person("customer"), None))
+
+
+@st.composite
+def writers(draw: st.DrawFn) -> Caller:
+    """Any caller; sometimes with another subject: the service has one too if its token names it."""
+    caller: Caller = draw(callers())
+    subject = draw(st.sampled_from((None, None, None, person("owner"), NO_PROFILE)))
+    return caller if caller.is_anon else replace(caller, subject=subject)
+
+
+@pytest.fixture
+def lab(lab: Lab) -> Lab:
+    lab.let_anon_in("audit")
+    lab.know(NO_PROFILE, UUID(int=0xDEAD0))
+    return lab
+
+
+@options(120)
+@given(
+    kind=names,
+    action=names,
+    entity=entities,
+    values=st.tuples(json_texts, json_texts, st.sampled_from((*TEXTS, None, None))),
+    caller=writers(),
+    setting=sessions,
+)
+def test_log_action(
+    lab: Lab,
+    kind: str | None,
+    action: str | None,
+    entity: Any,
+    values: tuple[str | None, str | None, str | None],
+    caller: Caller,
+    setting: Columns,
+) -> None:
+    with lab.example(setting, {}):
+        before = entries(lab)
+        answer = lab.ask(
+            caller, "SELECT audit.log_action(%s, %s, %s, %s, %s, %s)", [kind, entity, action, *values], write=True
+        )
+        after = entries(lab)
+    expected = model.log_action(kind, entity, action, *values, caller)
+    if isinstance(expected, Refused):
+        assert same(answer, expected), answer
+        assert after == before
+        return
+    assert not isinstance(answer, Refused), answer
+    ((key,),) = answer
+    assert key not in before
+    assert after.pop(key) == {**expected, "created_at": lab.now}
+    assert after == before
+
+
+def entries(lab: Lab) -> dict[Any, dict[str, Any]]:
+    """All entries by id, as the model has them."""
+    cursor = lab.db.execute(f"SELECT {COLUMNS} FROM {TABLE}")
+    columns = [
+        *("entity_type", "entity_id", "action", "actor_id", "old_values", "new_values", "reason"),
+        *("change_summary", "source_system", "ip_address", "user_agent", "metadata", "created_at"),
+    ]
+    rows: Rows = [tuple(lab.shown(value) for value in row) for row in cursor]
+    return {key: in_one_form(dict(zip(columns, rest, strict=True))) for key, *rest in rows}
+
+
+def in_one_form(entry: dict[str, Any]) -> dict[str, Any]:
+    return {**entry, **{name: one_form(entry[name]) for name in ("old_values", "new_values", "metadata")}}

@@ -1,0 +1,346 @@
+"""The functions about notifications answer as their models do, for any notifications and any caller."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.strategies import DrawFn
+
+from tests.models import notifications as model
+from tests.models.lab import EPOCH, MENTION, Caller, Columns, Lab, Ref, Refused, Rows, options, person, same
+from tests.models.notifications import Notification, User
+from tests.models.values import (
+    JSON_VALUES,
+    NOBODY,
+    PEOPLE,
+    TEXTS,
+    Picker,
+    callers,
+    pickers,
+    sessions,
+    some_ids,
+    tables,
+)
+
+TABLE = "communication.notifications"
+COLUMNS = """
+    id, user_id, message, notification_type, metadata::text,
+    extract(epoch FROM read_at), extract(epoch FROM created_at), extract(epoch FROM updated_at)
+"""
+
+# Alike in the first letters, in all but the case, or in all but a blank; longer than 50 characters; and names of users.
+KINDS = (
+    *(
+        "reminder",
+        "Reminder",
+        "REMINDER",
+        "reminder ",
+        " reminder",
+        "remind",
+        "reminders",
+        "promotion",
+        "system",
+        "all",
+    ),
+    *("", " ", "x" * 50, "x" * 50 + "a", "x" * 50 + "b", "é", "e\u0301", "ß", "customer", "NULL"),
+    *("broadcast", "announcement", "global"),
+)
+FOR_EVERYBODY = ("system", "all", "broadcast", "announcement", "global", "reminder")
+OTHERS: tuple[Ref | None, ...] = (person("other_customer"), person("staff"), None)
+MENTIONS = json.dumps(
+    dict.fromkeys(("user_id", "recipient_id", "sender_id", "created_by", "owner_id", "sub", "customer_id"), MENTION)
+    | {"recipients": [MENTION], "user_ids": [MENTION], "broadcast": True, "public": True}
+)
+
+
+def notification(pick: Picker) -> Notification:
+    """A notification: of the customer, or of somebody else and only looking as if it were for the customer too."""
+    user: Ref | None = pick("user", [person("customer")], [person("customer")], OTHERS)
+    others = user != person("customer")
+    return Notification(
+        id=pick.id(),
+        user_id=user,
+        message=pick("message", TEXTS, TEXTS, [None]),
+        notification_type=pick("kind of others", FOR_EVERYBODY)
+        if others
+        else pick("kind", KINDS, KINDS, KINDS, [None]),
+        metadata=MENTIONS if others else pick("metadata", JSON_VALUES, [None]),
+        read_at=None if pick("read", (True, False)) else pick.moment("read_at"),
+        created_at=pick.moment("created_at"),
+        updated_at=pick.moment("updated_at"),
+    )
+
+
+notifications = tables(notification)
+
+
+@st.composite
+def questions(draw: DrawFn) -> tuple[User, Caller]:
+    """A user, mostly the customer, and who asks."""
+    user: User = draw(st.sampled_from([person("customer")] * 5 + [person("other_customer"), NOBODY, None]))
+    return user, draw(callers(user if isinstance(user, Ref) else None))
+
+
+@pytest.fixture
+def lab(lab: Lab) -> Lab:
+    """No notifications. Each column may be NULL, and the recipient has a profile."""
+    lab.empty(TABLE)
+    lab.let_anon_in("communication")
+    lab.allow_null(TABLE, "user_id", "message", "notification_type", "metadata", "created_at")
+    lab.db.execute(f"ALTER TABLE {TABLE} ADD FOREIGN KEY (user_id) REFERENCES identity.profiles (id) NOT VALID")
+    return lab
+
+
+@pytest.fixture
+def alphabet(lab: Lab) -> list[str]:
+    """The types in the order of the database: its collation decides."""
+    query = "SELECT kind FROM unnest(%s::varchar[]) AS kind ORDER BY kind"
+    return [kind for (kind,) in lab.db.rows(query, [list(KINDS)])]
+
+
+def stored(lab: Lab) -> Rows:
+    """All rows of the table, as the model has them."""
+    found = lab.db.rows(f"SELECT {COLUMNS} FROM {TABLE}")
+    return model.as_rows([Notification(*(lab.shown(value) for value in row)) for row in found])
+
+
+# ------------------------------------------------------------------ reading
+
+
+@options()
+@given(table=notifications, question=questions(), setting=sessions)
+def test_get_unread_count(lab: Lab, table: list[Notification], question: tuple[User, Caller], setting: Columns) -> None:
+    user, caller = question
+    with lab.example(setting, {TABLE: table}):
+        answer = lab.ask(caller, "SELECT communication.get_unread_count(%s)", [user])
+    assert same(answer, model.get_unread_count(table, user, caller)), answer
+
+
+@options()
+@given(table=notifications, question=questions(), setting=sessions)
+def test_get_unread_counts(
+    lab: Lab, alphabet: list[str], table: list[Notification], question: tuple[User, Caller], setting: Columns
+) -> None:
+    user, caller = question
+    with lab.example(setting, {TABLE: table}):
+        answer = lab.ask(caller, "SELECT * FROM communication.get_unread_counts(%s)", [user])
+    assert same(answer, model.get_unread_counts(table, user, caller, alphabet)), answer
+
+
+PAGE = """
+    SELECT id, user_id, message, notification_type, extract(epoch FROM read_at), extract(epoch FROM created_at)
+    FROM communication.get_notifications_page(%s, %s, %s)
+"""
+
+
+@st.composite
+def limits(draw: DrawFn, count: int) -> int | None:
+    """A limit or an offset: in a table of this many rows, at its border, or far beyond."""
+    inside = [draw(st.integers(0, count)) for _ in range(6)]
+    borders = (0, 0, 1, 2, 20, 50, 100, count - 1, count, count + 1, model.LARGEST, -1, -model.LARGEST - 1, None, None)
+    return draw(st.sampled_from((*inside, *borders)))
+
+
+@options(100)
+@given(table=notifications, question=questions(), setting=sessions, data=st.data())
+def test_get_notifications_page(
+    lab: Lab, table: list[Notification], question: tuple[User, Caller], setting: Columns, data: st.DataObject
+) -> None:
+    user, caller = question
+    own = sum(n.user_id == user for n in table)
+    limit, offset = data.draw(limits(own), "limit"), data.draw(limits(own), "offset")
+    with lab.example(setting, {TABLE: table}):
+        answer = lab.ask(caller, PAGE, [user, limit, offset])
+    assert same(answer, model.get_notifications_page(table, user, limit, offset, caller)), answer
+
+
+@options(30)
+@given(table=notifications, question=questions())
+def test_get_notifications_page_of_the_default_size(
+    lab: Lab, table: list[Notification], question: tuple[User, Caller]
+) -> None:
+    user, caller = question
+    query = PAGE.replace("(%s, %s, %s)", "(%s)")
+    with lab.example({}, {TABLE: table}):
+        answer = lab.ask(caller, query, [user])
+    assert same(answer, model.get_notifications_page(table, user, 20, 0, caller)), answer
+
+
+# ------------------------------------------------------------------ writing
+
+
+@options(120)
+@given(table=notifications, question=questions(), setting=sessions, data=st.data())
+def test_mark_notifications_read(
+    lab: Lab, table: list[Notification], question: tuple[User, Caller], setting: Columns, data: st.DataObject
+) -> None:
+    user, caller = question
+    ids = data.draw(some_ids([n.id for n in table]), "ids")
+    with lab.example(setting, {TABLE: table}):
+        query = "SELECT communication.mark_notifications_read(%s, %s::uuid[])"
+        answer = lab.ask(caller, query, [user, ids], write=True)
+        after = stored(lab)
+    expected, expected_after = model.mark_notifications_read(table, user, ids, caller, lab.now)
+    assert same(answer, expected), answer
+    assert after == model.as_rows(expected_after)
+
+
+RECIPIENTS: tuple[User, ...] = (*[person("customer")] * 6, *map(person, PEOPLE), NOBODY, None)
+
+
+@options(120)
+@given(
+    table=tables(notification, (0, 2, 10, 30)),
+    recipient=st.sampled_from(RECIPIENTS),
+    message=st.sampled_from((*TEXTS, *TEXTS, "", None)),
+    kind=st.sampled_from((*KINDS, *KINDS, None)),
+    metadata=st.sampled_from((*JSON_VALUES, None, None)),
+    caller=callers(person("customer")),
+    setting=sessions,
+)
+def test_send_notification(
+    lab: Lab,
+    table: list[Notification],
+    recipient: User,
+    message: str | None,
+    kind: str | None,
+    metadata: str | None,
+    caller: Caller,
+    setting: Columns,
+) -> None:
+    with lab.example(setting, {TABLE: table}):
+        answer = lab.ask(
+            caller,
+            "SELECT communication.send_notification(%s, %s, %s, %s)::text",
+            [recipient, message, kind, metadata],
+            write=True,
+        )
+        after = stored(lab)
+    expected = model.send_notification(recipient, message, kind, metadata, caller, lab.now)
+    if isinstance(expected, Refused):
+        assert same(answer, expected), answer
+        assert after == model.as_rows(table)
+        return
+    assert not isinstance(answer, Refused), answer
+    result = json.loads(answer[0][0])
+    new = Notification(**{**vars(expected), "id": UUID(result["id"])})
+    check_result(lab, result, new)
+    assert after == model.as_rows([*table, new])
+
+
+def check_result(lab: Lab, result: dict[str, Any], new: Notification) -> None:
+    """The result of send_notification describes the new row. Its time has an offset, that of the session."""
+    sent = datetime.fromisoformat(result.pop("sent_at"))
+    assert sent.tzinfo
+    assert Decimal((sent - EPOCH).days * 86400 + (sent - EPOCH).seconds) == new.created_at // 1  # type: ignore[operator]
+    assert result == {
+        "id": str(new.id),
+        "recipient_id": lab.shown(str(lab.stored(new.user_id))),
+        "message": new.message,
+        "notification_type": new.notification_type,
+        "read_at": None,
+    }
+
+
+# ------------------------------------------------------------------ one request after the other
+
+users = st.sampled_from((person("customer"), person("customer"), person("other_customer"), person("staff"), NOBODY))
+who = callers(person("customer"))
+
+
+class Requests(RuleBasedStateMachine):
+    """Users send, read and count notifications; the service also changes and deletes them."""
+
+    lab: Lab
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.table: list[Notification] = []
+
+    @initialize(setting=sessions, pick=pickers)
+    def start(self, setting: Columns, pick: Picker) -> None:
+        self.table = [notification(pick) for _ in range(pick.random.choice((0, 1, 5, 20)))]
+        self.pick = pick
+        self.stack.enter_context(self.lab.example(setting, {TABLE: self.table}))
+
+    def teardown(self) -> None:
+        self.stack.close()
+
+    def known(self, number: int) -> UUID:
+        keys = [*(n.id for n in self.table), NOBODY]
+        return keys[number % len(keys)]
+
+    @rule(caller=who, recipient=users, message=st.sampled_from(TEXTS), kind=st.sampled_from((*KINDS, None)))
+    def send(self, caller: Caller, recipient: User, message: str, kind: str | None) -> None:
+        metadata = self.pick("sent metadata", JSON_VALUES, [None])
+        query = "SELECT communication.send_notification(%s, %s, %s, %s)::text"
+        answer = self.lab.ask(caller, query, [recipient, message, kind, metadata], write=True)
+        expected = model.send_notification(recipient, message, kind, metadata, caller, self.lab.now)
+        if isinstance(expected, Refused):
+            assert same(answer, expected), answer
+            return
+        assert not isinstance(answer, Refused), answer
+        self.table.append(replace(expected, id=UUID(json.loads(answer[0][0])["id"])))
+
+    @rule(caller=who, user=users, numbers=st.one_of(st.none(), st.lists(st.integers(0, 30), max_size=4)))
+    def mark_read(self, caller: Caller, user: User, numbers: list[int] | None) -> None:
+        ids = None if numbers is None else [self.known(number) for number in numbers]
+        query = "SELECT communication.mark_notifications_read(%s, %s::uuid[])"
+        answer = self.lab.ask(caller, query, [user, ids], write=True)
+        expected, after = model.mark_notifications_read(self.table, user, ids, caller, self.lab.now)
+        assert same(answer, expected), answer
+        self.table = list(after)
+
+    @rule(caller=who, user=users)
+    def count(self, caller: Caller, user: User) -> None:
+        answer = self.lab.ask(caller, "SELECT communication.get_unread_count(%s)", [user])
+        assert same(answer, model.get_unread_count(self.table, user, caller)), answer
+
+    @rule(caller=who, user=users, limit=st.sampled_from((None, 0, 1, 3, 20)), offset=st.sampled_from((None, 0, 1, 5)))
+    def page(self, caller: Caller, user: User, limit: int | None, offset: int | None) -> None:
+        answer = self.lab.ask(caller, PAGE, [user, limit, offset])
+        assert same(answer, model.get_notifications_page(self.table, user, limit, offset, caller)), answer
+
+    @rule(caller=who, user=users)
+    def the_counts_of_all_types_are_the_count(self, caller: Caller, user: User) -> None:
+        query = "SELECT sum(unread_count)::bigint FROM communication.get_unread_counts(%s)"
+        answer = self.lab.ask(caller, query, [user])
+        assert same(answer, self.total(caller, user)), answer
+
+    def total(self, caller: Caller, user: User) -> Rows | Refused:
+        answer = model.get_unread_count(self.table, user, caller)
+        return answer if isinstance(answer, Refused) else [(answer[0][0] or None,)]
+
+    @rule(number=st.integers(0, 30))
+    def the_service_deletes(self, number: int) -> None:
+        key = self.known(number)
+        answer = self.lab.ask(Caller("service"), f"DELETE FROM {TABLE} WHERE id = %s", [key], write=True)
+        before, self.table = self.table, [n for n in self.table if n.id != key]
+        assert answer == [(len(before) - len(self.table),)]
+
+    @rule(number=st.integers(0, 30), user=st.sampled_from((person("customer"), person("staff"))))
+    def the_service_makes_it_unread_and_passes_it_on(self, number: int, user: Ref) -> None:
+        key, update = self.known(number), f"UPDATE {TABLE} SET read_at = NULL, user_id = %s WHERE id = %s"
+        self.lab.ask(Caller("service"), update, [user, key], write=True)
+        self.table = [replace(n, read_at=None, user_id=user) if n.id == key else n for n in self.table]
+
+    @invariant()
+    def every_column_is_as_in_the_model(self) -> None:
+        assert stored(self.lab) == model.as_rows(self.table)
+
+
+def test_requests_one_after_the_other(lab: Lab) -> None:
+    """send_notification, mark_notifications_read, get_unread_count, get_unread_counts, get_notifications_page."""
+    machine = type("Requests", (Requests,), {"lab": lab})
+    run_state_machine_as_test(machine, settings=options(25, stateful_step_count=20))

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from rolecall.access.session import Session
     from rolecall.access.world import Row, World
     from rolecall.changes.changes import Changes
-    from rolecall.changes.expected import deleted, inserted, set_to, updated
+    from rolecall.changes.expected import Change, deleted, inserted, set_to, updated
     from rolecall.errors import RolecallError
     from rolecall.grids.grid import Grid, grid
 
 __all__ = [
+    "Change",
     "Changes",
     "Grid",
     "Persona",
@@ -35,6 +36,7 @@ __all__ = [
 
 # Imported at the first use: pytest imports this package in every project of the environment.
 _MODULES = {
+    "Change": "rolecall.changes.expected",
     "Changes": "rolecall.changes.changes",
     "Grid": "rolecall.grids.grid",
     "Persona": "rolecall.access.persona",

@@ -96,9 +96,43 @@ class EarlierGridItem(pytest.Item):
         return self.path, self.grid.line - 1, self.name
 
 
-def collect(module: pytest.Module, name: str, grid: Grid) -> list[pytest.Item]:
-    """An item for every cell of a grid that a module defines, and one for the grid after each earlier phase.
+class GridEffectsItem(pytest.Item):
+    """A test of what the allowed writes of a grid change: each its row, and nothing else."""
 
+    fixturenames = ("rolecall_db",)  # it needs a database, as a test with this fixture does
+    MAX_EXPLAINED = 3  # writes
+
+    def __init__(self, *, grid: Grid, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.grid = grid
+
+    def runtest(self) -> None:
+        """Try the writes. Raises AssertionError with those that have other effects than the grid says."""
+        texts = process_of(self.config).get_worker().check_effects(self.grid)
+        if texts:
+            others = len(texts) - self.MAX_EXPLAINED
+            last = [f"and {others} more"] if others > 0 else []
+            raise EffectsError("\n".join([*texts[: self.MAX_EXPLAINED], *last]))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The explanation, without a traceback that would only show rolecall."""
+        if isinstance(excinfo.value, EffectsError | RolecallError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Any, int, str]:
+        """The file and the line of the grid."""
+        return self.path, self.grid.line - 1, self.name
+
+
+class EffectsError(AssertionError):
+    """Writes of a grid have other effects than the grid says."""
+
+
+def collect(module: pytest.Module, name: str, grid: Grid) -> list[pytest.Item]:
+    """An item for every cell of a grid that a module defines.
+
+    Then one for the effects of its writes, if it has ``changes``, and one for the grid after each earlier phase.
     Raises pytest's CollectError for an invalid grid.
     """
     process = process_of(module.config)
@@ -112,6 +146,9 @@ def collect(module: pytest.Module, name: str, grid: Grid) -> list[pytest.Item]:
         CellItem.from_parent(module, name=each, nodeid=f"{module.nodeid}::{each}", grid=grid, cell=cell)
         for cell, each in ((cell, f"{name}[{cell.id}]") for cell in grid.cells)
     ]
+    if grid.changes is not None:
+        each = f"{name}[changes]"
+        items.append(GridEffectsItem.from_parent(module, name=each, nodeid=f"{module.nodeid}::{each}", grid=grid))
     for phase in process.earlier_phases:
         each = f"{name}[after phase {phase}]"
         nodeid = f"{module.nodeid}::{each}"

@@ -71,6 +71,7 @@ test_grid = grid(
         "move in the salon": "appointment_id = {same_salon_appointment}",
         "move to another salon": "appointment_id = {other_salon_appointment}",
     },
+    changes={},
 )
 
 

@@ -39,6 +39,7 @@ test_grid = grid(
     """,
     update="reason = 'changed'",
     moves={"blame another": "actor_id = {other_customer}"},
+    changes={},
 )
 
 

@@ -61,6 +61,7 @@ test_grid = grid(
     },
     # The Storage API makes this setting. Without it a trigger refuses each DELETE before any policy.
     settings={"storage.allow_delete_query": "true"},
+    changes={},
 )
 
 

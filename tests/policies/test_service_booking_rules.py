@@ -36,4 +36,5 @@ test_grid = grid(
     update="max_advance_days = 7",
     moves={"move to another salon": "salon_id = {other_salon}"},
     from_phase=3,
+    changes={},
 )

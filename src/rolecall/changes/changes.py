@@ -69,15 +69,18 @@ class Changes:
 
 
 @contextmanager
-def changes_of(connection: Connection[Any], settings: Iterable[str] = ()) -> Iterator[Changes]:
+def changes_of(
+    connection: Connection[Any], settings: Iterable[str] = (), before: Snapshot | None = None
+) -> Iterator[Changes]:
     """Find the changes of the block. If the block raises an error, there are none to compare.
 
-    ``settings`` are names of custom settings that no function of the schema mentions.
+    ``settings`` are names of custom settings that no function of the schema mentions. ``before`` is a snapshot of the
+    present state, if there is one already.
     """
     changes, settings = Changes(), list(settings)
     if connection.info.transaction_status == TransactionStatus.INTRANS:
         connection.execute(FILL)
-    before = take(connection, settings)
+    before = before or take(connection, settings)
     yield changes
     changes.found = list(between(before, take(connection, settings, before)))
 

@@ -76,6 +76,7 @@ class Grid:
     lines: Mapping[str, int] = field(repr=False)
     before: Mapping[int, tuple[Cell, ...]] = field(default_factory=dict, repr=False)
     from_phase: int = 1
+    changes: Mapping[str, Mapping[str, Any]] | None = None
 
     def after(self, phase: int) -> Grid:
         """The grid as it is after an earlier phase: with the cells of each ``before`` of a later one."""
@@ -103,6 +104,8 @@ class Grid:
             if missing := [name for name in world.personas if name not in personas[row]]:
                 self._fail(self.lines[row], f"{row!r} has no line for {_names(missing)}: add one for each.")
         self._check_keys(rows)
+        if unknown := [each for each in self.changes or {} if each == "select" or each not in self.commands]:
+            self._fail(self.line, f"changes= has {_names(unknown)}: name commands of the grid that write.")
 
     def validate_phases(self, phases: Collection[int]) -> None:
         """Check that the phases of ``from_phase`` and ``before`` exist. Raises GridError."""
@@ -230,6 +233,7 @@ def grid(
     key: str | Sequence[str] = "id",
     before: Mapping[int, str] | None = None,
     from_phase: int = 1,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Grid:
     """Read a grid. If it is assigned to a name of a test module, every cell becomes a test.
 
@@ -243,6 +247,9 @@ def grid(
     :param before: what differs before a phase is applied, by its number: a grid of the lines that differ, which
         begins with the reason as a comment (``#``)
     :param from_phase: the first phase after which the table exists
+    :param changes: makes one more test: each write that is allowed changes its row and nothing else. The mapping has
+        what triggers change besides: by command, columns and their new values. A value may be a type, or a function
+        that says whether it is right; ``{}`` is nothing. For a ``delete``: the row stays, with these changes
     :raises GridError: with file and line, for a grid that cannot be read
     """
     caller = sys._getframe(1)  # inspect.stack() reads the source of every frame: 20 ms
@@ -263,6 +270,7 @@ def grid(
         reader.lines,
         {number: _differing(reader, number, text) for number, text in (before or {}).items()},
         from_phase,
+        changes,
     )
 
 

@@ -106,8 +106,13 @@ class GridEffectsItem(pytest.Item):
         super().__init__(**kwargs)
         self.grid = grid
 
+    @property
+    def function(self) -> Any:
+        """As of a pytest.Function: mutants order tests by their functions."""
+        return type(self).runtest
+
     def runtest(self) -> None:
-        """Try the writes. Raises AssertionError with those that have other effects than the grid says."""
+        """Try the writes. Raises EffectsError with those that have other effects than the grid says."""
         texts = process_of(self.config).get_worker().check_effects(self.grid)
         if texts:
             others = len(texts) - self.MAX_EXPLAINED

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 
-from rolecall import Grid, Session, World
+from rolecall import Changes, Grid, Session, World
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
 from rolecall.sql.migrations import Phase
@@ -16,6 +17,14 @@ from rolecall.sql.migrations import Phase
 def db(rolecall_db: Session) -> Session:
     """A session on this worker's database; it is rolled back after the test."""
     return rolecall_db
+
+
+@pytest.fixture
+def changes(
+    rolecall_changes: Callable[..., AbstractContextManager[Changes]],
+) -> Callable[..., AbstractContextManager[Changes]]:
+    """A function for a ``with`` block, which finds all changes of the block."""
+    return rolecall_changes
 
 
 @pytest.fixture(scope="session")

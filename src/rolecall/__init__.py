@@ -13,20 +13,42 @@ if TYPE_CHECKING:
     from rolecall.access.persona import Persona
     from rolecall.access.session import Session
     from rolecall.access.world import Row, World
+    from rolecall.changes.changes import Changes
+    from rolecall.changes.expected import Change, deleted, inserted, set_to, updated
     from rolecall.errors import RolecallError
     from rolecall.grids.grid import Grid, grid
 
-__all__ = ["Grid", "Persona", "RolecallError", "Row", "Session", "World", "grid"]
+__all__ = [
+    "Change",
+    "Changes",
+    "Grid",
+    "Persona",
+    "RolecallError",
+    "Row",
+    "Session",
+    "World",
+    "deleted",
+    "grid",
+    "inserted",
+    "set_to",
+    "updated",
+]
 
 # Imported at the first use: pytest imports this package in every project of the environment.
 _MODULES = {
+    "Change": "rolecall.changes.expected",
+    "Changes": "rolecall.changes.changes",
     "Grid": "rolecall.grids.grid",
     "Persona": "rolecall.access.persona",
     "RolecallError": "rolecall.errors",
     "Row": "rolecall.access.world",
     "Session": "rolecall.access.session",
     "World": "rolecall.access.world",
+    "deleted": "rolecall.changes.expected",
     "grid": "rolecall.grids.grid",
+    "inserted": "rolecall.changes.expected",
+    "set_to": "rolecall.changes.expected",
+    "updated": "rolecall.changes.expected",
 }
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # a project that does not use rolecall must not pay for these
     from rolecall.access.session import Session
     from rolecall.access.world import World
     from rolecall.catalog.manifest import Manifest
+    from rolecall.changes.changes import Changes
     from rolecall.database.scratch import Scratch
     from rolecall.grids.grid import Grid
     from rolecall.process.process import Process
@@ -19,7 +20,10 @@ if TYPE_CHECKING:  # a project that does not use rolecall must not pay for these
 
 # Fixtures that need a database. The others do not.
 SCRATCHES = ("rolecall_scratch", "rolecall_module_scratch", "rolecall_rolled_back_scratch")
-DATABASES = ("rolecall_db", "rolecall_manifest", "rolecall_mismatches", "rolecall_phases", *SCRATCHES)
+DATABASES = (
+    *("rolecall_db", "rolecall_changes", "rolecall_manifest", "rolecall_mismatches", "rolecall_phases"),
+    *SCRATCHES,
+)
 NAMES = (*DATABASES, "rolecall_phase", "rolecall_world", "rolecall_grids")
 
 
@@ -80,6 +84,40 @@ def rolecall_db(pytestconfig: pytest.Config, rolecall_phase: int | None) -> Iter
     """
     with _process(pytestconfig).get_worker().session(rolecall_phase) as session:
         yield session
+
+
+@pytest.fixture
+def rolecall_changes(rolecall_db: Session) -> Iterator[Callable[..., AbstractContextManager[Changes]]]:
+    """A function for a ``with`` block: it finds all changes of the block. Compare them with those that you expect.
+
+    ::
+
+        from rolecall import inserted
+
+
+        def test_a_note_adds_one_row(rolecall_db, rolecall_changes):
+            with rolecall_changes() as changed, rolecall_db.acting_as("alice"):
+                rolecall_db.execute("SELECT app.add_note('Milk')")
+            assert changed == [inserted("app.notes", id=int, author="alice", body="Milk")]
+
+    ``rolecall_changes(database)`` looks at another `Session`, `Scratch` or connection. ``settings=["app.tenant"]``
+    names custom settings that no function of the schema mentions. A block whose changes are never compared fails the
+    test.
+    """
+    from rolecall.changes.changes import changes_of
+
+    blocks: list[Changes] = []
+
+    @contextmanager
+    def block(on: Any = None, settings: Iterable[str] = ()) -> Iterator[Changes]:
+        database: Any = rolecall_db if on is None else on
+        with changes_of(getattr(database, "connection", database), settings) as changes:
+            yield changes
+        blocks.append(changes)
+
+    yield block
+    if [each for each in blocks if not each.stated]:
+        pytest.fail("the changes of a block are not compared: write `assert changed == […]` after it.", pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,36 @@ class CellItem(pytest.Item):
         return self.path, self.cell.line - 1, self.name
 
 
-class EarlierGridError(AssertionError):
+class GridItemError(AssertionError):
+    """A test of a whole grid fails."""
+
+
+class GridItem(pytest.Item):
+    """A test of a whole grid. Its failure is a text."""
+
+    fixturenames = ("rolecall_db",)  # it needs a database, as a test with this fixture does
+
+    def __init__(self, *, grid: Grid, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.grid = grid
+
+    @property
+    def function(self) -> Any:
+        """As of a pytest.Function: mutants order tests by their functions."""
+        return type(self).runtest
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The explanation, without a traceback that would only show rolecall."""
+        if isinstance(excinfo.value, GridItemError | RolecallError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Any, int, str]:
+        """The file and the line of the grid."""
+        return self.path, self.grid.line - 1, self.name
+
+
+class EarlierGridError(GridItemError):
     """Cells differ from their grid after an earlier phase."""
 
     def __init__(self, text: str, failures: list[CellFailure]) -> None:
@@ -57,15 +86,14 @@ class EarlierGridError(AssertionError):
         self.failures = failures
 
 
-class EarlierGridItem(pytest.Item):
+class EarlierGridItem(GridItem):
     """A whole grid after an earlier phase as a test."""
 
-    fixturenames = ("rolecall_db",)  # it needs a database, as a test with this fixture does
     MAX_EXPLAINED = 3  # cells; of the others the ids are enough
 
-    def __init__(self, *, grid: Grid, phase: int, **kwargs: Any) -> None:
+    def __init__(self, *, phase: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.grid, self.phase = grid, phase
+        self.phase = phase
 
     def runtest(self) -> None:
         """Compare the outcomes of all cells. Raises EarlierGridError with those that differ."""
@@ -86,53 +114,40 @@ class EarlierGridItem(pytest.Item):
             ]
         )
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """The explanation, without a traceback that would only show rolecall."""
-        if isinstance(excinfo.value, EarlierGridError | RolecallError):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
 
-    def reportinfo(self) -> tuple[Any, int, str]:
-        """The file and the line of the grid."""
-        return self.path, self.grid.line - 1, self.name
-
-
-class InterferenceError(AssertionError):
-    """Something decides about access that the grid does not name, or the opposite."""
-
-
-class DecidedByItem(pytest.Item):
+class DecidedByItem(GridItem):
     """One kind of changes for a grid with ``decided_by`` as a test."""
 
-    fixturenames = ("rolecall_db",)  # it needs a database, as a test with this fixture does
-
-    def __init__(self, *, grid: Grid, kind: str, **kwargs: Any) -> None:
+    def __init__(self, *, kind: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.grid, self.kind = grid, kind
+        self.kind = kind
 
     def runtest(self) -> None:
-        """Make the changes and compare the verdicts. Raises InterferenceError with what should not differ."""
+        """Make the changes and compare the verdicts. Raises GridItemError with what should not differ."""
         result = process_of(self.config).get_worker().check_decided_by(self.grid, self.kind)
         self.user_properties.append(("rolecall changes", str(result.tally)))
         if result.failure:
-            raise InterferenceError(result.failure)
+            raise GridItemError(result.failure)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """The findings, without a traceback that would only show rolecall."""
-        if isinstance(excinfo.value, InterferenceError | RolecallError):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
 
-    def reportinfo(self) -> tuple[Any, int, str]:
-        """The file and the line of the grid."""
-        return self.path, self.grid.line - 1, self.name
+class GridEffectsItem(GridItem):
+    """A test of what the allowed writes of a grid change: each its row, and nothing else."""
+
+    MAX_EXPLAINED = 3  # writes
+
+    def runtest(self) -> None:
+        """Try the writes. Raises GridItemError with those that have other effects than the grid says."""
+        texts = process_of(self.config).get_worker().check_effects(self.grid)
+        if texts:
+            others = len(texts) - self.MAX_EXPLAINED
+            last = [f"and {others} more"] if others > 0 else []
+            raise GridItemError("\n".join([*texts[: self.MAX_EXPLAINED], *last]))
 
 
 def collect(module: pytest.Module, name: str, grid: Grid) -> list[pytest.Item]:
     """An item for every cell of a grid that a module defines, and one for the grid after each earlier phase.
 
-    A grid with ``decided_by`` has one more for each kind of changes.
-
+    A grid with ``changes`` has one for the effects of its writes, one with ``decided_by`` one for each kind of changes.
     Raises pytest's CollectError for an invalid grid.
     """
     process = process_of(module.config)
@@ -146,6 +161,9 @@ def collect(module: pytest.Module, name: str, grid: Grid) -> list[pytest.Item]:
         CellItem.from_parent(module, name=each, nodeid=f"{module.nodeid}::{each}", grid=grid, cell=cell)
         for cell, each in ((cell, f"{name}[{cell.id}]") for cell in grid.cells)
     ]
+    if grid.changes is not None:
+        each = f"{name}[changes]"
+        items.append(GridEffectsItem.from_parent(module, name=each, nodeid=f"{module.nodeid}::{each}", grid=grid))
     for phase in process.earlier_phases:
         each = f"{name}[after phase {phase}]"
         nodeid = f"{module.nodeid}::{each}"

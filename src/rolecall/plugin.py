@@ -108,6 +108,14 @@ def pytest_pycollect_makeitem(collector: pytest.Module, name: str, obj: object) 
     return collect(collector, name, obj)
 
 
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Say in words which changes of a block differ from those that a test expects."""
+    changes = sys.modules.get("rolecall.changes.changes")
+    if op != "==" or not changes or not isinstance(left, changes.Changes) or not isinstance(right, list):
+        return None
+    return ["all changes of the block are those that the test expects", *left.explain(right)]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test with the mark after each earlier phase, too."""
     if metafunc.definition.get_closest_marker("rolecall_from_phase"):

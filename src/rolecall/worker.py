@@ -23,6 +23,7 @@ from rolecall.database.run import Run
 from rolecall.database.scratch import Scratch
 from rolecall.database.templates import wait_for_manifest
 from rolecall.errors import RolecallError
+from rolecall.grids.effects import GridEffects
 from rolecall.grids.explain import explain
 from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.outcomes import GridOutcomes
@@ -211,6 +212,11 @@ class Worker:
         for fact in result.facts(grid.table):
             self.recorder.add(*fact)
         return result
+
+    def check_effects(self, grid: Grid) -> list[str]:
+        """What the writes of a grid change besides, or do not change: a text for each write that differs."""
+        with rolled_back(self.connection):
+            return list(GridEffects(self.connection, grid, self.world).differences())
 
     # -- trials
 

@@ -1,15 +1,18 @@
 """Shared by the tests of several functions: who may call a function, the expected answer of each persona, and the
-result and the stored rows of a call."""
+result of a call."""
 
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import pytest
 from psycopg import Cursor
 
-from rolecall import Session
+from rolecall import Changes, Session
 
 T = TypeVar("T")
+FindChanges = Callable[[], AbstractContextManager[Changes]]  # the fixture changes
 
 NOT_ALLOWED = "permission denied"
 NOT_YOUR_ID = "p_user_id must be your own id"
@@ -77,8 +80,3 @@ def set_claims(db: Session, **claims: Any) -> None:
 def columns(cursor: Cursor[Any]) -> list[tuple[str, str]]:
     """The columns of a result: names and types."""
     return [(column.name, column.type_display) for column in cursor.description or ()]
-
-
-def rows_by_id(db: Session, table: str) -> dict[str, dict[str, Any]]:
-    """All rows of a table, by id."""
-    return dict(db.rows(f"SELECT id::text, to_jsonb(t) FROM {table} AS t"))

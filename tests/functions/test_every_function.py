@@ -1,14 +1,59 @@
-"""All eight functions: declaration, EXECUTE privileges, rows that they write, and safe name lookup."""
+"""All eight functions: declaration, EXECUTE privileges, everything that they change, and safe name lookup."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any, NamedTuple
 
+import psycopg
 import pytest
 
-from rolecall import Session, World
+from rolecall import Change, Session, World, inserted, updated
 from rolecall.catalog.manifest import Manifest
-from tests.functions.calls import HAS_NOTIFICATIONS, MAY_CALL, set_claims
+from tests.functions.calls import HAS_NOTIFICATIONS, MAY_CALL, FindChanges, set_claims
+
+
+def nothing(_: World, __: str) -> list[Change]:
+    """A function that only reads."""
+    return []
+
+
+def a_notification(world: World, _: str) -> list[Change]:
+    return [
+        inserted(
+            "communication.notifications",
+            id=object,
+            user_id=world.personas["customer"].subject,
+            message="Hello",
+            notification_type="greeting",
+            metadata={},
+            created_at=datetime,
+        )
+    ]
+
+
+def two_times(world: World, _: str) -> list[Change]:
+    """The customer's two unread notifications have been read."""
+    table = "communication.notifications"
+    keys = [world.row(table, f"customer's {which}")["id"] for which in ("reminder 0", "promotion 2")]
+    return [updated(table, key, read_at=datetime, updated_at=datetime) for key in keys]
+
+
+def an_entry(world: World, persona: str) -> list[Change]:
+    return [
+        inserted(
+            "audit.audit_logs",
+            id=object,
+            entity_type="salon",
+            entity_id=world.row("organization.salons", "salon")["id"],
+            action="update",
+            actor_id=world.personas[persona].subject,
+            created_at=datetime,
+            source_system="application",
+            metadata={},
+        )
+    ]
 
 
 class Function(NamedTuple):
@@ -19,7 +64,7 @@ class Function(NamedTuple):
     volatility: str
     call: str
     answer: Any
-    writes: dict[str, tuple[int, int, int]]  # rows inserted, updated and deleted, by table
+    changes: Callable[[World, str], list[Change]] = nothing  # all changes of the call by a persona
 
 
 FUNCTIONS = {
@@ -30,7 +75,7 @@ FUNCTIONS = {
         "volatile",
         "SELECT communication.send_notification(%(customer)s, 'Hello', 'greeting') ->> 'message'",
         "Hello",
-        {"communication.notifications": (1, 0, 0)},
+        a_notification,
     ),
     "communication.mark_notifications_read": Function(
         "p_user_id uuid, p_notification_ids uuid[] DEFAULT NULL::uuid[]",
@@ -38,7 +83,7 @@ FUNCTIONS = {
         "volatile",
         "SELECT communication.mark_notifications_read(%(customer)s)",
         2,
-        {"communication.notifications": (0, 2, 0)},
+        two_times,
     ),
     "communication.get_unread_count": Function(
         "p_user_id uuid",
@@ -46,7 +91,6 @@ FUNCTIONS = {
         "stable",
         "SELECT communication.get_unread_count(%(customer)s)",
         2,
-        {},
     ),
     "communication.get_unread_counts": Function(
         "p_user_id uuid",
@@ -54,7 +98,6 @@ FUNCTIONS = {
         "stable",
         "SELECT array_agg(notification_type) FROM communication.get_unread_counts(%(customer)s)",
         ["promotion", "reminder"],
-        {},
     ),
     "communication.get_notifications_page": Function(
         "p_user_id uuid, p_limit integer DEFAULT 20, p_offset integer DEFAULT 0",
@@ -63,7 +106,6 @@ FUNCTIONS = {
         "stable",
         "SELECT count(*) FROM communication.get_notifications_page(%(customer)s)",
         3,
-        {},
     ),
     "scheduling.calculate_business_hours": Function(
         "p_salon_id uuid, p_date date",
@@ -73,7 +115,6 @@ FUNCTIONS = {
         "stable",
         "SELECT total_working_minutes FROM scheduling.calculate_business_hours(%(salon)s, '2025-01-06')",
         480,
-        {},
     ),
     "catalog.calculate_duration_minutes": Function(
         "p_service_ids uuid[]",
@@ -81,7 +122,6 @@ FUNCTIONS = {
         "stable",
         "SELECT catalog.calculate_duration_minutes(ARRAY[%(service)s]::pg_catalog.uuid[])",
         45,
-        {},
     ),
     "audit.log_action": Function(
         "p_entity_type character varying, p_entity_id uuid, p_action character varying, "
@@ -91,7 +131,7 @@ FUNCTIONS = {
         "volatile",
         "SELECT pg_typeof(audit.log_action('salon', %(salon)s, 'update'))::text",
         "uuid",
-        {"audit.audit_logs": (1, 0, 0)},
+        an_entry,
     ),
 }
 STABLE = [name for name, function in FUNCTIONS.items() if function.volatility == "stable"]
@@ -227,29 +267,22 @@ def test_no_client_may_call_a_trigger_function(db: Session, manifest: Manifest) 
     assert may == []
 
 
-# ------------------------------------------------------------------ rows that it writes
-
-
-def row_counts(db: Session) -> dict[str, tuple[int, int, int]]:
-    """The numbers of rows that this transaction has inserted, updated and deleted, by table."""
-    counts = db.rows(
-        "SELECT schemaname || '.' || relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_xact_all_tables"
-    )
-    return {table: (inserted, updated, deleted) for table, inserted, updated, deleted in counts}
+# ------------------------------------------------------------------ what it changes
 
 
 @every_function
-def test_writes_only_these_rows(db: Session, world: World, name: str) -> None:
-    before = row_counts(db)
-    with db.acting_as("customer"):
-        call(db, world, name)
-    after = row_counts(db)
-    changes = {
-        table: (inserted - was[0], updated - was[1], deleted - was[2])
-        for table, (inserted, updated, deleted) in after.items()
-        if (inserted, updated, deleted) != (was := before.get(table, (0, 0, 0)))
-    }
-    assert changes == FUNCTIONS[name].writes
+@pytest.mark.parametrize("persona", MAY_CALL)
+def test_nothing_else_changes(db: Session, world: World, changes: FindChanges, name: str, persona: str) -> None:
+    """A call that is refused changes nothing at all."""
+    refused = False
+    with changes() as changed, db.acting_as(persona):
+        try:
+            with db.connection.transaction():
+                call(db, world, name)
+        except psycopg.errors.InsufficientPrivilege:
+            refused = True
+    assert not refused if persona == "customer" else refused or MAY_CALL[persona]
+    assert changed == ([] if refused else FUNCTIONS[name].changes(world, persona))
 
 
 @pytest.mark.parametrize("name", STABLE)

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
-from rolecall import Session, World
-from tests.functions.calls import NOT_ALLOWED, UNKNOWN, columns, rows_by_id, set_claims
+from rolecall import Change, Session, World, inserted
+from tests.functions.calls import NOT_ALLOWED, UNKNOWN, FindChanges, columns, set_claims
 
 pytestmark = pytest.mark.rolecall_from_phase(2)
 
+TABLE = "audit.audit_logs"
 NO_ACTOR = "an audit entry needs an actor, and this session has no subject"
 
 # The error of each persona. None: the persona writes an entry, and is its actor.
@@ -39,16 +40,10 @@ def log(db: Session, kind: str | None = "salon", entity: str | None = None, acti
     return str(db.value(LOG, [kind, entity, action]))
 
 
-def entries(db: Session) -> dict[str, dict[str, Any]]:
-    """All entries of the log, by id."""
-    return rows_by_id(db, "audit.audit_logs")
-
-
-def entry_of(db: Session, key: str) -> dict[str, Any]:
-    """The entry with this id. Raises AssertionError if there is none."""
-    log = entries(db)
-    assert key in log
-    return log[key]
+def entry(db: Session, key: str, **columns: Any) -> Change:
+    """The new entry with this id. ``columns`` are those that are not as in a call of :func:`log`."""
+    usual = {"entity_type": "salon", "action": "update", "source_system": "application", "metadata": {}}
+    return inserted(TABLE, **({"id": key, "created_at": db.value("SELECT now()")} | usual | columns))
 
 
 def test_every_persona_is_listed(world: World) -> None:
@@ -56,80 +51,66 @@ def test_every_persona_is_listed(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_an_entry_as(db: Session, world: World, name: str) -> None:
-    error, before = ERRORS[name], entries(db)
-    with db.acting_as(name, on="audit.audit_logs"):
+def test_an_entry_as(db: Session, world: World, changes: FindChanges, name: str) -> None:
+    error = ERRORS[name]
+    with changes() as changed, db.acting_as(name, on=TABLE):
         if error:
             with db.raises("42501", message=error):
                 log(db)
         else:
             key = log(db)
-    after = entries(db)
-    if not error:
-        assert after.keys() - before.keys() == {key}
-        assert after.pop(key)["actor_id"] == world.personas[name].subject
-    assert after == before
+    assert changed == ([] if error else [entry(db, key, actor_id=world.personas[name].subject)])
 
 
-def test_every_column_of_an_entry(db: Session, world: World) -> None:
-    salon = str(world.row("organization.salons", "salon")["id"])
-    with db.acting_as("owner"):
+def test_every_argument_is_stored(db: Session, world: World, changes: FindChanges, customer: str) -> None:
+    salon = world.row("organization.salons", "salon")["id"]
+    with changes() as changed, db.acting_as("customer"):
         key = db.value(
             """
             SELECT audit.log_action(
-              p_entity_type => 'salon', p_entity_id => %s, p_action => 'rename',
+              p_entity_type => 'shop', p_entity_id => %s, p_action => 'rename',
               p_old_values => %s, p_new_values => %s, p_reason => 'a new sign')::text
             """,
             [salon, Jsonb({"name": "Old"}), Jsonb({"name": "New"})],
         )
-    assert entry_of(db, key) == {
-        "id": key,
-        "entity_type": "salon",
-        "entity_id": salon,
-        "action": "rename",
-        "actor_id": world.personas["owner"].subject,
-        "created_at": db.value("SELECT to_json(now())"),
-        "old_values": {"name": "Old"},
-        "new_values": {"name": "New"},
-        "change_summary": None,
-        "reason": "a new sign",
-        "source_system": "application",
-        "ip_address": None,
-        "user_agent": None,
-        "metadata": {},
-    }
+    assert changed == [
+        entry(
+            db,
+            key,
+            entity_type="shop",
+            entity_id=salon,
+            action="rename",
+            actor_id=customer,
+            old_values={"name": "Old"},
+            new_values={"name": "New"},
+            reason="a new sign",
+        )
+    ]
 
 
-def test_omitted_arguments_are_null(db: Session) -> None:
-    with db.acting_as("customer"):
-        key = log(db, entity=None)
-    entry = entry_of(db, key)
-    assert [entry[name] for name in ("entity_id", "old_values", "new_values", "reason")] == [None] * 4
-
-
-def test_positional_arguments(db: Session, world: World) -> None:
+def test_positional_arguments(db: Session, world: World, changes: FindChanges, customer: str) -> None:
     """Each argument is stored in its own column, also in a call without names."""
-    salon = str(world.row("organization.salons", "salon")["id"])
-    with db.acting_as("owner"):
+    salon = world.row("organization.salons", "salon")["id"]
+    with changes() as changed, db.acting_as("customer"):
         key = db.value("SELECT audit.log_action('type', %s, 'action', '[1]', '[2]', 'reason')::text", [salon])
-    entry = entry_of(db, key)
-    names = ("entity_type", "entity_id", "action", "old_values", "new_values", "reason")
-    assert [entry[name] for name in names] == ["type", salon, "action", [1], [2], "reason"]
+    texts = {"entity_type": "type", "action": "action", "reason": "reason"}
+    assert changed == [
+        entry(db, key, entity_id=salon, actor_id=customer, old_values=[1], new_values=[2], **texts),
+    ]
 
 
-def test_two_equal_calls_write_two_entries(db: Session) -> None:
-    with db.acting_as("customer"):
-        keys = {log(db), log(db)}
-    assert len(keys) == 2
-    assert keys <= entries(db).keys()
+def test_two_equal_calls_write_two_entries(db: Session, changes: FindChanges, customer: str) -> None:
+    with changes() as changed, db.acting_as("customer"):
+        keys = [log(db), log(db)]
+    assert changed == [entry(db, key, actor_id=customer) for key in keys]
 
 
-def test_the_entity_need_not_exist(db: Session) -> None:
+def test_the_entity_need_not_exist(db: Session, changes: FindChanges, customer: str) -> None:
     """A deleted entity gets entries too."""
     deleted = "ffffffff-ffff-ffff-ffff-ffffffffffff"
-    with db.acting_as("customer"):
+    with changes() as changed, db.acting_as("customer"):
         key = log(db, entity=deleted)
-    assert entry_of(db, key)["entity_id"] == deleted
+    assert changed == [entry(db, key, entity_id=deleted, actor_id=customer)]
 
 
 @pytest.mark.parametrize(
@@ -142,37 +123,34 @@ def test_the_entity_need_not_exist(db: Session) -> None:
         pytest.param({"long": "x" * 1_000_000}, id="a million characters"),
     ],
 )
-def test_values_are_stored_unchanged(db: Session, value: Any) -> None:
-    with db.acting_as("customer"):
+def test_values_are_stored_unchanged(db: Session, changes: FindChanges, customer: str, value: Any) -> None:
+    with changes() as changed, db.acting_as("customer"):
         key = db.value("SELECT audit.log_action('salon', NULL, 'update', %s, %s)::text", [Jsonb(value), Jsonb([value])])
-    entry = entry_of(db, key)
-    assert (entry["old_values"], entry["new_values"]) == (value, [value])
+    assert changed == [entry(db, key, actor_id=customer, old_values=value, new_values=[value])]
 
 
 @pytest.mark.parametrize("length", [1, 100])
-def test_texts_of_minimum_and_maximum_length(db: Session, length: int) -> None:
-    with db.acting_as("customer"):
+def test_texts_of_minimum_and_maximum_length(db: Session, changes: FindChanges, customer: str, length: int) -> None:
+    with changes() as changed, db.acting_as("customer"):
         key = log(db, kind="t" * length, action="a" * length)
-    entry = entry_of(db, key)
-    assert (entry["entity_type"], entry["action"]) == ("t" * length, "a" * length)
+    assert changed == [entry(db, key, entity_type="t" * length, action="a" * length, actor_id=customer)]
 
 
 # ------------------------------------------------------------------ the actor
 
 
-def test_the_subject_of_the_service_is_the_actor(db: Session, world: World) -> None:
-    with db.acting_as("service"):
-        set_claims(db, role="service_role", sub=world.personas["owner"].subject)
+def test_the_subject_of_the_service_is_the_actor(db: Session, changes: FindChanges, customer: str) -> None:
+    with changes() as changed, db.acting_as("service"):
+        set_claims(db, role="service_role", sub=customer)
         key = log(db)
-    assert entry_of(db, key)["actor_id"] == world.personas["owner"].subject
+    assert changed == [entry(db, key, actor_id=customer)]
 
 
-def test_a_session_without_claims_is_refused(db: Session) -> None:
+def test_a_session_without_claims_is_refused(db: Session, changes: FindChanges) -> None:
     """Also the session of a superuser: the settings are empty between two requests."""
-    before = entries(db)
-    with db.raises("42501", message=NO_ACTOR):
+    with changes() as changed, db.raises("42501", message=NO_ACTOR):
         log(db)
-    assert entries(db) == before
+    assert changed == []
 
 
 def test_a_subject_without_a_profile_is_refused(db: Session) -> None:
@@ -186,22 +164,20 @@ def test_a_subject_without_a_profile_is_refused(db: Session) -> None:
 
 
 @pytest.mark.parametrize("column", ["entity_type", "action"])
-def test_a_missing_value_is_named(db: Session, column: str) -> None:
+def test_a_missing_value_is_named(db: Session, changes: FindChanges, column: str) -> None:
     texts = {"entity_type": "salon", "action": "update"} | {column: None}
-    before = entries(db)
-    with db.acting_as("customer"), db.raises("23502", column=column):
+    with changes() as changed, db.acting_as("customer"), db.raises("23502", column=column):
         log(db, kind=texts["entity_type"], action=texts["action"])
-    assert entries(db) == before
+    assert changed == []
 
 
 @pytest.mark.parametrize("blank", ["", " ", "   "], ids=["empty text", "a space", "spaces"])
 @pytest.mark.parametrize("column", ["entity_type", "action"])
-def test_blank_text_is_refused(db: Session, column: str, blank: str) -> None:
+def test_blank_text_is_refused(db: Session, changes: FindChanges, column: str, blank: str) -> None:
     texts = {"entity_type": "salon", "action": "update"} | {column: blank}
-    before = entries(db)
-    with db.acting_as("customer"), db.raises("23514", constraint="valid_action"):
+    with changes() as changed, db.acting_as("customer"), db.raises("23514", constraint="valid_action"):
         log(db, kind=texts["entity_type"], action=texts["action"])
-    assert entries(db) == before
+    assert changed == []
 
 
 @pytest.mark.parametrize("column", ["entity_type", "action"])

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from rolecall import Session, World
+from rolecall import Change, Session, World, updated
 from tests.functions.calls import (
     NOT_YOUR_ID,
     UNKNOWN,
+    FindChanges,
     about_oneself,
     about_the_customer,
     columns,
-    rows_by_id,
     unknown_or_null,
 )
 
@@ -46,54 +46,44 @@ def mark_listed(db: Session, user: str | None, ids: list[str | None] | None) -> 
     )
 
 
-def changed_columns(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> dict[str, set[str]]:
-    """The columns that differ, by id. Raises AssertionError if a row is new or missing."""
-    assert before.keys() == after.keys()
-    differences = {key: {name for name in row if row[name] != before[key][name]} for key, row in after.items()}
-    return {key: columns for key, columns in differences.items() if columns}
+def marked(db: Session, world: World, *names: str) -> list[Change]:
+    """The change of each of these notifications: both times are now."""
+    now = db.value("SELECT now()")
+    return [updated(TABLE, notification(world, name), read_at=now, updated_at=now) for name in names]
+
+
+def all_of(person: str) -> list[str]:
+    """The names of a person's unread notifications."""
+    return [f"{person}'s reminder 0", f"{person}'s promotion 2"]
 
 
 @pytest.mark.parametrize("name", MARKED_FOR_THE_CUSTOMER)
-def test_the_customers_notifications_as(db: Session, world: World, customer: str, name: str) -> None:
-    expected, before = MARKED_FOR_THE_CUSTOMER[name], rows_by_id(db, TABLE)
-    with db.acting_as(name, on=TABLE):
+def test_the_customers_notifications_as(
+    db: Session, world: World, changes: FindChanges, customer: str, name: str
+) -> None:
+    expected = MARKED_FOR_THE_CUSTOMER[name]
+    with changes() as changed, db.acting_as(name, on=TABLE):
         if isinstance(expected, int):
             assert mark(db, customer) == expected
         else:
             with db.raises("42501", message=expected):
                 mark(db, customer)
-    marked_ids = {notification(world, f"customer's {which}") for which in ("reminder 0", "promotion 2")}
-    assert changed_columns(before, rows_by_id(db, TABLE)).keys() == (marked_ids if isinstance(expected, int) else set())
+    assert changed == marked(db, world, *(all_of("customer") if isinstance(expected, int) else []))
 
 
 @pytest.mark.parametrize("name", MARKED_OWN)
-def test_own_notifications_as(db: Session, world: World, name: str) -> None:
-    before = rows_by_id(db, TABLE)
-    with db.acting_as(name):
+def test_own_notifications_as(db: Session, world: World, changes: FindChanges, name: str) -> None:
+    with changes() as changed, db.acting_as(name):
         assert mark(db, world.personas[name].subject) == MARKED_OWN[name]
-    rows = changed_columns(before, rows_by_id(db, TABLE))
-    assert len(rows) == MARKED_OWN[name]
-    assert {before[key]["user_id"] for key in rows} <= {world.personas[name].subject}
+    assert changed == marked(db, world, *(all_of(name) if MARKED_OWN[name] else []))
 
 
-def test_only_the_two_times_change(db: Session, world: World, customer: str) -> None:
-    before = rows_by_id(db, TABLE)
-    with db.acting_as("customer"):
-        mark(db, customer)
-    now, after = db.value("SELECT to_json(now())"), rows_by_id(db, TABLE)
-    keys = [notification(world, "customer's reminder 0"), notification(world, "customer's promotion 2")]
-    assert changed_columns(before, after) == {key: {"read_at", "updated_at"} for key in keys}
-    assert [(after[key]["read_at"], after[key]["updated_at"]) for key in keys] == [(now, now)] * 2
-
-
-def test_a_read_notification_keeps_its_time(db: Session, world: World, customer: str) -> None:
-    key = notification(world, "customer's reminder 1")
-    before = rows_by_id(db, TABLE)[key]
-    with db.acting_as("customer"):
-        assert mark_listed(db, customer, [key]) == 0
+def test_a_read_notification_keeps_its_time(db: Session, world: World, changes: FindChanges, customer: str) -> None:
+    with changes() as changed, db.acting_as("customer"):
+        assert mark_listed(db, customer, [notification(world, "customer's reminder 1")]) == 0
         assert mark(db, customer) == 2
         assert mark(db, customer) == 0
-    assert rows_by_id(db, TABLE)[key] == before
+    assert changed == marked(db, world, *all_of("customer"))
 
 
 @pytest.mark.parametrize(
@@ -115,24 +105,26 @@ def test_a_read_notification_keeps_its_time(db: Session, world: World, customer:
 )
 @pytest.mark.parametrize("name", ["customer", "service"])
 def test_listed_notifications(
-    db: Session, world: World, customer: str, name: str, names: list[str | None] | None, expected: list[str]
+    db: Session,
+    world: World,
+    changes: FindChanges,
+    customer: str,
+    name: str,
+    names: list[str | None] | None,
+    expected: list[str],
 ) -> None:
     existing = world.rows[TABLE]
     keys = None if names is None else [str(existing[one]["id"]) if one in existing else one for one in names]
-    before = rows_by_id(db, TABLE)
-    with db.acting_as(name):
+    with changes() as changed, db.acting_as(name):
         assert mark_listed(db, customer, keys) == len(expected)
-    assert changed_columns(before, rows_by_id(db, TABLE)) == {
-        notification(world, f"customer's {which}"): {"read_at", "updated_at"} for which in expected
-    }
+    assert changed == marked(db, world, *(f"customer's {which}" for which in expected))
 
 
 @unknown_or_null
-def test_an_unknown_user_has_nothing_to_mark(db: Session, user: str | None) -> None:
-    before = rows_by_id(db, TABLE)
-    with db.acting_as("service"):
+def test_an_unknown_user_has_nothing_to_mark(db: Session, changes: FindChanges, user: str | None) -> None:
+    with changes() as changed, db.acting_as("service"):
         assert mark(db, user) == 0
-    assert rows_by_id(db, TABLE) == before
+    assert changed == []
 
 
 @pytest.mark.parametrize("name", ["customer", "no_subject"])
@@ -157,13 +149,12 @@ def test_a_session_without_claims_is_refused(db: Session, customer: str) -> None
 # ------------------------------------------------------------------ errors that the function passes on
 
 
-def test_a_constraint_violation_is_passed_on(db: Session, customer: str) -> None:
+def test_a_constraint_violation_is_passed_on(db: Session, changes: FindChanges, customer: str) -> None:
     db.execute("ALTER TABLE communication.notifications ADD CONSTRAINT unread CHECK (read_at IS NULL) NOT VALID")
-    before = rows_by_id(db, TABLE)
     message = PREFIX + 'new row for relation "notifications" violates check constraint "unread"'
-    with db.acting_as("customer"), db.raises("23514", message=message):
+    with changes() as changed, db.acting_as("customer"), db.raises("23514", message=message):
         mark(db, customer)
-    assert rows_by_id(db, TABLE) == before
+    assert changed == []
 
 
 def test_a_custom_sqlstate_is_passed_on(db: Session, customer: str) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
-from rolecall import Session, World
-from tests.functions.calls import MAY_CALL, UNKNOWN, columns, rows_by_id
+from rolecall import Change, Session, World, inserted
+from tests.functions.calls import MAY_CALL, UNKNOWN, FindChanges, columns
 
 pytestmark = pytest.mark.rolecall_from_phase(2)
 
@@ -38,29 +38,29 @@ def id_of(result: Any) -> Any:
     return result.get("id")
 
 
-def ids(db: Session) -> set[str]:
-    return set(rows_by_id(db, TABLE))
+def sent(db: Session, result: Any, recipient: str, **columns: Any) -> Change:
+    """The new row of a call with this result. ``columns`` are those that are not as in a call of :func:`send`."""
+    usual = {"message": "Hello", "notification_type": "greeting", "metadata": {}}
+    row = {"id": id_of(result), "user_id": recipient, "created_at": db.value("SELECT now()"), **usual}
+    return inserted(TABLE, **(row | columns))
 
 
 @pytest.mark.parametrize("name", MAY_CALL)
-def test_to_another_as(db: Session, world: World, name: str) -> None:
-    before, recipient = ids(db), world.personas["staff" if name != "staff" else "customer"].subject
-    with db.acting_as(name, on="communication.notifications"):
+def test_to_another_as(db: Session, world: World, changes: FindChanges, name: str) -> None:
+    recipient = world.personas["staff" if name != "staff" else "customer"].subject
+    with changes() as changed, db.acting_as(name, on="communication.notifications"):
         if MAY_CALL[name]:
             result = send(db, recipient)
         else:
             with db.raises("42501", message="permission denied"):
                 send(db, recipient)
-    if MAY_CALL[name]:
-        before |= {id_of(result)}
-    assert ids(db) == before
+    assert changed == ([sent(db, result, recipient)] if MAY_CALL[name] else [])
 
 
-def test_to_oneself(db: Session, customer: str) -> None:
-    with db.acting_as("customer"):
+def test_to_oneself(db: Session, changes: FindChanges, customer: str) -> None:
+    with changes() as changed, db.acting_as("customer"):
         result = send(db, customer)
-    row = db.row("SELECT user_id::text, message FROM communication.notifications WHERE id = %s", [id_of(result)])
-    assert row == (customer, "Hello")
+    assert changed == [sent(db, result, customer)]
 
 
 def test_the_result_describes_the_stored_row(db: Session, owner: str) -> None:
@@ -83,21 +83,11 @@ def test_the_result_describes_the_stored_row(db: Session, owner: str) -> None:
     }
 
 
-def test_only_one_row_is_added(db: Session, owner: str) -> None:
-    before = rows_by_id(db, TABLE)
-    with db.acting_as("customer"):
-        result = send(db, owner)
-    after = rows_by_id(db, TABLE)
-    assert after.keys() - before.keys() == {id_of(result)}
-    assert after.pop(id_of(result))["user_id"] == owner
-    assert after == before
-
-
-def test_two_equal_calls_send_two_notifications(db: Session, owner: str) -> None:
-    with db.acting_as("customer"):
+def test_two_equal_calls_send_two_notifications(db: Session, changes: FindChanges, owner: str) -> None:
+    with changes() as changed, db.acting_as("customer"):
         first, second = send(db, owner), send(db, owner)
-    assert len({id_of(first), id_of(second)}) == 2
-    assert len(ids(db) & {id_of(first), id_of(second)}) == 2
+    assert id_of(first) != id_of(second)
+    assert changed == [sent(db, result, owner) for result in (first, second)]
 
 
 @pytest.mark.parametrize(
@@ -110,13 +100,13 @@ def test_two_equal_calls_send_two_notifications(db: Session, owner: str) -> None
         pytest.param("text", "text", id="a text"),
     ],
 )
-def test_metadata(db: Session, owner: str, metadata: Any, expected: Any) -> None:
-    with db.acting_as("customer"):
+def test_metadata(db: Session, changes: FindChanges, owner: str, metadata: Any, expected: Any) -> None:
+    with changes() as changed, db.acting_as("customer"):
         result = db.value(
             "SELECT communication.send_notification(%s, 'Hello', 'greeting', p_metadata => %s)",
             [owner, None if metadata is None else Jsonb(metadata)],
         )
-    assert db.value("SELECT metadata FROM communication.notifications WHERE id = %s", [id_of(result)]) == expected
+    assert changed == [sent(db, result, owner, metadata=expected)]
     assert result.keys() == {"id", "recipient_id", "message", "notification_type", "read_at", "sent_at"}
 
 
@@ -130,12 +120,12 @@ def test_metadata(db: Session, owner: str, metadata: Any, expected: Any) -> None
         pytest.param("long " * 100_000, id="half a million characters"),
     ],
 )
-def test_a_message_is_stored_unchanged(db: Session, owner: str, message: str) -> None:
-    with db.acting_as("customer"):
+def test_a_message_is_stored_unchanged(db: Session, changes: FindChanges, owner: str, message: str) -> None:
+    with changes() as changed, db.acting_as("customer"):
         result = send(db, owner, message)
     assert isinstance(result, dict)
     assert result.get("message") == message
-    assert db.value("SELECT message FROM communication.notifications WHERE id = %s", [id_of(result)]) == message
+    assert changed == [sent(db, result, owner, message=message)]
 
 
 @pytest.mark.parametrize(
@@ -151,27 +141,32 @@ def test_a_message_is_stored_unchanged(db: Session, owner: str, message: str) ->
 )
 @pytest.mark.parametrize("name", ["customer", "service"])
 def test_a_missing_value_is_named(
-    db: Session, world: World, name: str, recipient: str | None, message: str | None, kind: str | None, missing: str
+    db: Session,
+    world: World,
+    changes: FindChanges,
+    name: str,
+    recipient: str | None,
+    message: str | None,
+    kind: str | None,
+    missing: str,
 ) -> None:
-    before = ids(db)
-    with db.acting_as(name), db.raises("P0001", message=PREFIX + missing):
+    with changes() as changed, db.acting_as(name), db.raises("P0001", message=PREFIX + missing):
         send(db, recipient and world.personas[recipient].subject, message, kind)
-    assert ids(db) == before
+    assert changed == []
 
 
 # ------------------------------------------------------------------ errors that the function passes on
 
 
-def test_an_unknown_recipient(db: Session) -> None:
+def test_an_unknown_recipient(db: Session, changes: FindChanges) -> None:
     # The foreign key of the baseline may have another name, and refer to another table.
     db.execute(
         "ALTER TABLE communication.notifications ADD FOREIGN KEY (user_id) REFERENCES identity.profiles (id) NOT VALID"
     )
-    before = ids(db)
     error = PREFIX + 'insert or update on table "notifications" violates foreign key constraint'
-    with db.acting_as("customer"), db.raises("23503", message=error):
+    with changes() as changed, db.acting_as("customer"), db.raises("23503", message=error):
         send(db, UNKNOWN)
-    assert ids(db) == before
+    assert changed == []
 
 
 def test_a_constraint_violation_is_passed_on(db: Session, owner: str) -> None:

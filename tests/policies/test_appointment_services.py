@@ -79,6 +79,7 @@ test_grid = grid(
         "organization.staff_profiles.salon_id",
         "organization.staff_profiles.user_id",
     ],
+    changes={},
 )
 
 

@@ -41,6 +41,7 @@ test_grid = grid(
     update="reason = 'changed'",
     moves={"blame another": "actor_id = {other_customer}"},
     decided_by=["actor_id"],
+    changes={},
 )
 
 

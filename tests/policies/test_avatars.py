@@ -62,6 +62,7 @@ test_grid = grid(
     # The Storage API makes this setting. Without it a trigger refuses each DELETE before any policy.
     settings={"storage.allow_delete_query": "true"},
     decided_by=["bucket_id", "name", "setting:storage.allow_delete_query"],
+    changes={},
 )
 
 

@@ -35,4 +35,5 @@ test_grid = grid(
     update="notes = 'changed'",
     moves={"give to another": "customer_id = {other_customer}, is_favorite = false"},
     decided_by=["customer_id"],
+    changes={},
 )

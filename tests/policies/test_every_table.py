@@ -13,6 +13,10 @@ def test_every_table_has_a_grid(manifest: Manifest, grids: list[Grid]) -> None:
     assert sorted(grid.table for grid in grids) == manifest.tables
 
 
+def test_every_grid_says_what_its_writes_change(grids: list[Grid]) -> None:
+    assert [grid.table for grid in grids if grid.changes is None] == []
+
+
 @pytest.mark.parametrize("table", ["scheduling.appointment_services", "catalog.service_booking_rules"])
 def test_a_grid_does_not_depend_on_policies_of_other_tables(
     db: Session, grids: list[Grid], mismatches: Callable[[Grid], list[str]], table: str

@@ -1,5 +1,7 @@
 """Threads: only the two participants read and write them, and nobody does after the deletion."""
 
+from datetime import datetime
+
 import pytest
 
 from rolecall import Session, World, grid
@@ -64,6 +66,8 @@ test_grid = grid(
         "unmark": "is_deleted = NULL",
     },
     decided_by=["created_by_id", "recipient_id", "is_deleted"],
+    # The rows of a participant stay, and are marked. The service deletes them.
+    changes={"delete": {"is_deleted": True, "updated_at": datetime}},
 )
 
 COUNT = f"SELECT count(*) FROM {TABLE} WHERE id = %s"

@@ -42,4 +42,5 @@ test_grid = grid(
         "organization.staff_profiles.salon_id",
         "organization.staff_profiles.user_id",
     ],
+    changes={},
 )

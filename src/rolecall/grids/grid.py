@@ -80,6 +80,7 @@ class Grid:
     before: Mapping[int, tuple[Cell, ...]] = field(default_factory=dict, repr=False)
     from_phase: int = 1
     decided_by: DecidedBy | None = None
+    changes: Mapping[str, Mapping[str, Any]] | None = None
 
     def after(self, phase: int) -> Grid:
         """The grid as it is after an earlier phase: with the cells of each ``before`` of a later one."""
@@ -107,6 +108,8 @@ class Grid:
             if missing := [name for name in world.personas if name not in personas[row]]:
                 self._fail(self.lines[row], f"{row!r} has no line for {_names(missing)}: add one for each.")
         self._check_keys(rows)
+        if unknown := [each for each in self.changes or {} if each == "select" or each not in self.commands]:
+            self._fail(self.line, f"changes= has {_names(unknown)}: name commands of the grid that write.")
 
     def validate_phases(self, phases: Collection[int]) -> None:
         """Check that the phases of ``from_phase`` and ``before`` exist. Raises GridError."""
@@ -260,6 +263,7 @@ def grid(
     before: Mapping[int, str] | None = None,
     from_phase: int = 1,
     decided_by: Sequence[str] | None = None,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Grid:
     """Read a grid. If it is assigned to a name of a test module, every cell becomes a test.
 
@@ -277,6 +281,9 @@ def grid(
         is one of the table, ``"schema.table.column"`` one of another table. ``"claim:app_metadata.tenant"``,
         ``"setting:app.tenant"`` and ``"header:x-tenant"`` belong to the request. ``"rows:schema.table"``: how many
         rows there are. Without ``decided_by``, nothing of this is tried
+    :param changes: makes one more test: each write that is allowed changes its row and nothing else. The mapping has
+        what triggers change besides: by command, columns and their new values. A value may be a type, or a function
+        that says whether it is right; ``{}`` is nothing. For a ``delete``: the row stays, with these changes
     :raises GridError: with file and line, for a grid that cannot be read
     """
     caller = sys._getframe(1)  # inspect.stack() reads the source of every frame: 20 ms
@@ -298,6 +305,7 @@ def grid(
         {number: _differing(reader, number, text) for number, text in (before or {}).items()},
         from_phase,
         None if decided_by is None else decisive.read(decided_by, table, partial(reader.fail, call)),
+        changes,
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from rolecall.catalog.definitions import Schema, read
 from rolecall.defects.files import DefectItem
 from rolecall.errors import RolecallError
-from rolecall.item import CellItem, DecidedByItem
+from rolecall.item import CellItem, DecidedByItem, GridEffectsItem
 from rolecall.mutants import OPERATORS, runner
 from rolecall.mutants.equivalents import Equivalents
 from rolecall.mutants.operators.operator import Mutant, Operator
@@ -151,7 +151,8 @@ class MutantsPlugin:
 def suite_of(items: list[pytest.Item]) -> Suite:
     """The collected tests as a suite, which mutants are tried against."""
     grids = dict.fromkeys(item.grid for item in items if isinstance(item, CellItem))
-    return Suite(list(grids), [item for item in items if isinstance(item, pytest.Function | DecidedByItem)])
+    kinds = pytest.Function | DecidedByItem | GridEffectsItem
+    return Suite(list(grids), [item for item in items if isinstance(item, kinds)])
 
 
 def all_mutants(schema: Schema) -> Iterator[tuple[Operator, Mutant]]:

@@ -1,0 +1,1 @@
+"""What a block changed: the rows of every table, and the state of the session and the database."""

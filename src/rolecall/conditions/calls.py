@@ -89,7 +89,7 @@ def _values(name: str, type_: str, world: World) -> list[Any]:
         values = [each for each in values if _is_uuid(each)]
     values = [*list(dict.fromkeys(map(_scalar, values)))[:MAX_VALUES], *VALUES.get(element, ())]
     if is_array:
-        return [None, values, [], *([value] for value in values)]
+        return [None, values, [], [None], *([value] for value in values)]
     return [*values, None]
 
 

@@ -82,17 +82,17 @@ class Proposals:
         keys = {name for name, is_key, _ in columns if is_key}
         number = 0
         for column, is_boolean in [(name, is_boolean) for name, is_key, is_boolean in columns if not is_key]:
-            for value in [True, False, None] if is_boolean else self._values(table, column):
+            for value in [True, False, None] if is_boolean else self._values(column):
                 for name, row in rows.items():
                     if column not in row or value != row[column]:
                         number += 1
                         new = {key: _new_key(row[key], number) for key in row if key in keys}
                         yield Candidate(table, name, {**new, column: value})
 
-    def _values(self, table: str, column: str) -> list[Any]:
-        """NULL, and the values of the column, of columns of the same name, and of the keys that it may refer to."""
+    def _values(self, column: str) -> list[Any]:
+        """NULL, the values of all columns of the name, and those of the keys that it may refer to."""
         named = f".{column.removesuffix('_id')}s"
-        values = [None, *(row[column] for row in self.world.rows[table].values() if column in row)]
+        values: list[Any] = [None]
         for other, _, row in self.world:
             values += [row[column]] if column in row else []
             values += [row["id"]] if other.endswith(named) and "id" in row else []

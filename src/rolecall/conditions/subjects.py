@@ -140,10 +140,13 @@ class Subjects:
         definition, source = function.definition, function.source
         if function.language == "plpgsql":
             head, tail = definition.split(source, maxsplit=1)
+            old = next(
+                (trigger.table for trigger in self.schema.triggers if trigger.function == function.full_name), ""
+            )
             for text, start, is_statement, is_condition in expressions(function):
                 of = of_query if is_statement else of_condition if is_condition else of_expression
                 try:
-                    variants = of(text, self._nullable(text if is_statement else f"SELECT {text}"))
+                    variants = of(text, self._nullable(text if is_statement else f"SELECT {text}", old=old))
                 except postgast.PgQueryError:
                     continue  # e.g. the target of an assignment: not an expression by itself
                 for variant in variants:
@@ -155,12 +158,16 @@ class Subjects:
         elif function.language == "sql":  # RETURN or BEGIN ATOMIC: the catalog does not keep the text of the body
             yield from of_query(definition, self._nullable(definition), within=_body)
 
-    def _nullable(self, query: str, own: str = "") -> IsNullable:
-        """Which columns of a query can be NULL. ``own`` is the table of the columns without a qualifier."""
-        tables = _tables(query)
+    def _nullable(self, query: str, own: str = "", *, old: str = "") -> IsNullable:
+        """Which columns of a query can be NULL.
+
+        ``own`` is the table of the columns without a qualifier, ``old`` that of a trigger's OLD: a stored row. NEW may
+        have a NULL that a constraint has not refused yet.
+        """
+        tables = {"old": old} | _tables(query)
 
         def nullable(qualifier: str, name: str) -> bool:
-            unqualified = [own] if own else list(tables.values())
+            unqualified = [own] if own else [table for alias, table in tables.items() if alias != "old"]
             candidates = [tables.get(qualifier, own)] if qualifier else unqualified
             known = [self._not_null[table, name] for table in candidates if (table, name) in self._not_null]
             return not (known and all(known))

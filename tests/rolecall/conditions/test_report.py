@@ -137,6 +137,37 @@ def test_functions_are_called_with_values_of_the_world(project: Project) -> None
     ]
 
 
+def test_a_result_that_is_random_decides_nothing(project: Project) -> None:
+    sql = """
+        CREATE FUNCTION shop.token() RETURNS uuid LANGUAGE plpgsql AS $$
+        BEGIN
+          IF shop.me() = 'carol' THEN
+            RETURN gen_random_uuid();
+          END IF;
+          RETURN gen_random_uuid();
+        END
+        $$;
+    """
+    worker = project(NOTES + sql, world_with(note="alice"))
+    with conditions_of(worker) as (conditions, _), pytest.raises(AssertionError) as error:
+        conditions.check("functions")
+    names = [line for line in str(error.value).split("\n") if line.endswith("never decides")]
+    assert names == [
+        f"shop.token() | shop.me() = 'carol' | {value} never decides" for value in ("false", "true", "NULL")
+    ]
+
+
+def test_an_error_of_another_table_decides_nothing(project: Project) -> None:
+    sql = f"""{NOTES}
+        CREATE TABLE shop.secrets (word text);
+        CREATE POLICY "with secrets" ON shop.notes USING (EXISTS (SELECT FROM shop.secrets));
+    """
+    worker = project(sql, world_with(note="alice"))
+    with conditions_of(worker) as (conditions, decided), pytest.raises(AssertionError, match="EXISTS"):
+        conditions.check("policies")
+    assert decided == []
+
+
 TRIGGER = f"""{NOTES}
 CREATE POLICY everybody ON shop.notes USING (true);
 GRANT UPDATE ON shop.notes TO toy_member;

@@ -30,6 +30,7 @@ MAY_CALL = {
     "former_staff": True,
     "owner_on_staff": True,
     "staff_customer": True,
+    "staff_of_both": True,
     "no_subject": True,
     "anon": False,
     "granted_anon": False,
@@ -47,6 +48,7 @@ HAS_NOTIFICATIONS = {
     "former_staff": False,
     "owner_on_staff": False,
     "staff_customer": False,
+    "staff_of_both": True,
 }
 
 

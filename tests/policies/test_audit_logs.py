@@ -10,7 +10,7 @@ test_grid = grid(
                                       select   insert   update   delete   blame another
     owner's entry
       owner                           yes      yes      !        !        !
-      customer, other_customer, staff, other_staff, other_owner,
+      customer, other_customer, staff, other_staff, other_owner, staff_of_both,
       former_staff, owner_on_staff,
       staff_customer                  yes      !        !        !        !
       no_subject                      -        !        !        !        !
@@ -20,7 +20,7 @@ test_grid = grid(
 
     customer's entry
       customer                        yes      yes      !        !        !
-      other_customer, staff, other_staff, owner, other_owner,
+      other_customer, staff, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff,
       staff_customer                  yes      !        !        !        !
       no_subject                      -        !        !        !        !
@@ -29,7 +29,7 @@ test_grid = grid(
       service                         yes      yes      !        !        !
 
     nobody's entry
-      customer, other_customer, staff, other_staff, owner, other_owner,
+      customer, other_customer, staff, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff,
       staff_customer                  yes      !        !        !        !
       no_subject                      -        !        !        !        !

@@ -13,7 +13,7 @@ ROLECALL := tests/rolecall
 DEFECTS := tests/defects
 TYPES := tests/types
 # These tests create databases of their own, so a mutant in the usual database does not reach them.
-OWN_DATABASES := tests/attacks tests/drift tests/races tests/features tests/migrations_export tests/monitor
+OWN_DATABASES := tests/attacks tests/conditions tests/drift tests/races tests/features tests/migrations_export tests/monitor
 
 # pytest says nothing about an --ignore of a folder that does not exist, and would run too many tests.
 ignore = $(foreach folder,$(1),$(if $(wildcard $(folder)),--ignore=$(folder),$(error the Makefile names $(folder), which does not exist)))

@@ -1,6 +1,9 @@
-"""The world of Enorae: the personas, and rows of two salons and a small third one.
+"""The world of Enorae: the personas, and rows of two salons, a small third one and one without staff.
 
 Faker makes names, texts and times from ``--rolecall-world-seed``. The relations between rows are fixed.
+
+The rows contradict themselves on purpose: a booked service is another salon's, and somebody without access changed it
+last. If all columns of a row agreed, no test would notice a policy that asks the wrong one.
 """
 
 from __future__ import annotations
@@ -29,15 +32,38 @@ RULES = "catalog.service_booking_rules"
 OBJECTS = "storage.objects"
 
 YEAR = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC)
+FUTURE = datetime(2125, 1, 1, 12, tzinfo=UTC)
+LONG = "longer than any limit that somebody could put on a text by mistake, " * 5
+SYSTEM = {"source": "system", "role": "service_role", "public": True}  # in columns that no policy must read
 
 PROVIDERS = ("company", "date_time", "file", "internet", "lorem", "misc", "person")
 
-# The users with a profile. The special cases: a former staff member, an owner who is also on the staff, and a staff
-# member of one salon who is a customer of another.
+# The users with a profile. The special cases: a former staff member, an owner who is also on the staff, a staff
+# member of one salon who is a customer of another, and a member of the staff of two salons. other_owner has two salons.
 PEOPLE = (
     *("customer", "other_customer", "staff", "other_staff", "owner", "other_owner"),
-    *("former_staff", "owner_on_staff", "staff_customer"),
+    *("former_staff", "owner_on_staff", "staff_customer", "staff_of_both"),
 )
+
+# What users may write into their own tokens.
+CLAIMED_ROLES = ("admin", "owner", "staff", "service_role", "customer")
+
+SYSTEM_THREAD = {"subject": "system", "created_at": FUTURE, "last_message_at": FUTURE, "metadata": SYSTEM}
+
+# What profiles have besides a tag. Minutes beyond the range of an integer count as not set.
+PREFERENCES: dict[str, dict[str, Any]] = {
+    "customer": {
+        "status": "paused",
+        "preferences": {
+            "notifications": {"email": False, "push": "no", "sms": "yes"},
+            "booking": {"auto_confirm": True, "reminder_minutes": 30},
+            "marketing": {"newsletter": True, "promotions": "on"},
+            "privacy": {"profile_public": True, "show_reviews": "off"},
+        },
+    },
+    "owner": {"preferences": {"booking": {"reminder_minutes": 2**31}}},
+    "other_owner": {"preferences": {"booking": {"reminder_minutes": -(2**31) - 1}}},
+}
 
 
 def pytest_rolecall_world(seed: int) -> World:
@@ -77,8 +103,11 @@ class Enorae:
         return self.fake.date_time_between_dates(*YEAR, tzinfo=UTC)
 
     def personas(self) -> None:
-        for name, key in self.people.items():
-            self.world.persona(name, "authenticated", subject=key)
+        people = list(self.people.items())
+        for number, (name, key) in enumerate(people):
+            _, another = people[number - 1]
+            claimed = {"role": CLAIMED_ROLES[number % len(CLAIMED_ROLES)], "is_admin": True, "user_id": another}
+            self.world.persona(name, "authenticated", subject=key, user_metadata=claimed)
         self.world.persona("no_subject", "authenticated")
         self.world.persona("anon", "anon")
         # anon with a mistaken grant on the table: the policies alone must refuse it.
@@ -96,12 +125,13 @@ class Enorae:
                 email=self.fake.unique.email(),
                 full_name=self.fake.name(),
                 avatar_url=self.fake.image_url(),
-                metadata={"tags": [self.fake.word()]},
+                metadata={"tags": [self.fake.word()], **PREFERENCES.get(name, {})},
                 created_at=self.moment(),
             )
 
     def salons(self) -> None:
-        owners = {"salon": "owner", "other_salon": "other_owner", "solo_salon": "owner_on_staff"}
+        owners: dict[str, str | None] = {"salon": "owner", "other_salon": "other_owner", "solo_salon": "owner_on_staff"}
+        owners |= {"empty_salon": "other_owner", "ownerless_salon": None}
         self.salon = {name: self.salon_of(owner, name) for name, owner in owners.items()}
         employers = {
             "staff": "salon",
@@ -113,13 +143,45 @@ class Enorae:
             person: self.add(STAFF, person, salon_id=self.salon[salon], user_id=self.people[person])
             for person, salon in employers.items()
         }
-        self.service = {name: self.service_of(name) for name in self.salon}
+        for name, salon, person in (
+            ("staff_of_both", "salon", "staff_of_both"),
+            ("staff_of_both at the other salon", "other_salon", "staff_of_both"),
+            ("staff without an account", "salon", None),
+            ("staff_customer without a salon", None, "staff_customer"),
+        ):
+            columns = {"salon_id": self.salon[salon] if salon else None}
+            self.staff[name] = self.add(STAFF, name, **columns, user_id=self.people[person] if person else None)
+        self.service = {name: self.service_of(name) for name in self.salon if name != "ownerless_salon"}
+        for name, is_active in (("discontinued", False), ("neither active nor not", None)):
+            self.add(
+                SERVICES,
+                f"salon's service, {name}",
+                salon_id=self.salon["salon"],
+                name=name,
+                duration_range=timedelta(hours=3),
+                is_active=is_active,
+            )
+        self.special_hours()
 
-    def salon_of(self, owner: str, name: str) -> str:
+    def special_hours(self) -> None:
+        """The other days of the empty salon, one for each case of the opening hours."""
+        usual = {"start_time": time(9), "end_time": time(18), "break_start": time(12), "break_end": time(13)}
+        for day, what, columns in (
+            (2, "closed", {"is_open": False}),
+            (3, "past midnight", {"start_time": time(20), "end_time": time(4)}),
+            (4, "with a break at midnight", {"end_time": time(4), "break_start": time(23), "break_end": time(1)}),
+            (5, "no longer valid", {"is_active": False}),
+            (6, "neither open nor not", {"is_open": None}),
+            (0, "neither valid nor not", {"is_active": None}),
+        ):
+            row = {"salon_id": self.salon["empty_salon"], "day_of_week": day, "is_open": True, **usual, **columns}
+            self.add(HOURS, f"empty_salon on a day {what}", **row)
+
+    def salon_of(self, owner: str | None, name: str) -> str:
         key = self.add(
             SALONS,
             name,
-            owner_id=self.people[owner],
+            owner_id=self.people[owner] if owner else None,
             name=self.fake.company(),
             slug=self.fake.unique.slug(),
             description=self.fake.catch_phrase(),
@@ -158,12 +220,14 @@ class Enorae:
             "staff customer at the salon": ("staff_customer", "salon"),
             "customer at the other salon": ("customer", "other_salon"),
             "customer at the solo salon": ("customer", "solo_salon"),
+            "customer at the empty salon": ("customer", "empty_salon"),
+            "walk-in at the salon": (None, "salon"),
         }
         self.appointment = {
             name: self.add(
                 APPOINTMENTS,
                 name,
-                customer_id=self.people[customer],
+                customer_id=self.people[customer] if customer else None,
                 salon_id=self.salon[salon],
                 scheduled_date=self.fake.date_between_dates(*map(datetime.date, YEAR)),
             )
@@ -171,12 +235,19 @@ class Enorae:
         }
         self.world.alias("same_salon_appointment", self.appointment["customer at the salon again"])
         self.world.alias("other_salon_appointment", self.appointment["customer at the other salon"])
-        for name, deleted in (("staff's pause", False), ("staff's cancelled pause", True)):
+        for name, member, appointment, deleted in (
+            ("staff's pause", "staff", "customer at the salon", False),
+            ("staff's cancelled pause", "staff", "customer at the salon", True),
+            ("staff's pause, neither cancelled nor not", "staff", "customer at the salon", None),
+            ("staff's pause without an appointment", "staff", None, False),
+            ("a pause without an account", "staff without an account", "customer at the salon", False),
+            ("nobody's pause", None, "customer at the salon", False),
+        ):
             self.add(
                 BLOCKED,
                 name,
-                staff_id=self.staff["staff"],
-                appointment_id=self.appointment["customer at the salon"],
+                staff_id=self.staff[member] if member else None,
+                appointment_id=self.appointment[appointment] if appointment else None,
                 reason=self.fake.sentence(),
                 blocked_from=self.moment(),
                 blocked_until=YEAR[1],
@@ -184,21 +255,28 @@ class Enorae:
             )
 
     def notifications(self) -> None:
-        for person in ("customer", "other_customer", "staff", "owner"):
+        for person in ("customer", "other_customer", "staff", "owner", "staff_of_both"):
             for number, kind in enumerate(("reminder", "reminder", "promotion")):
+                is_special = person == "staff_of_both"  # without a time, in the future, and long
+                moment = self.moment()
                 self.add(
                     NOTIFICATIONS,
                     f"{person}'s {kind} {number}",
                     user_id=self.people[person],
-                    message=self.fake.sentence(),
+                    message=LONG if is_special else self.fake.sentence(),
                     notification_type=kind,
                     read_at=self.moment() if number == 1 else None,
-                    created_at=self.moment(),
+                    created_at=(None, moment, FUTURE)[number] if is_special else moment,
                 )
+        columns = {"user_id": None, "message": self.fake.sentence(), "created_at": self.moment()}
+        self.add(NOTIFICATIONS, "nobody's reminder", notification_type="reminder", **columns)
         for customer, salon, rating in (
             ("customer", "salon", 5),
             ("other_customer", "salon", 2),
             ("customer", "other_salon", 4),
+            ("staff_customer", "empty_salon", 3),
+            ("owner_on_staff", "empty_salon", 1),
+            ("owner", "empty_salon", None),
         ):
             self.add(
                 REVIEWS,
@@ -207,47 +285,60 @@ class Enorae:
                 salon_id=self.salon[salon],
                 rating=rating,
                 content=self.fake.paragraph(),
-                status="published",
+                status="pending" if customer == "owner_on_staff" else "published",
                 created_at=self.moment(),
             )
 
     def appointment_services(self) -> None:
-        for appointment, salon, member in (
-            ("customer at the salon", "salon", "staff"),
-            ("other customer at the salon", "salon", "staff"),
-            ("staff customer at the salon", "salon", "staff"),
-            ("customer at the other salon", "other_salon", "other_staff"),
-            ("customer at the solo salon", "solo_salon", "owner_on_staff"),
+        # The service and the member of the staff, of another salon in the first two rows; and who added and changed it.
+        for appointment, service, member, author, editor in (
+            ("customer at the salon", "other_salon", "other_staff", "former_staff", "other_owner"),
+            ("walk-in at the salon", "solo_salon", "owner_on_staff", "customer", "other_customer"),
+            ("other customer at the salon", "salon", "staff", "former_staff", "staff_customer"),
+            ("staff customer at the salon", "salon", "staff", "former_staff", "customer"),
+            ("customer at the other salon", "other_salon", "other_staff", "staff", "owner"),
+            ("customer at the solo salon", "solo_salon", "owner_on_staff", "owner_on_staff", "former_staff"),
+            ("customer at the empty salon", "salon", "staff", "former_staff", "owner"),
         ):
             self.add(
                 APPOINTMENT_SERVICES,
                 appointment,
                 appointment_id=self.appointment[appointment],
-                service_id=self.service[salon],
+                service_id=self.service[service],
                 staff_id=self.staff[member],
-                service_name=self.fake.word(),
+                service_name=LONG[:255] if service == "solo_salon" else self.fake.word(),
                 duration_minutes=self.fake.random_int(15, 120),
                 price_at_time=self.fake.random_int(20, 200),
-                # Its author is no longer on the staff of the salon.
-                created_by_id=self.people["former_staff" if salon == "salon" else member],
+                created_at=FUTURE if appointment == "walk-in at the salon" else self.moment(),
+                created_by_id=self.people[author],
+                updated_by_id=self.people[editor],
             )
 
     def message_threads(self) -> None:
-        for name, sender, recipient, deleted in (
-            ("customer to staff", "customer", "staff", False),
-            ("owner to customer", "owner", "customer", False),
-            ("strangers to customer and staff", "other_owner", "other_customer", False),
-            ("deleted by customer or staff", "customer", "staff", True),
-            ("neither deleted nor not", "customer", "other_customer", None),
+        # The appointment is not one of the participants', and the salon is not theirs.
+        for name, sender, recipient, appointment, columns in (
+            ("customer to staff", "customer", "staff", "other customer at the salon", {"subject": LONG}),
+            ("owner to customer", "owner", "customer", "staff customer at the salon", {"is_archived": True}),
+            (
+                "strangers to customer and staff",
+                "other_owner",
+                "other_customer",
+                "customer at the salon",
+                SYSTEM_THREAD,
+            ),
+            ("deleted by customer or staff", "customer", "staff", "other customer at the salon", {"is_deleted": True}),
+            ("neither deleted nor not", "customer", "other_customer", "walk-in at the salon", {"is_deleted": None}),
         ):
+            salon = "other_salon" if name == "customer to staff" else "solo_salon"
+            usual = {"subject": self.fake.sentence(), "description": self.fake.paragraph(), "is_deleted": False}
             self.add(
                 THREADS,
                 name,
                 created_by_id=self.people[sender],
                 recipient_id=self.people[recipient],
-                subject=self.fake.sentence(),
-                description=self.fake.paragraph(),
-                is_deleted=deleted,
+                salon_id=self.salon[salon],
+                appointment_id=self.appointment[appointment],
+                **usual | columns,
             )
 
     def customer_favorites(self) -> None:
@@ -255,55 +346,85 @@ class Enorae:
             ("customer's favourite", "customer", "salon", True),
             ("other customer's favourite", "other_customer", "salon", True),
             ("customer's former favourite", "customer", "other_salon", False),
+            ("neither favourite nor not", "customer", "solo_salon", None),
         ):
             self.add(
                 FAVORITES,
                 name,
                 customer_id=self.people[customer],
                 salon_id=self.salon[salon],
-                notes=self.fake.sentence(),
+                notes=LONG if is_favorite else self.fake.sentence(),
                 rating=self.fake.random_int(1, 5),
                 is_favorite=is_favorite,
+                created_at=FUTURE if customer == "other_customer" else self.moment(),
+                created_by_id=self.people["staff"],
+                updated_by_id=self.people["former_staff"],
             )
 
     def audit_logs(self) -> None:
-        for name, actor in (("owner's entry", "owner"), ("customer's entry", "customer"), ("nobody's entry", None)):
+        # Each is about somebody else than its actor.
+        for name, actor, subject, columns in (
+            ("owner's entry", "owner", "other_customer", {"source_system": "application"}),
+            ("customer's entry", "customer", "staff", {"created_at": FUTURE, "reason": LONG}),
+            ("nobody's entry", None, "owner", {"source_system": "system", "user_agent": "system", "metadata": SYSTEM}),
+        ):
+            usual = {"reason": self.fake.sentence(), "created_at": self.moment()}
             self.add(
                 AUDIT,
                 name,
-                entity_type="salon",
-                entity_id=self.salon["salon"],
+                entity_type="user",
+                entity_id=self.people[subject],
                 action="update",
                 actor_id=self.people[actor] if actor else None,
-                old_values={"name": self.fake.company()},
-                new_values={"name": self.fake.company()},
-                reason=self.fake.sentence(),
+                old_values={"name": self.fake.company(), "user_id": self.people[subject]},
+                new_values={"name": self.fake.company(), "user_id": self.people[subject]},
                 ip_address=self.fake.ipv4(),
-                created_at=self.moment(),
+                **usual | columns,
             )
 
     def service_booking_rules(self) -> None:
-        for salon, service in self.service.items():
+        # The first two are about a service of each other's salon.
+        for salon, service in (
+            ("salon", "other_salon"),
+            ("other_salon", "salon"),
+            ("solo_salon", "solo_salon"),
+            ("empty_salon", "empty_salon"),
+        ):
             self.add(
                 RULES,
                 f"the {salon.replace('_', ' ')}'s rule",
-                service_id=service,
+                service_id=self.service[service],
                 salon_id=self.salon[salon],
                 min_notice_minutes=self.fake.random_int(0, 600),
                 max_advance_days=self.fake.random_int(1, 365),
+                bookable_by_staff_only=salon == "salon",
+                auto_confirm=salon == "other_salon",
+                requires_deposit=salon == "solo_salon",
+                created_at=FUTURE if salon == "empty_salon" else self.moment(),
             )
 
     def avatars(self) -> None:
-        self.world.add("storage.buckets", "documents", id="documents", name="documents", public=False)
+        for other_bucket in ("documents", "avatars-2", "AVATARS"):
+            self.world.add("storage.buckets", other_bucket, id=other_bucket, name=other_bucket, public=False)
         own, other = self.people["customer"], self.people["other_customer"]
-        for name, bucket, path in (
-            ("customer's avatar", "avatars", f"{own}/{self.fake.unique.file_name(extension='png')}"),
-            ("customer's avatar deeper down", "avatars", f"{own}/2025/{self.fake.unique.file_name(extension='png')}"),
-            ("other customer's avatar", "avatars", f"{other}/{self.fake.unique.file_name(extension='png')}"),
-            ("customer's file in no bucket", None, f"{own}/{self.fake.unique.file_name(extension='png')}"),
-            ("avatar in no folder", "avatars", self.fake.unique.file_name(extension="png")),
-            ("customer's file in another bucket", "documents", f"{own}/{self.fake.unique.file_name(extension='pdf')}"),
+        # The bucket, the folders, and who uploaded it: that gives no rights.
+        for name, bucket, folder, uploader in (
+            ("customer's avatar", "avatars", f"{own}/", "staff"),
+            ("customer's avatar deeper down", "avatars", f"{own}/2025/{other}/", "owner"),
+            ("other customer's avatar", "avatars", f"{other}/", "customer"),
+            ("other customer's avatar deeper down", "avatars", f"{other}/{own}/", "customer"),
+            ("avatar in a folder named alike", "avatars", f"{own}-x/", "customer"),
+            ("avatar in a folder in upper case", "avatars", f"{own.upper()}/", "customer"),
+            ("avatar in no folder", "avatars", own, "customer"),
+            ("customer's file in no bucket", None, f"{own}/", "customer"),
+            ("customer's file in another bucket", "documents", f"{own}/", "customer"),
+            ("customer's file in a bucket named alike", "avatars-2", f"{own}/", "customer"),
+            ("customer's file in a bucket in upper case", "AVATARS", f"{own}/", "customer"),
         ):
-            self.add(OBJECTS, name, bucket_id=bucket, name=path, metadata={"mimetype": "image/png"})
+            path = folder + self.fake.unique.file_name(extension="png")
+            owner = self.people[uploader]
+            metadata = {"mimetype": "image/png"}
+            columns = {"owner": owner, "owner_id": owner, "user_metadata": SYSTEM | {"owner": owner}}
+            self.add(OBJECTS, name, bucket_id=bucket, name=path, metadata=metadata, **columns)
         self.world.alias("customer_folder", f"{own}/moved.png")
         self.world.alias("other_customer_folder", f"{other}/moved.png")

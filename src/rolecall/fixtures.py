@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # a project that does not use rolecall must not pay for these
     from rolecall.access.world import World
     from rolecall.catalog.manifest import Manifest
     from rolecall.changes.changes import Changes
+    from rolecall.conditions.report import Conditions
     from rolecall.database.scratch import Scratch
     from rolecall.grids.grid import Grid
     from rolecall.process.process import Process
@@ -21,7 +22,8 @@ if TYPE_CHECKING:  # a project that does not use rolecall must not pay for these
 # Fixtures that need a database. The others do not.
 SCRATCHES = ("rolecall_scratch", "rolecall_module_scratch", "rolecall_rolled_back_scratch")
 DATABASES = (
-    *("rolecall_db", "rolecall_changes", "rolecall_manifest", "rolecall_mismatches", "rolecall_phases"),
+    *("rolecall_db", "rolecall_changes", "rolecall_conditions", "rolecall_manifest", "rolecall_mismatches"),
+    "rolecall_phases",
     *SCRATCHES,
 )
 NAMES = (*DATABASES, "rolecall_phase", "rolecall_world", "rolecall_grids")
@@ -166,6 +168,24 @@ def rolecall_mismatches(pytestconfig: pytest.Config, rolecall_db: Session) -> Ca
 
     outcomes = GridOutcomes(rolecall_db.connection, _process(pytestconfig).world)
     return lambda grid: [cell.id for cell in outcomes.try_grid(grid)]
+
+
+@pytest.fixture
+def rolecall_conditions(pytestconfig: pytest.Config) -> Iterator[Conditions]:
+    """Checks that the world has a row and a persona for each condition of the SQL: ``Conditions``.
+
+    ::
+
+        def test_every_condition_of_a_policy_decides(rolecall_conditions):
+            rolecall_conditions.check("policies")
+    """
+    from rolecall.catalog.definitions import read
+    from rolecall.conditions.report import Conditions
+
+    worker = _process(pytestconfig).get_worker()
+    with worker.rolled_back_scratch(migrated=True) as scratch:
+        schema = read(scratch.connection, worker.manifest, worker.world, ())
+        yield Conditions(scratch.connection, schema, worker.world, worker.recorder.add)
 
 
 @pytest.fixture

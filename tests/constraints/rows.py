@@ -32,7 +32,7 @@ def required_columns(world: World, table: str) -> Columns:
         },
         "audit.audit_logs": {"entity_type": "salon", "action": "update"},
         "catalog.service_booking_rules": {
-            "service_id": key("catalog.services", "other_salon's haircut"),
+            "service_id": key("catalog.services", "solo_salon's haircut"),
             "salon_id": key("organization.salons", "salon"),
         },
     }

@@ -33,6 +33,7 @@ MAY_CALL = {
     "former_staff": True,
     "owner_on_staff": True,
     "staff_customer": True,
+    "staff_of_both": True,
     "no_subject": True,
     "anon": False,
     "granted_anon": False,
@@ -50,6 +51,7 @@ HAS_NOTIFICATIONS = {
     "former_staff": False,
     "owner_on_staff": False,
     "staff_customer": False,
+    "staff_of_both": True,
 }
 
 

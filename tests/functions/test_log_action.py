@@ -26,6 +26,7 @@ ERRORS: dict[str, str | None] = {
     "former_staff": None,
     "owner_on_staff": None,
     "staff_customer": None,
+    "staff_of_both": None,
     "no_subject": NO_ACTOR,
     "anon": NOT_ALLOWED,
     "granted_anon": NOT_ALLOWED,

@@ -10,7 +10,7 @@ test_grid = grid(
                                       select   insert   update   delete   move in the salon   move to another salon
     customer at the salon
       customer                        yes      !        -        !        -                   -
-      staff                           yes      yes      yes      !        yes                 !
+      staff, staff_of_both            yes      yes      yes      !        yes                 !
       owner                           yes      !        -        !        -                   -
       other_customer, other_staff, other_owner,
       former_staff, owner_on_staff,
@@ -22,7 +22,7 @@ test_grid = grid(
 
     other customer at the salon
       other_customer                  yes      !        -        !        -                   -
-      staff                           yes      yes      yes      !        yes                 !
+      staff, staff_of_both            yes      yes      yes      !        yes                 !
       owner                           yes      !        -        !        -                   -
       customer, other_staff, other_owner,
       former_staff, owner_on_staff,
@@ -35,7 +35,7 @@ test_grid = grid(
     # A staff member of another salon who is a customer of this one.
     staff customer at the salon
       staff_customer                  yes      !        -        !        -                   -
-      staff                           yes      yes      yes      !        yes                 !
+      staff, staff_of_both            yes      yes      yes      !        yes                 !
       owner                           yes      !        -        !        -                   -
       customer, other_customer, other_staff, other_owner,
       former_staff, owner_on_staff    -        !        -        !        -                   -
@@ -46,7 +46,8 @@ test_grid = grid(
 
     customer at the other salon
       customer                        yes      !        -        !        -                   -
-      other_staff, staff_customer     yes      yes      yes      !        !                   yes
+      other_staff,
+      staff_customer, staff_of_both   yes      yes      yes      !        !                   yes
       other_owner                     yes      !        -        !        -                   -
       other_customer, staff, owner,
       former_staff, owner_on_staff    -        !        -        !        -                   -
@@ -59,8 +60,31 @@ test_grid = grid(
     customer at the solo salon
       customer                        yes      !        -        !        -                   -
       owner_on_staff                  yes      yes      yes      !        !                   !
-      other_customer, staff, other_staff, owner, other_owner,
+      other_customer, staff, other_staff, owner, other_owner, staff_of_both,
       former_staff, staff_customer    -        !        -        !        -                   -
+      no_subject                      -        !        -        !        -                   -
+      granted_anon                    -        !        -        -        -                   -
+      anon                            !        !        !        !        !                   !
+      service                         yes      yes      yes      yes      yes                 yes
+
+    # Its appointment has no customer. Its service and its member of the staff are another salon's.
+    walk-in at the salon
+      staff, staff_of_both            yes      yes      yes      !        yes                 !
+      owner                           yes      !        -        !        -                   -
+      customer, other_customer, other_staff, other_owner,
+      former_staff, owner_on_staff,
+      staff_customer                  -        !        -        !        -                   -
+      no_subject                      -        !        -        !        -                   -
+      granted_anon                    -        !        -        -        -                   -
+      anon                            !        !        !        !        !                   !
+      service                         yes      yes      yes      yes      yes                 yes
+
+    # The second salon of its owner. It has no staff.
+    customer at the empty salon
+      customer, other_owner           yes      !        -        !        -                   -
+      other_customer, staff, other_staff, owner, staff_of_both,
+      former_staff, owner_on_staff,
+      staff_customer                  -        !        -        !        -                   -
       no_subject                      -        !        -        !        -                   -
       granted_anon                    -        !        -        -        -                   -
       anon                            !        !        !        !        !                   !
@@ -98,7 +122,7 @@ def test_a_former_member_of_the_staff_loses_access_at_once(db: Session, world: W
 
 def test_the_service_outlives_the_member_of_the_staff(db: Session, world: World) -> None:
     staff = world.row("organization.staff_profiles", "staff")["id"]
-    own_id = world.row("scheduling.appointment_services", "customer at the salon")["id"]
+    own_id = world.row("scheduling.appointment_services", "other customer at the salon")["id"]
     db.execute("DELETE FROM organization.staff_profiles WHERE id = %s", [staff])
     assert db.value("SELECT staff_id FROM scheduling.appointment_services WHERE id = %s", [own_id]) is None
 

@@ -11,7 +11,7 @@ test_grid = grid(
     # The third word is an upsert: it needs the privilege UPDATE.
     owner's entry
       owner                           yes      yes/yes/!  !        !        !
-      customer, other_customer, staff, other_staff, other_owner,
+      customer, other_customer, staff, other_staff, other_owner, staff_of_both,
       former_staff, owner_on_staff,
       staff_customer                  yes      !          !        !        !
       no_subject                      -        !          !        !        !
@@ -21,7 +21,7 @@ test_grid = grid(
 
     customer's entry
       customer                        yes      yes/yes/!  !        !        !
-      other_customer, staff, other_staff, owner, other_owner,
+      other_customer, staff, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff,
       staff_customer                  yes      !          !        !        !
       no_subject                      -        !          !        !        !
@@ -30,7 +30,7 @@ test_grid = grid(
       service                         yes      yes/yes/!  !        !        !
 
     nobody's entry
-      customer, other_customer, staff, other_staff, owner, other_owner,
+      customer, other_customer, staff, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff,
       staff_customer                  yes      !          !        !        !
       no_subject                      -        !          !        !        !

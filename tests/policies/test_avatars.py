@@ -10,7 +10,7 @@ test_grid = grid(
                                       select   insert   update   delete   rename   move to another   move bucket
     customer's avatar
       customer                        yes      yes      yes      yes      yes      !                 !
-      other_customer, staff, other_staff, owner, other_owner,
+      other_customer, staff, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff,
       staff_customer                  yes      !        -        -        -        -                 -
       no_subject, anon, granted_anon  -        !        -        -        -        -                 -
@@ -18,7 +18,7 @@ test_grid = grid(
 
     customer's avatar deeper down
       customer                        yes      yes      yes      yes      yes      !                 !
-      other_customer, staff, other_staff, owner, other_owner,
+      other_customer, staff, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff,
       staff_customer                  yes      !        -        -        -        -                 -
       no_subject, anon, granted_anon  -        !        -        -        -        -                 -
@@ -26,14 +26,14 @@ test_grid = grid(
 
     other customer's avatar
       other_customer                  yes      yes      yes      yes      !        yes               !
-      customer, staff, other_staff, owner, other_owner,
+      customer, staff, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff,
       staff_customer                  yes      !        -        -        -        -                 -
       no_subject, anon, granted_anon  -        !        -        -        -        -                 -
       service                         yes      yes      yes      yes      yes      yes               yes
 
     avatar in no folder
-      customer, other_customer, staff, other_staff, owner, other_owner,
+      customer, other_customer, staff, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff,
       staff_customer                  yes      !        -        -        -        -                 -
       no_subject, anon, granted_anon  -        !        -        -        -        -                 -
@@ -41,14 +41,51 @@ test_grid = grid(
 
     # In another bucket a folder with the name of the user gives no rights.
     customer's file in another bucket
-      customer, other_customer, staff, other_staff, owner, other_owner,
+      customer, other_customer, staff, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff, staff_customer,
       no_subject, anon, granted_anon  -        !        -        -        -        -                 -
       service                         yes      yes      yes      yes      yes      yes               yes
 
     # bucket_id may be NULL: a policy must not allow that.
     customer's file in no bucket
-      customer, other_customer, staff, other_staff, owner, other_owner,
+      customer, other_customer, staff, other_staff, owner, other_owner, staff_of_both,
+      former_staff, owner_on_staff, staff_customer,
+      no_subject, anon, granted_anon  -        !        -        -        -        -                 -
+      service                         yes      yes      yes      yes      yes      yes               yes
+
+    # A folder with the name of another user, below the first folder, gives no rights.
+    other customer's avatar deeper down
+      other_customer                  yes      yes      yes      yes      !        yes               !
+      customer, staff, other_staff, owner, other_owner, staff_of_both,
+      former_staff, owner_on_staff,
+      staff_customer                  yes      !        -        -        -        -                 -
+      no_subject, anon, granted_anon  -        !        -        -        -        -                 -
+      service                         yes      yes      yes      yes      yes      yes               yes
+
+    # The first folder must be exactly the id of the user: this one begins with it.
+    avatar in a folder named alike
+      customer, other_customer, staff, other_staff, owner, other_owner, staff_of_both,
+      former_staff, owner_on_staff,
+      staff_customer                  yes      !        -        -        -        -                 -
+      no_subject, anon, granted_anon  -        !        -        -        -        -                 -
+      service                         yes      yes      yes      yes      yes      yes               yes
+
+    avatar in a folder in upper case
+      customer, other_customer, staff, other_staff, owner, other_owner, staff_of_both,
+      former_staff, owner_on_staff,
+      staff_customer                  yes      !        -        -        -        -                 -
+      no_subject, anon, granted_anon  -        !        -        -        -        -                 -
+      service                         yes      yes      yes      yes      yes      yes               yes
+
+    # The bucket must be exactly avatars: this one begins with it.
+    customer's file in a bucket named alike
+      customer, other_customer, staff, other_staff, owner, other_owner, staff_of_both,
+      former_staff, owner_on_staff, staff_customer,
+      no_subject, anon, granted_anon  -        !        -        -        -        -                 -
+      service                         yes      yes      yes      yes      yes      yes               yes
+
+    customer's file in a bucket in upper case
+      customer, other_customer, staff, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff, staff_customer,
       no_subject, anon, granted_anon  -        !        -        -        -        -                 -
       service                         yes      yes      yes      yes      yes      yes               yes

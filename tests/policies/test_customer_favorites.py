@@ -8,7 +8,7 @@ test_grid = grid(
                                     select   insert   update   delete   give to another
     customer's favourite
       customer                      yes      yes      yes      yes      !
-      other_customer, staff, other_staff, owner, other_owner,
+      other_customer, staff, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon      -        !        -        -        -
       anon                          !        !        !        !        !
@@ -17,7 +17,7 @@ test_grid = grid(
     other customer's favourite
       customer                      -        !        -        -        -
       other_customer                yes      yes      yes      yes      yes
-      staff, other_staff, owner, other_owner,
+      staff, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon      -        !        -        -        -
       anon                          !        !        !        !        !
@@ -26,7 +26,16 @@ test_grid = grid(
     # A former favourite still belongs to the customer.
     customer's former favourite
       customer                      yes      yes      yes      yes      !
-      other_customer, staff, other_staff, owner, other_owner,
+      other_customer, staff, other_staff, owner, other_owner, staff_of_both,
+      former_staff, owner_on_staff, staff_customer,
+      no_subject, granted_anon      -        !        -        -        -
+      anon                          !        !        !        !        !
+      service                       yes      yes      yes      yes      yes
+
+    # is_favorite may be NULL. It still belongs to the customer.
+    neither favourite nor not
+      customer                      yes      yes      yes      yes      !
+      other_customer, staff, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon      -        !        -        -        -
       anon                          !        !        !        !        !

@@ -15,7 +15,7 @@ test_grid = grid(
     customer to staff
       customer               yes      yes      yes      yes      !              !                 !              !
       staff                  yes      !        yes      yes      !              !                 !              !
-      other_customer, other_staff, owner, other_owner,
+      other_customer, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon -        !        -        -        -              -                 -              -
       anon                   !        !        !        !        !              !                 !              !
@@ -24,7 +24,7 @@ test_grid = grid(
     owner to customer
       owner                  yes      yes      yes      yes      !              !                 !              !
       customer               yes      !        yes      yes      !              !                 !              !
-      other_customer, staff, other_staff, other_owner,
+      other_customer, staff, other_staff, other_owner, staff_of_both,
       former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon -        !        -        -        -              -                 -              -
       anon                   !        !        !        !        !              !                 !              !
@@ -33,7 +33,7 @@ test_grid = grid(
     strangers to customer and staff
       other_owner            yes      yes      yes      yes      !              !                 !              !
       other_customer         yes      !        yes      yes      !              !                 !              !
-      customer, staff, other_staff, owner,
+      customer, staff, other_staff, owner, staff_of_both,
       former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon -        !        -        -        -              -                 -              -
       anon                   !        !        !        !        !              !                 !              !
@@ -43,7 +43,7 @@ test_grid = grid(
     # SELECT policy refuses it with RETURNING.
     deleted by customer or staff
       customer               -        yes/!    -        -        -              -                 -              -
-      staff, other_customer, other_staff, owner, other_owner,
+      staff, other_customer, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon -        !        -        -        -              -                 -              -
       anon                   !        !        !        !        !              !                 !              !
@@ -52,7 +52,7 @@ test_grid = grid(
     # is_deleted may be NULL (F43). It counts as deleted.
     neither deleted nor not
       customer               -        yes/!    -        -        -              -                 -              -
-      staff, other_customer, other_staff, owner, other_owner,
+      staff, other_customer, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon -        !        -        -        -              -                 -              -
       anon                   !        !        !        !        !              !                 !              !

@@ -8,7 +8,7 @@ test_grid = grid(
                                       select   insert   update   delete   move to another salon
     the salon's rule
       owner                           yes      yes      yes      yes      !
-      staff                           yes      !        -        -        -
+      staff, staff_of_both            yes      !        -        -        -
       customer, other_customer, other_staff, other_owner,
       former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon        -        !        -        -        -
@@ -17,7 +17,8 @@ test_grid = grid(
 
     the other salon's rule
       other_owner                     yes      yes      yes      yes      yes
-      other_staff, staff_customer     yes      !        -        -        -
+      other_staff,
+      staff_customer, staff_of_both   yes      !        -        -        -
       customer, other_customer, staff, owner,
       former_staff, owner_on_staff,
       no_subject, granted_anon        -        !        -        -        -
@@ -27,8 +28,17 @@ test_grid = grid(
     # The owner of this salon is also on its staff.
     the solo salon's rule
       owner_on_staff                  yes      yes      yes      yes      !
-      customer, other_customer, staff, other_staff, owner, other_owner,
+      customer, other_customer, staff, other_staff, owner, other_owner, staff_of_both,
       former_staff, staff_customer,
+      no_subject, granted_anon        -        !        -        -        -
+      anon                            !        !        !        !        !
+      service                         yes      yes      yes      yes      yes
+
+    # The second salon of its owner. It has no staff.
+    the empty salon's rule
+      other_owner                     yes      yes      yes      yes      yes
+      customer, other_customer, staff, other_staff, owner, staff_of_both,
+      former_staff, owner_on_staff, staff_customer,
       no_subject, granted_anon        -        !        -        -        -
       anon                            !        !        !        !        !
       service                         yes      yes      yes      yes      yes

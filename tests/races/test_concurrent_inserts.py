@@ -29,9 +29,9 @@ RACES = {
     ),
     "a booking rule, twice": (
         ("owner", "owner"),
-        ["INSERT INTO catalog.service_booking_rules (service_id, salon_id) VALUES ('{other_salon_service}', '{salon}')"]
+        ["INSERT INTO catalog.service_booking_rules (service_id, salon_id) VALUES ('{solo_salon_service}', '{salon}')"]
         * 2,
-        "DELETE FROM catalog.service_booking_rules WHERE (service_id, salon_id) = ('{other_salon_service}', '{salon}')",
+        "DELETE FROM catalog.service_booking_rules WHERE (service_id, salon_id) = ('{solo_salon_service}', '{salon}')",
     ),
     "a file, twice": (
         ("customer", "customer"),

@@ -29,6 +29,7 @@ VISIBLE: dict[str, set[str]] = {
     "former_staff": ALL,
     "owner_on_staff": ALL,
     "staff_customer": ALL,
+    "staff_of_both": ALL,
     "no_subject": set(),
     "granted_anon": set(),
     "service": ALL,

@@ -24,6 +24,7 @@ VISIBLE: dict[str, set[str]] = {
     "former_staff": set(),
     "owner_on_staff": set(),
     "staff_customer": set(),
+    "staff_of_both": set(),
     "no_subject": set(),
     "granted_anon": set(),
     "service": {"customer's favourite", "other customer's favourite"},

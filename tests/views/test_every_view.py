@@ -116,7 +116,7 @@ COLUMNS = {
 
 PERSONAS = (
     *("customer", "other_customer", "staff", "other_staff", "owner", "other_owner", "former_staff"),
-    *("owner_on_staff", "staff_customer", "no_subject", "anon", "granted_anon", "service"),
+    *("owner_on_staff", "staff_customer", "staff_of_both", "no_subject", "anon", "granted_anon", "service"),
 )
 
 # Six views join or count: PostgreSQL cannot write through them. Writes through the seventh are refused only because

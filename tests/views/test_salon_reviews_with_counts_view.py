@@ -18,7 +18,10 @@ REVIEWS = "engagement.salon_reviews"
 SALONS = "organization.salons"
 PROFILES = "identity.profiles"
 
-ALL = {"customer on the salon", "other_customer on the salon", "customer on the other_salon"}
+ALL = {
+    *("customer on the salon", "other_customer on the salon", "customer on the other_salon"),
+    *("staff_customer on the empty_salon", "owner_on_staff on the empty_salon", "owner on the empty_salon"),
+}
 
 # Every signed-in user reads all reviews. So does anon, from the table, but not from the view.
 VISIBLE: dict[str, set[str]] = {
@@ -31,6 +34,7 @@ VISIBLE: dict[str, set[str]] = {
     "former_staff": ALL,
     "owner_on_staff": ALL,
     "staff_customer": ALL,
+    "staff_of_both": ALL,
     "no_subject": ALL,
     "granted_anon": ALL,
     "service": ALL,
@@ -49,10 +53,12 @@ STATISTICS = """
     WHERE salon_id = %s
 """
 
-# The statistics of the world's reviews: five and two stars for the salon, four for the other salon, none for the third.
+# The statistics of the world's reviews: five and two stars for the salon, four for the other salon, none for the third;
+# three and one for the fourth, and one without a rating.
 WORLD = {
     "salon": (2, Decimal("3.50"), 1, 0, 0, 1, 0),
     "other_salon": (1, Decimal("4.00"), 0, 1, 0, 0, 0),
+    "empty_salon": (3, Decimal("2.00"), 0, 0, 1, 0, 1),
 }
 
 

@@ -14,19 +14,23 @@ STAFF = "organization.staff_profiles"
 APPOINTMENTS = "scheduling.appointments"
 PROFILES = "identity.profiles"
 
+# A pause may have no appointment, no member of the staff, or one without an account.
+OF_THE_SALON = {"staff's pause", "staff's pause without an appointment", "a pause without an account"}
+
 VISIBLE: dict[str, set[str]] = {
     "customer": set(),
     "other_customer": set(),
-    "staff": {"staff's pause"},
+    "staff": OF_THE_SALON,
     "other_staff": {"other staff's pause"},
-    "owner": {"staff's pause"},
+    "owner": OF_THE_SALON,
     "other_owner": {"other staff's pause"},
     "former_staff": set(),
     "owner_on_staff": {"solo owner's pause"},
     "staff_customer": {"other staff's pause"},
+    "staff_of_both": OF_THE_SALON | {"other staff's pause"},
     "no_subject": set(),
     "granted_anon": set(),
-    "service": {"staff's pause", "other staff's pause", "solo owner's pause"},
+    "service": OF_THE_SALON | {"other staff's pause", "solo owner's pause", "nobody's pause"},
 }
 
 # The mistaken grants of granted_anon.
@@ -89,7 +93,7 @@ def test_every_persona_is_listed(world: World) -> None:
 @pytest.mark.parametrize("persona", VISIBLE)
 def test_shows_what_the_table_shows(persona: str, db: Session, world: World) -> None:
     keys = {
-        "staff's pause": world.row(BLOCKED, "staff's pause")["id"],
+        **{name: row["id"] for name, row in world.rows[BLOCKED].items()},
         "other staff's pause": block(db, world, "other_staff"),
         "solo owner's pause": block(db, world, "owner_on_staff"),
     }

@@ -17,6 +17,8 @@ def notifications_of(person: str) -> set[str]:
     return {f"{person}'s reminder 0", f"{person}'s reminder 1", f"{person}'s promotion 2"}
 
 
+NOBODYS = "nobody's reminder"
+
 VISIBLE: dict[str, set[str]] = {
     "customer": notifications_of("customer"),
     "other_customer": notifications_of("other_customer"),
@@ -27,12 +29,15 @@ VISIBLE: dict[str, set[str]] = {
     "former_staff": set(),
     "owner_on_staff": set(),
     "staff_customer": set(),
+    "staff_of_both": notifications_of("staff_of_both"),
     "no_subject": set(),
     "granted_anon": set(),
     "service": notifications_of("customer")
     | notifications_of("other_customer")
     | notifications_of("staff")
-    | notifications_of("owner"),
+    | notifications_of("owner")
+    | notifications_of("staff_of_both")
+    | {NOBODYS},
 }
 
 # The mistaken grants of granted_anon.
@@ -107,10 +112,13 @@ def test_service_sees_every_recipient(db: Session, world: World) -> None:
             FROM communication.view_notifications
             """
         )
-    assert sorted(rows) == sorted(
-        (world.row(PROFILES, person)["id"], *recipient(world, person))
-        for person in ("customer", "other_customer", "staff", "owner")
-    )
+    assert set(rows) == {
+        *(
+            (world.row(PROFILES, person)["id"], *recipient(world, person))
+            for person in ("customer", "other_customer", "staff", "owner", "staff_of_both")
+        ),
+        (None, None, None, None),
+    }
 
 
 def test_a_hidden_recipient_is_null(db: Session, world: World) -> None:
@@ -129,6 +137,8 @@ def test_a_hidden_recipient_is_null(db: Session, world: World) -> None:
             "other_customer": (None, None, None),
             "staff": (None, None, None),
             "owner": (None, None, None),
+            "staff_of_both": (None, None, None),
+            "nobody": (None, None, None),
         }.items()
-        for name in notifications_of(person)
+        for name in (notifications_of(person) if person != "nobody" else [NOBODYS])
     )

@@ -31,7 +31,7 @@ SWITCHES = [column for column in PREFERENCES if column != MINUTES]
 
 OWN = (
     *("customer", "other_customer", "staff", "other_staff", "owner", "other_owner"),
-    *("former_staff", "owner_on_staff", "staff_customer"),
+    *("former_staff", "owner_on_staff", "staff_customer", "staff_of_both"),
 )
 VISIBLE: dict[str, set[str]] = {
     **{person: {person} for person in OWN},

@@ -73,6 +73,8 @@ def count_all(
             for trigger in schema.triggers
             if trigger.function in instrumented
         },
+        # Counted by the fixture rolecall_conditions, whose test fails if a condition does not decide.
+        "conditions that decide": {name: [("condition", name)] for what, name, *_ in facts if what == "condition"},
         "scripts": {
             name: [("script", name)] for name in sorted(script.id for phase in phases for script in phase.scripts)
         },

@@ -50,13 +50,13 @@ class PolicyProbe:
         names = sql.SQL(", ").join(map(sql.Identifier, columns))
         query = sql.SQL("SELECT {} FROM {} WHERE {}").format(names, self.table, sql.SQL(where))
         with self.connection.transaction(force_rollback=True):
-            for statement in (*before, *self._only(predicate)):
+            for statement in (*before, *self.only(predicate)):
                 self.connection.execute(statement.encode())
             for setting in persona.settings(method):
                 self.connection.execute("SELECT set_config(%s, %s, true)", setting)
             return self.connection.execute(query).fetchall()
 
-    def _only(self, predicate: str) -> list[str]:
+    def only(self, predicate: str) -> list[str]:
         """The statements that make a predicate the table's only policy, and grant SELECT to everyone."""
         drop_all = sql.SQL(DROP_ALL).format(table=sql.Literal(self.table.as_string()))
         create = sql.SQL("CREATE POLICY alone ON {} FOR SELECT USING ({})").format(self.table, sql.SQL(predicate))

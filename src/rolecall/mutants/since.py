@@ -10,8 +10,8 @@ from typing import Any
 import postgast
 from postgast.walk import unwrap_node
 
+from rolecall.catalog import plpgsql
 from rolecall.errors import RolecallError
-from rolecall.mutants.rewrites import plpgsql
 from rolecall.sql import files
 from rolecall.sql.migrations import Script
 from rolecall.sql.tree import walk

@@ -5,8 +5,8 @@ from __future__ import annotations
 import psycopg
 
 from rolecall.catalog.definitions import Function
+from rolecall.catalog.plpgsql import parts
 from rolecall.coverage import plpgsql
-from rolecall.mutants.rewrites.plpgsql import parts
 from rolecall.worker import Worker
 
 SOURCE = """

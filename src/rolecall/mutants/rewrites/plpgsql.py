@@ -1,56 +1,16 @@
-"""Rewrites of PL/pgSQL bodies, which PostgreSQL's own parser (postgast) reads."""
+"""Rewrites of PL/pgSQL bodies."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 import postgast
 
 from rolecall.catalog.definitions import Function
+from rolecall.catalog.plpgsql import Part, line_start, parts
 from rolecall.mutants.rewrites import queries
 from rolecall.sql.tree import Edit, edit, edit_expression
-
-
-class Part(NamedTuple):
-    """A node of a body: its kind (``PLpgSQL_stmt_if`` …), its data from the parser, and its line, from 1."""
-
-    kind: str
-    node: dict[str, Any]
-    line: int
-
-
-def parts(function: Function) -> Iterator[Part]:
-    """Every statement and expression of a body, in order."""
-    definition = function.definition
-    if function.is_trigger:
-        # The parser's output for a trigger function is not valid JSON: parse it as a function with two records.
-        head = "CREATE FUNCTION f(new record, old record) RETURNS record LANGUAGE plpgsql AS"
-        definition = f"{head} $rolecall${function.source}$rolecall$"
-    parsed = postgast.parse_plpgsql(definition)
-    yield from _parts(parsed[0]["PLpgSQL_function"]["action"], 1)
-
-
-def statements(body: str) -> Iterator[str]:
-    """The SQL statements of a DO block, without those that EXECUTE builds at run time."""
-    definition = f"CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $rolecall${body}$rolecall$"
-    tree = postgast.parse_plpgsql(definition)[0]["PLpgSQL_function"]["action"]
-    for part in _parts(tree, 1):
-        if part.kind == "PLpgSQL_stmt_execsql":
-            yield part.node["sqlstmt"]["PLpgSQL_expr"]["query"]
-
-
-def _parts(tree: Any, line: int) -> Iterator[Part]:
-    if isinstance(tree, list):
-        for each in tree:
-            yield from _parts(each, line)
-    elif isinstance(tree, dict):
-        for kind, node in tree.items():
-            if kind.startswith("PLpgSQL_") and isinstance(node, dict):
-                line = node.get("lineno", line)
-                yield Part(kind, node, line)
-            yield from _parts(node, line)
 
 
 def edits(function: Function) -> Iterator[tuple[str, str]]:
@@ -59,14 +19,14 @@ def edits(function: Function) -> Iterator[tuple[str, str]]:
     for part in parts(function):
         if part.kind == "PLpgSQL_expr":
             query = part.node["query"]
-            start = source.find(query, _line_start(source, part.line))
+            start = source.find(query, line_start(source, part.line))
             if start < 0:
                 continue
             for what, text in _edits_of(query, is_statement=part.node.get("parseMode", 0) == 0):
                 yield what, source[:start] + text + source[start + len(query) :]
         elif part.kind in ("PLpgSQL_stmt_if", "PLpgSQL_if_elsif"):
             condition = part.node["cond"]["PLpgSQL_expr"]["query"]
-            start = source.index(condition, _line_start(source, part.line))
+            start = source.index(condition, line_start(source, part.line))
             for text in ("true", "false", f"NOT ({condition})"):
                 yield f"IF {condition}: {text}", source[:start] + text + source[start + len(condition) :]
         elif part.kind == "PLpgSQL_stmt_raise":
@@ -100,17 +60,9 @@ def _edits_of(query: str, *, is_statement: bool) -> Iterator[Edit]:
         return  # e.g. the target of an assignment: not an expression by itself
 
 
-def _line_start(source: str, line: int) -> int:
-    """The offset of a line of the body, counted from 1."""
-    offset = 0
-    for _ in range(line - 1):
-        offset = source.find("\n", offset) + 1
-    return offset
-
-
 def _statement(source: str, line: int, first: str) -> tuple[int, int]:
     """The start and end offsets, with the semicolon, of the statement on a line that begins with this word."""
-    start = next(at for at, word in _words(source, _line_start(source, line)) if word == first)
+    start = next(at for at, word in _words(source, line_start(source, line)) if word == first)
     end = next((at + 1 for at, word in _words(source, start) if word == ";"), len(source))
     return start, end
 

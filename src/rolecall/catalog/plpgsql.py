@@ -1,0 +1,88 @@
+"""The statements and expressions of PL/pgSQL bodies, which PostgreSQL's own parser (postgast) reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import postgast
+
+from rolecall.catalog.definitions import Function
+
+
+class Part(NamedTuple):
+    """A node of a body: its kind (``PLpgSQL_stmt_if`` …), its data from the parser, and its line, from 1."""
+
+    kind: str
+    node: dict[str, Any]
+    line: int
+
+
+def parts(function: Function) -> Iterator[Part]:
+    """Every statement and expression of a body, in order."""
+    definition = function.definition
+    if function.is_trigger:
+        # The parser's output for a trigger function is not valid JSON: parse it as a function with two records.
+        head = "CREATE FUNCTION f(new record, old record) RETURNS record LANGUAGE plpgsql AS"
+        definition = f"{head} $rolecall${function.source}$rolecall$"
+    parsed = postgast.parse_plpgsql(definition)
+    yield from _parts(parsed[0]["PLpgSQL_function"]["action"], 1)
+
+
+def statements(body: str) -> Iterator[str]:
+    """The SQL statements of a DO block, without those that EXECUTE builds at run time."""
+    definition = f"CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $rolecall${body}$rolecall$"
+    tree = postgast.parse_plpgsql(definition)[0]["PLpgSQL_function"]["action"]
+    for part in _parts(tree, 1):
+        if part.kind == "PLpgSQL_stmt_execsql":
+            yield part.node["sqlstmt"]["PLpgSQL_expr"]["query"]
+
+
+def _parts(tree: Any, line: int) -> Iterator[Part]:
+    if isinstance(tree, list):
+        for each in tree:
+            yield from _parts(each, line)
+    elif isinstance(tree, dict):
+        for kind, node in tree.items():
+            if kind.startswith("PLpgSQL_") and isinstance(node, dict):
+                line = node.get("lineno", line)
+                yield Part(kind, node, line)
+            yield from _parts(node, line)
+
+
+class Expression(NamedTuple):
+    """A query or an expression of a body, and its offset there. A condition is that of IF, WHILE, EXIT or CASE."""
+
+    text: str
+    start: int
+    is_statement: bool
+    is_condition: bool
+
+
+# The nodes that have a condition, with its name. The condition of CASE is a value if the CASE compares with one.
+WITH_A_CONDITION = {
+    **{f"PLpgSQL_{kind}": "cond" for kind in ("stmt_if", "if_elsif", "stmt_while", "stmt_exit")},
+    "PLpgSQL_case_when": "expr",
+}
+
+
+def expressions(function: Function) -> Iterator[Expression]:
+    """Every query and expression whose text the body has, in order."""
+    conditions: list[Any] = []
+    for part in parts(function):
+        if part.kind in WITH_A_CONDITION:
+            conditions.append(part.node.get(WITH_A_CONDITION[part.kind], {}).get("PLpgSQL_expr"))
+        elif part.kind == "PLpgSQL_expr":
+            query = part.node["query"]
+            start = function.source.find(query, line_start(function.source, part.line))
+            if start >= 0:
+                is_condition = any(part.node is each for each in conditions)
+                yield Expression(query, start, part.node.get("parseMode", 0) == 0, is_condition)
+
+
+def line_start(source: str, line: int) -> int:
+    """The offset of a line of the body, counted from 1."""
+    offset = 0
+    for _ in range(line - 1):
+        offset = source.find("\n", offset) + 1
+    return offset

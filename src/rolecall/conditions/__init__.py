@@ -1,0 +1,1 @@
+"""Conditions: whether the world has a row and a persona for which each condition of the schema decides."""

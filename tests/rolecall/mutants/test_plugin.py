@@ -154,7 +154,7 @@ def survivors(result: pytest.RunResult) -> set[str]:
 
 def score(result: pytest.RunResult) -> str:
     """The line with the counts, without the speed."""
-    (line,) = re.findall(r"^(.+ · (?:score .+|no score)) · \d+ a second$", result.stdout.str(), re.MULTILINE)
+    (line,) = re.findall(r"^((?:killed|by pins|survived|\w+) .+) · \d+ a second$", result.stdout.str(), re.MULTILINE)
     return str(line)
 
 
@@ -203,7 +203,7 @@ def test_exactly_the_gaps_survive(suite: pytest.Pytester, processes: str) -> Non
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert survivors(result) == SURVIVORS
     # One of the killed is the defect.
-    assert score(result) == "129 killed, 9 survived, 2 invalid, 4 equivalent · score 93.5%"
+    assert score(result) == "killed by behaviour 129 (93.5%), survived 9, invalid 2, equivalent 4"
 
 
 def test_a_complete_suite_has_no_survivor_and_leaves_nothing(suite: pytest.Pytester, toy_server: Server) -> None:
@@ -219,7 +219,7 @@ def test_a_complete_suite_has_no_survivor_and_leaves_nothing(suite: pytest.Pytes
     first, last = plugin.states
     assert first == last
     assert databases() == before
-    assert score(result) == "138 killed, 2 invalid, 4 equivalent · score 100.0%"
+    assert score(result) == "killed by behaviour 138 (100.0%), invalid 2, equivalent 4"
 
 
 def test_a_survivor_is_reported_in_full(suite: pytest.Pytester) -> None:
@@ -282,7 +282,7 @@ def test_an_error_is_no_kill(toy: pytest.Pytester, test: str, message: str) -> N
     result = toy.runpytest_inprocess(*READ_POLICY, "test_some.py")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert f"\n{message}\n" in result.stdout.str()
-    assert score(result) == "2 error · no score"
+    assert score(result) == "error 2"
 
 
 def test_a_cell_that_fails_anyway_is_no_kill(toy: pytest.Pytester) -> None:
@@ -293,7 +293,7 @@ def test_a_cell_that_fails_anyway_is_no_kill(toy: pytest.Pytester) -> None:
     result = toy.runpytest_inprocess(
         "--rolecall-mutants", "--rolecall-mutants-of", "are deleted", "--rolecall-mutants-operator", "policy-negate"
     )
-    assert score(result) == "1 error · no score"
+    assert score(result) == "error 1"
     assert (
         "test_notes.py: alice's note-select-bob fails without the mutant too: it proves nothing." in result.stdout.str()
     )
@@ -310,7 +310,7 @@ def test_scratch_databases_have_the_mutant_too(toy: pytest.Pytester) -> None:
     )
     result = toy.runpytest_inprocess(*READ_POLICY, "test_some.py")
     assert result.ret == pytest.ExitCode.OK
-    assert score(result) == "2 killed · score 100.0%"
+    assert score(result) == "killed by behaviour 2 (100.0%)"
 
 
 # ------------------------------------------------------------------ equivalents

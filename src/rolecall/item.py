@@ -62,11 +62,6 @@ class GridItem(pytest.Item):
         super().__init__(**kwargs)
         self.grid = grid
 
-    @property
-    def function(self) -> Any:
-        """As of a pytest.Function: mutants order tests by their functions."""
-        return type(self).runtest
-
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The explanation, without a traceback that would only show rolecall."""
         if isinstance(excinfo.value, GridItemError | RolecallError):

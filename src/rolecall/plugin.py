@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from rolecall import World
 
 
-MARK = "rolecall_from_phase(number): with rolecall_after_each_phase, run the test after each phase from this one on"
+MARKS = (
+    "rolecall_from_phase(number): with rolecall_after_each_phase, run the test after each phase from this one on",
+    "rolecall_pin: the test compares a definition with a copy of it, and fails for every change, harmful or not",
+)
 
 pytest_plugins = ["rolecall.fixtures"]
 
@@ -54,7 +57,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the parts that the settings switch on."""
-    config.addinivalue_line("markers", MARK)
+    for mark in MARKS:
+        config.addinivalue_line("markers", mark)
     try:
         settings = read_settings(config)
     except RolecallError as error:

@@ -266,6 +266,7 @@ class Settings:
         "only mutants of objects in SQL files that changed since a git revision", _text, default="", metavar="REV"
     )
     equivalents: Path | None = _file("file of equivalent mutants, one a line, with the reason")
+    pinned: Path | None = _file("file of mutants that only pins notice, one a line, with the reason")
     defects: Path | None = _folder("folder of SQL files that each put a defect back; a test must fail with each")
     oracle: bool = _flag("also send every cell as a committed request in a database of its own, and compare")
 

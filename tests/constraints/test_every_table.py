@@ -207,6 +207,7 @@ def delete(db: Session, table: str, key: str) -> None:
     assert db.execute(f"DELETE FROM {table} WHERE id = %s", [key]).rowcount == 1
 
 
+@pytest.mark.rolecall_pin
 def test_every_table_is_listed(manifest: Manifest) -> None:
     assert {item.full_name for item in manifest.of_kind("table")} == COLUMNS.keys()
 
@@ -214,6 +215,7 @@ def test_every_table_is_listed(manifest: Manifest) -> None:
 # ------------------------------------------------------------------ columns
 
 
+@pytest.mark.rolecall_pin
 @every_table
 def test_the_columns_are_those_of_the_plan(db: Session, table: str) -> None:
     actual = db.rows(
@@ -276,6 +278,7 @@ def test_the_check_repeats_not_null(
 # ------------------------------------------------------------------ indexes
 
 
+@pytest.mark.rolecall_pin
 @every_table
 def test_the_indexes_are_those_of_the_plan_and_valid(db: Session, table: str) -> None:
     actual = db.rows(
@@ -301,6 +304,7 @@ def test_an_id_is_unique(db: Session, table: str, insert_valid: InsertValid, wor
 # ------------------------------------------------------------------ foreign keys
 
 
+@pytest.mark.rolecall_pin
 @every_table
 def test_the_foreign_keys_are_those_of_the_plan(db: Session, table: str) -> None:
     actual = db.rows(

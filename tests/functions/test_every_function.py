@@ -163,32 +163,38 @@ def test_every_persona_is_listed(world: World) -> None:
 # ------------------------------------------------------------------ declaration
 
 
+@pytest.mark.rolecall_pin
 def test_the_functions_are_those_of_the_plan(manifest: Manifest) -> None:
     assert sorted(item.full_name for item in manifest.of_kind("function")) == sorted(FUNCTIONS)
 
 
+@pytest.mark.rolecall_pin
 @every_function
 def test_arguments(db: Session, name: str) -> None:
     assert attribute(db, name, "pg_get_function_arguments(p.oid)") == FUNCTIONS[name].arguments
 
 
+@pytest.mark.rolecall_pin
 @every_function
 def test_result(db: Session, name: str) -> None:
     assert attribute(db, name, "pg_get_function_result(p.oid)") == FUNCTIONS[name].result
 
 
+@pytest.mark.rolecall_pin
 @every_function
 def test_volatility(db: Session, name: str) -> None:
     volatility = "CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END"
     assert attribute(db, name, volatility) == FUNCTIONS[name].volatility
 
 
+@pytest.mark.rolecall_pin
 @every_function
 def test_is_security_definer_with_a_safe_search_path(db: Session, name: str) -> None:
     assert attribute(db, name, "p.prosecdef") is True
     assert attribute(db, name, "p.proconfig") == ["search_path=pg_catalog, pg_temp"]
 
 
+@pytest.mark.rolecall_pin
 @every_function
 def test_is_owned_by_the_migration_role(db: Session, manifest: Manifest, name: str) -> None:
     """A function of a superuser would bypass every policy."""
@@ -199,6 +205,7 @@ def test_is_owned_by_the_migration_role(db: Session, manifest: Manifest, name: s
     assert (owner, is_superuser) == (manifest.role, False)
 
 
+@pytest.mark.rolecall_pin
 @every_function
 def test_is_not_strict(db: Session, name: str) -> None:
     assert attribute(db, name, "p.proisstrict") is False
@@ -207,6 +214,7 @@ def test_is_not_strict(db: Session, name: str) -> None:
 # ------------------------------------------------------------------ EXECUTE privileges
 
 
+@pytest.mark.rolecall_pin
 @every_function
 def test_execute_is_granted_to_two_roles(db: Session, name: str) -> None:
     grants = db.rows(

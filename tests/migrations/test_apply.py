@@ -24,6 +24,7 @@ def full_dump(module_scratch: Callable[..., Scratch]) -> str:
     return module_scratch(migrated=True).dump()
 
 
+@pytest.mark.rolecall_pin
 def test_the_migrations_create_the_objects_of_the_plan(manifest: Manifest) -> None:
     counts = Counter(item.kind for item in manifest.added)
     details = Counter(item.detail for item in manifest.of_kind("constraint"))
@@ -51,6 +52,7 @@ COMMENTS = {
 }
 
 
+@pytest.mark.rolecall_pin
 def test_the_comments_are_those_of_the_plan(bare: Scratch, migrated: Scratch) -> None:
     query = """
         SELECT COALESCE(p.oid::regproc::text, c.oid::regclass::text), description
@@ -63,6 +65,7 @@ def test_the_comments_are_those_of_the_plan(bare: Scratch, migrated: Scratch) ->
     assert dict(migrated.connection.execute(query).fetchall()) == before | COMMENTS
 
 
+@pytest.mark.rolecall_pin
 def test_the_languages_are_those_of_the_plan_but_for_three_functions(migrated: Scratch) -> None:
     """These three have to raise errors, which SQL cannot (F119)."""
     languages = migrated.connection.execute(
@@ -75,6 +78,7 @@ def test_the_languages_are_those_of_the_plan_but_for_three_functions(migrated: S
 # ------------------------------------------------------------------ order
 
 
+@pytest.mark.rolecall_pin
 @each_regime
 @pytest.mark.parametrize("number", PHASES, ids="phase {}".format)
 def test_a_phase_applies_alone_except_3_after_1(bare: Scratch, number: int, regime: str) -> None:
@@ -108,6 +112,7 @@ def test_the_order_of_the_other_phases_does_not_matter(scratch: Callable[..., Sc
     assert database.dump() == full_dump
 
 
+@pytest.mark.rolecall_pin
 @pytest.mark.parametrize(
     "path",
     ["", "audit, catalog, communication, engagement, identity, organization, scheduling, storage, auth"],

@@ -11,6 +11,8 @@ import pytest
 from rolecall.settings import read as read_settings
 from rolecall.sql.migrations import Phase, read
 
+pytestmark = pytest.mark.rolecall_pin
+
 # How each text begins and ends.
 TEXTS = {
     "note": ("-- The note:", "\n$$;\n"),

@@ -61,6 +61,7 @@ def verify_message(scratch: Scratch, number: int) -> str:
 # ------------------------------------------------------------------ it passes
 
 
+@pytest.mark.rolecall_pin
 @each_regime
 def test_it_passes_after_its_phase_and_later_ones(bare: Scratch, regime: str) -> None:
     with bare.connection.transaction(force_rollback=True):

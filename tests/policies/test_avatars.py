@@ -1,5 +1,7 @@
 """Avatars: every signed-in user reads all of them, and writes only in their own folder."""
 
+import pytest
+
 from rolecall import Session, World, grid
 
 TABLE = "storage.objects"
@@ -123,6 +125,7 @@ def test_a_delete_needs_the_setting_of_the_storage_api(db: Session, world: World
             db.execute(f"DELETE FROM {TABLE}")
 
 
+@pytest.mark.rolecall_pin
 def test_the_bucket_is_private_and_takes_5_mb(db: Session) -> None:
     settings = db.row("SELECT id, name, public, file_size_limit FROM storage.buckets WHERE id = 'avatars'")
     assert settings == ("avatars", "avatars", False, 5 * 1024 * 1024)

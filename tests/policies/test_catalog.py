@@ -6,6 +6,8 @@ import pytest
 
 from rolecall import Session
 
+pytestmark = pytest.mark.rolecall_pin
+
 SIGNED_IN, ANON = ["authenticated"], ["anon"]
 PERMISSIVE, RESTRICTIVE = "PERMISSIVE", "RESTRICTIVE"
 

@@ -123,6 +123,7 @@ def nodes(plan: Any) -> Iterator[dict[str, Any]]:
         yield from nodes(node.get("Plans", []))
 
 
+@pytest.mark.rolecall_pin
 def test_every_index_has_a_query(manifest: Manifest) -> None:
     existing = {(item.owner, item.name) for item in manifest.of_kind("index", "unique")}
     assert {(table, index) for table, queries in QUERIES.items() for index in queries} == existing

@@ -29,7 +29,7 @@ from rolecall.defects.files import Defect
 from rolecall.errors import RolecallError
 from rolecall.grids.grid import fill, grid
 from rolecall.mutants import since
-from rolecall.mutants.equivalents import Equivalents
+from rolecall.mutants.declarations import Declarations
 from rolecall.settings import Names, options
 from rolecall.sql import files, migrations
 from rolecall.worker import Worker
@@ -259,9 +259,9 @@ def test_a_file_of_equivalents_is_read_or_refused(tmp_path: Path, tries: Tries) 
     def check(data: bytes) -> None:
         path.write_bytes(data)
         with tries.one() as messages:
-            equivalents = Equivalents.read(path)
-            assert all(mutant and equivalents.reason(mutant) for mutant in equivalents.reasons)
-            equivalents.check(["shop.notes | rls-off | RLS off"])
+            declarations = Declarations.read(path, None)
+            assert all(mutant and each.reason for mutant, each in declarations.by_id.items())
+            declarations.check(["shop.notes | rls-off | RLS off"])
         for message in messages:
             check_place(path, message)
 

@@ -144,6 +144,7 @@ def test_every_view_and_persona_is_listed(manifest: Manifest, world: World) -> N
     assert set(PERSONAS) == world.personas.keys()
 
 
+@pytest.mark.rolecall_pin
 @every_view
 def test_the_columns_are_those_of_the_plan(view: str, db: Session) -> None:
     actual = db.rows(
@@ -159,6 +160,7 @@ def test_the_columns_are_those_of_the_plan(view: str, db: Session) -> None:
     assert actual == [(name, type_of(db, column)) for name, column in expected]
 
 
+@pytest.mark.rolecall_pin
 @every_view
 def test_the_view_is_security_invoker(view: str, db: Session) -> None:
     options = "ARRAY(SELECT option_name::text FROM pg_options_to_table(reloptions) WHERE option_value::boolean)"
@@ -166,6 +168,7 @@ def test_the_view_is_security_invoker(view: str, db: Session) -> None:
     assert row == ("v", ["security_invoker"])
 
 
+@pytest.mark.rolecall_pin
 @every_view
 def test_select_is_granted_to_users_and_the_service(view: str, db: Session) -> None:
     grants = db.rows(

@@ -19,21 +19,24 @@ class Part(NamedTuple):
 
 
 def parts(function: Function) -> Iterator[Part]:
-    """Every statement and expression of a body, in order."""
-    definition = function.definition
+    """Every statement and expression of a function's body, in order."""
     if function.is_trigger:
         # The parser's output for a trigger function is not valid JSON: parse it as a function with two records.
-        head = "CREATE FUNCTION f(new record, old record) RETURNS record LANGUAGE plpgsql AS"
-        definition = f"{head} $rolecall${function.source}$rolecall$"
-    parsed = postgast.parse_plpgsql(definition)
-    yield from _parts(parsed[0]["PLpgSQL_function"]["action"], 1)
+        return body_parts(function.source, "new record, old record", "record")
+    parsed = postgast.parse_plpgsql(function.definition)
+    return _parts(parsed[0]["PLpgSQL_function"]["action"], 1)
+
+
+def body_parts(body: str, arguments: str = "", result: str = "void") -> Iterator[Part]:
+    """Every statement and expression of a body, in order. The default is a DO block's."""
+    head = f"CREATE FUNCTION f({arguments}) RETURNS {result} LANGUAGE plpgsql AS"
+    parsed = postgast.parse_plpgsql(f"{head} $rolecall${body}$rolecall$")
+    return _parts(parsed[0]["PLpgSQL_function"]["action"], 1)
 
 
 def statements(body: str) -> Iterator[str]:
     """The SQL statements of a DO block, without those that EXECUTE builds at run time."""
-    definition = f"CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $rolecall${body}$rolecall$"
-    tree = postgast.parse_plpgsql(definition)[0]["PLpgSQL_function"]["action"]
-    for part in _parts(tree, 1):
+    for part in body_parts(body):
         if part.kind == "PLpgSQL_stmt_execsql":
             yield part.node["sqlstmt"]["PLpgSQL_expr"]["query"]
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from rolecall.catalog.definitions import Schema, read
+from rolecall.catalog.dependents import dependents
 from rolecall.defects.files import DefectItem
 from rolecall.errors import RolecallError
-from rolecall.item import CellItem, DecidedByItem, GridEffectsItem
 from rolecall.mutants import OPERATORS, runner
-from rolecall.mutants.equivalents import Equivalents
+from rolecall.mutants.declarations import Declarations
 from rolecall.mutants.operators.operator import Mutant, Operator
 from rolecall.mutants.progress import Progress
 from rolecall.mutants.selection import Suite
@@ -24,6 +24,8 @@ from rolecall.process.process import Process
 from rolecall.report import terminal
 from rolecall.report.results import MutationScore
 
+LETTERS = {"killed": ".", "pinned": "p", "survived": "S", "invalid": "i", "equivalent": "e"}
+UNNOTICED = ("survived", "pinned")  # the outcomes that fail the run without a declaration
 ERROR = "rolecall mutants error"  # the key of the error that a worker sends to the controller
 
 
@@ -58,7 +60,8 @@ class MutantsPlugin:
 
         If they select all mutants, the result also has the collected defects, which are mutants written by hand.
         """
-        worker, suite = self.process.get_worker(), suite_of(tests)
+        worker = self.process.get_worker()
+        suite = Suite(tests, dependents(worker.connection))
         schema = read(worker.connection, worker.manifest, worker.world, worker.phases.values())
         # Mutants of scripts need tests that run the scripts.
         possible = [
@@ -69,11 +72,11 @@ class MutantsPlugin:
             operators = ", ".join(operator.name for operator in OPERATORS)
             text = "--rolecall-mutants: the options select no mutant."
             raise RolecallError(f"{text} The operators are: {operators}.")
-        equivalents = Equivalents.read(self.settings.equivalents)
-        mutants = runner.items(session, selected, suite, equivalents)
+        declarations = Declarations.read(self.settings.equivalents, self.settings.pinned)
+        mutants = runner.items(session, selected, suite, declarations)
         if len(selected) < len(possible):
             return list[pytest.Item](mutants)
-        equivalents.check(item.mutant.id for item in mutants)
+        declarations.check(item.mutant.id for item in mutants)
         return [*mutants, *(item for item in tests if isinstance(item, DefectItem))]
 
     @pytest.hookimpl(optionalhook=True)
@@ -110,13 +113,12 @@ class MutantsPlugin:
         has_progress_line = self.progress is not None and self.progress.in_use
         if has_progress_line and report.when == "call" and report.passed and outcome is None:
             return "passed", "", ("PASSED", {"green": True})
-        if report.when != "call" or outcome is None or (report.failed and outcome != "survived"):
+        if report.when != "call" or outcome is None or (report.failed and outcome not in UNNOTICED):
             return None
-        letter = (
-            "" if has_progress_line else {"killed": ".", "survived": "S", "invalid": "i", "equivalent": "e"}[outcome]
-        )
-        word = f"KILLED by {properties[runner.KILLER]}" if outcome == "killed" else outcome.upper()
-        return outcome, letter, (word, {terminal.COLOURS[outcome]: True})
+        letter = "" if has_progress_line else LETTERS[outcome]
+        killer = properties[runner.KILLER] if outcome in ("killed", "pinned") else ""
+        word = f"{outcome.upper()} by {killer}" if killer else outcome.upper()
+        return outcome, letter, (word, {"red" if report.failed else terminal.COLOURS[outcome]: True})
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Create the progress line, if this process has the terminal."""
@@ -128,7 +130,7 @@ class MutantsPlugin:
         """Count the outcome and show the progress."""
         if report.when == "call":
             outcome = dict(report.user_properties).get(runner.OUTCOME, "killed")  # a defect has none
-            self.outcomes["error" if report.failed and outcome != "survived" else outcome] += 1
+            self.outcomes["error" if report.failed and outcome not in UNNOTICED else outcome] += 1
             if self.progress and self.session:
                 self.progress.show(self.outcomes, self.session.testscollected, time.monotonic() - self.started)
 
@@ -141,18 +143,13 @@ class MutantsPlugin:
             return
         if self.progress:
             self.progress.end()
-        for report in terminalreporter.stats.get("survived", []):
-            terminalreporter.section("survived", sep="_", red=True, bold=True)
-            terminalreporter.line(report.longreprtext)
+        for outcome in UNNOTICED:
+            for report in terminalreporter.stats.get(outcome, []):
+                if report.failed:
+                    terminalreporter.section(outcome, sep="_", red=True, bold=True)
+                    terminalreporter.line(report.longreprtext)
         terminalreporter.section("mutants", sep="-")
         terminalreporter.line(terminal.mutation_score(score))
-
-
-def suite_of(items: list[pytest.Item]) -> Suite:
-    """The collected tests as a suite, which mutants are tried against."""
-    grids = dict.fromkeys(item.grid for item in items if isinstance(item, CellItem))
-    kinds = pytest.Function | DecidedByItem | GridEffectsItem
-    return Suite(list(grids), [item for item in items if isinstance(item, kinds)])
 
 
 def all_mutants(schema: Schema) -> Iterator[tuple[Operator, Mutant]]:

@@ -36,6 +36,6 @@ def line(outcomes: Counter[str], total: int, seconds: float) -> str:
     done = sum(outcomes.values())
     filled = WIDTH * done // total
     bar = "█" * filled + "░" * (WIDTH - filled)
-    counts = f"{outcomes['killed']} killed · {outcomes['survived']} survived"
+    counts = f"{outcomes['killed'] + outcomes['pinned']} killed · {outcomes['survived']} survived"
     counts += f" · {outcomes['error']} error" if outcomes["error"] else ""
     return f"{bar} {done} of {total} · {counts} · {done / seconds:.0f} a second"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
@@ -16,7 +16,7 @@ from psycopg import Connection, sql
 
 from rolecall.defects.trial import NotCaughtError, TrialItem
 from rolecall.errors import RolecallError
-from rolecall.mutants.equivalents import Equivalents
+from rolecall.mutants.declarations import Declarations
 from rolecall.mutants.operators.operator import Mutant, Operator
 from rolecall.mutants.selection import RelevantTests, Suite
 from rolecall.report import terminal
@@ -31,8 +31,16 @@ class InvalidError(RolecallError):
     """The server refused the mutant's statements, so that the mutant proves nothing."""
 
 
+class Killer(NamedTuple):
+    """What noticed a mutant: a cell by its id, or a test. ``is_pin``: the test has the mark ``rolecall_pin``."""
+
+    id: str
+    test: pytest.Item | None = None
+    is_pin: bool = False
+
+
 class SurvivedError(NotCaughtError):
-    """No test killed the mutant."""
+    """No test killed the mutant, or only a pin and the mutant is not declared."""
 
     def __init__(self, survivor: Survivor) -> None:
         super().__init__(terminal.survivor(survivor))
@@ -40,13 +48,13 @@ class SurvivedError(NotCaughtError):
 
 
 class MutantItem(TrialItem):
-    """Passes if a test kills the mutant. Fails if it survives, or if it is declared equivalent and a test kills it."""
+    """Passes if the behaviour of the schema shows the mutant, or if it does what a declaration says of it."""
 
     def __init__(
-        self, *, mutant: Mutant, operator: Operator, suite: Suite, equivalents: Equivalents, **kwargs: Any
+        self, *, mutant: Mutant, operator: Operator, suite: Suite, declarations: Declarations, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.mutant, self.operator, self.suite, self.equivalents = mutant, operator, suite, equivalents
+        self.mutant, self.operator, self.suite, self.declarations = mutant, operator, suite, declarations
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """The id of the mutant as its title."""
@@ -55,38 +63,40 @@ class MutantItem(TrialItem):
     def try_out(self, worker: Worker, nextitem: pytest.Item | None) -> None:
         """Apply the mutant, try the grids, run the tests, roll back. Raises NotCaughtError for a survivor."""
         relevant = self.suite.relevant_tests(self.mutant)
-        reason = self.equivalents.reason(self.mutant.id)
+        declared = self.declarations.of(self.mutant.id)
         self.role = worker.manifest.role
         try:
             killer = self.killer(worker, relevant, nextitem)
         except InvalidError as error:
             self.user_properties.append((OUTCOME, "invalid"))
-            if reason:
-                text = f"{self.equivalents.path}: {self.mutant.id} is invalid: remove it.\n{error}"
+            if declared:
+                text = f"{declared.path}: {self.mutant.id} is invalid: remove it.\n{error}"
                 raise NotCaughtError(text) from None
             return
-        self.user_properties.append((KILLER, killer or ""))
-        self.user_properties.append((OUTCOME, "killed" if killer else "equivalent" if reason else "survived"))
-        if killer and reason:
-            text = f"{self.mutant.id} is declared equivalent ({reason}), but {killer} kills it."
-            raise NotCaughtError(f"{self.equivalents.path}: {text} Remove it.")
-        if not killer and not reason:
-            raise SurvivedError(self.survivor(relevant))
+        noticed = "survived" if killer is None else "pinned" if killer.is_pin else "killed"
+        word = declared.word if declared else ""
+        outcome = word if word == "equivalent" and not killer else noticed
+        self.user_properties += [(KILLER, killer.id if killer else ""), (OUTCOME, outcome)]
+        if outcome == (word or "killed"):
+            return
+        if killer and declared:
+            text = f"{self.mutant.id} is declared {word} ({declared.reason}), but {killer.id} kills it. Remove it."
+            raise NotCaughtError(f"{declared.path}: {text}")
+        raise SurvivedError(self.survivor(relevant, killer))
 
-    def killer(self, worker: Worker, relevant: RelevantTests, nextitem: pytest.Item | None) -> str | None:
-        """The id of the first cell or test that fails because of the mutant, or None."""
+    def killer(self, worker: Worker, relevant: RelevantTests, nextitem: pytest.Item | None) -> Killer | None:
+        """The first cell or test that fails because of the mutant, or None. Pins come last."""
         for grid in relevant.grids:
             for cell in worker.outcomes.failures(grid):
                 text = f"{grid.path.name}: {cell.id} fails without the mutant too: it proves nothing."
                 raise RolecallError(text)
         with self.applied(worker):
-            cell_id, killer = self.first_failure(worker, relevant, nextitem)
-        if killer is None:
-            return cell_id
-        relevant.put_first(killer)
-        if self.suite.fails_without_mutant(killer, nextitem):
-            raise RolecallError(f"{killer.nodeid} fails without the mutant too: it proves nothing.")
-        return killer.nodeid
+            killer = next(filter(None, self.searches(worker, relevant, nextitem)), None)
+        if killer and killer.test:
+            relevant.put_first(killer.test)
+            if self.suite.fails_without_mutant(killer.test, nextitem):
+                raise RolecallError(f"{killer.id} fails without the mutant too: it proves nothing.")
+        return killer
 
     @contextmanager
     def applied(self, worker: Worker) -> Iterator[None]:
@@ -102,22 +112,36 @@ class MutantItem(TrialItem):
             with worker.trial(scripts={path: replacement}):
                 yield
 
-    def first_failure(
+    def searches(
         self, worker: Worker, relevant: RelevantTests, nextitem: pytest.Item | None
-    ) -> tuple[str | None, pytest.Item | None]:
-        """The first failure, as the id of a cell or as a test: recent killers run before all others."""
-        for recent, tests in ((True, relevant.recent_killers), (False, relevant.in_turn)):
-            cell_id = self.failing_cell(worker, relevant, recent=recent) if recent or self.operator.by_grid else None
-            killer = None if cell_id else self.suite.first_failing(tests(self.mutant), nextitem)
-            if cell_id or killer:
-                return cell_id, killer
-        return None if self.operator.by_grid else self.failing_cell(worker, relevant, recent=False), None
+    ) -> Iterator[Killer | None]:
+        """The result of each search for a killer: what failed recently, then grids and tests, then pins.
 
-    def failing_cell(self, worker: Worker, relevant: RelevantTests, *, recent: bool) -> str | None:
-        """The id of the first cell that fails."""
+        Grids come before the tests for an operator that they are most likely to notice.
+        """
+        mutant = self.mutant
+
+        def run(tests: list[pytest.Item], *, are_pins: bool = False) -> Killer | None:
+            test = self.suite.first_failing(tests, nextitem)
+            return Killer(test.nodeid, test, are_pins) if test else None
+
+        yield self.failing_cell(worker, relevant, recent=True)
+        yield run(relevant.grid_items.recent_killers(mutant))
+        yield run(relevant.behaviour.recent_killers(mutant))
+        if not self.operator.by_grid:
+            yield run(relevant.behaviour.in_turn(mutant))
+        yield self.failing_cell(worker, relevant, recent=False)
+        yield run(relevant.grid_items.in_turn(mutant))
+        if self.operator.by_grid:
+            yield run(relevant.behaviour.in_turn(mutant))
+        yield run(relevant.pins.recent_killers(mutant), are_pins=True)
+        yield run(relevant.pins.in_turn(mutant), are_pins=True)
+
+    def failing_cell(self, worker: Worker, relevant: RelevantTests, *, recent: bool) -> Killer | None:
+        """The first cell that fails."""
         for grid in relevant.grids:
             if cell := self.suite.first_failure(grid, worker.world).find(worker.connection, recent=recent):
-                return f"{grid.path.name}: {cell.id}"
+                return Killer(f"{grid.path.name}: {cell.id}")
         return None
 
     def apply(self, connection: Connection[Any]) -> None:
@@ -131,8 +155,8 @@ class MutantItem(TrialItem):
         except psycopg.Error as error:
             raise InvalidError(f"{error.sqlstate} {error.diag.message_primary}") from None
 
-    def survivor(self, relevant: RelevantTests) -> Survivor:
-        """The survivor for the report."""
+    def survivor(self, relevant: RelevantTests, pin: Killer | None) -> Survivor:
+        """The survivor for the report; ``pin`` is what noticed it all the same."""
         modules = Counter(str(test.path.relative_to(self.config.rootpath)) for test in relevant.tests)
         return Survivor(
             id=self.mutant.id,
@@ -146,11 +170,12 @@ class MutantItem(TrialItem):
             cells=sum(len(grid.cells) for grid in relevant.grids),
             tests=modules,
             catches=self.operator.catches,
+            pin=pin.id if pin else "",
         )
 
 
 def items(
-    session: pytest.Session, mutants: Iterable[tuple[Operator, Mutant]], suite: Suite, equivalents: Equivalents
+    session: pytest.Session, mutants: Iterable[tuple[Operator, Mutant]], suite: Suite, declarations: Declarations
 ) -> list[MutantItem]:
     """An item for each mutant. A number makes equal ids unique."""
     result, ids = [], Counter[str]()
@@ -166,7 +191,7 @@ def items(
                 mutant=mutant,
                 operator=operator,
                 suite=suite,
-                equivalents=equivalents,
+                declarations=declarations,
             )
         )
     return result

@@ -1,11 +1,10 @@
-"""The tests that mutants are tried against: those that concern an object, and their order."""
+"""The tests that mutants are tried against, and which of them concern an object."""
 
 from __future__ import annotations
 
-import inspect
-import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -15,107 +14,69 @@ from rolecall.access.world import World
 from rolecall.defects.trial import first_failing
 from rolecall.fixtures import runs_migrations
 from rolecall.grids.grid import Grid
-from rolecall.item import DecidedByItem
+from rolecall.item import CellItem, EarlierGridItem
 from rolecall.mutants.operators.operator import Mutant
+from rolecall.mutants.ordering import Functions, OrderedTests, function_of, functions
 from rolecall.mutants.search import FirstFailure
 
-Names = tuple[str, ...]
-TURN = 0.02  # seconds of the first turn; each turn takes twice as long as the one before
-DELAY = 3  # turns
 RUNS_SCRIPTS = re.compile(r"\b(apply|verify|rollback|phases)\b")
+PIN = "rolecall_pin"  # the mark of a test that compares a definition with a copy of it
 
 
-class TestFunction:
-    """The items of one test function: one for each set of parameters."""
-
-    __test__ = False  # or pytest would collect this class because of its name
-
-    def __init__(self) -> None:
-        self.tests: list[pytest.Item] = []
-        self.seconds = 0.0  # the duration of the last run
-
-    @cached_property
-    def source(self) -> str:
-        """The source of the function. A test of decided_by has none: it is about the table of its grid."""
-        test = self.tests[0]
-        if isinstance(test, DecidedByItem):
-            return test.grid.table
-        return inspect.getsource(test.function)  # type: ignore[attr-defined]  # all others are functions
-
-    def ordered_for(self, names: Names) -> list[pytest.Item]:
-        """Its tests. Those whose ids contain one of these names come first."""
-        return sorted(self.tests, key=lambda test: not _has(test, names))
-
-
+@dataclass(frozen=True)
 class RelevantTests:
-    """The tests that concern one object.
+    """What concerns one object.
 
-    A test that killed one mutant of an object often kills the next, so most mutants need only a few statements.
+    ``grids`` are tried cell by cell. ``grid_items`` try a whole grid in another way, each as one item. ``behaviour``
+    are the other tests; ``pins`` are those with the mark ``rolecall_pin``.
     """
 
-    RECENT = 6
+    grids: list[Grid]
+    grid_items: OrderedTests
+    behaviour: OrderedTests
+    pins: OrderedTests
 
-    def __init__(
-        self, grids: list[Grid], tests: list[pytest.Item], functions: dict[tuple[Path, str], TestFunction]
-    ) -> None:
-        self.grids, self.tests = grids, tests
-        self._all = functions
-        self._recent_killers: list[pytest.Item] = []
+    @property
+    def tests(self) -> list[pytest.Item]:
+        """All of them but the cells."""
+        return [*self.grid_items.tests, *self.behaviour.tests, *self.pins.tests]
 
     def put_first(self, killer: pytest.Item) -> None:
-        """Put a killer first from now on, in place of other killers of the same function."""
-        others = [test for test in self._recent_killers if function_of(test) != function_of(killer)]
-        self._recent_killers = [killer, *others][: self.RECENT]
-
-    def recent_killers(self, mutant: Mutant) -> list[pytest.Item]:
-        """The recent killers, or tests of the same functions whose ids name the target."""
-        names = mutant.target.test_names
-        killers = sorted(self._recent_killers, key=lambda test: self._all[function_of(test)].seconds)
-        return [test for killer in killers for test in self._of_function(killer, names)]
-
-    def _of_function(self, killer: pytest.Item, names: Names) -> list[pytest.Item]:
-        tests = self._all[function_of(killer)].ordered_for(names)
-        return [test for test in tests[:2] if _has(test, names)] or [killer]
-
-    def in_turn(self, mutant: Mutant) -> list[pytest.Item]:
-        """All tests in turns: the first test of each function comes before the second of any. Slow tests come later.
-
-        Functions that do not mention the mutant's object are delayed. Tests of one module in the same turn stay
-        together, since they share fixtures.
-        """
-        names = mutant.target.test_names
-        turns: dict[pytest.Item, int] = {}
-        for function in self._functions:
-            mentions_object = mutant.concerns.rpartition(".")[2] in function.source
-            for number, test in enumerate(function.ordered_for(names), start=1):
-                delay = 0 if mentions_object or _has(test, names) else DELAY
-                turns[test] = delay + int(math.log2(number * max(function.seconds, TURN) / TURN))
-        return sorted(self.tests, key=turns.__getitem__)
-
-    @cached_property
-    def _functions(self) -> list[TestFunction]:
-        return [self._all[key] for key in dict.fromkeys(map(function_of, self.tests))]
+        """Try a killer first from now on."""
+        for tests in (self.grid_items, self.behaviour, self.pins):
+            if killer in tests.tests:
+                tests.put_first(killer)
 
 
 class Suite:
-    """The tests that mutants are tried against, and which of them concern an object."""
+    """The tests that mutants are tried against.
 
-    def __init__(self, grids: list[Grid], tests: list[pytest.Item]) -> None:
-        self.grids = grids
+    ``dependents`` has, for an object, the tables and views whose policies, triggers or queries use it.
+    """
+
+    def __init__(self, items: list[pytest.Item], dependents: Mapping[str, Collection[str]] | None = None) -> None:
+        self.grids = list(dict.fromkeys(item.grid for item in items if isinstance(item, CellItem)))
+        self.grid_items = [item for item in items if grid_of(item)]
         self.modules: dict[Path, list[pytest.Item]] = {}
+        tests = [item for item in items if isinstance(item, pytest.Function)]
         for test in tests:
             self.modules.setdefault(test.path, []).append(test)
         self.sources = {path: path.read_text(encoding="utf-8") for path in self.modules}
-        self._functions = functions(tests)
+        self._dependents = dependents or {}
+        self._functions: Functions = functions([*tests, *self.grid_items])
         self._relevant: dict[str, RelevantTests] = {}
         self._passing: set[pytest.Item] = set()
         self._searches: dict[Grid, FirstFailure] = {}
 
     def relevant_tests(self, mutant: Mutant) -> RelevantTests:
         """The tests that concern a mutant. For a mutant of a script, the tests that run migrations."""
-        if not mutant.script:
-            return self._tests_naming(mutant.concerns)
-        return self._relevant.setdefault(mutant.concerns, RelevantTests([], self.migration_tests, self._functions))
+        if mutant.concerns not in self._relevant:
+            self._relevant[mutant.concerns] = (
+                self._relevant_to(mutant.concerns, [], self.migration_tests)
+                if mutant.script
+                else self._relevant_to(mutant.concerns, self._tables(mutant.concerns), self._naming(mutant.concerns))
+            )
+        return self._relevant[mutant.concerns]
 
     def first_failing(self, tests: list[pytest.Item], nextitem: pytest.Item | None) -> pytest.Item | None:
         """As :func:`rolecall.defects.trial.first_failing`. The durations decide the order of later runs."""
@@ -142,37 +103,42 @@ class Suite:
         """The tests that may run migration scripts, in their own databases."""
         return [test for tests in self.modules.values() for test in tests if runs_migrations(test)]
 
+    def _relevant_to(self, name: str, tables: Collection[str], tests: list[pytest.Item]) -> RelevantTests:
+        bare = name.rpartition(".")[2]
+        groups: dict[bool, list[pytest.Item]] = {False: [], True: []}
+        for test in tests:
+            groups[is_pin(test)].append(test)
+        grid_items = [item for item in self.grid_items if (grid := grid_of(item)) and grid.table in tables]
+        return RelevantTests(
+            [grid for grid in self.grids if grid.table in tables],
+            *(OrderedTests(bare, group, self._functions) for group in (grid_items, groups[False], groups[True])),
+        )
+
+    def _tables(self, name: str) -> list[str]:
+        """An object, and the tables and views that use it: a mutant of it may change the access to their rows."""
+        return [name, *self._dependents.get(name, ())]
+
+    def _naming(self, name: str) -> list[pytest.Item]:
+        """The tests of every module whose text has the name of an object, except tests of scripts."""
+        bare = name.rpartition(".")[2]
+        pattern = re.compile(rf"\b{re.escape(bare)}\b")
+        paths = [path for path in self.modules if pattern.search(self.sources[path])]
+        paths.sort(key=lambda path: (path.stem != f"test_{bare}", path))
+        return [test for path in paths for test in self.modules[path] if not self._is_about_scripts(test)]
+
     def _is_about_scripts(self, test: pytest.Item) -> bool:
         """Whether a test is about scripts: it sees what the scripts create, not the broken schema."""
         return runs_migrations(test) and bool(RUNS_SCRIPTS.search(self.sources[test.path]))
 
-    def _tests_naming(self, name: str) -> RelevantTests:
-        """The grids of an object, and the tests of every module whose text has its name, except tests of scripts."""
-        if name not in self._relevant:
-            bare = name.rpartition(".")[2]
-            pattern = re.compile(rf"\b{re.escape(bare)}\b")
-            paths = [path for path in self.modules if pattern.search(self.sources[path])]
-            paths.sort(key=lambda path: (path.stem != f"test_{bare}", path))
-            tests = [test for path in paths for test in self.modules[path] if not self._is_about_scripts(test)]
-            grids = [grid for grid in self.grids if grid.table == name]
-            self._relevant[name] = RelevantTests(grids, tests, self._functions)
-        return self._relevant[name]
+
+def grid_of(item: pytest.Item) -> Grid | None:
+    """The grid that an item tries as a whole, on the database with all phases; None for every other item."""
+    if isinstance(item, pytest.Function | CellItem | EarlierGridItem):
+        return None
+    grid = getattr(item, "grid", None)
+    return grid if isinstance(grid, Grid) else None
 
 
-def function_of(test: pytest.Item) -> tuple[Path, str]:
-    """The key of a test's function: its file and name."""
-    return test.path, getattr(test, "originalname", test.name)
-
-
-def functions(tests: Iterable[pytest.Item]) -> dict[tuple[Path, str], TestFunction]:
-    """The test functions by :func:`function_of`."""
-    result: dict[tuple[Path, str], TestFunction] = {}
-    for test in tests:
-        result.setdefault(function_of(test), TestFunction()).tests.append(test)
-    return result
-
-
-def _has(test: pytest.Item, names: Names) -> bool:
-    """Whether the parameters in a test's id contain one of these names."""
-    parameters = test.name.partition("[")[2]
-    return any(name in parameters for name in names)
+def is_pin(test: pytest.Item) -> bool:
+    """Whether a test compares a definition with a copy of it, so that it fails for every change."""
+    return test.get_closest_marker(PIN) is not None

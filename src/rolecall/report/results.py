@@ -138,7 +138,7 @@ class CoverageCount:
 
 @dataclass(frozen=True)
 class Survivor:
-    """A mutant that no test killed.
+    """A mutant that no test killed, or only the test ``pin``, which compares a definition with a copy of it.
 
     ``cells`` is the number of cells that were tried against it; ``tests`` is the number of tests, by module.
     """
@@ -154,11 +154,16 @@ class Survivor:
     cells: int
     tests: Mapping[str, int]
     catches: str
+    pin: str = ""
 
 
 @dataclass(frozen=True)
 class MutationScore:
-    """The number of mutants by outcome (killed, survived, invalid, equivalent, error), and the time they took."""
+    """The number of mutants by outcome, and the time they took.
+
+    The outcomes are killed (a cell or a test of behaviour failed), pinned (only a pin failed), survived, equivalent,
+    invalid and error.
+    """
 
     outcomes: Mapping[str, int]
     seconds: float
@@ -170,6 +175,6 @@ class MutationScore:
 
     @property
     def score(self) -> float | None:
-        """The share of the killed in the killed and the survived, in per cent. None without either."""
-        killed, survived = (self.outcomes.get(outcome, 0) for outcome in ("killed", "survived"))
-        return 100 * killed / (killed + survived) if killed + survived else None
+        """The share of the killed in the killed, the pinned and the survived, in per cent. None without any."""
+        total = sum(self.outcomes.get(outcome, 0) for outcome in ("killed", "pinned", "survived"))
+        return 100 * self.outcomes.get("killed", 0) / total if total else None

@@ -28,7 +28,7 @@ MAX_GROUPS = 6  # of the first section of the digest, before "in n more groups"
 LATER_GROUPS = 3  # of every other section
 MAX_LINES = 12  # of the explanation of one failure in the digest
 MIN_WIDTH = 100  # of a line of the digest; a log of CI has no width
-COLOURS = {"killed": "green", "survived": "red", "invalid": "yellow", "equivalent": "blue"}
+COLOURS = {"killed": "green", "pinned": "cyan", "survived": "red", "invalid": "yellow", "equivalent": "blue"}
 WAYS = {
     (False, False): "",
     (True, False): "  (blind: a cursor aims at the row, no column is read)",
@@ -171,22 +171,30 @@ def _shortened(line: str, width: int) -> str:
 def survivor(survivor: Survivor) -> str:
     """A paragraph: the change, the mistake that it stands for, the tests that were tried, and what to do."""
     tests = ", ".join(f"{path} ({count})" for path, count in survivor.tests.items()) or "none"
+    reason = "why only a pin can notice it" if survivor.pin else "why it is equivalent"
     return "\n".join(
         [
-            f"survived: {survivor.target}: {survivor.change}",
+            f"{'only a pin noticed' if survivor.pin else 'survived'}: {survivor.target}: {survivor.change}",
             f"  operator    {survivor.operator}: {survivor.description}",
             f"  stands for  {survivor.stands_for}",
             f"  before      {survivor.before}",
             f"  after       {survivor.after}",
             f"  tried       {survivor.cells} cells; tests: {tests}",
+            *([f"  pin         {survivor.pin}"] if survivor.pin else []),
             f"  killed by   {survivor.catches}",
-            f"  or declare  {survivor.id} :: why it is equivalent",
+            f"  or declare  {survivor.id} :: {reason}",
         ]
     )
 
 
+WORDS = {"killed": "killed by behaviour", "pinned": "by pins"}  # the other outcomes are their own words
+
+
 def mutation_score(score: MutationScore) -> str:
-    """A line with the number of mutants by outcome, the score, and the speed."""
-    counts = [f"{score.outcomes[outcome]} {outcome}" for outcome in (*COLOURS, "error") if score.outcomes.get(outcome)]
-    percent = "no score" if score.score is None else f"score {score.score:.1f}%"
-    return f"{', '.join(counts)} · {percent} · {score.total / score.seconds:.0f} a second"
+    """A line with the number of mutants by outcome, the share that behaviour showed, and the speed."""
+    counts = []
+    for outcome in (*COLOURS, "error"):
+        if count := score.outcomes.get(outcome, 0):
+            percent = f" ({score.score:.1f}%)" if outcome == "killed" and score.score is not None else ""
+            counts.append(f"{WORDS.get(outcome, outcome)} {count}{percent}")
+    return f"{', '.join(counts)} · {score.total / score.seconds:.0f} a second"

@@ -13,7 +13,7 @@ import pytest
 from docs import reference
 from rolecall import fixtures, settings
 from rolecall.cli import check
-from rolecall.plugin import MARK
+from rolecall.plugin import MARKS
 from rolecall.settings import Names
 
 ROOT = Path(__file__).parents[3]
@@ -40,7 +40,7 @@ def test_there_are_pages() -> None:
 
 @each_page
 def test_each_setting_and_fixture_exists(page: Path) -> None:
-    known = {*fixtures.NAMES, check.VARIABLE, MARK.partition("(")[0]}
+    known = {*fixtures.NAMES, check.VARIABLE, *(re.split("[(:]", mark)[0] for mark in MARKS)}
     for name, option in settings.options().items():
         argument, variable, ini = Names.of(name)
         known |= {variable, ini} | ({argument} if option.cli else set())

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from rolecall.mutants import OPERATORS
-from rolecall.mutants.plugin import suite_of
-from rolecall.mutants.selection import functions
+from rolecall.mutants.selection import Suite
+from rolecall.noninterference.kinds import KINDS
 from tests.rolecall.mutants.selected import selected
 
 
@@ -51,7 +51,7 @@ def test_tests_of_decided_by_kill_mutants_of_their_table(toy: pytest.Pytester) -
     path = toy.path / "test_notes.py"
     path.write_text(path.read_text().replace("    moves=", '    decided_by=["author"],\n    moves='))
     items, _ = toy.inline_genitems()
-    suite = suite_of(items)
-    tests = [test for test in suite.modules[path] if "decided by" in test.name]
-    assert len(tests) == 5
-    assert {function.source for function in functions(tests).values()} == {"shop.notes"}
+    suite = Suite(items)
+    assert [test.name for test in suite.grid_items if "decided by" in test.name] == [
+        f"test_grid[decided by: {kind}]" for kind in KINDS
+    ]

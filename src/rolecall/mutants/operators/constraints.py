@@ -7,13 +7,15 @@ Criteria for Relational Database Schema Integrity Constraints, TOSEM 2015).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
+
+import postgast
 
 from rolecall.catalog.definitions import Constraint, Schema
 from rolecall.catalog.objects import identifier
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import expressions
-from rolecall.sql.tree import Change, edit, edit_expression
+from rolecall.sql.tree import Change, edit, edit_expression, walk
 
 SCHEMA_ANALYST = "McMinn, Wright and Kapfhammer, TOSEM 2015 (SchemaAnalyst)"
 CATCHES = "a test with a value just inside or just outside the limit"
@@ -95,12 +97,12 @@ class NotNull(Operator):
 
 
 class ForeignKeyAction(Operator):
-    """Change what a foreign key does when the row that it refers to is deleted."""
+    """Change what a foreign key does when the row that it refers to is deleted, or gets another key."""
 
     name = "foreign-key-action"
     stands_for = "CASCADE where rows should be kept, or rows without an owner where they should be deleted"
     source = "ours"
-    catches = "a test that deletes the referenced row and checks the referencing ones"
+    catches = "a test that deletes the referenced row, or changes its key, and checks the referencing ones"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each other action of each foreign key."""
@@ -155,13 +157,42 @@ class WidenType(Operator):
                     yield self.mutant(target, column.table, f"type {wide}", f"TYPE {column.type}", sql)
 
 
+class Checking(Operator):
+    """A constraint is checked at COMMIT, not for existing rows, or not for tables that inherit from this one."""
+
+    name = "constraint-checking"
+    stands_for = "NOT VALID without VALIDATE; DEFERRABLE to make an import work; a copied NO INHERIT"
+    catches = "a test in which one statement violates the constraint; the others only show in the catalog"
+    FORMS: ClassVar = {
+        "c": {"not valid": " NOT VALID", "no inherit": " NO INHERIT"},
+        "f": {"not valid": " NOT VALID", "deferred": " DEFERRABLE INITIALLY DEFERRED"},
+        "p": {"deferred": " DEFERRABLE INITIALLY DEFERRED"},
+    }
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each form that a constraint may have and does not."""
+        for each in schema.constraints:
+            for what, form in self.FORMS.get(each.kind, {}).items():
+                if form.split()[0] not in each.definition:
+                    add = f"ALTER TABLE {each.table} ADD CONSTRAINT {identifier(each.name)} {each.definition}{form}"
+                    target = Target("constraint", each.name, each.table)
+                    yield self.mutant(target, each.table, what, each.definition, f"{_drop(each)}; {add}")
+
+
+def foreign_key(constraint: Constraint) -> Any:
+    """The node of a foreign key: ``pktable``, ``pk_attrs`` and ``fk_attrs`` have its tables and columns."""
+    tree = postgast.parse(f"ALTER TABLE t ADD {constraint.definition}")
+    return next(node for node in walk(tree) if node.DESCRIPTOR.name == "Constraint")
+
+
 def _another_action(node: Any) -> Iterator[tuple[str, Change]]:
-    """Another action of a foreign key when the row that it refers to is deleted."""
+    """Another action of a foreign key when the row that it refers to is deleted, or gets another key."""
     if node.DESCRIPTOR.name == "Constraint" and node.HasField("pktable"):
-        for letter, action in ACTIONS.items():
-            if letter != (node.fk_del_action or "a"):
+        for event, attribute in (("DELETE", "fk_del_action"), ("UPDATE", "fk_upd_action")):
+            for letter, action in ACTIONS.items():
+                if letter != (getattr(node, attribute) or "a"):
 
-                def change(node: Any, letter: str = letter) -> None:
-                    node.fk_del_action = letter
+                    def change(node: Any, attribute: str = attribute, letter: str = letter) -> None:
+                        setattr(node, attribute, letter)
 
-                yield f"ON DELETE {action}", change
+                    yield f"ON {event} {action}", change

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import postgast
+from postgast import pg_query_pb2 as pb
+
 from rolecall.catalog.definitions import Function, Schema
+from rolecall.catalog.plpgsql import parts
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
-from rolecall.mutants.rewrites import plpgsql, queries
-from rolecall.sql.tree import edit
+from rolecall.mutants.rewrites import matching, plpgsql, queries, values
+from rolecall.sql.tree import Rewrite, edit
 
 VOLATILITY = {"i": "IMMUTABLE", "s": "STABLE", "v": "VOLATILE"}
 
 
 class Attributes(Operator):
-    """Swap SECURITY DEFINER and INVOKER, reset or empty search_path, change volatility or strictness."""
+    """Swap SECURITY DEFINER and INVOKER, reset or empty search_path, change volatility, strictness, parallel safety."""
 
     name = "function-attributes"
     stands_for = "SECURITY DEFINER without search_path, or with pg_temp first; STABLE for a function that writes"
@@ -37,6 +41,7 @@ class Attributes(Operator):
         if not function.is_trigger:
             yield from (word for letter, word in VOLATILITY.items() if letter != function.volatility)
             yield "CALLED ON NULL INPUT" if function.strict else "STRICT"
+            yield "PARALLEL UNSAFE" if "PARALLEL SAFE" in function.definition else "PARALLEL SAFE"
 
 
 class EditBody(Operator):
@@ -49,24 +54,112 @@ class EditBody(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each change of each body."""
         for function in schema.functions:
-            for what, sql in _edits(function):
+            for what, sql in _edits(function, queries.QUERY):
                 yield _mutant(self, schema, function, what, sql)
 
 
-def _edits(function: Function) -> Iterator[tuple[str, str]]:
+class FunctionSettings(Operator):
+    """A function runs with its own time zone or date style."""
+
+    name = "function-settings"
+    stands_for = "SET timezone for the one country of the first customers; a date style for one report"
+    catches = "a test of a time near midnight, or of a date as text"
+    SETTINGS = ("TimeZone = 'Pacific/Auckland'", "TimeZone = 'America/Los_Angeles'", "DateStyle = 'German'")
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each setting of each function."""
+        for function in schema.functions:
+            for setting in self.SETTINGS:
+                sql = f"ALTER FUNCTION {function.signature} SET {setting}"
+                yield _mutant(self, schema, function, f"SET {setting}", sql)
+
+
+class EditResult(Operator):
+    """Change the rows of a result, or a value that is returned or stored: cut, rounded, in lower case, not distinct."""
+
+    name = "function-result"
+    stands_for = "a LIMIT for the first page, lower() for a search, a rounded number, another aggregate"
+    catches = "a test with many rows, equal rows, capitals, fractions and times of day"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each change of each body; of a value only the first change of its kind."""
+        names = _types_by_name(schema)
+        for function in schema.functions:
+            seen: set[str] = set()
+            types = names | _arguments(function)
+            for what, sql in _edits(function, (*matching.RESULT, values.change_values(types))):
+                kind = next((each for each in values.DESCRIPTIONS if what.endswith(each)), what)
+                if kind not in seen:
+                    seen.add(kind)
+                    yield _mutant(self, schema, function, what, sql)
+
+
+class SwallowErrors(Operator):
+    """A function catches every error and returns nothing; a trigger function returns another row."""
+
+    name = "function-swallow"
+    stands_for = "EXCEPTION WHEN OTHERS, so that the application does not fail; RETURN NULL in a BEFORE trigger"
+    catches = "a test that expects an error, or that the row is written"
+
+    def mutants(self, schema: Schema) -> Iterator[Mutant]:
+        """One for each function, and for each other RETURN of a trigger function."""
+        for function in schema.functions:
+            if function.language == "plpgsql":
+                result = "NEW" if function.is_trigger else "" if _returns_rows(function) else "NULL"
+                changes = [*plpgsql.swallow_errors(function, result)]
+                changes += plpgsql.other_returns(function) if function.is_trigger else []
+                for what, source in changes:
+                    sql = function.definition.replace(function.source, source)
+                    yield _mutant(self, schema, function, what, sql)
+
+
+def _edits(function: Function, rewrites: tuple[Rewrite, ...]) -> Iterator[tuple[str, str]]:
     """Every single change of a function's body, as the statement that creates the changed function."""
     if function.language == "plpgsql":
-        for what, source in plpgsql.edits(function):
+        is_whole = rewrites is queries.QUERY
+        changes = (
+            plpgsql.edits(function) if is_whole else plpgsql.edit_parts(function.source, parts(function), rewrites)
+        )
+        for what, source in changes:
             yield what, function.definition.replace(function.source, source)
     elif function.language == "sql" and function.source:
-        for what, text in edit(function.source, queries.QUERY):
+        for what, text in edit(function.source, rewrites):
             yield what, function.definition.replace(function.source, f"\n{text}\n")
     elif function.language == "sql":  # RETURN or BEGIN ATOMIC: the catalog does not keep the text of the body
-        yield from edit(function.definition, queries.QUERY, within=_body)
+        yield from edit(function.definition, rewrites, within=_body)
 
 
 def _body(tree: Any) -> Any:
     return tree.stmts[0].stmt.create_function_stmt.sql_body
+
+
+def _statement(function: Function) -> Any:
+    return postgast.parse(function.definition).stmts[0].stmt.create_function_stmt
+
+
+def _returns_rows(function: Function) -> bool:
+    """Whether RETURN has no value: the function returns rows, nothing, or its OUT arguments."""
+    node = _statement(function)
+    modes = {parameter.function_parameter.mode for parameter in node.parameters}
+    is_void = node.return_type.names[-1].string.sval == "void"
+    return bool(
+        node.return_type.setof or is_void or modes & {pb.FUNC_PARAM_OUT, pb.FUNC_PARAM_INOUT, pb.FUNC_PARAM_TABLE}
+    )
+
+
+def _arguments(function: Function) -> dict[str, str]:
+    """The types of the arguments, by their names."""
+    parameters = [each.function_parameter for each in _statement(function).parameters]
+    return {each.name: each.arg_type.names[-1].string.sval for each in parameters if each.name}
+
+
+def _types_by_name(schema: Schema) -> dict[str, str]:
+    """The types of the columns that have the same type in each table."""
+    types: dict[str, set[str]] = {}
+    for columns in schema.types.values():
+        for name, kind in columns.items():
+            types.setdefault(name, set()).add(kind)
+    return {name: kinds.pop() for name, kinds in types.items() if len(kinds) == 1}
 
 
 def _mutant(operator: Operator, schema: Schema, function: Function, what: str, sql: str) -> Mutant:

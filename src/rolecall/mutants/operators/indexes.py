@@ -78,6 +78,8 @@ class EditIndex(Operator):
         if index.unique:
             yield (lambda node: setattr(node, "unique", False)), "not unique"
             columns = {param.index_elem.name for param in node.index_params}
+            if any(c.table == index.table and c.name in columns and not c.not_null for c in schema.columns):
+                yield (lambda node: setattr(node, "nulls_not_distinct", True)), "NULLS NOT DISTINCT"
             other = next((c.name for c in schema.columns if c.table == index.table and c.name not in columns), None)
             if other:
 

@@ -14,6 +14,7 @@ from rolecall.mutants.rewrites import expressions, queries
 from rolecall.sql.tree import aliases, edit_expression, may_be_null
 
 XACML = "Martin and Xie, A Fault Model and Mutation Testing of Access Control Policies, WWW 2007"
+CLAUSE = {"using": "USING", "check": "WITH CHECK"}
 ANOTHER_CLAIM = "((auth.jwt() ->> 'session_id')::uuid)"
 
 
@@ -82,7 +83,7 @@ class ConstantPredicate(PolicyOperator):
         for part in ("using", "check"):
             for constant in ("true", "false"):
                 if getattr(policy, part) not in (None, constant):
-                    yield f"{_CLAUSE[part]} becomes {constant}", _with(policy, part, constant)
+                    yield f"{CLAUSE[part]} becomes {constant}", with_part(policy, part, constant)
         if policy.check is None and policy.command in ("update", "all") and policy.using != "true":
             yield "with WITH CHECK true", policy._replace(check="true")
 
@@ -97,7 +98,7 @@ class NegatePredicate(PolicyOperator):
     def changes(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:  # noqa: ARG002
         for part in ("using", "check"):
             if predicate := getattr(policy, part):
-                yield f"{_CLAUSE[part]} is negated", _with(policy, part, f"NOT ({predicate})")
+                yield f"{CLAUSE[part]} is negated", with_part(policy, part, f"NOT ({predicate})")
 
 
 class AdmitNull(PolicyOperator):
@@ -110,7 +111,7 @@ class AdmitNull(PolicyOperator):
         for part in ("using", "check"):
             predicate = getattr(policy, part)
             if predicate and may_be_null(predicate):
-                yield f"{_CLAUSE[part]} admits NULL", _with(policy, part, f"({predicate}) IS NOT FALSE")
+                yield f"{CLAUSE[part]} admits NULL", with_part(policy, part, f"({predicate}) IS NOT FALSE")
 
 
 class EditPredicate(PolicyOperator):
@@ -129,7 +130,7 @@ class EditPredicate(PolicyOperator):
                 columns = {name: schema.types.get(table, {}) for name, table in tables.items()}
                 rewrites = (*self.REWRITES, expressions.swap_column(columns))
                 for what, text in edit_expression(predicate, rewrites):
-                    yield f"{_CLAUSE[part]}: {what}", _with(policy, part, text)
+                    yield f"{CLAUSE[part]}: {what}", with_part(policy, part, text)
 
 
 class AnotherClaim(PolicyOperator):
@@ -143,7 +144,7 @@ class AnotherClaim(PolicyOperator):
         for part in ("using", "check"):
             if predicate := getattr(policy, part):
                 for what, text in edit_expression(predicate, [rewrite]):
-                    yield f"{_CLAUSE[part]}: {what}", _with(policy, part, text)
+                    yield f"{CLAUSE[part]}: {what}", with_part(policy, part, text)
 
 
 class DropCheck(PolicyOperator):
@@ -217,8 +218,6 @@ def _clauses(command: str) -> tuple[str | None, str | None]:
     return (None if command == "insert" else "true"), ("true" if command in ("insert", "update") else None)
 
 
-_CLAUSE = {"using": "USING", "check": "WITH CHECK"}
-
-
-def _with(policy: Policy, part: str, predicate: str) -> Policy:
+def with_part(policy: Policy, part: str, predicate: str) -> Policy:
+    """A policy with another predicate; ``part`` is ``using`` or ``check``."""
     return policy._replace(using=predicate) if part == "using" else policy._replace(check=predicate)

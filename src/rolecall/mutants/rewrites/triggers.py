@@ -35,3 +35,15 @@ def drop_condition(node: Any) -> Iterator[tuple[str, Change]]:
     """Leave out the WHEN of a trigger."""
     if node.DESCRIPTOR.name == "CreateTrigStmt" and node.HasField("when_clause"):
         yield "without WHEN", lambda node: node.ClearField("when_clause")
+
+
+def swap_old_new(node: Any) -> Iterator[tuple[str, Change]]:
+    """Read the new row instead of the old one, or the old one instead of the new."""
+    if node.DESCRIPTOR.name == "ColumnRef" and len(node.fields) > 1:
+        row, column = node.fields[0].string.sval, node.fields[1].string.sval
+        if other := {"old": "new", "new": "old"}.get(row):
+
+            def change(node: Any) -> None:
+                node.fields[0].string.sval = other
+
+            yield f"{row}.{column} becomes {other}", change

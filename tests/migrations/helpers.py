@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from psycopg import Connection, sql
 
-from rolecall import Changes
 from rolecall.database.scratch import Scratch
 from tests.races.arena import Racer
-
-FindChanges = Callable[[Scratch], AbstractContextManager[Changes]]  # the fixture changes
 
 each_regime = pytest.mark.parametrize(
     "regime", ["REVOKE ALL ON {} FROM {}", "GRANT ALL ON {} TO {}"], ids=["strict", "permissive"]

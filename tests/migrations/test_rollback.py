@@ -9,14 +9,14 @@ import psycopg
 import pytest
 from psycopg import Connection, sql
 
-from rolecall import World
+from rolecall import FindChanges, World
 from rolecall.access.world import insert
 from rolecall.catalog.objects import Object, objects
 from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
 from rolecall.settings import read as read_settings
 from rolecall.sql.migrations import read
-from tests.migrations.helpers import FindChanges, tables, wait_for_lock
+from tests.migrations.helpers import tables, wait_for_lock
 from tests.races.arena import Arena
 
 PHASES = (1, 2, 3, 4)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from psycopg import Connection
@@ -66,6 +66,10 @@ class Changes:
 
     def __repr__(self) -> str:
         return "the changes" if self.found is None else f"[{'; '.join(map(str, self.found))}]"
+
+
+# The type of the fixture `rolecall_changes`.
+FindChanges = Callable[..., AbstractContextManager[Changes]]
 
 
 @contextmanager

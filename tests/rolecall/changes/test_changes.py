@@ -14,6 +14,7 @@ from rolecall import RolecallError, Session, deleted, inserted, set_to, updated
 from rolecall.changes.changes import Changes, changes_of
 from rolecall.changes.expected import Change
 from rolecall.worker import Worker
+from tests.rolecall.conftest import Guarded
 
 TABLES = """
 CREATE TABLE shop.pins (note int, place text, PRIMARY KEY (note, place));
@@ -210,6 +211,14 @@ def test_listening(toy_built: Worker) -> None:
         with changes_of(scratch.connection) as changed:
             scratch.connection.execute("LISTEN noted")
         assert changed == [set_to("listening to noted", "yes")]
+
+
+def test_a_role_that_is_no_superuser(guarded: Guarded) -> None:
+    """It does not see large objects and notifications."""
+    with psycopg.connect(guarded.url("toy_poor"), autocommit=True) as connection:
+        with changes_of(connection) as changed, connection.transaction():
+            connection.execute("CREATE TEMPORARY TABLE cart (); SELECT lo_create(0); NOTIFY noted")
+        assert changed == [set_to("temporary table cart", "exists")]
 
 
 # ------------------------------------------------------------------ what is expected

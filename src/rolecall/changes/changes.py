@@ -37,6 +37,9 @@ class Changes:
         self.stated = True
         return self.differences(other) == ([], [])
 
+    def __bool__(self) -> bool:
+        raise RolecallError("compare the changes with a list: `assert changed == []` says that there are none.")
+
     def differences(self, expected: Sequence[Change]) -> tuple[list[Change], list[Change]]:
         """The changes that are not expected, and the expected ones that are missing."""
         if self.found is None:

@@ -294,6 +294,12 @@ def test_something_that_is_no_change_is_refused(connection: Connection[Any]) -> 
         assert changed == ["shop.notes"]
 
 
+def test_changes_are_neither_true_nor_false(connection: Connection[Any]) -> None:
+    changed = changes_by(connection, "SELECT 1")
+    with pytest.raises(RolecallError, match="compare the changes with a list"):
+        assert not changed
+
+
 def test_an_error_of_the_block_is_passed_on(connection: Connection[Any]) -> None:
     with pytest.raises(psycopg.errors.DivisionByZero), connection.transaction(), changes_of(connection):
         connection.execute("SELECT 1 / 0")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 import pytest
 
-from rolecall import Changes, Grid, Session, World
+from rolecall import FindChanges, Grid, Session, World
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.scratch import Scratch
 from rolecall.sql.migrations import Phase
@@ -20,9 +19,7 @@ def db(rolecall_db: Session) -> Session:
 
 
 @pytest.fixture
-def changes(
-    rolecall_changes: Callable[..., AbstractContextManager[Changes]],
-) -> Callable[..., AbstractContextManager[Changes]]:
+def changes(rolecall_changes: FindChanges) -> FindChanges:
     """A function for a ``with`` block, which finds all changes of the block."""
     return rolecall_changes
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rolecall.access.persona import Persona
     from rolecall.access.session import Session
     from rolecall.access.world import Row, World
-    from rolecall.changes.changes import Changes
+    from rolecall.changes.changes import Changes, FindChanges
     from rolecall.changes.expected import Change, deleted, inserted, set_to, updated
     from rolecall.errors import RolecallError
     from rolecall.grids.grid import Grid, grid
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Change",
     "Changes",
+    "FindChanges",
     "Grid",
     "Persona",
     "RolecallError",
@@ -38,6 +39,7 @@ __all__ = [
 _MODULES = {
     "Change": "rolecall.changes.expected",
     "Changes": "rolecall.changes.changes",
+    "FindChanges": "rolecall.changes.changes",
     "Grid": "rolecall.grids.grid",
     "Persona": "rolecall.access.persona",
     "RolecallError": "rolecall.errors",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # a project that does not use rolecall must not pay for these
     from rolecall.access.session import Session
     from rolecall.access.world import World
     from rolecall.catalog.manifest import Manifest
-    from rolecall.changes.changes import Changes
+    from rolecall.changes.changes import Changes, FindChanges
     from rolecall.conditions.report import Conditions
     from rolecall.database.scratch import Scratch
     from rolecall.grids.grid import Grid
@@ -89,7 +89,7 @@ def rolecall_db(pytestconfig: pytest.Config, rolecall_phase: int | None) -> Iter
 
 
 @pytest.fixture
-def rolecall_changes(rolecall_db: Session) -> Iterator[Callable[..., AbstractContextManager[Changes]]]:
+def rolecall_changes(rolecall_db: Session) -> Iterator[FindChanges]:
     """A function for a ``with`` block: it finds all changes of the block. Compare them with those that you expect.
 
     ::

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from rolecall import Session, World
+from rolecall import FindChanges, Session, World, deleted, inserted, updated
 from rolecall.catalog.manifest import Manifest
 from tests.constraints.rows import Columns, InsertParent, InsertValid
 
@@ -326,21 +326,57 @@ def test_a_reference_to_no_row_is_refused(db: Session, table: str, column: str, 
 
 @pytest.mark.parametrize(("table", "column"), foreign_keys("CASCADE"))
 def test_a_row_is_deleted_with_the_row_that_it_refers_to(
-    db: Session, table: str, column: str, insert_valid: InsertValid, insert_parent: InsertParent
+    db: Session,
+    changes: FindChanges,
+    table: str,
+    column: str,
+    insert_valid: InsertValid,
+    insert_parent: InsertParent,
 ) -> None:
     referenced, key = insert_parent(column)
     row = insert_valid(**{column: key})
-    delete(db, referenced, key)
-    assert db.rows(f"SELECT id FROM {table} WHERE id = %s", [row["id"]]) == []
+    with changes() as changed:
+        delete(db, referenced, key)
+    assert changed == [deleted(referenced, key), deleted(table, row["id"])]
 
 
 @pytest.mark.parametrize(("table", "column"), foreign_keys("SET NULL"))
 def test_a_row_outlives_the_row_that_it_refers_to(
-    db: Session, table: str, column: str, insert_valid: InsertValid, insert_parent: InsertParent
+    db: Session,
+    changes: FindChanges,
+    table: str,
+    column: str,
+    insert_valid: InsertValid,
+    insert_parent: InsertParent,
 ) -> None:
     referenced, key = insert_parent(column)
     row = insert_valid(**{column: key})
     assert str(row[column]) == key
-    delete(db, referenced, key)
-    remaining = db.row(f"SELECT * FROM {table} WHERE id = %s", [row["id"]])
-    assert remaining == tuple({**row, column: None}.values())
+    with changes() as changed:
+        delete(db, referenced, key)
+    assert changed == [deleted(referenced, key), updated(table, row["id"], **{column: None})]
+
+
+@pytest.mark.parametrize(("table", "column"), foreign_keys("CASCADE", "SET NULL"))
+def test_a_row_that_is_referred_to_keeps_its_key(
+    db: Session,
+    changes: FindChanges,
+    table: str,
+    column: str,
+    insert_valid: InsertValid,
+    insert_parent: InsertParent,
+) -> None:
+    """No foreign key has an ON UPDATE: it would change rows that the statement does not name."""
+    referenced, key = insert_parent(column)
+    insert_valid(**{column: key})
+    constraint = f"{table.split('.')[1]}_{column}_fkey"
+    with changes() as changed, db.raises("23503", constraint=constraint):
+        db.execute(f"UPDATE {referenced} SET id = %s WHERE id = %s", [uuid4(), key])
+    assert changed == []
+
+
+@every_table
+def test_a_new_row_changes_nothing_else(changes: FindChanges, table: str, insert_valid: InsertValid) -> None:
+    with changes() as changed:
+        row = insert_valid()
+    assert changed == [inserted(table, **row)]

@@ -2,17 +2,14 @@
 result of a call."""
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import pytest
 from psycopg import Cursor
 
-from rolecall import Changes, Session
+from rolecall import Session
 
 T = TypeVar("T")
-FindChanges = Callable[[], AbstractContextManager[Changes]]  # the fixture changes
 
 NOT_ALLOWED = "permission denied"
 NOT_YOUR_ID = "p_user_id must be your own id"

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 
-from rolecall import Change, Session, World, inserted, updated
+from rolecall import Change, FindChanges, Session, World, inserted, updated
 from rolecall.catalog.manifest import Manifest
-from tests.functions.calls import HAS_NOTIFICATIONS, MAY_CALL, FindChanges, set_claims
+from tests.functions.calls import HAS_NOTIFICATIONS, MAY_CALL, set_claims
 
 
 def nothing(_: World, __: str) -> list[Change]:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
-from rolecall import Change, Session, World, inserted
-from tests.functions.calls import NOT_ALLOWED, UNKNOWN, FindChanges, columns, set_claims
+from rolecall import Change, FindChanges, Session, World, inserted
+from tests.functions.calls import NOT_ALLOWED, UNKNOWN, columns, set_claims
 
 pytestmark = pytest.mark.rolecall_from_phase(2)
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from rolecall import Change, Session, World, updated
+from rolecall import Change, FindChanges, Session, World, updated
 from tests.functions.calls import (
     NOT_YOUR_ID,
     UNKNOWN,
-    FindChanges,
     about_oneself,
     about_the_customer,
     columns,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
-from rolecall import Change, Session, World, inserted
-from tests.functions.calls import MAY_CALL, UNKNOWN, FindChanges, columns
+from rolecall import Change, FindChanges, Session, World, inserted
+from tests.functions.calls import MAY_CALL, UNKNOWN, columns
 
 pytestmark = pytest.mark.rolecall_from_phase(2)
 

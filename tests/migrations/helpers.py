@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from psycopg import Connection, sql
 
 from rolecall.database.scratch import Scratch
+from tests.races.arena import Racer
 
 each_regime = pytest.mark.parametrize(
     "regime", ["REVOKE ALL ON {} FROM {}", "GRANT ALL ON {} TO {}"], ids=["strict", "permissive"]
@@ -95,3 +97,10 @@ def change_defaults(scratch: Scratch, regime: str) -> None:
         change = regime.format(kind, "anon, authenticated, service_role")
         defaults = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} ").format(role).as_string()
         scratch.connection.execute((defaults + change).encode())
+
+
+def wait_for_lock(database: Scratch, session: Racer) -> None:
+    """Return when a session waits for a lock."""
+    query = "SELECT count(*) FROM pg_locks WHERE pid = %s AND NOT granted"
+    while database.connection.execute(query, [session.pid]).fetchone() == (0,):
+        time.sleep(0.001)

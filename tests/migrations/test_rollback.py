@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg import Connection, sql
 
-from rolecall import World
+from rolecall import FindChanges, World
 from rolecall.access.world import insert
 from rolecall.catalog.objects import Object, objects
 from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
 from rolecall.settings import read as read_settings
 from rolecall.sql.migrations import read
-from tests.migrations.helpers import tables
+from tests.migrations.helpers import tables, wait_for_lock
+from tests.races.arena import Arena
 
 PHASES = (1, 2, 3, 4)
 DISCARD = "SET LOCAL enorae.discard_data = 'on'"
@@ -238,6 +240,72 @@ def test_rows_in_one_table_stop_it(bare: Scratch, world: World, table: str) -> N
             bare.rollback(number)
     message = f"would delete rows:\n{name}: {rows_to_lose(world, table)} (55000)\n"
     assert message in str(excinfo.value)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2], ids=["no row", "one row", "two rows"])
+@pytest.mark.parametrize("table", COUNTED)
+def test_one_row_is_enough_to_stop_it(
+    bare: Scratch, world: World, changes: FindChanges, table: str, count: int
+) -> None:
+    number, name = COUNTED[table]
+    with bare.connection.transaction(force_rollback=True):
+        bare.apply(1, number)
+        for each, _, row in world:
+            if each not in COUNTED:
+                bare.connection.execute(insert(each, row))
+        lost = [row for row in world.rows[table].values() if row.get("bucket_id", "avatars") == "avatars"][:count]
+        for row in lost:
+            bare.connection.execute(insert(table, row))
+        if not lost:
+            bare.rollback(number)
+            with pytest.raises(SqlError, match=f"phase {number} differs from what its steps create"):
+                bare.verify(number)
+            return
+        with changes(bare) as changed, pytest.raises(SqlError) as excinfo:
+            bare.rollback(number)
+        assert changed == []
+    assert f"would delete rows:\n{name}: {count} (55000)\n" in str(excinfo.value)
+
+
+@pytest.fixture(scope="module")
+def applied(module_scratch: Callable[..., Scratch], world: World) -> Callable[[int], Scratch]:
+    """A function for a committed database with phases 1 up to a number, in whose new tables there is no row."""
+    databases: dict[int, Scratch] = {}
+
+    def applied(number: int) -> Scratch:
+        if number not in databases:
+            databases[number] = module_scratch()
+            databases[number].apply(*range(1, number + 1))
+            for table, _, row in world:
+                if table not in COUNTED:
+                    databases[number].connection.execute(insert(table, row))
+        return databases[number]
+
+    return applied
+
+
+@pytest.mark.parametrize("table", COUNTED)
+def test_a_row_that_is_committed_while_it_waits_stops_it(
+    applied: Callable[[int], Scratch], world: World, table: str
+) -> None:
+    """It must count after it has its locks: before, it does not see the row of an open transaction."""
+    number, name = COUNTED[table]
+    database = applied(number)
+    row = next(row for row in world.rows[table].values() if row.get("bucket_id", "avatars") == "avatars")
+    try:
+        with Arena(database, world).racers("service", "service") as (client, migration):
+            client.run("BEGIN")
+            client.run(insert(table, row).as_string())
+            running = migration.start(database.phases[number].rollback.path.read_text(encoding="utf-8"))
+            wait_for_lock(database, migration)
+            client.run("COMMIT")
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as excinfo:
+                running.result(10)
+        assert f"would delete rows:\n{name}: 1\n" in str(excinfo.value)
+        database.verify(number)
+    finally:
+        key = sql.SQL("SET session_replication_role = replica; DELETE FROM {}; RESET session_replication_role")
+        database.connection.execute(key.format(sql.Identifier(*table.split("."))))
 
 
 @pytest.mark.parametrize("number", [2, 4], ids="phase {}".format)

@@ -1,7 +1,11 @@
-"""verify.sql notices every change: each object of the migrations is broken in many ways, one at a time."""
+"""verify.sql notices every change: each object of the migrations is broken in many ways, one at a time.
+
+Also a change of a letter's case alone, and one at the very end of a long definition.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -98,6 +102,7 @@ def of_column(table: str, node: Node) -> Breaks:
     attribute = f"WHERE attrelid = '{table}'::regclass AND attname = '{name}'"
     ways = {
         "of another type": f"UPDATE pg_attribute SET atttypid = 'money'::regtype, atttypmod = -1 {attribute}",
+        "in capitals": f'ALTER TABLE {table} RENAME {name} TO "{name.upper()}"',
     }
     if ast.CONSTR_DEFAULT in constraints:
         ways["without its default"] = f"ALTER TABLE {table} ALTER COLUMN {name} DROP DEFAULT"
@@ -116,9 +121,13 @@ SUFFIXES = {ast.CONSTR_PRIMARY: "pkey", ast.CONSTR_FOREIGN: "{column}_fkey", ast
 def of_constraint(table: str, node: Node, column: str) -> tuple[str, str, str, dict[str, str]]:
     name = node.conname or f"{table.split('.')[1]}_{SUFFIXES[node.contype].format(column=column)}"
     drop = f"ALTER TABLE {table} DROP CONSTRAINT {name}"
-    ways = {"dropped": drop}
+    ways = {"dropped": drop, "in capitals": f'ALTER TABLE {table} RENAME CONSTRAINT {name} TO "{name.upper()}"'}
     if node.contype == ast.CONSTR_CHECK:
         ways["loosened"] = f"{drop}, ADD CONSTRAINT {name} CHECK (true)"
+        expression = f"SELECT pg_get_expr(conbin, conrelid) FROM pg_constraint WHERE conname = '{name}'"
+        ways["with a condition at its end"] = filled(
+            f"{drop}, ADD CONSTRAINT {name} CHECK (%s AND true)", f"{expression} AND conrelid = '{table}'::regclass"
+        )
     if node.contype == ast.CONSTR_FOREIGN:
         other = f"{full_name(node.pktable)} ({node.pk_attrs[0].string.sval})"
         ways["without its ON DELETE"] = f"{drop}, ADD CONSTRAINT {name} FOREIGN KEY ({column}) REFERENCES {other}"
@@ -135,6 +144,7 @@ def of_index(node: Node) -> Breaks:
     ways = {
         "dropped": f"DROP INDEX {index}",
         "on another column": f"DROP INDEX {index}; CREATE {unique}INDEX {node.idxname} ON {table} (id)",
+        "in capitals": f'ALTER INDEX {index} RENAME TO "{node.idxname.upper()}"',
     }
     if node.unique:
         ways["invalid"] = f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{index}'::regclass"
@@ -153,10 +163,14 @@ def of_policy(node: Node) -> Breaks:
         # No ALTER POLICY does this.
         "restrictive or permissive instead": f"UPDATE pg_policy SET polpermissive = NOT polpermissive {this}",
     }
-    if node.HasField("qual"):
-        ways["with USING (true)"] = f"ALTER POLICY {name} ON {table} USING (true)"
-    if node.HasField("with_check"):
-        ways["with WITH CHECK (true)"] = f"ALTER POLICY {name} ON {table} WITH CHECK (true)"
+    ways["in small letters"] = f'ALTER POLICY {name} ON {table} RENAME TO "{node.policy_name.lower()}"'
+    for clause, field, column in (("USING", "qual", "polqual"), ("WITH CHECK", "with_check", "polwithcheck")):
+        if node.HasField(field):
+            ways[f"with {clause} (true)"] = f"ALTER POLICY {name} ON {table} {clause} (true)"
+            ways[f"with a condition at the end of {clause}"] = filled(
+                f"ALTER POLICY {name} ON {table} {clause} (%s AND true)",
+                f"SELECT pg_get_expr({column}, polrelid) FROM pg_policy {this}",
+            )
     yield "policy", table, node.policy_name, ways
 
 
@@ -169,6 +183,11 @@ def of_trigger(node: Node) -> Breaks:
         "dropped": drop,
         "disabled": f"ALTER TABLE {table} DISABLE TRIGGER {node.trigname}",
         "without its WHEN": f"{drop}; {deparse(create_trig_stmt=always)}",
+        "in capitals": f'ALTER TRIGGER {node.trigname} ON {table} RENAME TO "{node.trigname.upper()}"',
+        "with an argument at its end": filled(
+            f"{drop}; %s)",
+            f"SELECT left(pg_get_triggerdef(oid), -1) || 1 FROM pg_trigger WHERE tgname = '{node.trigname}'",
+        ),
     }
     yield "trigger", table, node.trigname, ways
 
@@ -186,6 +205,7 @@ def of_function(node: Node) -> Breaks:
         "with another volatility": f"ALTER {function} IMMUTABLE",
         "not called on NULL": f"ALTER {function} STRICT",
         "with another body": f"UPDATE pg_proc SET prosrc = prosrc || ' ' {row}",
+        "with a body in capitals": f"UPDATE pg_proc SET prosrc = upper(prosrc) {row}",
         "with the grants of a new function": f"UPDATE pg_proc SET proacl = NULL {row}",
         "with an overload": f"CREATE {function}(stray boolean) RETURNS int LANGUAGE sql AS 'SELECT 1'",
     }
@@ -211,6 +231,11 @@ def of_view(node: Node) -> Breaks:
         "granted to authenticated for writing": f"GRANT UPDATE ON {view} TO authenticated",
         "with a column granted to anon": f"GRANT SELECT ({column}) ON {view} TO anon",
     }
+    ways["with a column in capitals"] = f'ALTER VIEW {view} RENAME COLUMN {column} TO "{column.upper()}"'
+    ways["with an OFFSET at its end"] = redefine(f"{replace} %s OFFSET 1", view)
+    if literal := re.search(r"'([a-z]\w*)'", deparse(select_stmt=node.query.select_stmt)):
+        capitals = f"replace(pg_get_viewdef(%s), $q${literal[0]}$q$, $q${literal[0].upper()}$q$)"
+        ways["with a text in capitals"] = redefine(f"{replace} %s", view, capitals)
     if node.query.select_stmt.HasField("where_clause"):
         ways["without its WHERE"] = redefine(f"{replace} %s", view, "split_part(pg_get_viewdef(%s), 'WHERE', 1)")
     yield "view", node.view.schemaname, node.view.relname, ways
@@ -222,7 +247,13 @@ def of_comment(node: Node) -> Breaks:
     else:
         parts = [item.string.sval for item in node.object.list.items]
     ways = {}
-    for how, text in (("removed", ""), ("changed", "Something else.")):
+    texts = {
+        "removed": "",
+        "changed": "Something else.",
+        "in capitals": node.comment.upper(),
+        "with another end": node.comment[:-1] + "!",
+    }
+    for how, text in texts.items():
         node.comment = text
         ways[how] = deparse(comment_stmt=node)
     yield "comment", parts[0], parts[1], ways
@@ -268,6 +299,11 @@ def deparse(**statement: Any) -> str:
     return str(postgast.deparse(ast.ParseResult(stmts=[ast.RawStmt(stmt=ast.Node(**statement))])))
 
 
+def filled(statement: str, query: str) -> str:
+    """SQL that inserts the result of a query into a statement, and runs it."""
+    return f"DO $do$ BEGIN EXECUTE format($new${statement}$new$, ({query})); END $do$"
+
+
 def redefine(statement: str, view: str, definition: str = "rtrim(pg_get_viewdef(%s), ';')") -> str:
     """SQL that inserts the current definition of a view into a statement, and runs it."""
     current = definition.replace("%s", f"'{view}'::regclass")
@@ -286,6 +322,7 @@ BY_HAND = [
         Sabotage("bucket", "bucket", "avatars", how, f"UPDATE storage.buckets SET {change} WHERE id = 'avatars'")
         for how, change in {
             "with another name": "name = 'pictures'",
+            "with a name in capitals": "name = 'AVATARS'",
             "for larger files": "file_size_limit = file_size_limit + 1",
             "for files of any size": "file_size_limit = NULL",
         }.items()

@@ -21,7 +21,8 @@ from rolecall.errors import SqlError
 from rolecall.settings import read as read_settings
 from rolecall.sql.migrations import Phase, read
 from tests.migrations.clients import MISSING, Answer, clients
-from tests.races.arena import Arena, Racer
+from tests.migrations.helpers import wait_for_lock
+from tests.races.arena import Arena
 
 ROUNDS = range(10 if os.environ.get("RELIABILITY_LONG") else 1)
 PAUSE = 0.05  # seconds of traffic before and after each script
@@ -135,13 +136,6 @@ OPPOSITE = {
     "phase 3 back": ("SELECT FROM {}", "catalog.services", "catalog.service_booking_rules"),
     "phase 4 back": ("SELECT FROM {}", "identity.view_profile_metadata", "communication.view_notifications"),
 }
-
-
-def wait_for_lock(database: Scratch, session: Racer) -> None:
-    """Return when a session waits for a lock."""
-    query = "SELECT count(*) FROM pg_locks WHERE pid = %s AND NOT granted"
-    while database.connection.execute(query, [session.pid]).fetchone() == (0,):
-        time.sleep(0.001)
 
 
 @pytest.mark.parametrize("script", OPPOSITE)

@@ -2,7 +2,9 @@
 
 import pytest
 
-from rolecall import Session, World, grid
+from rolecall import FindChanges, Session, World, deleted, grid, updated
+
+TABLE = "scheduling.appointment_services"
 
 test_grid = grid(
     "scheduling.appointment_services",
@@ -120,11 +122,28 @@ def test_a_former_member_of_the_staff_loses_access_at_once(db: Session, world: W
         assert cursor.rowcount == 0
 
 
-def test_the_service_outlives_the_member_of_the_staff(db: Session, world: World) -> None:
+@pytest.mark.parametrize("target", [{"same_salon_appointment"}, {"other_salon_appointment"}], ids=lambda one: min(one))
+def test_the_service_moves_the_row_alone(db: Session, world: World, changes: FindChanges, target: set[str]) -> None:
+    own_id, appointment = world.row(TABLE, "customer at the salon")["id"], world.names()[min(target)]
+    with changes() as changed, db.acting_as("service"):
+        db.execute(f"UPDATE {TABLE} SET appointment_id = %s WHERE id = %s", [appointment, own_id])
+    assert changed == [updated(TABLE, own_id, appointment_id=appointment)]
+
+
+def test_the_service_outlives_the_member_of_the_staff(db: Session, world: World, changes: FindChanges) -> None:
     staff = world.row("organization.staff_profiles", "staff")["id"]
-    own_id = world.row("scheduling.appointment_services", "other customer at the salon")["id"]
-    db.execute("DELETE FROM organization.staff_profiles WHERE id = %s", [staff])
-    assert db.value("SELECT staff_id FROM scheduling.appointment_services WHERE id = %s", [own_id]) is None
+    with changes() as changed:
+        db.execute("DELETE FROM organization.staff_profiles WHERE id = %s", [staff])
+    assert [change for change in changed.found or [] if change.name == TABLE]
+    assert changed == [
+        deleted("organization.staff_profiles", staff),
+        *(updated(TABLE, row["id"], staff_id=None) for row in world.rows[TABLE].values() if row["staff_id"] == staff),
+        *(
+            deleted("scheduling.blocked_times", row["id"])
+            for row in world.rows["scheduling.blocked_times"].values()
+            if row["staff_id"] == staff
+        ),
+    ]
 
 
 def test_staff_of_two_salons_cannot_move_a_service_between_them(db: Session, world: World) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rolecall import Session, World, grid
+from rolecall import FindChanges, Session, World, grid, updated
 
 TABLE = "storage.objects"
 
@@ -105,18 +105,19 @@ test_grid = grid(
 )
 
 
-def test_an_upload_replaces_the_avatar(db: Session, world: World) -> None:
+def test_an_upload_replaces_the_avatar(db: Session, world: World, changes: FindChanges) -> None:
     # The statement of the Storage API for an upload with upsert.
     avatar = world.row(TABLE, "customer's avatar")
     overwrite = f"""
         INSERT INTO {TABLE} (bucket_id, name, metadata) VALUES ('avatars', %s, '{{"size": 2}}')
         ON CONFLICT (bucket_id, name) DO UPDATE SET metadata = EXCLUDED.metadata RETURNING id
     """
-    with db.acting_as("customer"):
+    with changes() as changed, db.acting_as("customer"):
         assert str(db.value(overwrite, [avatar["name"]])) == avatar["id"]
-    assert db.value(f"SELECT metadata FROM {TABLE} WHERE id = %s", [avatar["id"]]) == {"size": 2}
-    with db.acting_as("other_customer"), db.raises("42501", message="row-level security"):
+    assert changed == [updated(TABLE, avatar["id"], metadata={"size": 2})]
+    with changes() as refused, db.acting_as("other_customer"), db.raises("42501", message="row-level security"):
         db.execute(overwrite, [avatar["name"]])
+    assert refused == []
 
 
 def test_a_delete_needs_the_setting_of_the_storage_api(db: Session, world: World) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from rolecall import Session, World, grid
+from rolecall import FindChanges, Session, World, deleted, grid, updated
 
 TABLE = "communication.message_threads"
 
@@ -79,23 +79,25 @@ def thread(world: World, name: str) -> str:
 
 
 @pytest.mark.parametrize("participant", ["customer", "staff"])
-def test_deleting_hides_the_thread_from_both_and_keeps_the_row(db: Session, world: World, participant: str) -> None:
+def test_deleting_hides_the_thread_from_both_and_keeps_the_row(
+    db: Session, world: World, changes: FindChanges, participant: str
+) -> None:
     thread_id = thread(world, "customer to staff")
-    with db.acting_as(participant):
+    with changes() as changed, db.acting_as(participant):
         db.execute(f"DELETE FROM {TABLE} WHERE id = %s", [thread_id])
+    assert changed == [updated(TABLE, thread_id, is_deleted=True, updated_at=db.value("SELECT now()"))]
     for person in ("customer", "staff"):
         with db.acting_as(person):
             assert db.value(COUNT, [thread_id]) == 0
-    deleted, updated, now = db.row(f"SELECT is_deleted, updated_at, now() FROM {TABLE} WHERE id = %s", [thread_id])
-    assert (deleted, updated) == (True, now)
 
 
-def test_deleting_touches_no_other_thread(db: Session, world: World) -> None:
-    before = dict(db.rows(f"SELECT id::text, is_deleted FROM {TABLE}"))
-    thread_id = thread(world, "customer to staff")
-    with db.acting_as("customer"):
-        db.execute(f"DELETE FROM {TABLE} WHERE id = %s", [thread_id])
-    assert dict(db.rows(f"SELECT id::text, is_deleted FROM {TABLE}")) == {**before, thread_id: True}
+@pytest.mark.parametrize("participant", ["customer", "staff"])
+def test_deleting_all_deletes_the_own_ones(db: Session, world: World, changes: FindChanges, participant: str) -> None:
+    names = {"customer": ["customer to staff", "owner to customer"], "staff": ["customer to staff"]}[participant]
+    with changes() as changed, db.acting_as(participant):
+        db.execute(f"DELETE FROM {TABLE}")
+    now = db.value("SELECT now()")
+    assert changed == [updated(TABLE, thread(world, name), is_deleted=True, updated_at=now) for name in names]
 
 
 @pytest.mark.parametrize("opener", ["customer", "staff"])
@@ -110,11 +112,11 @@ def test_a_deleted_thread_makes_room_for_a_new_one(db: Session, world: World, op
         assert db.execute(insert, [pair[opener], recipient]).rowcount == 1
 
 
-def test_the_service_deletes_the_row(db: Session, world: World) -> None:
+def test_the_service_deletes_the_row(db: Session, world: World, changes: FindChanges) -> None:
     thread_id = thread(world, "customer to staff")
-    with db.acting_as("service"):
+    with changes() as changed, db.acting_as("service"):
         assert db.execute(f"DELETE FROM {TABLE} WHERE id = %s", [thread_id]).rowcount == 1
-    assert db.value(COUNT, [thread_id]) == 0
+    assert changed == [deleted(TABLE, thread_id)]
 
 
 def test_a_thread_is_deleted_with_its_profile(db: Session, world: World) -> None:
@@ -133,12 +135,33 @@ def test_a_thread_is_deleted_with_its_profile_by_the_user(db: Session, world: Wo
     assert db.value(COUNT, [thread_id]) == 0
 
 
-def test_an_update_may_name_the_same_participants(db: Session, world: World) -> None:
+def test_an_update_may_name_the_same_participants(db: Session, world: World, changes: FindChanges) -> None:
     # An upsert of the whole row does that.
     thread_id = thread(world, "customer to staff")
-    with db.acting_as("staff"):
-        update = f"UPDATE {TABLE} SET created_by_id = created_by_id, recipient_id = recipient_id WHERE id = %s"
+    same = "created_by_id = created_by_id, recipient_id = recipient_id"
+    with changes() as changed, db.acting_as("staff"):
+        update = f"UPDATE {TABLE} SET {same}, subject = 'changed' WHERE id = %s"
         assert db.execute(update, [thread_id]).rowcount == 1
+    assert changed == [updated(TABLE, thread_id, subject="changed")]
+
+
+def test_the_service_may_exchange_the_participants(db: Session, world: World, changes: FindChanges) -> None:
+    row = world.row(TABLE, "customer to staff")
+    with changes() as changed, db.acting_as("service"):
+        update = f"UPDATE {TABLE} SET created_by_id = recipient_id, recipient_id = created_by_id WHERE id = %s"
+        assert db.execute(update, [row["id"]]).rowcount == 1
+    assert changed == [updated(TABLE, row["id"], created_by_id=row["recipient_id"], recipient_id=row["created_by_id"])]
+
+
+@pytest.mark.parametrize("participant", ["customer", "staff"])
+def test_the_participants_cannot_be_exchanged(
+    db: Session, world: World, changes: FindChanges, participant: str
+) -> None:
+    refused = db.raises("42501", message="the participants of a thread cannot be changed")
+    with changes() as changed, db.acting_as(participant), refused:
+        update = f"UPDATE {TABLE} SET created_by_id = recipient_id, recipient_id = created_by_id WHERE id = %s"
+        db.execute(update, [thread(world, "customer to staff")])
+    assert changed == []
 
 
 @pytest.mark.parametrize(("participant", "other"), [("customer", "recipient_id"), ("staff", "created_by_id")])

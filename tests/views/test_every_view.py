@@ -5,7 +5,7 @@ import re
 import pytest
 from psycopg import sql
 
-from rolecall import Session, World
+from rolecall import FindChanges, Session, World
 from rolecall.catalog.manifest import Manifest
 
 # The columns of the plan, in its order: name, type. schema.table.column stands for the type of that column: the
@@ -187,6 +187,14 @@ def test_select_is_granted_to_users_and_the_service(view: str, db: Session) -> N
         [view],
     )
     assert grants == [("authenticated", "SELECT", False, None), ("service_role", "SELECT", False, None)]
+
+
+@every_view
+@pytest.mark.parametrize("persona", ["customer", "owner", "service"])
+def test_reading_it_changes_nothing(persona: str, view: str, db: Session, changes: FindChanges) -> None:
+    with changes() as changed, db.acting_as(persona):
+        db.execute(f"SELECT * FROM {view}")
+    assert changed == []
 
 
 @every_view

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from psycopg import Connection
@@ -37,6 +37,9 @@ class Changes:
         self.stated = True
         return self.differences(other) == ([], [])
 
+    def __bool__(self) -> bool:
+        raise RolecallError("compare the changes with a list: `assert changed == []` says that there are none.")
+
     def differences(self, expected: Sequence[Change]) -> tuple[list[Change], list[Change]]:
         """The changes that are not expected, and the expected ones that are missing."""
         if self.found is None:
@@ -66,6 +69,10 @@ class Changes:
 
     def __repr__(self) -> str:
         return "the changes" if self.found is None else f"[{'; '.join(map(str, self.found))}]"
+
+
+# The type of the fixture `rolecall_changes`.
+FindChanges = Callable[..., AbstractContextManager[Changes]]
 
 
 @contextmanager

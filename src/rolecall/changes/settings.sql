@@ -20,7 +20,7 @@ WITH code (text) AS (
   SELECT unnest({names}::text[])
 )
 SELECT 'setting ' || name, setting FROM pg_settings
-WHERE source = 'session' AND name NOT LIKE 'transaction\_%'
+WHERE source = 'session' AND setting IS DISTINCT FROM reset_val AND name NOT LIKE 'transaction\_%'
 UNION ALL
 SELECT 'setting ' || name, nullif(current_setting(name, true), '') FROM custom
 UNION ALL

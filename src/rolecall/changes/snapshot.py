@@ -127,8 +127,7 @@ def take(connection: Connection[Any], settings: Iterable[str] = (), since: Snaps
     begin, end = ("SAVEPOINT rolecall", "ROLLBACK TO rolecall; RELEASE rolecall") if inside else ("BEGIN", "ROLLBACK")
     reading = sql.SQL(READING).format(user=sql.Literal(connection.info.user))
     session = sql.SQL(_query("settings.sql")).format(names=sql.Literal([*settings]))
-    sent = _results(connection, [begin, session, reading, _query("state.sql"), RELATIONS])
-    session_rows, _, state_rows, relations = map(_texts, sent)
+    session_rows, _, relations = map(_texts, _results(connection, [begin, session, reading, RELATIONS]))
     keys: dict[str, tuple[str, ...]] = {}
     owners: dict[str, str | None] = {}
     for kind, schema, name, key, owner in relations:
@@ -137,8 +136,8 @@ def take(connection: Connection[Any], settings: Iterable[str] = (), since: Snaps
         else:
             keys[f"{schema}.{name}"] = tuple(json.loads(key or "[]"))
     tables = _tables(connection, keys, since.tables if since else {})
-    state = {str(name): value for name, value in [*session_rows, *state_rows] if value is not None}
-    state |= {f"table {name}": "exists" for name in tables} | _sequences(connection, owners)
+    state = {str(name): value for name, value in session_rows if value is not None}
+    state |= {f"table {name}": "exists" for name in tables} | _state(connection, owners)
     connection.execute(end.encode())
     return Snapshot(tables, state, {f"sequence {name}": owner for name, owner in owners.items() if owner})
 
@@ -157,11 +156,15 @@ def _tables(
     return tables
 
 
-def _sequences(connection: Connection[Any], names: Iterable[str]) -> dict[str, str]:
-    """The last numbers of sequences."""
-    query = "SELECT CASE WHEN is_called THEN '' ELSE 'before ' END || last_value FROM {}"
-    results = _results(connection, [sql.SQL(query).format(_quoted(name)) for name in names])
-    return {f"sequence {name}": str(_texts(result)[0][0]) for name, result in zip(names, results, strict=True)}
+def _state(connection: Connection[Any], sequences: Iterable[str]) -> dict[str, str]:
+    """The last numbers of these sequences, and everything else that is no row and no setting."""
+    queries: list[str | sql.Composable] = [_query("state.sql")]
+    if connection.info.parameter_status("is_superuser") == "on":
+        queries.append(_query("superuser.sql"))
+    number = "SELECT {}, CASE WHEN is_called THEN '' ELSE 'before ' END || last_value FROM {}"
+    queries += [sql.SQL(number).format(sql.Literal(f"sequence {name}"), _quoted(name)) for name in sequences]
+    rows = [row for result in _results(connection, queries) for row in _texts(result)]
+    return {str(name): str(value) for name, value in rows}
 
 
 def _digests(connection: Connection[Any], names: list[str]) -> dict[str, str]:

@@ -9,10 +9,3 @@ UNION ALL
 SELECT 'prepared statement ' || name, statement FROM pg_prepared_statements WHERE from_sql
 UNION ALL
 SELECT 'listening to ' || channel, 'yes' FROM pg_listening_channels() AS channel
-UNION ALL
-SELECT 'large object ' || m.oid, coalesce(md5(string_agg(data, '' ORDER BY pageno)), 'empty')
-FROM pg_largeobject_metadata AS m LEFT JOIN pg_largeobject ON loid = m.oid GROUP BY m.oid
-UNION ALL
-SELECT 'notifications', 'sent' WHERE EXISTS (
-  SELECT FROM pg_backend_memory_contexts WHERE lower(name) = 'pending notifies'
-)

@@ -49,7 +49,7 @@ class GridEffects:
         self.session = Session(connection, world.personas)
         self._before: dict[tuple[str, ...], Snapshot] = {}
         self._plain: dict[tuple[str, str], list[Change] | psycopg.Error] = {}  # by row and command
-        self._seen: set[str] = set()  # the commands with changes of their own that a write has made
+        self._first: dict[tuple[str, str], int] = {}  # by command and role: which of the lists of changes it made
 
     def differences(self) -> Iterator[str]:
         """What differs from the grid, a text for each write. Everything is rolled back."""
@@ -63,15 +63,19 @@ class GridEffects:
             if text := self._difference(cell):
                 yield text
         for command, columns in (self.grid.changes or {}).items():
-            if command not in self._seen:
+            if not any(name == command and number == 0 for (name, _), number in self._first.items()):
                 names = ", ".join(columns)
                 yield f"no {command} of {self.grid.table} changes {names} as changes= says: correct it, or remove it."
 
     def cells(self) -> Iterator[Cell]:
-        """The allowed writes: of each row and command, one persona of each role."""
+        """The allowed writes: of each row and command, one persona of each role.
+
+        A command with changes of its own is tried by all personas: a trigger may look at who acts.
+        """
         done = set()
         for cell in self.grid.cells:
-            write = cell.row, cell.command, self.world.personas[cell.persona].role
+            by_all = cell.command in (self.grid.changes or {})
+            write = cell.row, cell.command, cell.persona if by_all else self._role(cell)
             allowed = cell.command != "select" and "yes" in cell.expected.split("/")
             if allowed and write not in done and (self.grid.table, cell.row) not in self.world.missing:
                 done.add(write)
@@ -92,9 +96,12 @@ class GridEffects:
                 self.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         except psycopg.Error as error:
             return f"{cell.persona}: {cell.command} on {cell.row!r} of {self.grid.table} cannot be tried: {error}"
-        if changed == expected[0]:
-            self._seen.add(cell.command)
-        return "" if any(changed == each for each in expected) else self._explain(cell, check, changed, expected[0])
+        made = [number for number, each in enumerate(expected) if changed == each]
+        first = self._first.setdefault((cell.command, self._role(cell)), made[0]) if made else 0
+        return "" if first in made else self._explain(cell, check, changed, expected[first])
+
+    def _role(self, cell: Cell) -> str:
+        return self.world.personas[cell.persona].role
 
     def _explain(self, cell: Cell, check: Check, changed: Changes, expected: list[Change]) -> str:
         lines = [
@@ -122,7 +129,7 @@ class GridEffects:
     def _expectations(self, cell: Cell, check: Check) -> list[list[Change]]:
         """The lists of changes that are right; the first has what triggers change besides.
 
-        A delete may also delete: a trigger may keep the rows of some roles only.
+        A delete may also delete: a trigger may keep the rows of some roles only, but then all of them.
         """
         plain = self._plain[cell.row, cell.command]
         if isinstance(plain, psycopg.Error):

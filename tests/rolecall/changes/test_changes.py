@@ -14,6 +14,7 @@ from rolecall import RolecallError, Session, deleted, inserted, set_to, updated
 from rolecall.changes.changes import Changes, changes_of
 from rolecall.changes.expected import Change
 from rolecall.worker import Worker
+from tests.rolecall.conftest import Guarded
 
 TABLES = """
 CREATE TABLE shop.pins (note int, place text, PRIMARY KEY (note, place));
@@ -212,6 +213,14 @@ def test_listening(toy_built: Worker) -> None:
         assert changed == [set_to("listening to noted", "yes")]
 
 
+def test_a_role_that_is_no_superuser(guarded: Guarded) -> None:
+    """It does not see large objects and notifications."""
+    with psycopg.connect(guarded.url("toy_poor"), autocommit=True) as connection:
+        with changes_of(connection) as changed, connection.transaction():
+            connection.execute("CREATE TEMPORARY TABLE cart (); SELECT lo_create(0); NOTIFY noted")
+        assert changed == [set_to("temporary table cart", "exists")]
+
+
 # ------------------------------------------------------------------ what is expected
 
 
@@ -283,6 +292,12 @@ def test_something_that_is_no_change_is_refused(connection: Connection[Any]) -> 
     changed = changes_by(connection, "SELECT 1")
     with pytest.raises(RolecallError, match=r"'shop.notes' is no change: write inserted\(…\)"):
         assert changed == ["shop.notes"]
+
+
+def test_changes_are_neither_true_nor_false(connection: Connection[Any]) -> None:
+    changed = changes_by(connection, "SELECT 1")
+    with pytest.raises(RolecallError, match="compare the changes with a list"):
+        assert not changed
 
 
 def test_an_error_of_the_block_is_passed_on(connection: Connection[Any]) -> None:

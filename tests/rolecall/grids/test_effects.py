@@ -182,6 +182,16 @@ def test_a_delete_that_keeps_the_rows_of_one_role(toy_worker: Worker, connection
     assert effects(toy_worker, {"delete": {"body": "gone"}}) == []
 
 
+@pytest.mark.parametrize("condition", ["OLD.id = 1", "shop.me() = 'alice'"], ids=["one row", "one persona"])
+def test_a_delete_that_keeps_some_rows_of_a_role(
+    toy_worker: Worker, connection: Connection[Any], condition: str
+) -> None:
+    when = f"ROW WHEN (row_security_active('shop.notes') AND {condition}) EXECUTE"
+    connection.execute(SOFT.replace("ROW EXECUTE", when).encode())
+    (text,) = effects(toy_worker, {"delete": {"body": "gone"}})
+    assert text.startswith('bob: delete on "bob\'s note" of shop.notes has other effects than the grid says')
+
+
 @pytest.mark.usefixtures("connection")
 def test_changes_that_no_write_makes_are_named(toy_worker: Worker) -> None:
     assert effects(toy_worker, {"delete": {"body": "gone"}}) == [

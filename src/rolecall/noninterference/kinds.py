@@ -70,7 +70,8 @@ class _Grid:
         for entry in self.decided.entries:
             self._validate(entry)
         self.rows = Rows(connection, grid, world, self.schema, self.decided)
-        self.requests = Requests(world, self.decided, self.rows.dictionary, custom_settings(connection))
+        settings, paths = custom_settings(connection), self.schema.json_paths
+        self.requests = Requests(world, self.decided, self.rows.dictionary, settings, paths)
         self.experiment = Experiment(connection, grid, world, self.schema)
 
     def result(self, kind: str, most: int) -> Result:

@@ -20,16 +20,28 @@ EACH = "x_rolecall"  # a key that no schema knows
 
 
 class Requests:
-    """Builds the changes of the request for one grid. ``settings`` are those that the schema reads."""
+    """Builds the changes of the request for one grid.
 
-    def __init__(self, world: World, decided: DecidedBy, dictionary: Dictionary, settings: Iterable[str]) -> None:
+    ``settings`` are those that the schema reads, and ``paths`` those of the JSON values that it reads.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        decided: DecidedBy,
+        dictionary: Dictionary,
+        settings: Iterable[str],
+        paths: Sequence[str],
+    ) -> None:
         self.world, self.decided, self.dictionary = world, decided, dictionary
         self.settings = [name for name in settings if _is_free(name)]
         keys = [text for text in dictionary.keys if text.strip() == text and "." not in text and text not in PERSONA]
         own = {path for persona in world.personas.values() for path in _paths(persona.claims)}
-        inner = [f"{name}.{key}" for name in OBJECTS for key in [*keys, *PERSONA]]
-        outer = [key for key in keys if key not in OBJECTS]
-        self.claims = list(dict.fromkeys([*sorted(own), *inner, *CLAIMS, *outer, EACH]))
+        objects = dict.fromkeys([*OBJECTS, *(path for path in paths if "." not in path and path not in PERSONA)])
+        inner = [f"{name}.{key}" for name in objects for key in [*keys, *PERSONA]]
+        outer = [key for key in keys if key not in objects]
+        deep = [path for path in paths if "." in path]
+        self.claims = list(dict.fromkeys([*sorted(own), *inner, *deep, *CLAIMS, *outer, EACH]))
         self.headers = list(dict.fromkeys([*HEADERS, *(key.lower() for key in keys)]))
 
     def groups(self) -> Iterator[list[Change]]:
@@ -53,7 +65,8 @@ class Requests:
             yield from self._changes("header", headers, text)
             yield from self._changes("setting", settings, text)
             yield RequestChange("application_name", "setting", "application_name", text)
-            yield RequestChange("request.path", "setting", "request.path", f"/{text}")
+            path = text if text.startswith("/") else f"/{text}"
+            yield RequestChange("request.path", "setting", "request.path", path)
 
     def _changes(self, kind: str, names: Iterable[str], value: Any) -> list[Change]:
         return [RequestChange(f"{kind}:{name}", kind, name, value) for name in names]

@@ -1,9 +1,9 @@
 """Changes of whole tables: many more rows, and a table with exactly one row.
 
 More rows are copies of a part of the world: of a salon with its staff, its services and its appointments, each with a
-new key, and with foreign keys to the other copies. The rows of the personas are not copied, so each persona has in
-the copy what it has in the original, and the original rows must keep their verdicts. The copies come before the
-originals in the table, and have times long before and long after them.
+new key, and with foreign keys to the other copies, or to the originals. The rows of the personas are not copied, so
+each persona has in the copy what it has in the original, and the original rows must keep their verdicts. The copies
+come before the originals in the table, and have times long before and long after them.
 """
 
 from __future__ import annotations
@@ -51,10 +51,14 @@ class Tables:
         self.copies = min(ROWS // min(counts.values(), default=1) + 1, MOST // (sum(counts.values()) or 1) or 1)
 
     def more(self) -> Iterator[list[TableChange]]:
-        """A group with the copies of all tables, except those whose number of rows decides."""
+        """Groups with the copies of all tables, except those whose number of rows decides.
+
+        In the first group the copies refer to each other, in the second to the originals.
+        """
         tables = [table for table in self._parents_first() if not self.decided.counts_rows_of(table)]
-        if tables:
-            yield [self.more_of(table, tables) for table in tables]
+        for parents in (tables, []):
+            if tables:
+                yield [self.more_of(table, parents) for table in tables]
 
     def fewer(self) -> Iterator[list[TableChange]]:
         """For each row of the grid's table, a change that deletes the others."""
@@ -68,7 +72,7 @@ class Tables:
             yield [TableChange(what, table, f"{row.name!r} as the only row of {table}", (statement,), verify, row.name)]
 
     def more_of(self, table: str, tables: Sequence[str]) -> TableChange:
-        """The copies of one table. Their foreign keys refer to the copies of the other ``tables``."""
+        """The copies of one table. Their foreign keys refer to the copies of ``tables``, and else to the originals."""
         key, target = self.copied[table].key, qualified(table)
         originals = sql.SQL(", ").join(map(sql.Literal, self.rows.existing(table, key))).as_string()
         # A row that is inserted again is behind the copies, in the table and in each index. An update would not do.

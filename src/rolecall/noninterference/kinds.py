@@ -92,7 +92,7 @@ class _Grid:
         if kind == REQUEST:
             return self.requests.groups()
         tables = Tables(self.rows)
-        return chain(tables.more(), tables.fewer())
+        return chain(tables.more(), () if self.decided.counts_rows_of(self.grid.table) else tables.fewer())
 
     def _decides(self, entry: Entry) -> bool:
         """Whether some change of what an entry names changes some verdict."""
@@ -107,6 +107,8 @@ class _Grid:
             tables = Tables(self.rows)
             if entry.table in tables.copied:
                 yield [tables.more_of(entry.table, [])]
+            if entry.table == self.grid.table:
+                yield from tables.fewer()
         else:
             yield from self.requests.of_entry(entry.kind, entry.name)
 

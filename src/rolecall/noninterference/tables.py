@@ -63,9 +63,7 @@ class Tables:
     def fewer(self) -> Iterator[list[TableChange]]:
         """For each row of the grid's table, a change that deletes the others."""
         table, what = self.schema.table, f"rows:{self.schema.table}"
-        rows = (
-            [] if self.decided.counts_rows_of(table) or not self.schema.tables.get(table) else self.rows.of_the_grid()
-        )
+        rows = self.rows.of_the_grid() if self.schema.tables.get(table) else []
         verify = tuple(holds(key) for key in self.schema.foreign_keys if key.parent == table)
         for row in rows if len(rows) > 1 else []:
             statement = f"DELETE FROM {qualified(table)} WHERE ({row.condition}) IS NOT TRUE"

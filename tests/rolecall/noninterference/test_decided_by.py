@@ -106,6 +106,15 @@ def test_the_tests_of_a_grid(toy: pytest.Pytester, processes: str) -> None:
     result.stdout.fnmatch_lines(["  columns not deciding    1 of 1"])
 
 
+def test_a_role_that_is_no_superuser_makes_the_same_tests(
+    toy: pytest.Pytester, guarded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLECALL_PG_DSN", guarded.url("toy_poor"))
+    path = toy.path / "test_notes.py"
+    path.write_text(path.read_text().replace(LINE, f'{LINE}\n    decided_by=["author"],'))
+    toy.runpytest_subprocess("-k", "decided").assert_outcomes(passed=5, deselected=41)
+
+
 def test_a_grid_without_it_has_no_such_test(toy: pytest.Pytester) -> None:
     result = toy.runpytest_subprocess("--collect-only", "-q")
     assert "decided by" not in result.stdout.str()
@@ -176,6 +185,7 @@ def test_an_entry_that_the_database_does_not_have(toy_worker: Worker, entry: str
         ("current_setting('app.tenant', true) = 'acme'", "setting:app.tenant"),
         ("current_setting('request.headers')::json ->> 'x-tenant' = 'acme'", "header:x-tenant"),
         ("shop.count_all() > 100", "rows:shop.notes"),
+        ("shop.count_all() = 1", "rows:shop.notes"),
     ],
 )
 def test_what_decides_must_be_named(toy_worker: Worker, condition: str, entry: str) -> None:

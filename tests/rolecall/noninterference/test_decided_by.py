@@ -223,6 +223,17 @@ def test_it_sees_the_broken_schema_of_a_trial(toy_built: Worker) -> None:
     assert failures(toy_built, tested) == {}
 
 
+def test_it_kills_a_mutant_that_no_cell_notices(toy: pytest.Pytester) -> None:
+    step, path = toy.path / "migrations/phase_1_notes/1_1_notes.sql", toy.path / "test_notes.py"
+    step.write_text(
+        step.read_text().replace("SELECT USING (author = shop.me()", "SELECT USING (author = shop.me() AND body <> 'x'")
+    )
+    path.write_text(path.read_text().replace(LINE, f'{LINE}\n    decided_by=["author", "body"],'))
+    options = ["--rolecall-mutants-of", "notes are read", "--rolecall-mutants-operator", "policy-edit"]
+    result = toy.runpytest_subprocess("--rolecall-mutants", *options, "-v")
+    result.stdout.fnmatch_lines("*KILLED by test_notes.py::test_grid[[]decided by: declared[]]*")
+
+
 # ------------------------------------------------------------------ odd tables
 
 ODD = """

@@ -70,8 +70,14 @@ class _Grid:
         for entry in self.decided.entries:
             self._validate(entry)
         self.rows = Rows(connection, grid, world, self.schema, self.decided)
-        settings, paths = custom_settings(connection), self.schema.json_paths
-        self.requests = Requests(world, self.decided, self.rows.dictionary, settings, paths)
+        self.requests = Requests(
+            world,
+            self.decided,
+            self.rows.dictionary,
+            custom_settings(connection),
+            self.schema.json_paths,
+            self.rows.keys_of_the_grid(),
+        )
         self.experiment = Experiment(connection, grid, world, self.schema)
 
     def result(self, kind: str, most: int) -> Result:

@@ -116,6 +116,23 @@ class Rows:
         row = self.world.row(self.grid.table, name)
         return key_condition({column: row[column] for column in self.grid.key})
 
+    def keys_of_the_grid(self) -> list[str]:
+        """A value of each column that is a key, refers to another row, or decides. A request might name it.
+
+        The subjects of the personas are left out.
+        """
+        table, decisive = self.grid.table, self.decided.names("column")
+        names = [
+            column.name
+            for column in self.schema.columns[table]
+            if column.is_key or column.name in decisive or self.schema.parent_of(table, column.name)
+        ]
+        rows = [self._read(table, names, f"WHERE {row.condition}") for row in self.of_the_grid()] if names else []
+        first = [
+            next(filter(None, values), None) for values in zip(*(row for found in rows for row in found), strict=True)
+        ]
+        return [value for value in dict.fromkeys(first) if value and value not in self.dictionary.subjects]
+
     @cached_property
     def bypasses_triggers(self) -> bool:
         """Whether a change bypasses triggers, also those of foreign keys."""

@@ -122,6 +122,12 @@ MISTAKES = {
     "or an object of the token": Mistake(
         FAVORITES, "OR auth.jwt() -> 'profile' ->> 'kind' = 'root'", REQUEST, "claim:profile.kind = 'root'"
     ),
+    "or an object in an object of the token": Mistake(
+        RULES,
+        "OR auth.jwt() -> 'user_metadata' -> 'salon' ->> 'id' = salon_id::text",
+        REQUEST,
+        "claim:user_metadata.salon.id = the id of ",
+    ),
     "or a path in the token": Mistake(
         AUDIT, "OR auth.jwt() #>> '{profile,kind}' = 'root'", REQUEST, "claim:profile.kind = 'root'"
     ),

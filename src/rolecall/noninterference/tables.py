@@ -71,29 +71,39 @@ class Tables:
 
     def more_of(self, table: str, tables: Sequence[str]) -> TableChange:
         """The copies of one table. Their foreign keys refer to the copies of ``tables``, and else to the originals."""
-        key, target = self.copied[table].key, qualified(table)
-        originals = sql.SQL(", ").join(map(sql.Literal, self.rows.existing(table, key))).as_string()
         # A row that is inserted again is behind the copies, in the table and in each index. An update would not do.
-        names = ", ".join(identifier(column.name) for column in self._columns(table))
-        again = (
-            f"WITH again AS (DELETE FROM {target} WHERE {identifier(key)}::text IN ({originals}) RETURNING *) "
-            f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM again"
-        )
-        statements = (
-            (self._insert(table, tables), again) if self.rows.bypasses_triggers else (self._insert(table, tables),)
-        )
+        # Where triggers run, a delete would cascade.
+        again = [self._again(table)] if self.rows.bypasses_triggers else []
+        statements = (self._insert(table, tables), *again)
         verify = tuple(holds(each) for each in self.schema.foreign_keys if table == each.child)
         text = f"{self.copies} copies of each row of {table}"
         return TableChange(f"rows:{table}", table, text, statements, verify)
 
     def _insert(self, table: str, tables: Sequence[str]) -> str:
-        columns = self._columns(table)
-        values = ", ".join(self._value(table, column, tables) for column in columns)
+        """The statement that inserts the copies."""
+        values = ", ".join(self._value(table, column, tables) for column in self._columns(table))
         return (
-            f"INSERT INTO {qualified(table)} ({', '.join(identifier(column.name) for column in columns)}) "
+            f"INSERT INTO {qualified(table)} ({self._names(table)}) "
             f"SELECT {values} FROM {qualified(table)} AS original, "
-            f"generate_series(1, {self.copies}) AS copies (number) ON CONFLICT DO NOTHING"
+            f"generate_series(1, {self.copies}) AS copies (number) WHERE original.{self._is_original(table)} "
+            "ON CONFLICT DO NOTHING"
         )
+
+    def _again(self, table: str) -> str:
+        """The statement that deletes the originals and inserts them again."""
+        target, names = qualified(table), self._names(table)
+        return (
+            f"WITH again AS (DELETE FROM {target} WHERE {self._is_original(table)} RETURNING *) "
+            f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM again"
+        )
+
+    def _is_original(self, table: str) -> str:
+        key = self.copied[table].key
+        originals = sql.SQL(", ").join(map(sql.Literal, self.rows.existing(table, key))).as_string()
+        return f"{identifier(key)}::text IN ({originals})"
+
+    def _names(self, table: str) -> str:
+        return ", ".join(identifier(column.name) for column in self._columns(table))
 
     def _columns(self, table: str) -> list[Column]:
         return [column for column in self.schema.columns[table] if not column.is_fixed]

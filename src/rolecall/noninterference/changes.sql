@@ -25,7 +25,10 @@ BEGIN
     -- Triggers of a view do its work.
     bypass := has_parameter_privilege('session_replication_role', 'SET')
       AND (SELECT c.relkind IN ('r', 'p') FROM pg_class AS c WHERE c.oid = change.target::regclass);
-    done := set_config('session_replication_role', CASE WHEN bypass THEN 'replica' ELSE 'origin' END, true);
+    -- Only if it differs: the session may have no right to set it, and PostgreSQL then discards all plans.
+    IF bypass <> (current_setting('session_replication_role') = 'replica') THEN
+      done := set_config('session_replication_role', CASE WHEN bypass THEN 'replica' ELSE 'origin' END, true);
+    END IF;
     FOR part IN
       -- Everything, then each column by itself; only a list of several columns has a second try.
       SELECT tries.value FROM jsonb_array_elements(
@@ -77,6 +80,8 @@ BEGIN
       END;
     END LOOP;
   END LOOP;
-  done := set_config('session_replication_role', 'origin', true);
+  IF current_setting('session_replication_role') = 'replica' THEN
+    done := set_config('session_replication_role', 'origin', true);
+  END IF;
 END
 $function$;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, NamedTuple
 
 from psycopg import Connection
@@ -19,6 +20,7 @@ from rolecall.noninterference.schema import Schema
 # "More than one row": the number of other rows decides. Every other error is that of a constraint, a trigger or a cast.
 CARDINALITY = "21"
 ENOUGH = 5  # findings: more would not help the reader
+MOST_TRIES = 100  # passes over the changes, to find the smallest part
 
 # Whether a row can matter: the role has the privilege, and a policy, a trigger or a rule comes after that.
 MATTERS = """
@@ -199,8 +201,8 @@ def _words(cell: Cell) -> set[str]:
 
 def _smallest(changes: Sequence[Change], differs: Callable[[Sequence[Change]], bool]) -> Sequence[Change]:
     """The changes without those that make no difference (delta debugging, Zeller and Hildebrandt 2002)."""
-    size = (len(changes) + 1) // 2
-    while len(changes) > 1 and size:
+    size, tries = (len(changes) + 1) // 2, count()
+    while len(changes) > 1 and size and next(tries) < MOST_TRIES:
         for start in range(0, len(changes), size):
             rest = [*changes[:start], *changes[start + size :]]
             if rest and differs(rest):

@@ -70,7 +70,14 @@ class _Grid:
         for entry in self.decided.entries:
             self._validate(entry)
         self.rows = Rows(connection, grid, world, self.schema, self.decided)
-        self.requests = Requests(world, self.decided, self.rows.dictionary, custom_settings(connection))
+        self.requests = Requests(
+            world,
+            self.decided,
+            self.rows.dictionary,
+            custom_settings(connection),
+            self.schema.json_paths,
+            self.rows.keys_of_the_grid(),
+        )
         self.experiment = Experiment(connection, grid, world, self.schema)
 
     def result(self, kind: str, most: int) -> Result:
@@ -91,7 +98,7 @@ class _Grid:
         if kind == REQUEST:
             return self.requests.groups()
         tables = Tables(self.rows)
-        return chain(tables.more(), tables.fewer())
+        return chain(tables.more(), () if self.decided.counts_rows_of(self.grid.table) else tables.fewer())
 
     def _decides(self, entry: Entry) -> bool:
         """Whether some change of what an entry names changes some verdict."""
@@ -106,6 +113,8 @@ class _Grid:
             tables = Tables(self.rows)
             if entry.table in tables.copied:
                 yield [tables.more_of(entry.table, [])]
+            if entry.table == self.grid.table:
+                yield from tables.fewer()
         else:
             yield from self.requests.of_entry(entry.kind, entry.name)
 

@@ -20,17 +20,34 @@ EACH = "x_rolecall"  # a key that no schema knows
 
 
 class Requests:
-    """Builds the changes of the request for one grid. ``settings`` are those that the schema reads."""
+    """Builds the changes of the request for one grid.
 
-    def __init__(self, world: World, decided: DecidedBy, dictionary: Dictionary, settings: Iterable[str]) -> None:
-        self.world, self.decided, self.dictionary = world, decided, dictionary
+    ``settings`` are those that the schema reads, and ``paths`` those of the JSON values that it reads. ``keys`` are
+    values that a policy may compare with, besides those of ``dictionary``.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        decided: DecidedBy,
+        dictionary: Dictionary,
+        settings: Iterable[str],
+        paths: Sequence[str],
+        keys: Sequence[str],
+    ) -> None:
+        self.decided = decided
+        self.texts = list(dict.fromkeys([*dictionary.subjects, *dictionary.literals, *keys]))
         self.settings = [name for name in settings if _is_free(name)]
-        keys = [text for text in dictionary.keys if text.strip() == text and "." not in text and text not in PERSONA]
+        names = [text for text in dictionary.keys if text.strip() == text and "." not in text and text not in PERSONA]
         own = {path for persona in world.personas.values() for path in _paths(persona.claims)}
-        inner = [f"{name}.{key}" for name in OBJECTS for key in [*keys, *PERSONA]]
-        outer = [key for key in keys if key not in OBJECTS]
-        self.claims = list(dict.fromkeys([*sorted(own), *inner, *CLAIMS, *outer, EACH]))
-        self.headers = list(dict.fromkeys([*HEADERS, *(key.lower() for key in keys)]))
+        read = [path for path in paths if "." not in path and path not in PERSONA]
+        objects = dict.fromkeys([*OBJECTS, *read])
+        nested = [f"{name}.{each}" for name in objects for each in read if each not in OBJECTS and each != name]
+        inner = [f"{name}.{key}" for name in [*objects, *nested] for key in [*names, *PERSONA] if key not in read]
+        outer = [key for key in names if key not in objects]
+        deep = [path for path in paths if "." in path]
+        self.claims = list(dict.fromkeys([*sorted(own), *inner, *deep, *CLAIMS, *outer, EACH]))
+        self.headers = list(dict.fromkeys([*HEADERS, *(key.lower() for key in names)]))
 
     def groups(self) -> Iterator[list[Change]]:
         """A group for each value: every part of the request has it, except what decides."""
@@ -53,14 +70,14 @@ class Requests:
             yield from self._changes("header", headers, text)
             yield from self._changes("setting", settings, text)
             yield RequestChange("application_name", "setting", "application_name", text)
-            yield RequestChange("request.path", "setting", "request.path", f"/{text}")
+            path = text if text.startswith("/") else f"/{text}"
+            yield RequestChange("request.path", "setting", "request.path", path)
 
     def _changes(self, kind: str, names: Iterable[str], value: Any) -> list[Change]:
         return [RequestChange(f"{kind}:{name}", kind, name, value) for name in names]
 
     def _values(self) -> list[Any]:
-        texts = [*self.dictionary.subjects, *self.dictionary.literals]
-        return [*texts, *(value for value in VALUES if value not in texts), texts]
+        return [*self.texts, *(value for value in VALUES if value not in self.texts), self.texts]
 
     def _touches_a_decisive(self, path: str) -> bool:
         """Whether a claim is one that decides, or a part of it, or has it as a part."""

@@ -37,7 +37,8 @@ class Rows:
     ) -> None:
         self.connection, self.grid, self.world, self.schema, self.decided = connection, grid, world, schema, decided
         subjects = dict.fromkeys(str(p.claims["sub"]) for p in world.personas.values() if "sub" in p.claims)
-        self.dictionary = Dictionary(list(subjects), schema.literals, schema.numbers)
+        objects = [path for path in schema.json_paths if "." not in path]
+        self.dictionary = Dictionary(list(subjects), schema.literals, schema.numbers, objects)
         self._names: dict[str, str] = {}
         self._existing: dict[tuple[str, str], list[Value]] = {}
 
@@ -80,12 +81,14 @@ class Rows:
     ) -> Iterator[Place]:
         columns = [each for each in self.schema.columns[table] if not each.is_fixed and chosen(each.name)]
         names = [column.name for column in columns]
-        current = [self._read(table, names, f"WHERE {row.condition}")[0] for row in rows] if names else []
+        found = [(row, self._read(table, names, f"WHERE {row.condition}")) for row in rows if names]
+        # A key that finds no row, or two: the cells of that row are errors.
+        current = {row: tuples[0] for row, tuples in found if len(tuples) == 1}
         for number, column in enumerate(columns):
             parent = self.schema.parent_of(table, column.name)
             verify = tuple(holds(key) for key in self.schema.keys_with(table, column.name))
-            others = list(dict.fromkeys(row[number] for row in current))
-            for row, present in zip(rows, current, strict=True):
+            others = list(dict.fromkeys(present[number] for present in current.values()))
+            for row, present in current.items():
                 if parent:
                     tried = keys(present[number], self.existing(*parent))
                 else:
@@ -112,6 +115,23 @@ class Rows:
         """The condition that selects a row of the grid, as its checks have it."""
         row = self.world.row(self.grid.table, name)
         return key_condition({column: row[column] for column in self.grid.key})
+
+    def keys_of_the_grid(self) -> list[str]:
+        """A value of each column that is a key, refers to another row, or decides. A request might name it.
+
+        The subjects of the personas are left out.
+        """
+        table, decisive = self.grid.table, self.decided.names("column")
+        names = [
+            column.name
+            for column in self.schema.columns[table]
+            if column.is_key or column.name in decisive or self.schema.parent_of(table, column.name)
+        ]
+        rows = [self._read(table, names, f"WHERE {row.condition}") for row in self.of_the_grid()] if names else []
+        first = [
+            next(filter(None, values), None) for values in zip(*(row for found in rows for row in found), strict=True)
+        ]
+        return [value for value in dict.fromkeys(first) if value and value not in self.dictionary.subjects]
 
     @cached_property
     def bypasses_triggers(self) -> bool:

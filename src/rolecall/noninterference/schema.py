@@ -73,6 +73,8 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname !~ '^pg_' AND n.nspname <>
 WORD = re.compile(r"\w+")
 STRING = re.compile(r"'((?:[^']|'')*)'")
 NUMBER = re.compile(r"(?<![\w.'])\d{1,9}(?![\w'])")
+JSON_OBJECT = re.compile(r"->\s*'(\w+)'")
+JSON_PATH = re.compile(r"#>>?\s*'\{([\w, ]+)\}'")
 LONGEST = 60  # characters of a literal that somebody compares a column with
 WORDS = 3  # of a message
 MOST = 24  # literals
@@ -139,6 +141,14 @@ class Schema:
         texts = [self._whole_code(each) for each in [self.table, *self.scope]]
         found = (text.replace("''", "'") for each in texts for text in STRING.findall(each))
         return [text for text in dict.fromkeys(found) if 0 < len(text) <= LONGEST and text.count(" ") < WORDS][:MOST]
+
+    @cached_property
+    def json_paths(self) -> list[str]:
+        """The paths of the JSON values that the code reads: ``a`` for ``-> 'a'``, ``a.b`` for ``#>> '{a,b}'``."""
+        texts = [self._whole_code(each) for each in [self.table, *self.scope]]
+        objects = [key for text in texts for key in JSON_OBJECT.findall(text)]
+        paths = [path.replace(",", ".").replace(" ", "") for text in texts for path in JSON_PATH.findall(text)]
+        return list(dict.fromkeys([*objects, *paths]))
 
     @cached_property
     def numbers(self) -> list[str]:

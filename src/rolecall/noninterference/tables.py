@@ -1,9 +1,9 @@
 """Changes of whole tables: many more rows, and a table with exactly one row.
 
 More rows are copies of a part of the world: of a salon with its staff, its services and its appointments, each with a
-new key, and with foreign keys to the other copies. The rows of the personas are not copied, so each persona has in
-the copy what it has in the original, and the original rows must keep their verdicts. The copies come before the
-originals in the table, and have times long before and long after them.
+new key, and with foreign keys to the other copies, or to the originals. The rows of the personas are not copied, so
+each persona has in the copy what it has in the original, and the original rows must keep their verdicts. The copies
+come before the originals in the table, and have times long before and long after them.
 """
 
 from __future__ import annotations
@@ -51,47 +51,59 @@ class Tables:
         self.copies = min(ROWS // min(counts.values(), default=1) + 1, MOST // (sum(counts.values()) or 1) or 1)
 
     def more(self) -> Iterator[list[TableChange]]:
-        """A group with the copies of all tables, except those whose number of rows decides."""
+        """Groups with the copies of all tables, except those whose number of rows decides.
+
+        In the first group the copies refer to each other, in the second to the originals.
+        """
         tables = [table for table in self._parents_first() if not self.decided.counts_rows_of(table)]
-        if tables:
-            yield [self.more_of(table, tables) for table in tables]
+        for parents in (tables, []):
+            if tables:
+                yield [self.more_of(table, parents) for table in tables]
 
     def fewer(self) -> Iterator[list[TableChange]]:
         """For each row of the grid's table, a change that deletes the others."""
         table, what = self.schema.table, f"rows:{self.schema.table}"
-        rows = (
-            [] if self.decided.counts_rows_of(table) or not self.schema.tables.get(table) else self.rows.of_the_grid()
-        )
+        rows = self.rows.of_the_grid() if self.schema.tables.get(table) else []
         verify = tuple(holds(key) for key in self.schema.foreign_keys if key.parent == table)
         for row in rows if len(rows) > 1 else []:
             statement = f"DELETE FROM {qualified(table)} WHERE ({row.condition}) IS NOT TRUE"
             yield [TableChange(what, table, f"{row.name!r} as the only row of {table}", (statement,), verify, row.name)]
 
     def more_of(self, table: str, tables: Sequence[str]) -> TableChange:
-        """The copies of one table. Their foreign keys refer to the copies of the other ``tables``."""
-        key, target = self.copied[table].key, qualified(table)
-        originals = sql.SQL(", ").join(map(sql.Literal, self.rows.existing(table, key))).as_string()
+        """The copies of one table. Their foreign keys refer to the copies of ``tables``, and else to the originals."""
         # A row that is inserted again is behind the copies, in the table and in each index. An update would not do.
-        names = ", ".join(identifier(column.name) for column in self._columns(table))
-        again = (
-            f"WITH again AS (DELETE FROM {target} WHERE {identifier(key)}::text IN ({originals}) RETURNING *) "
-            f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM again"
-        )
-        statements = (
-            (self._insert(table, tables), again) if self.rows.bypasses_triggers else (self._insert(table, tables),)
-        )
+        # Where triggers run, a delete would cascade.
+        again = [self._again(table)] if self.rows.bypasses_triggers else []
+        statements = (self._insert(table, tables), *again)
         verify = tuple(holds(each) for each in self.schema.foreign_keys if table == each.child)
         text = f"{self.copies} copies of each row of {table}"
         return TableChange(f"rows:{table}", table, text, statements, verify)
 
     def _insert(self, table: str, tables: Sequence[str]) -> str:
-        columns = self._columns(table)
-        values = ", ".join(self._value(table, column, tables) for column in columns)
+        """The statement that inserts the copies."""
+        values = ", ".join(self._value(table, column, tables) for column in self._columns(table))
         return (
-            f"INSERT INTO {qualified(table)} ({', '.join(identifier(column.name) for column in columns)}) "
+            f"INSERT INTO {qualified(table)} ({self._names(table)}) "
             f"SELECT {values} FROM {qualified(table)} AS original, "
-            f"generate_series(1, {self.copies}) AS copies (number) ON CONFLICT DO NOTHING"
+            f"generate_series(1, {self.copies}) AS copies (number) WHERE original.{self._is_original(table)} "
+            "ON CONFLICT DO NOTHING"
         )
+
+    def _again(self, table: str) -> str:
+        """The statement that deletes the originals and inserts them again."""
+        target, names = qualified(table), self._names(table)
+        return (
+            f"WITH again AS (DELETE FROM {target} WHERE {self._is_original(table)} RETURNING *) "
+            f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM again"
+        )
+
+    def _is_original(self, table: str) -> str:
+        key = self.copied[table].key
+        originals = sql.SQL(", ").join(map(sql.Literal, self.rows.existing(table, key))).as_string()
+        return f"{identifier(key)}::text IN ({originals})"
+
+    def _names(self, table: str) -> str:
+        return ", ".join(identifier(column.name) for column in self._columns(table))
 
     def _columns(self, table: str) -> list[Column]:
         return [column for column in self.schema.columns[table] if not column.is_fixed]

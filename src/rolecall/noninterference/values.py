@@ -36,12 +36,14 @@ KEYS = ("role", "user_id", "owner", "owner_id", "tenant", "tenant_id", "org_id",
 class Dictionary:
     """What the values are made of.
 
-    ``subjects`` are those of the personas, ``literals`` and ``numbers`` come from the code of the schema.
+    ``subjects`` are those of the personas. ``literals``, ``numbers`` and ``objects`` come from the code of the schema:
+    ``objects`` are the keys of JSON values that are objects themselves.
     """
 
     subjects: Sequence[str]
     literals: Sequence[str]
     numbers: Sequence[str]
+    objects: Sequence[str] = ()
 
     @property
     def keys(self) -> list[str]:
@@ -64,14 +66,12 @@ def keys(current: Value, existing: Sequence[Value]) -> list[Value]:
 
 
 def json_values(dictionary: Dictionary) -> Iterator[object]:
-    """Values in which each key has one value: a subject, a string of the code, true, a list, or an object of those."""
-    for value in (*dictionary.subjects, *dictionary.literals, True):
-        yield dict.fromkeys(dictionary.keys, value)
+    """Values in which all keys have one value: a subject, a string of the code, true, or a list of all of them."""
     everything = [*dictionary.subjects, *dictionary.literals]
-    yield dict.fromkeys(dictionary.keys, everything)
+    for value in (*everything, True, everything):
+        inner = dict.fromkeys(dictionary.keys, value)
+        yield inner | dict.fromkeys(dictionary.objects, inner)
     yield everything
-    for value in (*dictionary.subjects[:MANY], *dictionary.literals[:MANY], True):
-        yield dict.fromkeys(dictionary.keys, dict.fromkeys(dictionary.keys, value))
     yield {}
 
 

@@ -106,6 +106,15 @@ def test_the_tests_of_a_grid(toy: pytest.Pytester, processes: str) -> None:
     result.stdout.fnmatch_lines(["  columns not deciding    1 of 1"])
 
 
+def test_a_role_that_is_no_superuser_makes_the_same_tests(
+    toy: pytest.Pytester, guarded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLECALL_PG_DSN", guarded.url("toy_poor"))
+    path = toy.path / "test_notes.py"
+    path.write_text(path.read_text().replace(LINE, f'{LINE}\n    decided_by=["author"],'))
+    toy.runpytest_subprocess("-k", "decided").assert_outcomes(passed=5, deselected=41)
+
+
 def test_a_grid_without_it_has_no_such_test(toy: pytest.Pytester) -> None:
     result = toy.runpytest_subprocess("--collect-only", "-q")
     assert "decided by" not in result.stdout.str()
@@ -176,6 +185,7 @@ def test_an_entry_that_the_database_does_not_have(toy_worker: Worker, entry: str
         ("current_setting('app.tenant', true) = 'acme'", "setting:app.tenant"),
         ("current_setting('request.headers')::json ->> 'x-tenant' = 'acme'", "header:x-tenant"),
         ("shop.count_all() > 100", "rows:shop.notes"),
+        ("shop.count_all() = 1", "rows:shop.notes"),
     ],
 )
 def test_what_decides_must_be_named(toy_worker: Worker, condition: str, entry: str) -> None:
@@ -211,6 +221,17 @@ def test_it_sees_the_broken_schema_of_a_trial(toy_built: Worker) -> None:
     with toy_built.trial(breaks):
         assert list(failures(toy_built, tested)) == ["columns"]
     assert failures(toy_built, tested) == {}
+
+
+def test_it_kills_a_mutant_that_no_cell_notices(toy: pytest.Pytester) -> None:
+    step, path = toy.path / "migrations/phase_1_notes/1_1_notes.sql", toy.path / "test_notes.py"
+    step.write_text(
+        step.read_text().replace("SELECT USING (author = shop.me()", "SELECT USING (author = shop.me() AND body <> 'x'")
+    )
+    path.write_text(path.read_text().replace(LINE, f'{LINE}\n    decided_by=["author", "body"],'))
+    options = ["--rolecall-mutants-of", "notes are read", "--rolecall-mutants-operator", "policy-edit"]
+    result = toy.runpytest_subprocess("--rolecall-mutants", *options, "-v")
+    result.stdout.fnmatch_lines("*KILLED by test_notes.py::test_grid[[]decided by: declared[]]*")
 
 
 # ------------------------------------------------------------------ odd tables

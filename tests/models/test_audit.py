@@ -7,13 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.models import audit as model
 from tests.models.audit import NO_PROFILE
 from tests.models.lab import Caller, Columns, Lab, Refused, Rows, one_form, options, person, same
-from tests.models.values import JSON_VALUES, NOBODY, TEXTS, callers, sessions
+from tests.models.values import JSON_VALUES, NOBODY, TEXTS, callers, lie, sessions
 
 TABLE = "audit.audit_logs"
 COLUMNS = """
@@ -41,6 +41,10 @@ def writers(draw: st.DrawFn) -> Caller:
     return caller if caller.is_anon else replace(caller, subject=subject)
 
 
+NOTHING: tuple[None, None, None] = (None, None, None)
+LIAR = lie(person("owner"), "admin")
+
+
 @pytest.fixture
 def lab(lab: Lab) -> Lab:
     lab.let_anon_in("audit")
@@ -57,6 +61,15 @@ def lab(lab: Lab) -> Lab:
     caller=writers(),
     setting=sessions,
 )
+@example("x" * 100 + " ", "update", None, NOTHING, Caller("customer"), {})  # a space more is cut off, no error
+@example("x" * 101, "update", None, NOTHING, Caller("customer"), {})  # left(p_entity_type, 100)
+@example("salon", "é" * 100, None, NOTHING, Caller("customer"), {})  # octet_length() in place of the length
+@example("salon", " Update ", None, NOTHING, Caller("customer"), {})  # lower(), btrim()
+@example("salon", "update", None, ("null", "{}", " \n"), Caller("customer"), {})  # nullif(…), btrim(p_reason)
+@example("salon", "update", None, ("1", "1", None), Caller("customer"), {})  # no entry if nothing has changed
+@example("salon", "update", None, NOTHING, Caller("service"), {})  # the service without a subject
+@example("salon", "update", None, NOTHING, replace(LIAR, persona="customer"), {})  # the subject of user_metadata
+@example("salon", "update", None, NOTHING, Caller("customer", subject=NO_PROFILE), {})  # the error is swallowed
 def test_log_action(
     lab: Lab,
     kind: str | None,

@@ -193,6 +193,8 @@ SAME_DAY = [sent(1, created_at=NOW + 2), sent(2, created_at=NOW + 1), sent(3, cr
 @example((Case([sent(1), sent(2), sent(3)]), 2, 1))  # equal times without an order by id
 @example((Case([sent(number) for number in range(150)]), 150, 0))  # LIMIT least(p_limit, 100)
 @example((Case([sent(1, created_at=None), sent(2)]), 1, 0))  # NULLS FIRST
+@example((Case([sent(1)]), model.LARGEST, 1))  # p_limit + p_offset as integers
+@example((Case([sent(1)]), 1, -1))  # p_offset < -1
 def test_get_notifications_page(lab: Lab, page: tuple[Case, int | None, int | None]) -> None:
     (table, user, caller, setting), limit, offset = page
     with lab.example(setting, {TABLE: table}):
@@ -224,7 +226,7 @@ def marks(draw: DrawFn) -> tuple[Case, list[UUID | None] | None]:
 @given(mark=marks())
 @example((Case([sent(1, message=" Hello ")]), None))  # also SET message = btrim(message)
 @example((Case([sent(1)]), []))  # no ids mean all
-@example((Case([sent(1)]), [None]))  # OR NULL = ANY (p_notification_ids)
+@example((Case([sent(1)]), [None]))  # OR array_position(p_notification_ids, NULL) IS NOT NULL
 @example((Case([sent(1, read_at=INFINITY)]), None))  # OR n.read_at = 'infinity'
 @example((Case([sent(number) for number in range(150)]), [UUID(int=number) for number in range(150)]))  # [1:100]
 def test_mark_notifications_read(lab: Lab, mark: tuple[Case, list[UUID | None] | None]) -> None:

@@ -192,11 +192,21 @@ class Picker:
 pickers = st.integers(0, 2**32).map(Picker)
 
 
+class Many(list[T]):
+    """A list that is shown in a failure by its first values only. Hypothesis warns of a longer text."""
+
+    SHOWN = 20
+
+    def __repr__(self) -> str:
+        text = ", ".join(map(repr, self[: self.SHOWN]))
+        return f"[{text}, … {len(self)} in all]" if len(self) > self.SHOWN else f"[{text}]"
+
+
 @st.composite
-def tables(draw: DrawFn, row: Callable[[Picker], T], sizes: Sequence[int] = SIZES) -> list[T]:
+def tables(draw: DrawFn, row: Callable[[Picker], T], sizes: Sequence[int] = SIZES) -> Many[T]:
     """The rows of a table. ``row`` makes one from a picker."""
     picker = draw(pickers)
-    return [row(picker) for _ in range(draw(st.sampled_from(sizes)))]
+    return Many(row(picker) for _ in range(draw(st.sampled_from(sizes))))
 
 
 @st.composite
@@ -207,4 +217,4 @@ def some_ids(draw: DrawFn, known: Sequence[UUID]) -> list[UUID | None] | None:
     if count is None:
         return None
     more = draw(st.lists(st.sampled_from((NOBODY, None, *known[:1])), max_size=3))
-    return [*more, *random.sample(known, min(count, len(known)))]
+    return Many([*more, *random.sample(known, min(count, len(known)))])

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.models import audit as model
 from tests.models.audit import NO_PROFILE
-from tests.models.lab import Caller, Columns, Lab, Refused, Rows, one_form, options, person, same
+from tests.models.lab import Lab, options
+from tests.models.terms import Caller, Columns, Refused, Rows, one_form, person, same
 from tests.models.values import JSON_VALUES, NOBODY, TEXTS, callers, lie, sessions
 
 TABLE = "audit.audit_logs"

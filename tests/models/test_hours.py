@@ -16,7 +16,8 @@ from hypothesis.strategies import DrawFn
 
 from tests.models import hours as model
 from tests.models.hours import DAY, MINUTE, SECOND, Hours, Interval, Service
-from tests.models.lab import Caller, Columns, Lab, options, same
+from tests.models.lab import Lab, options
+from tests.models.terms import Caller, Columns, same
 from tests.models.values import NOBODY, SALONS, Picker, callers, sessions, some_ids, tables
 
 # ------------------------------------------------------------------ opening hours

@@ -18,8 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from hypothesis.strategies import DrawFn
 
 from tests.models import notifications as model
-from tests.models.lab import EPOCH, MENTION, Caller, Columns, Lab, Ref, Refused, Rows, options, person, same
+from tests.models.lab import EPOCH, Lab, options
 from tests.models.notifications import Notification, User
+from tests.models.terms import MENTION, Caller, Columns, Ref, Refused, Rows, person, same
 from tests.models.values import (
     DAY,
     INFINITY,

@@ -12,9 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.models import profiles as model
-from tests.models.lab import Caller, Columns, Lab, Refused, options, same
+from tests.models.lab import Lab, options
 from tests.models.profiles import Json, loads
-from tests.models.reading import Row, prepare, read, same_rows
+from tests.models.reading import differences, prepare, read
+from tests.models.terms import Caller, Columns, Refused, Row, same
 from tests.models.values import JSON_NUMBERS, JSON_VALUES, TEXTS, Picker, sessions, tables
 
 PROFILES = "identity.profiles"
@@ -179,7 +180,7 @@ def reminding(minutes: str) -> list[dict[str, Any]]:
 def test_view_user_preferences(lab: Lab, table: list[Columns], reader: str, setting: Columns) -> None:
     hidden = [each["id"] for each in table[1::4]]
     rows, shown = visible(lab, table, hidden, reader, setting, "identity.view_user_preferences")
-    assert same_rows(shown, model.view_user_preferences({PROFILES: rows}))
+    assert not differences(shown, model.view_user_preferences({PROFILES: rows}))
 
 
 @options()

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from tests.models.lab import Answer, Caller, Columns, Lab, Ref, one_form, options, person, same
+from tests.models.lab import Lab, options
+from tests.models.terms import Answer, Caller, Columns, Ref, one_form, person, same
 from tests.models.threads import Change, Thread, Threads
 from tests.models.values import JSON_VALUES, NOBODY, NOW, TEXTS, Picker, lie, pickers, sessions
 

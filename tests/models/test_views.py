@@ -13,8 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.models import views as model
-from tests.models.lab import Caller, Columns, Lab, Ref, Refused, options, person, same
-from tests.models.reading import Row, Tables, prepare, read, same_rows
+from tests.models.lab import Lab, options
+from tests.models.reading import differences, prepare, read
+from tests.models.terms import Caller, Columns, Ref, Refused, Row, Tables, person, same
 from tests.models.values import JSON_VALUES, NOBODY, TEXTS, Picker, pickers, sessions, tables
 
 PROFILES, SALONS, STAFF = "identity.profiles", "organization.salons", "organization.staff_profiles"
@@ -174,7 +175,7 @@ def test_a_view_that_joins(
     with lab.example({**setting, "models.hidden": " ".join(map(str, hidden))}, {**referred, view.table: table}):
         visible = {each: seen(read(lab, caller, each)) for each in (view.table, *view.joined)}
         shown = seen(read(lab, caller, name))
-    assert same_rows(shown, view.model(visible))
+    assert not differences(shown, view.model(visible))
 
 
 def seen(answer: list[Row] | Refused) -> list[Row]:
@@ -256,4 +257,4 @@ def test_salon_reviews_with_counts_view(
         assert isinstance(expected, Refused), shown
         assert same(shown, expected)
     else:
-        assert same_rows(shown, expected)
+        assert not differences(shown, expected)

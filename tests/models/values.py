@@ -14,7 +14,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from tests.models.lab import Caller, Ref, person
+from tests.models.terms import Caller, Ref, person
 
 T = TypeVar("T")
 

@@ -29,7 +29,7 @@ NAMES = (
     *("", " ", "\t", " \n\r\f\v", "\n x", "_", "\u200b", "%", "null"),
 )
 GOOD_NAMES = ("salon", "Salon", " salon ", "x" * 100, "x" * 100 + " ", "é" * 100)
-names = st.sampled_from((*GOOD_NAMES * 8, *NAMES, *(text for text in TEXTS if len(text) < 120), None, None))
+names = st.sampled_from((*GOOD_NAMES * 25, *NAMES, *(text for text in TEXTS if len(text) < 120), None, None))
 json_texts = st.sampled_from((*JSON_VALUES, None, None, None))
 entities = st.sampled_from((NOBODY, person("customer"), None))
 
@@ -67,6 +67,7 @@ def lab(lab: Lab) -> Lab:
 @example("salon", "é" * 100, None, NOTHING, Caller("customer"), {})  # octet_length() in place of the length
 @example("salon", " Update ", None, NOTHING, Caller("customer"), {})  # lower(), btrim()
 @example("salon", "update", None, ("null", "{}", " \n"), Caller("customer"), {})  # nullif(…), btrim(p_reason)
+@example("salon", "update", None, ('{"a": null}', None, "x" * 1001), Caller("owner"), {})  # jsonb_strip_nulls(), left()
 @example("salon", "update", None, ("1", "1", None), Caller("customer"), {})  # no entry if nothing has changed
 @example("salon", "update", None, NOTHING, Caller("service"), {})  # the service without a subject
 @example("salon", "update", None, NOTHING, replace(LIAR, persona="customer"), {})  # the subject of user_metadata

@@ -27,7 +27,15 @@ HOURS = "scheduling.operating_hours"
 # In microseconds since midnight: midnight, 24:00, and times that differ by a microsecond, a second or a minute.
 TIMES = (
     *(0, 1, SECOND, MINUTE - 1, MINUTE, 30 * MINUTE, DAY // 2, DAY // 2 + MINUTE - 1, DAY // 2 + MINUTE),
-    *(9 * 60 * MINUTE, 9 * 60 * MINUTE + 30 * SECOND, 18 * 60 * MINUTE, DAY - MINUTE, DAY - 1, DAY),
+    *(
+        9 * 60 * MINUTE,
+        9 * 60 * MINUTE + 30 * SECOND,
+        18 * 60 * MINUTE,
+        DAY // 2 + 30 * SECOND,
+        DAY - MINUTE,
+        DAY - 1,
+        DAY,
+    ),
 )
 MONDAY = date(2025, 6, 2)
 # The turn of the day differs by zone, and some zones have skipped a day: Apia Friday 2011-12-30, Kiritimati 1994-12-31.
@@ -40,7 +48,7 @@ DAYS = (
 
 def hours(weekday: int) -> Callable[[Picker], Hours]:
     """Opening hours, mostly those of a salon on this weekday."""
-    usually = ([True], [True], [False, None])
+    usually = ([True], [True], [False, None, None])
 
     def row(pick: Picker) -> Hours:
         return Hours(
@@ -112,6 +120,10 @@ APIA = {"TimeZone": "Pacific/Apia"}
 @example(([opened(break_start=NOON, break_end=NOON)], SALONS[0], MONDAY), Caller("customer"), {})  # <= in place of <
 @example(([opened(start_time=1, end_time=DAY)], SALONS[0], MONDAY), Caller("customer"), {})  # round() of minutes
 @example(([opened(break_start=NOON)], SALONS[0], MONDAY), Caller("customer"), {})  # without COALESCE: NULL minutes
+@example(
+    ([opened(end_time=DAY - 1, break_start=0, break_end=30 * SECOND)], SALONS[0], MONDAY), Caller("staff"), {}
+)  # date_trunc
+@example(([opened(is_open=None)], SALONS[0], MONDAY), Caller("customer"), {})  # WHEN oh.is_open IS NOT FALSE
 @example(([opened(is_open=None), opened(is_open=False)], SALONS[0], MONDAY), Caller("customer"), {})  # NULLS FIRST
 @example(([opened(salon_id=None)], SALONS[0], MONDAY), Caller("customer"), {})  # OR oh.salon_id IS NULL
 @example(([opened(day_of_week=5)], SALONS[0], date(2011, 12, 30)), Caller("customer"), APIA)  # p_date::timestamptz

@@ -39,8 +39,10 @@ TIMES = (
 )
 MONDAY = date(2025, 6, 2)
 # The turn of the day differs by zone, and some zones have skipped a day: Apia Friday 2011-12-30, Kiritimati 1994-12-31.
+# Berlin and St_Johns change their clocks.
+DST_DAYS = (date(2025, 3, 30), date(2025, 10, 26), date(2025, 3, 9), date(2025, 11, 2))
 DAYS = (
-    *(MONDAY, MONDAY, MONDAY, date(2025, 6, 1), date(2025, 3, 30), date(2025, 3, 9), date(2025, 10, 26)),
+    *(MONDAY, MONDAY, MONDAY, date(2025, 6, 1)),
     *(date(2024, 2, 29), date(2000, 2, 29), date(1900, 3, 1), date(2023, 12, 31), date(2024, 1, 1)),
     *(date(2011, 12, 30), date(2011, 12, 29), date(1994, 12, 31), date(1970, 1, 1), date(1, 1, 1), date(9999, 12, 31)),
 )
@@ -95,7 +97,7 @@ QUERY = """
 @st.composite
 def days(draw: DrawFn) -> tuple[list[Hours], Any, date | str | None]:
     """Opening hours, a salon and a date, which may be none or infinite."""
-    day = draw(st.one_of(st.sampled_from(DAYS), st.dates()))
+    day = draw(st.one_of(st.sampled_from(DAYS), st.sampled_from(DST_DAYS), st.dates()))
     table = draw(tables(hours(day.isoweekday() % 7), (0, 1, 1, 2, 3, 5, 30)))
     salon = draw(st.sampled_from((*SALONS[:1] * 6, SALONS[1], NOBODY, None)))
     return table, salon, draw(st.sampled_from((*[day] * 9, "infinity", "-infinity", None)))
@@ -111,7 +113,8 @@ def opened(**columns: Any) -> Hours:
 
 
 NOON = DAY // 2
-APIA = {"TimeZone": "Pacific/Apia"}
+APIA, BERLIN = {"TimeZone": "Pacific/Apia"}, {"TimeZone": "Europe/Berlin"}
+SPRING = date(2025, 3, 30)  # Berlin skips an hour
 
 
 @options(120)
@@ -127,6 +130,7 @@ APIA = {"TimeZone": "Pacific/Apia"}
 @example(([opened(is_open=None), opened(is_open=False)], SALONS[0], MONDAY), Caller("customer"), {})  # NULLS FIRST
 @example(([opened(salon_id=None)], SALONS[0], MONDAY), Caller("customer"), {})  # OR oh.salon_id IS NULL
 @example(([opened(day_of_week=5)], SALONS[0], date(2011, 12, 30)), Caller("customer"), APIA)  # p_date::timestamptz
+@example(([opened(day_of_week=0, start_time=0)], SALONS[0], SPRING), Caller("customer"), BERLIN)  # p_date + time
 def test_calculate_business_hours(
     lab: Lab, asked: tuple[list[Hours], Any, date | str | None], caller: Caller, setting: Columns
 ) -> None:

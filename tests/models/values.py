@@ -128,7 +128,15 @@ ROLES = ("service_role", "admin", "owner")
 def lie(user: Ref, role: str) -> Caller:
     """A caller that claims to be the user, and to have a role, in each place that a mistaken condition may look at."""
     names = {"role": role, "user_role": role, "user_id": user, "id": user, "sub": user, "email": user, role: "true"}
-    more = {**names, "roles": [role], "admin": True, "is_admin": True, "is_staff": True, "impersonate": user}
+    more = {
+        **names,
+        "roles": [*ROLES],
+        "permissions": [*ROLES],
+        "admin": True,
+        "is_admin": True,
+        "is_staff": True,
+        "impersonate": user,
+    }
     claims = {**more, "user_metadata": more, "app_metadata": more, "act": {"sub": user}, "aal": "aal2"}
     headers = {f"x-{name.replace('_', '-')}": value for name, value in more.items()}
     del claims["sub"]

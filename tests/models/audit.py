@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.models.lab import Caller, Ref, Refused, one_form
+from tests.models.terms import Caller, Ref, Refused, one_form
 
 BLANKS = " \t\n\r\f\v"
 NO_PROFILE = Ref("identity.profiles", "nobody")  # a subject that has no profile

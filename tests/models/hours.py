@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from tests.models.lab import Answer, Caller, Ref, Refused
+from tests.models.terms import Answer, Caller, Ref, Refused
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND

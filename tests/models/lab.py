@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -18,6 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from psycopg import sql
 
 from rolecall import Session, World
+from tests.models.terms import CUSTOMER, MENTION, Answer, Caller, Columns, Ref, Refused
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "0"))
 
@@ -25,10 +25,6 @@ EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "0"))
 # takes up to a minute, and mutation testing lets these tests fail hundreds of times.
 PHASES = (Phase.explicit, Phase.generate, *([Phase.shrink] if EXAMPLES else []))
 FIXTURES_ARE_SHARED = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.differing_executors)
-
-Test = TypeVar("Test", bound=Callable[..., object])
-Rows = list[tuple[Any, ...]]
-Columns = Mapping[str, Any]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -45,69 +41,6 @@ def options(examples: int = 60, **more: Any) -> settings:
         suppress_health_check=FIXTURES_ARE_SHARED,
         **more,
     )
-
-
-class Ref(NamedTuple):
-    """A row of the world. In the database, it is the id of the row."""
-
-    table: str
-    name: str
-
-
-def person(name: str) -> Ref:
-    """The profile of a persona."""
-    return Ref("identity.profiles", name)
-
-
-CUSTOMER = person("customer")
-MENTION = "@customer"
-"""In a text, it is the id of the customer: a row of somebody else may mention it, and must not be the customer's."""
-
-
-@dataclass(frozen=True)
-class Refused:
-    """An answer that is an error. A model gives the SQLSTATE, and a part of the message if it is the function's own."""
-
-    sqlstate: str
-    message: str = ""
-
-
-Answer = Rows | Refused
-
-
-def same(answer: Answer, expected: Answer) -> bool:
-    """Whether the database answered as the model does: equal rows in the same order, or the same refusal."""
-    if isinstance(answer, Refused) and isinstance(expected, Refused):
-        return answer.sqlstate == expected.sqlstate and expected.message in answer.message
-    return answer == expected
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who asks: a persona, and what the request claims besides: in the token, in a header, in a setting.
-
-    ``subject`` replaces the subject of the token.
-    """
-
-    persona: str
-    claims: Columns = field(default_factory=dict)
-    headers: Columns = field(default_factory=dict)
-    subject: Ref | None = None
-
-    @property
-    def uid(self) -> Ref | None:
-        """The user whom the token names."""
-        if self.subject:
-            return self.subject
-        return None if self.persona in ("no_subject", "anon", "service") else person(self.persona)
-
-    @property
-    def is_service(self) -> bool:
-        return self.persona == "service"
-
-    @property
-    def is_anon(self) -> bool:
-        return self.persona == "anon"
 
 
 class Lab:
@@ -265,18 +198,6 @@ def moment_text(seconds: Decimal) -> str:
     if seconds.is_infinite():
         return "infinity" if seconds > 0 else "-infinity"
     return (EPOCH + timedelta(microseconds=int(seconds * 1_000_000))).isoformat()
-
-
-def one_form(text: str | None) -> str | None:
-    """A JSON text in a form of its own, so that two texts of equal values are equal. None stays None."""
-    if text is None:
-        return None
-
-    def number(digits: str) -> str:
-        value = Decimal(digits)
-        return f"number {abs(value) if value == 0 else value:f}"
-
-    return json.dumps(json.loads(text, parse_int=number, parse_float=number), sort_keys=True)
 
 
 # Those of the common languages. A server has the locales of its machine: C at least.

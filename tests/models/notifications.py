@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from tests.models.lab import Answer, Caller, Ref, Refused, Rows, one_form
+from tests.models.terms import Answer, Caller, Ref, Refused, Rows, one_form
 
 LARGEST = 2_147_483_647
 MAY_NOT_CALL = Refused("42501", "permission denied for function")

@@ -7,7 +7,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from tests.models.reading import Row, Table, Tables
+from tests.models.terms import Row, Table, Tables
 from tests.models.views import part
 
 # ------------------------------------------------------------------ JSON

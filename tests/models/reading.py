@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from tests.models.lab import Answer, Caller, Lab, Refused
-
-Row = Mapping[str, str | None]
-Table = Iterator[Row]
-Tables = Mapping[str, list[Row]]
+from tests.models.lab import Lab
+from tests.models.terms import Answer, Caller, Refused, Row
 
 # With these policies a reader sees every row but the hidden ones, whatever the policies of the application say.
 EVERY_ROW = "CREATE POLICY models_every_row ON {} FOR SELECT TO authenticated USING (true)"
@@ -18,10 +15,6 @@ BUT_THE_HIDDEN = """
     CREATE POLICY models_hidden ON {} AS RESTRICTIVE FOR SELECT TO authenticated
       USING (id::text <> ALL (string_to_array(current_setting('models.hidden'), ' ')))
 """
-
-
-def by_id(rows: Iterable[Row]) -> dict[str | None, Row]:
-    return {row["id"]: row for row in rows}
 
 
 def prepare(lab: Lab, *tables: str) -> None:
@@ -40,9 +33,11 @@ def read(lab: Lab, caller: Caller, relation: str) -> list[Row] | Refused:
     return answer if isinstance(answer, Refused) else [dict(zip(names, row, strict=True)) for row in answer]
 
 
-def same_rows(rows: Iterable[Row], expected: Iterable[Row]) -> bool:
-    """Whether these are the same rows, as often, in any order."""
-    return Counter(map(frozen, rows)) == Counter(map(frozen, expected))
+def differences(rows: Iterable[Row], expected: Iterable[Row]) -> dict[str, list[dict[str, Any]]]:
+    """The first rows that only the view shows, and that only the model has. Empty if both have the same rows."""
+    shown, modelled = Counter(map(frozen, rows)), Counter(map(frozen, expected))
+    both = {"only in the view": shown - modelled, "only in the model": modelled - shown}
+    return {where: [dict(row) for row in some][:3] for where, some in both.items() if some}
 
 
 def frozen(row: Row) -> tuple[tuple[str, Any], ...]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
+from itertools import count
+from typing import Any
+from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
 
 from tests.models import hours as model
 from tests.models.hours import DAY, MINUTE, SECOND, Hours, Interval, Service
-from tests.models.lab import Caller, Columns, Lab, options, same
+from tests.models.lab import Lab, options
+from tests.models.terms import Caller, Columns, same
 from tests.models.values import NOBODY, SALONS, Picker, callers, sessions, some_ids, tables
 
 # ------------------------------------------------------------------ opening hours
@@ -21,12 +27,22 @@ HOURS = "scheduling.operating_hours"
 # In microseconds since midnight: midnight, 24:00, and times that differ by a microsecond, a second or a minute.
 TIMES = (
     *(0, 1, SECOND, MINUTE - 1, MINUTE, 30 * MINUTE, DAY // 2, DAY // 2 + MINUTE - 1, DAY // 2 + MINUTE),
-    *(9 * 60 * MINUTE, 9 * 60 * MINUTE + 30 * SECOND, 18 * 60 * MINUTE, DAY - MINUTE, DAY - 1, DAY),
+    *(
+        9 * 60 * MINUTE,
+        9 * 60 * MINUTE + 30 * SECOND,
+        18 * 60 * MINUTE,
+        DAY // 2 + 30 * SECOND,
+        DAY - MINUTE,
+        DAY - 1,
+        DAY,
+    ),
 )
 MONDAY = date(2025, 6, 2)
 # The turn of the day differs by zone, and some zones have skipped a day: Apia Friday 2011-12-30, Kiritimati 1994-12-31.
+# Berlin and St_Johns change their clocks.
+DST_DAYS = (date(2025, 3, 30), date(2025, 10, 26), date(2025, 3, 9), date(2025, 11, 2))
 DAYS = (
-    *(MONDAY, MONDAY, MONDAY, date(2025, 6, 1), date(2025, 3, 30), date(2025, 3, 9), date(2025, 10, 26)),
+    *(MONDAY, MONDAY, MONDAY, date(2025, 6, 1)),
     *(date(2024, 2, 29), date(2000, 2, 29), date(1900, 3, 1), date(2023, 12, 31), date(2024, 1, 1)),
     *(date(2011, 12, 30), date(2011, 12, 29), date(1994, 12, 31), date(1970, 1, 1), date(1, 1, 1), date(9999, 12, 31)),
 )
@@ -34,7 +50,7 @@ DAYS = (
 
 def hours(weekday: int) -> Callable[[Picker], Hours]:
     """Opening hours, mostly those of a salon on this weekday."""
-    usually = ([True], [True], [False, None])
+    usually = ([True], [True], [False, None, None])
 
     def row(pick: Picker) -> Hours:
         return Hours(
@@ -78,16 +94,51 @@ QUERY = """
 """
 
 
-@options(150)
-@given(day=st.one_of(st.sampled_from(DAYS), st.dates()), data=st.data(), caller=callers(), setting=sessions)
-def test_calculate_business_hours(lab: Lab, day: date, data: st.DataObject, caller: Caller, setting: Columns) -> None:
-    table: list[Hours] = data.draw(tables(hours(day.isoweekday() % 7), (0, 1, 1, 2, 3, 5, 30)), "table")
-    salon = data.draw(st.sampled_from((SALONS[0], SALONS[0], SALONS[0], SALONS[1], NOBODY, None)), "salon")
-    endless = data.draw(st.sampled_from((None, None, None, None, None, "infinity", "-infinity", "NULL")), "endless")
-    asked: date | str | None = None if endless == "NULL" else endless or day
+@st.composite
+def days(draw: DrawFn) -> tuple[list[Hours], Any, date | str | None]:
+    """Opening hours, a salon and a date, which may be none or infinite."""
+    day = draw(st.one_of(st.sampled_from(DAYS), st.sampled_from(DST_DAYS), st.dates()))
+    table = draw(tables(hours(day.isoweekday() % 7), (0, 1, 1, 2, 3, 5, 30)))
+    salon = draw(st.sampled_from((*SALONS[:1] * 6, SALONS[1], NOBODY, None)))
+    return table, salon, draw(st.sampled_from((*[day] * 9, "infinity", "-infinity", None)))
+
+
+numbers = count(1)
+
+
+def opened(**columns: Any) -> Hours:
+    """Hours of a salon on Mondays, 9 to 18, for an explicit example."""
+    plain = Hours(UUID(int=next(numbers)), SALONS[0], 1, True, True, 9 * 60 * MINUTE, 18 * 60 * MINUTE, None, None)
+    return replace(plain, **columns)
+
+
+NOON = DAY // 2
+APIA, BERLIN = {"TimeZone": "Pacific/Apia"}, {"TimeZone": "Europe/Berlin"}
+SPRING = date(2025, 3, 30)  # Berlin skips an hour
+
+
+@options(120)
+@given(asked=days(), caller=callers(), setting=sessions)
+@example(([opened(start_time=NOON, end_time=NOON)], SALONS[0], MONDAY), Caller("customer"), {})  # < in place of <=
+@example(([opened(break_start=NOON, break_end=NOON)], SALONS[0], MONDAY), Caller("customer"), {})  # <= in place of <
+@example(([opened(start_time=1, end_time=DAY)], SALONS[0], MONDAY), Caller("customer"), {})  # round() of minutes
+@example(([opened(break_start=NOON)], SALONS[0], MONDAY), Caller("customer"), {})  # without COALESCE: NULL minutes
+@example(
+    ([opened(end_time=DAY - 1, break_start=0, break_end=30 * SECOND)], SALONS[0], MONDAY), Caller("staff"), {}
+)  # date_trunc
+@example(([opened(is_open=None)], SALONS[0], MONDAY), Caller("customer"), {})  # WHEN oh.is_open IS NOT FALSE
+@example(([opened(is_open=None), opened(is_open=False)], SALONS[0], MONDAY), Caller("customer"), {})  # NULLS FIRST
+@example(([opened(salon_id=None)], SALONS[0], MONDAY), Caller("customer"), {})  # OR oh.salon_id IS NULL
+@example(([opened(day_of_week=5)], SALONS[0], date(2011, 12, 30)), Caller("customer"), APIA)  # p_date::timestamptz
+@example(([opened(day_of_week=0, start_time=0)], SALONS[0], SPRING), Caller("customer"), BERLIN)  # p_date + time
+def test_calculate_business_hours(
+    lab: Lab, asked: tuple[list[Hours], Any, date | str | None], caller: Caller, setting: Columns
+) -> None:
+    table, salon, day = asked
     with lab.example(setting, {HOURS: [as_stored(each) for each in table]}):
-        answer = lab.ask(caller, QUERY, [salon, asked])
-    assert same(answer, model.calculate_business_hours(table, salon, None if endless else day, caller)), answer
+        answer = lab.ask(caller, QUERY, [salon, day])
+    expected = model.calculate_business_hours(table, salon, day if isinstance(day, date) else None, caller)
+    assert same(answer, expected), answer
 
 
 def as_stored(row: Hours) -> dict[str, object]:
@@ -119,12 +170,39 @@ def service(pick: Picker) -> Service:
     )
 
 
+@st.composite
+def orders(draw: DrawFn) -> tuple[list[Service], list[UUID | None] | None]:
+    """Services, and the ids of some of them."""
+    table = draw(tables(service))
+    return table, draw(some_ids([s.id for s in table]))
+
+
+def lasting(number: int, **columns: Any) -> Service:
+    """A service of 45 minutes, for an explicit example."""
+    return replace(Service(UUID(int=number), SALONS[0], "Haircut", Interval(0, 0, 45 * MINUTE), True), **columns)
+
+
+ONE, TWO = UUID(int=1), UUID(int=2)
+HALF_A_MINUTE = Interval(0, 0, 30 * SECOND)
+
+
 @options(100)
-@given(table=tables(service), data=st.data(), caller=callers(), setting=sessions)
+@given(order=orders(), caller=callers(), setting=sessions)
+@example(([lasting(1), lasting(2)], [ONE, TWO]), Caller("customer"), {})  # sum(DISTINCT …)
+@example(([lasting(1)], [ONE, ONE, None]), Caller("customer"), {})  # a join with the list: once for each mention
+@example(([lasting(1, duration_range=HALF_A_MINUTE)], [ONE]), Caller("customer"), {})  # round() of the total
+@example(([lasting(1, is_active=None)], [ONE]), Caller("customer"), {})  # is_active IS NOT FALSE
+@example(([lasting(1, duration_range=Interval(12, 0, 0))], [ONE]), Caller("customer"), {})  # a year as 12 times 30 days
+@example(([lasting(1, duration_range=Interval(0, -1, 0)), lasting(2)], [ONE, TWO]), Caller("customer"), {})  # -1 day
+@example(
+    ([lasting(n, duration_range=HALF_A_MINUTE) for n in range(150)], [UUID(int=n) for n in range(150)]),
+    Caller("service"),
+    {},
+)  # whole minutes of each; the first 100 ids
 def test_calculate_duration_minutes(
-    lab: Lab, table: list[Service], data: st.DataObject, caller: Caller, setting: Columns
+    lab: Lab, order: tuple[list[Service], list[UUID | None] | None], caller: Caller, setting: Columns
 ) -> None:
-    ids = data.draw(some_ids([s.id for s in table]), "ids")
+    table, ids = order
     rows = [{**vars(s), "duration_range": written(s.duration_range)} for s in table]
     with lab.example(setting, {"catalog.services": rows}):
         answer = lab.ask(caller, "SELECT catalog.calculate_duration_minutes(%s::uuid[])", [ids])

@@ -7,21 +7,26 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from hypothesis.strategies import DrawFn
 
 from tests.models import notifications as model
-from tests.models.lab import EPOCH, MENTION, Caller, Columns, Lab, Ref, Refused, Rows, options, person, same
+from tests.models.lab import EPOCH, Lab, options
 from tests.models.notifications import Notification, User
+from tests.models.terms import MENTION, Caller, Columns, Ref, Refused, Rows, person, same
 from tests.models.values import (
+    DAY,
+    INFINITY,
     JSON_VALUES,
     NOBODY,
+    NOW,
     PEOPLE,
     TEXTS,
     Picker,
@@ -84,11 +89,27 @@ def notification(pick: Picker) -> Notification:
 notifications = tables(notification)
 
 
+class Case(NamedTuple):
+    """The notifications, a user, and who asks about that user, in which session."""
+
+    table: list[Notification]
+    user: User = person("customer")
+    caller: Caller = Caller("customer")
+    setting: Columns = MappingProxyType({})
+
+
 @st.composite
-def questions(draw: DrawFn) -> tuple[User, Caller]:
+def cases(draw: DrawFn) -> Case:
     """A user, mostly the customer, and who asks."""
     user: User = draw(st.sampled_from([person("customer")] * 5 + [person("other_customer"), NOBODY, None]))
-    return user, draw(callers(user if isinstance(user, Ref) else None))
+    caller = draw(callers(user if isinstance(user, Ref) else None))
+    return Case(draw(notifications), user, caller, draw(sessions))
+
+
+def sent(number: int, **columns: Any) -> Notification:
+    """A notification of the customer with this id, for an explicit example."""
+    plain = Notification(UUID(int=number), person("customer"), "Hello", "reminder", None, None, NOW, None)
+    return replace(plain, **columns)
 
 
 @pytest.fixture
@@ -118,23 +139,26 @@ def stored(lab: Lab) -> Rows:
 
 
 @options()
-@given(table=notifications, question=questions(), setting=sessions)
-def test_get_unread_count(lab: Lab, table: list[Notification], question: tuple[User, Caller], setting: Columns) -> None:
-    user, caller = question
-    with lab.example(setting, {TABLE: table}):
-        answer = lab.ask(caller, "SELECT communication.get_unread_count(%s)", [user])
-    assert same(answer, model.get_unread_count(table, user, caller)), answer
+@given(case=cases())
+@example(Case([sent(1, user_id=None)]))  # OR n.user_id IS NULL
+@example(Case([sent(1, created_at=NOW + DAY)]))  # only until now()
+@example(Case([sent(number) for number in range(150)]))  # 99 at most
+def test_get_unread_count(lab: Lab, case: Case) -> None:
+    with lab.example(case.setting, {TABLE: case.table}):
+        answer = lab.ask(case.caller, "SELECT communication.get_unread_count(%s)", [case.user])
+    assert same(answer, model.get_unread_count(case.table, case.user, case.caller)), answer
 
 
 @options()
-@given(table=notifications, question=questions(), setting=sessions)
-def test_get_unread_counts(
-    lab: Lab, alphabet: list[str], table: list[Notification], question: tuple[User, Caller], setting: Columns
-) -> None:
-    user, caller = question
-    with lab.example(setting, {TABLE: table}):
-        answer = lab.ask(caller, "SELECT * FROM communication.get_unread_counts(%s)", [user])
-    assert same(answer, model.get_unread_counts(table, user, caller, alphabet)), answer
+@given(case=cases())
+@example(Case([sent(1), sent(2, notification_type="Reminder")]))  # GROUP BY lower(…)
+@example(Case([sent(1, notification_type=""), sent(2, notification_type=None)]))  # COALESCE(…, '')
+@example(Case([sent(1, notification_type="x" * 50 + "a"), sent(2, notification_type="x" * 50 + "b")]))  # varchar(50)
+@example(Case([sent(number, notification_type=kind) for number, kind in enumerate(KINDS)]))  # LIMIT 20
+def test_get_unread_counts(lab: Lab, alphabet: list[str], case: Case) -> None:
+    with lab.example(case.setting, {TABLE: case.table}):
+        answer = lab.ask(case.caller, "SELECT * FROM communication.get_unread_counts(%s)", [case.user])
+    assert same(answer, model.get_unread_counts(case.table, case.user, case.caller, alphabet)), answer
 
 
 PAGE = """
@@ -151,41 +175,63 @@ def limits(draw: DrawFn, count: int) -> int | None:
     return draw(st.sampled_from((*inside, *borders)))
 
 
+@st.composite
+def pages(draw: DrawFn) -> tuple[Case, int | None, int | None]:
+    """A case, a limit and an offset."""
+    case = draw(cases())
+    own = sum(n.user_id == case.user for n in case.table)
+    return case, draw(limits(own)), draw(limits(own))
+
+
+SAME_DAY = [sent(1, created_at=NOW + 2), sent(2, created_at=NOW + 1), sent(3, created_at=NOW)]
+
+
 @options(100)
-@given(table=notifications, question=questions(), setting=sessions, data=st.data())
-def test_get_notifications_page(
-    lab: Lab, table: list[Notification], question: tuple[User, Caller], setting: Columns, data: st.DataObject
-) -> None:
-    user, caller = question
-    own = sum(n.user_id == user for n in table)
-    limit, offset = data.draw(limits(own), "limit"), data.draw(limits(own), "offset")
+@given(page=pages())
+@example((Case(SAME_DAY), 2, 0))  # ORDER BY date_trunc('day', …)
+@example((Case(SAME_DAY), 1, 1))  # LIMIT p_limit without the offset in the inner query
+@example((Case(SAME_DAY), 0, None))  # LIMIT nullif(p_limit, 0)
+@example((Case([sent(1), sent(2), sent(3)]), 2, 1))  # equal times without an order by id
+@example((Case([sent(number) for number in range(150)]), 150, 0))  # LIMIT least(p_limit, 100)
+@example((Case([sent(1, created_at=None), sent(2)]), 1, 0))  # NULLS FIRST
+@example((Case([sent(1)]), model.LARGEST, 1))  # p_limit + p_offset as integers
+@example((Case([sent(1)]), 1, -1))  # p_offset < -1
+def test_get_notifications_page(lab: Lab, page: tuple[Case, int | None, int | None]) -> None:
+    (table, user, caller, setting), limit, offset = page
     with lab.example(setting, {TABLE: table}):
         answer = lab.ask(caller, PAGE, [user, limit, offset])
     assert same(answer, model.get_notifications_page(table, user, limit, offset, caller)), answer
 
 
 @options(30)
-@given(table=notifications, question=questions())
-def test_get_notifications_page_of_the_default_size(
-    lab: Lab, table: list[Notification], question: tuple[User, Caller]
-) -> None:
-    user, caller = question
+@given(case=cases())
+@example(Case([sent(number) for number in range(30)]))  # DEFAULT 10
+def test_get_notifications_page_of_the_default_size(lab: Lab, case: Case) -> None:
     query = PAGE.replace("(%s, %s, %s)", "(%s)")
-    with lab.example({}, {TABLE: table}):
-        answer = lab.ask(caller, query, [user])
-    assert same(answer, model.get_notifications_page(table, user, 20, 0, caller)), answer
+    with lab.example(case.setting, {TABLE: case.table}):
+        answer = lab.ask(case.caller, query, [case.user])
+    assert same(answer, model.get_notifications_page(case.table, case.user, 20, 0, case.caller)), answer
 
 
 # ------------------------------------------------------------------ writing
 
 
+@st.composite
+def marks(draw: DrawFn) -> tuple[Case, list[UUID | None] | None]:
+    """A case, and the ids of notifications to be marked."""
+    case = draw(cases())
+    return case, draw(some_ids([n.id for n in case.table]))
+
+
 @options(120)
-@given(table=notifications, question=questions(), setting=sessions, data=st.data())
-def test_mark_notifications_read(
-    lab: Lab, table: list[Notification], question: tuple[User, Caller], setting: Columns, data: st.DataObject
-) -> None:
-    user, caller = question
-    ids = data.draw(some_ids([n.id for n in table]), "ids")
+@given(mark=marks())
+@example((Case([sent(1, message=" Hello ")]), None))  # also SET message = btrim(message)
+@example((Case([sent(1)]), []))  # no ids mean all
+@example((Case([sent(1)]), [None]))  # OR array_position(p_notification_ids, NULL) IS NOT NULL
+@example((Case([sent(1, read_at=INFINITY)]), None))  # OR n.read_at = 'infinity'
+@example((Case([sent(number) for number in range(150)]), [UUID(int=number) for number in range(150)]))  # [1:100]
+def test_mark_notifications_read(lab: Lab, mark: tuple[Case, list[UUID | None] | None]) -> None:
+    (table, user, caller, setting), ids = mark
     with lab.example(setting, {TABLE: table}):
         query = "SELECT communication.mark_notifications_read(%s, %s::uuid[])"
         answer = lab.ask(caller, query, [user, ids], write=True)
@@ -198,44 +244,50 @@ def test_mark_notifications_read(
 RECIPIENTS: tuple[User, ...] = (*[person("customer")] * 6, *map(person, PEOPLE), NOBODY, None)
 
 
-@options(120)
-@given(
-    table=tables(notification, (0, 2, 10, 30)),
-    recipient=st.sampled_from(RECIPIENTS),
-    message=st.sampled_from((*TEXTS, *TEXTS, "", None)),
-    kind=st.sampled_from((*KINDS, *KINDS, None)),
-    metadata=st.sampled_from((*JSON_VALUES, None, None)),
-    caller=callers(person("customer")),
-    setting=sessions,
+class Sent(NamedTuple):
+    """The arguments of send_notification."""
+
+    recipient: User = person("other_customer")
+    message: str | None = "Hello"
+    kind: str | None = "reminder"
+    metadata: str | None = None
+
+
+messages = st.builds(
+    Sent,
+    st.sampled_from(RECIPIENTS),
+    st.sampled_from((*TEXTS, *TEXTS, "", None)),
+    st.sampled_from((*KINDS, *KINDS, None)),
+    st.sampled_from((*JSON_VALUES, None, None)),
 )
-def test_send_notification(
-    lab: Lab,
-    table: list[Notification],
-    recipient: User,
-    message: str | None,
-    kind: str | None,
-    metadata: str | None,
-    caller: Caller,
-    setting: Columns,
-) -> None:
+
+
+@options(120)
+@given(new=messages, table=tables(notification, (0, 2, 10, 30)), caller=callers(person("customer")), setting=sessions)
+@example(Sent(message=" \n"), [], Caller("customer"), {})  # refused: btrim(p_message) = ''
+@example(Sent(message="x" * 1000 + "a"), [], Caller("customer"), {})  # left(p_message, 1000)
+@example(Sent(kind="x" * 51), [], Caller("customer"), {})  # varchar(50)
+@example(Sent(kind="reminder "), [], Caller("customer"), {})  # btrim(p_notification_type)
+@example(Sent(metadata="null"), [], Caller("service"), {})  # COALESCE(nullif(p_metadata, 'null'), '{}')
+@example(Sent(metadata='{"a": null}'), [], Caller("service"), {})  # jsonb_strip_nulls(p_metadata)
+@example(Sent(recipient=person("customer")), [sent(1)], Caller("customer"), {})  # an equal one is deleted before
+@example(Sent(recipient=NOBODY), [], Caller("customer"), {})  # WHEN foreign_key_violation THEN RETURN NULL
+@example(Sent(), [], Caller("staff"), {"TimeZone": "Asia/Kolkata"})  # created_at AT TIME ZONE 'UTC'
+def test_send_notification(lab: Lab, new: Sent, table: list[Notification], caller: Caller, setting: Columns) -> None:
+    query = "SELECT communication.send_notification(%s, %s, %s, %s)::text"
     with lab.example(setting, {TABLE: table}):
-        answer = lab.ask(
-            caller,
-            "SELECT communication.send_notification(%s, %s, %s, %s)::text",
-            [recipient, message, kind, metadata],
-            write=True,
-        )
+        answer = lab.ask(caller, query, [*new], write=True)
         after = stored(lab)
-    expected = model.send_notification(recipient, message, kind, metadata, caller, lab.now)
+    expected = model.send_notification(*new, caller, lab.now)
     if isinstance(expected, Refused):
         assert same(answer, expected), answer
         assert after == model.as_rows(table)
         return
     assert not isinstance(answer, Refused), answer
     result = json.loads(answer[0][0])
-    new = Notification(**{**vars(expected), "id": UUID(result["id"])})
-    check_result(lab, result, new)
-    assert after == model.as_rows([*table, new])
+    row = replace(expected, id=UUID(result["id"]))
+    check_result(lab, result, row)
+    assert after == model.as_rows([*table, row])
 
 
 def check_result(lab: Lab, result: dict[str, Any], new: Notification) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.models import profiles as model
-from tests.models.lab import Caller, Columns, Lab, Refused, options, same
+from tests.models.lab import Lab, options
 from tests.models.profiles import Json, loads
-from tests.models.reading import Row, prepare, read, same_rows
+from tests.models.reading import differences, prepare, read
+from tests.models.terms import Caller, Columns, Refused, Row, same
 from tests.models.values import JSON_NUMBERS, JSON_VALUES, TEXTS, Picker, sessions, tables
 
 PROFILES = "identity.profiles"
@@ -153,18 +154,43 @@ def visible(
     return rows, shown
 
 
+def having(metadata: str | None) -> list[dict[str, Any]]:
+    """A profile with this metadata, for an explicit example."""
+    return [{"id": UUID(int=1), "username": "somebody", "metadata": metadata}]
+
+
+def reminding(minutes: str) -> list[dict[str, Any]]:
+    """A profile with this JSON value as its minutes."""
+    return having(f'{{"preferences": {{"booking": {{"reminder_minutes": {minutes}}}}}}}')
+
+
 @options()
 @given(table=profiles, reader=readers, setting=sessions)
+@example(having(None), "service", {})  # WHERE metadata IS NOT NULL
+@example(having('{"preferences": {"notifications": {"email": "OFF"}}}'), "service", {})  # without lower()
+@example(
+    having('{"preferences": {"notifications": {"email": " of\\n"}}}'), "service", {}
+)  # without blanks, without "of"
+@example(having('{"preferences": {"reminder_minutes": 5}}'), "service", {})  # a value of another place
+@example(reminding("2147483647"), "service", {})  # < in place of <=
+@example(reminding("-2147483648"), "service", {})  # BETWEEN 0 AND …
+@example(reminding('"000000000000000030"'), "service", {})  # at most 17 digits
+@example(reminding('"+30"'), "service", {})  # only a minus
+@example(reminding("3e1"), "service", {})  # JSON numbers are written out
 def test_view_user_preferences(lab: Lab, table: list[Columns], reader: str, setting: Columns) -> None:
-    hidden = [each["id"] for each in table[::4]]
+    hidden = [each["id"] for each in table[1::4]]
     rows, shown = visible(lab, table, hidden, reader, setting, "identity.view_user_preferences")
-    assert same_rows(shown, model.view_user_preferences({PROFILES: rows}))
+    assert not differences(shown, model.view_user_preferences({PROFILES: rows}))
 
 
 @options()
 @given(table=profiles, reader=readers, setting=sessions)
+@example(having('{"status": ""}'), "service", {})  # NULLIF(…, '')
+@example(having('{"status": "Suspended"}'), "service", {})  # lower()
+@example(having('{"tags": null}'), "service", {})  # COALESCE(metadata -> 'tags', '[]')
+@example(having('[{"tags": 1}]'), "service", {})  # only objects
 def test_view_profile_metadata(lab: Lab, table: list[Columns], reader: str, setting: Columns) -> None:
-    hidden = [each["id"] for each in table[::4]]
+    hidden = [each["id"] for each in table[1::4]]
     rows, shown = visible(lab, table, hidden, reader, setting, "identity.view_profile_metadata")
     expected = model.view_profile_metadata({PROFILES: rows})
     assert by_id(map(with_values, shown, status_kinds(shown, rows))) == by_id(expected)

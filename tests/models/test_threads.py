@@ -14,9 +14,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from tests.models.lab import Answer, Caller, Columns, Lab, Ref, one_form, options, person, same
+from tests.models.lab import Lab, options
+from tests.models.terms import Answer, Caller, Columns, Ref, one_form, person, same
 from tests.models.threads import Change, Thread, Threads
-from tests.models.values import JSON_VALUES, NOBODY, NOW, TEXTS, Picker, lie, pickers, sessions
+from tests.models.values import JSON_VALUES, NOBODY, NOW, STEPS, TEXTS, Picker, clamped, lie, pickers, sessions
 
 TABLE = "communication.message_threads"
 NAMES = [each.name for each in fields(Thread)]
@@ -131,6 +132,13 @@ class Requests(RuleBasedStateMachine):
     @rule(caller=callers, number=st.integers(0, 9), change=changes.filter(bool))
     def edit(self, caller: Caller, number: int, change: Change) -> None:
         self.update(caller, self.known(number), change)
+
+    @rule(caller=callers, number=st.integers(0, 9), step=st.sampled_from((*STEPS, Decimal(0))))
+    def write_a_message(self, caller: Caller, number: int, step: Decimal) -> None:
+        """The last message is at the time of the thread, a little before or a little after it."""
+        thread = self.threads.rows.get(self.known(number))
+        if thread and thread.created_at and thread.created_at.is_finite():
+            self.update(caller, thread.id, {"last_message_at": clamped(thread.created_at + step)})
 
     @rule(caller=callers, number=st.integers(0, 9), deleted=flags)
     def delete_or_restore_by_update(self, caller: Caller, number: int, deleted: bool | None) -> None:

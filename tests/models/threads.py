@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from uuid import UUID
 
-from tests.models.lab import Answer, Caller, Ref, Refused
+from tests.models.terms import Answer, Caller, Ref, Refused
 
 ALREADY_ACTIVE = Refused("23505")
 NOT_ALLOWED = Refused("42501", "row-level security")

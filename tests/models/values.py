@@ -14,7 +14,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from tests.models.lab import Caller, Ref, person
+from tests.models.terms import Caller, Ref, person
 
 T = TypeVar("T")
 
@@ -128,7 +128,15 @@ ROLES = ("service_role", "admin", "owner")
 def lie(user: Ref, role: str) -> Caller:
     """A caller that claims to be the user, and to have a role, in each place that a mistaken condition may look at."""
     names = {"role": role, "user_role": role, "user_id": user, "id": user, "sub": user, "email": user, role: "true"}
-    more = {**names, "roles": [role], "admin": True, "is_admin": True, "is_staff": True, "impersonate": user}
+    more = {
+        **names,
+        "roles": [*ROLES],
+        "permissions": [*ROLES],
+        "admin": True,
+        "is_admin": True,
+        "is_staff": True,
+        "impersonate": user,
+    }
     claims = {**more, "user_metadata": more, "app_metadata": more, "act": {"sub": user}, "aal": "aal2"}
     headers = {f"x-{name.replace('_', '-')}": value for name, value in more.items()}
     del claims["sub"]
@@ -192,11 +200,21 @@ class Picker:
 pickers = st.integers(0, 2**32).map(Picker)
 
 
+class Many(list[T]):
+    """A list that is shown in a failure by its first values only. Hypothesis warns of a longer text."""
+
+    SHOWN = 20
+
+    def __repr__(self) -> str:
+        text = ", ".join(map(repr, self[: self.SHOWN]))
+        return f"[{text}, … {len(self)} in all]" if len(self) > self.SHOWN else f"[{text}]"
+
+
 @st.composite
-def tables(draw: DrawFn, row: Callable[[Picker], T], sizes: Sequence[int] = SIZES) -> list[T]:
+def tables(draw: DrawFn, row: Callable[[Picker], T], sizes: Sequence[int] = SIZES) -> Many[T]:
     """The rows of a table. ``row`` makes one from a picker."""
     picker = draw(pickers)
-    return [row(picker) for _ in range(draw(st.sampled_from(sizes)))]
+    return Many(row(picker) for _ in range(draw(st.sampled_from(sizes))))
 
 
 @st.composite
@@ -207,4 +225,4 @@ def some_ids(draw: DrawFn, known: Sequence[UUID]) -> list[UUID | None] | None:
     if count is None:
         return None
     more = draw(st.lists(st.sampled_from((NOBODY, None, *known[:1])), max_size=3))
-    return [*more, *random.sample(known, min(count, len(known)))]
+    return Many([*more, *random.sample(known, min(count, len(known)))])

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 
-from tests.models.lab import Refused
-from tests.models.reading import Row, Table, Tables, by_id
+from tests.models.terms import Refused, Row, Table, Tables
 
 
 def audit_logs_view(tables: Tables) -> Table:
@@ -64,6 +63,10 @@ def view_notifications(tables: Tables) -> Table:
             **part(notification, "metadata read_at created_at updated_at"),
             **part(recipient, "recipient_username=username recipient_email=email recipient_avatar=avatar_url"),
         }
+
+
+def by_id(rows: Iterable[Row]) -> dict[str | None, Row]:
+    return {row["id"]: row for row in rows}
 
 
 def part(row: Row, names: str) -> Row:

@@ -3,7 +3,8 @@
 Faker makes names, texts and times from ``--rolecall-world-seed``. The relations between rows are fixed.
 
 The rows contradict themselves on purpose: a booked service is another salon's, and somebody without access changed it
-last. If all columns of a row agreed, no test would notice a policy that asks the wrong one.
+last. If all columns of a row agreed, no test would notice a policy that asks the wrong one. In each table one row is
+bare: it has NULL wherever the table allows it.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ PEOPLE = (
 # What users may write into their own tokens.
 CLAIMED_ROLES = ("admin", "owner", "staff", "service_role", "customer")
 
-SYSTEM_THREAD = {"subject": "system", "created_at": FUTURE, "last_message_at": FUTURE, "metadata": SYSTEM}
+SYSTEM_THREAD: dict[str, Any] = {"subject": "system", "description": "system", "metadata": SYSTEM}
+SYSTEM_THREAD |= dict.fromkeys(("created_at", "last_message_at", "updated_at"), FUTURE)
 
 # What profiles have besides a tag. Minutes beyond the range of an integer count as not set.
 PREFERENCES: dict[str, dict[str, Any]] = {
@@ -298,7 +300,6 @@ class Enorae:
             ("staff customer at the salon", "salon", "staff", "former_staff", "customer"),
             ("customer at the other salon", "other_salon", "other_staff", "staff", "owner"),
             ("customer at the solo salon", "solo_salon", "owner_on_staff", "owner_on_staff", "former_staff"),
-            ("customer at the empty salon", "salon", "staff", "former_staff", "owner"),
         ):
             self.add(
                 APPOINTMENT_SERVICES,
@@ -306,102 +307,109 @@ class Enorae:
                 appointment_id=self.appointment[appointment],
                 service_id=self.service[service],
                 staff_id=self.staff[member],
-                service_name=LONG[:255] if service == "solo_salon" else self.fake.word(),
+                service_name={"solo_salon": LONG[:255], "other_salon": "system"}.get(service, self.fake.word()),
                 duration_minutes=self.fake.random_int(15, 120),
-                price_at_time=self.fake.random_int(20, 200),
-                created_at=FUTURE if appointment == "walk-in at the salon" else self.moment(),
+                price_at_time=0 if author == "customer" else self.fake.random_int(20, 200),
+                created_at=FUTURE if author == "customer" else self.moment(),
                 created_by_id=self.people[author],
+                updated_at=FUTURE if author == "customer" else self.moment(),
                 updated_by_id=self.people[editor],
             )
+        bare = "customer at the empty salon"
+        columns = {"appointment_id": self.appointment[bare], "service_id": self.service["salon"], "created_at": None}
+        self.add(APPOINTMENT_SERVICES, bare, **columns)
 
     def message_threads(self) -> None:
         # The appointment is not one of the participants', and the salon is not theirs.
-        for name, sender, recipient, appointment, columns in (
-            ("customer to staff", "customer", "staff", "other customer at the salon", {"subject": LONG}),
-            ("owner to customer", "owner", "customer", "staff customer at the salon", {"is_archived": True}),
-            (
-                "strangers to customer and staff",
-                "other_owner",
-                "other_customer",
-                "customer at the salon",
-                SYSTEM_THREAD,
-            ),
-            ("deleted by customer or staff", "customer", "staff", "other customer at the salon", {"is_deleted": True}),
-            ("neither deleted nor not", "customer", "other_customer", "walk-in at the salon", {"is_deleted": None}),
+        elsewhere = {
+            "salon_id": self.salon["solo_salon"],
+            "appointment_id": self.appointment["staff customer at the salon"],
+        }
+        usual = {"subject": "a short subject", "description": LONG, "is_deleted": False, "created_at": YEAR[0]}
+        texts = {
+            "subject": LONG,
+            "unread_count": 3,
+            "is_archived": True,
+            "last_message_at": YEAR[1],
+            "updated_at": YEAR[1],
+        }
+        bare = dict.fromkeys(("salon_id", "appointment_id", "subject", "description", "is_archived", "unread_count"))
+        bare |= dict.fromkeys(("last_message_at", "created_at", "updated_at", "metadata"))
+        for name, sender, recipient, columns in (
+            ("customer to staff", "customer", "staff", texts),
+            ("owner to customer", "owner", "customer", bare),
+            ("strangers to customer and staff", "other_owner", "other_customer", SYSTEM_THREAD),
+            ("deleted by customer or staff", "customer", "staff", {"is_deleted": True}),
+            ("neither deleted nor not", "customer", "other_customer", {"is_deleted": None}),
         ):
-            salon = "other_salon" if name == "customer to staff" else "solo_salon"
-            usual = {"subject": self.fake.sentence(), "description": self.fake.paragraph(), "is_deleted": False}
-            self.add(
-                THREADS,
-                name,
-                created_by_id=self.people[sender],
-                recipient_id=self.people[recipient],
-                salon_id=self.salon[salon],
-                appointment_id=self.appointment[appointment],
-                **usual | columns,
-            )
+            people = {"created_by_id": self.people[sender], "recipient_id": self.people[recipient]}
+            self.add(THREADS, name, **people | elsewhere | usual | columns)
 
     def customer_favorites(self) -> None:
         for name, customer, salon, is_favorite in (
             ("customer's favourite", "customer", "salon", True),
             ("other customer's favourite", "other_customer", "salon", True),
             ("customer's former favourite", "customer", "other_salon", False),
-            ("neither favourite nor not", "customer", "solo_salon", None),
         ):
             self.add(
                 FAVORITES,
                 name,
                 customer_id=self.people[customer],
                 salon_id=self.salon[salon],
-                notes=LONG if is_favorite else self.fake.sentence(),
+                notes=LONG if is_favorite else "not as good as it was",
                 rating=self.fake.random_int(1, 5),
                 is_favorite=is_favorite,
                 created_at=FUTURE if customer == "other_customer" else self.moment(),
                 created_by_id=self.people["staff"],
+                updated_at=FUTURE if customer == "other_customer" else self.moment(),
                 updated_by_id=self.people["former_staff"],
             )
+        bare = {"customer_id": self.people["customer"], "salon_id": self.salon["solo_salon"]}
+        self.add(FAVORITES, "neither favourite nor not", **bare, is_favorite=None, created_at=None)
 
     def audit_logs(self) -> None:
         # Each is about somebody else than its actor.
         for name, actor, subject, columns in (
-            ("owner's entry", "owner", "other_customer", {"source_system": "application"}),
-            ("customer's entry", "customer", "staff", {"created_at": FUTURE, "reason": LONG}),
-            ("nobody's entry", None, "owner", {"source_system": "system", "user_agent": "system", "metadata": SYSTEM}),
+            ("owner's entry", "owner", "other_customer", {"source_system": LONG[:100], "created_at": FUTURE}),
+            ("nobody's entry", None, "owner", {"entity_type": LONG[:100], "action": LONG[:100], "metadata": SYSTEM}),
         ):
-            usual = {"reason": self.fake.sentence(), "created_at": self.moment()}
+            usual = {"entity_type": "user", "action": "update", "source_system": "system", "created_at": self.moment()}
+            texts = dict.fromkeys(("reason", "change_summary", "user_agent"), LONG if actor else "system")
             self.add(
                 AUDIT,
                 name,
-                entity_type="user",
                 entity_id=self.people[subject],
-                action="update",
                 actor_id=self.people[actor] if actor else None,
                 old_values={"name": self.fake.company(), "user_id": self.people[subject]},
                 new_values={"name": self.fake.company(), "user_id": self.people[subject]},
                 ip_address=self.fake.ipv4(),
-                **usual | columns,
+                **texts | usual | columns,
             )
+        bare = {"entity_type": "salon", "action": "update", "created_at": None, "metadata": None}
+        self.add(AUDIT, "customer's entry", actor_id=self.people["customer"], **bare)
 
     def service_booking_rules(self) -> None:
         # The first two are about a service of each other's salon.
-        for salon, service in (
-            ("salon", "other_salon"),
-            ("other_salon", "salon"),
-            ("solo_salon", "solo_salon"),
-            ("empty_salon", "empty_salon"),
-        ):
+        for salon, service in (("salon", "other_salon"), ("other_salon", "salon"), ("empty_salon", "empty_salon")):
             self.add(
                 RULES,
                 f"the {salon.replace('_', ' ')}'s rule",
                 service_id=self.service[service],
                 salon_id=self.salon[salon],
-                min_notice_minutes=self.fake.random_int(0, 600),
+                min_notice_minutes=0 if salon == "salon" else self.fake.random_int(1, 600),
                 max_advance_days=self.fake.random_int(1, 365),
+                max_concurrent_bookings=self.fake.random_int(1, 9),
                 bookable_by_staff_only=salon == "salon",
                 auto_confirm=salon == "other_salon",
-                requires_deposit=salon == "solo_salon",
+                requires_deposit=salon == "empty_salon",
+                deposit_amount=self.fake.random_int(1, 90),
                 created_at=FUTURE if salon == "empty_salon" else self.moment(),
+                updated_at=FUTURE if salon == "empty_salon" else self.moment(),
             )
+        bare = dict.fromkeys(("min_notice_minutes", "max_advance_days", "requires_deposit", "created_at"))
+        bare |= dict.fromkeys(("bookable_by_staff_only", "auto_confirm"))
+        key, service = self.salon["solo_salon"], self.service["solo_salon"]
+        self.add(RULES, "the solo salon's rule", salon_id=key, service_id=service, **bare)
 
     def avatars(self) -> None:
         for other_bucket in ("documents", "avatars-2", "AVATARS"):

@@ -10,6 +10,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from rolecall import Session, World
+from rolecall.access.world import insert
 from rolecall.catalog.manifest import Manifest
 from tests.constraints.rows import Columns, InsertParent, InsertValid
 
@@ -344,3 +345,53 @@ def test_a_row_outlives_the_row_that_it_refers_to(
     delete(db, referenced, key)
     remaining = db.row(f"SELECT * FROM {table} WHERE id = %s", [row["id"]])
     assert remaining == tuple({**row, column: None}.values())
+
+
+@pytest.mark.parametrize(("table", "column"), foreign_keys("CASCADE", "SET NULL"))
+def test_a_key_that_a_row_refers_to_does_not_change(
+    db: Session, table: str, column: str, insert_valid: InsertValid, insert_parent: InsertParent
+) -> None:
+    referenced, key = insert_parent(column)
+    insert_valid(**{column: key})
+    with db.raises("23503", constraint=f"{table.split('.')[1]}_{column}_fkey"):
+        db.execute(f"UPDATE {referenced} SET id = %s WHERE id = %s", [uuid4(), key])
+
+
+# ------------------------------------------------------------------ all constraints
+
+
+@pytest.mark.rolecall_pin
+@every_table
+def test_every_constraint_is_checked_at_once_for_all_rows(db: Session, table: str) -> None:
+    different = """
+        SELECT conname FROM pg_constraint
+        WHERE conrelid = %s::regclass AND (NOT convalidated OR condeferrable OR (contype = 'c' AND connoinherit))
+    """
+    assert db.rows(different, [table]) == []
+
+
+# ------------------------------------------------------------------ storage
+
+
+@every_table
+def test_a_permanent_table_may_refer_to_it(db: Session, table: str) -> None:
+    """PostgreSQL refuses this for an UNLOGGED table, which is empty after a crash."""
+    db.execute(f"CREATE SCHEMA own CREATE TABLE child (id uuid REFERENCES {table})")
+    with db.raises("23503", constraint="child_id_fkey"):
+        db.execute("INSERT INTO own.child VALUES (gen_random_uuid())")
+
+
+@every_table
+def test_a_publication_of_the_ids_can_tell_the_rows_apart(db: Session, table: str, insert_valid: InsertValid) -> None:
+    """The replica identity is the primary key: Supabase's Realtime publishes each change with the id of its row."""
+    row = insert_valid()
+    db.execute(f"CREATE PUBLICATION ids FOR TABLE {table} (id)")
+    assert db.execute(f"UPDATE {table} SET created_at = now() WHERE id = %s", [row["id"]]).rowcount == 1
+
+
+@every_table
+def test_a_row_is_inserted_in_a_with_query(db: Session, table: str, required: Columns) -> None:
+    """As PostgREST sends it. PostgreSQL refuses this for a table with a rule."""
+    statement = SQL("WITH source AS ({} RETURNING id) SELECT count(*) FROM source").format(insert(table, required))
+    with db.acting_as("service"):
+        assert db.value(statement) == 1

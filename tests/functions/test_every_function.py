@@ -315,3 +315,14 @@ def test_a_temporary_type_changes_nothing(db: Session, world: World, name: str) 
     db.execute(f"ALTER FUNCTION {signature} COST 100")  # PL/pgSQL then compiles it again, as in a new session
     with db.acting_as("customer"):
         assert call(db, world, name) == FUNCTIONS[name].answer
+
+
+# ------------------------------------------------------------------ parallel queries
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if FUNCTIONS[name].volatility == "volatile"])
+def test_a_function_that_writes_runs_in_no_parallel_worker(db: Session, world: World, name: str) -> None:
+    """There it could not write. The setting asks for a worker wherever PostgreSQL thinks that one is safe."""
+    db.execute("SET LOCAL debug_parallel_query = on")
+    with db.acting_as("customer"):
+        assert call(db, world, name) == FUNCTIONS[name].answer

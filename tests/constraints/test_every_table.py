@@ -194,6 +194,20 @@ def columns(*, nullable: bool) -> list[Any]:
     ]
 
 
+# The first number that is too large for a type.
+TOO_LARGE = {"integer": 2**31, "numeric(10,2)": 10**8}
+
+
+def numbers() -> list[Any]:
+    """Each column with a number: test parameters "table", "column" and "too_large"."""
+    return [
+        pytest.param(table, line.split()[0], TOO_LARGE[line.split()[1]], id=f"{table}.{line.split()[0]}")
+        for table in COLUMNS
+        for line in lines(table)
+        if line.split()[1] in TOO_LARGE
+    ]
+
+
 def foreign_keys(*actions: str) -> list[Any]:
     """Each foreign key with one of these actions: test parameters "table" and "column"."""
     return [
@@ -257,6 +271,14 @@ def test_null_is_refused(db: Session, column: str, insert_valid: InsertValid) ->
 @pytest.mark.parametrize(("table", "column"), columns(nullable=True))
 def test_null_is_accepted(column: str, insert_valid: InsertValid) -> None:
     assert insert_valid(**{column: None})[column] is None
+
+
+@pytest.mark.parametrize(("table", "column", "too_large"), numbers())
+def test_a_number_that_is_too_large_is_refused(
+    db: Session, column: str, too_large: int, insert_valid: InsertValid
+) -> None:
+    with db.raises("22003"):
+        insert_valid(**{column: too_large})
 
 
 @pytest.mark.parametrize(

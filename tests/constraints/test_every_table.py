@@ -10,6 +10,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from rolecall import FindChanges, Session, World, deleted, inserted, updated
+from rolecall.access.world import insert
 from rolecall.catalog.manifest import Manifest
 from tests.constraints.rows import Columns, InsertParent, InsertValid
 
@@ -193,6 +194,20 @@ def columns(*, nullable: bool) -> list[Any]:
     ]
 
 
+# The first number that is too large for a type.
+TOO_LARGE = {"integer": 2**31, "numeric(10,2)": 10**8}
+
+
+def numbers() -> list[Any]:
+    """Each column with a number: test parameters "table", "column" and "too_large"."""
+    return [
+        pytest.param(table, line.split()[0], TOO_LARGE[line.split()[1]], id=f"{table}.{line.split()[0]}")
+        for table in COLUMNS
+        for line in lines(table)
+        if line.split()[1] in TOO_LARGE
+    ]
+
+
 def foreign_keys(*actions: str) -> list[Any]:
     """Each foreign key with one of these actions: test parameters "table" and "column"."""
     return [
@@ -256,6 +271,14 @@ def test_null_is_refused(db: Session, column: str, insert_valid: InsertValid) ->
 @pytest.mark.parametrize(("table", "column"), columns(nullable=True))
 def test_null_is_accepted(column: str, insert_valid: InsertValid) -> None:
     assert insert_valid(**{column: None})[column] is None
+
+
+@pytest.mark.parametrize(("table", "column", "too_large"), numbers())
+def test_a_number_that_is_too_large_is_refused(
+    db: Session, column: str, too_large: int, insert_valid: InsertValid
+) -> None:
+    with db.raises("22003"):
+        insert_valid(**{column: too_large})
 
 
 @pytest.mark.parametrize(
@@ -380,3 +403,43 @@ def test_a_new_row_changes_nothing_else(changes: FindChanges, table: str, insert
     with changes() as changed:
         row = insert_valid()
     assert changed == [inserted(table, **row)]
+
+
+# ------------------------------------------------------------------ all constraints
+
+
+@pytest.mark.rolecall_pin
+@every_table
+def test_every_constraint_is_checked_at_once_for_all_rows(db: Session, table: str) -> None:
+    different = """
+        SELECT conname FROM pg_constraint
+        WHERE conrelid = %s::regclass AND (NOT convalidated OR condeferrable OR (contype = 'c' AND connoinherit))
+    """
+    assert db.rows(different, [table]) == []
+
+
+# ------------------------------------------------------------------ storage
+
+
+@every_table
+def test_a_permanent_table_may_refer_to_it(db: Session, table: str) -> None:
+    """PostgreSQL refuses this for an UNLOGGED table, which is empty after a crash."""
+    db.execute(f"CREATE SCHEMA own CREATE TABLE child (id uuid REFERENCES {table})")
+    with db.raises("23503", constraint="child_id_fkey"):
+        db.execute("INSERT INTO own.child VALUES (gen_random_uuid())")
+
+
+@every_table
+def test_a_publication_of_the_ids_can_tell_the_rows_apart(db: Session, table: str, insert_valid: InsertValid) -> None:
+    """The replica identity is the primary key: Supabase's Realtime publishes each change with the id of its row."""
+    row = insert_valid()
+    db.execute(f"CREATE PUBLICATION ids FOR TABLE {table} (id)")
+    assert db.execute(f"UPDATE {table} SET created_at = now() WHERE id = %s", [row["id"]]).rowcount == 1
+
+
+@every_table
+def test_a_row_is_inserted_in_a_with_query(db: Session, table: str, required: Columns) -> None:
+    """As PostgREST sends it. PostgreSQL refuses this for a table with a rule."""
+    statement = SQL("WITH source AS ({} RETURNING id) SELECT count(*) FROM source").format(insert(table, required))
+    with db.acting_as("service"):
+        assert db.value(statement) == 1

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 import pytest
+from psycopg import ClientCursor
 
 from rolecall import Change, FindChanges, Session, World, inserted, updated
 from rolecall.catalog.manifest import Manifest
@@ -142,12 +143,21 @@ every_function = pytest.mark.parametrize("name", FUNCTIONS)
 
 def call(db: Session, world: World, name: str) -> Any:
     """Run the function's call as the signed-in persona; returns its value."""
-    params = {
+    return db.value(FUNCTIONS[name].call, arguments(world))
+
+
+def arguments(world: World) -> dict[str, Any]:
+    """The arguments of all calls."""
+    return {
         "customer": world.personas["customer"].subject,
         "salon": world.row("organization.salons", "salon")["id"],
         "service": world.row("catalog.services", "salon's haircut")["id"],
     }
-    return db.value(FUNCTIONS[name].call, params)
+
+
+def text_of(db: Session, world: World, name: str) -> str:
+    """The function's call with its arguments, as PREPARE takes it."""
+    return ClientCursor(db.connection).mogrify(FUNCTIONS[name].call, arguments(world))
 
 
 def attribute(db: Session, name: str, expression: str) -> Any:
@@ -203,6 +213,12 @@ def test_is_owned_by_the_migration_role(db: Session, manifest: Manifest, name: s
         [name],
     )
     assert (owner, is_superuser) == (manifest.role, False)
+
+
+@pytest.mark.rolecall_pin
+@every_function
+def test_runs_in_no_parallel_worker_by_declaration(db: Session, name: str) -> None:
+    assert attribute(db, name, "p.proparallel") == "u"
 
 
 @pytest.mark.rolecall_pin
@@ -346,5 +362,42 @@ def test_a_temporary_type_changes_nothing(db: Session, world: World, name: str) 
         db.execute(f"CREATE DOMAIN pg_temp.{kind} AS pg_catalog.{kind} CONSTRAINT wrong_object CHECK (VALUE IS NULL)")
     signature = db.value("SELECT %s::regproc::regprocedure::text", [name])
     db.execute(f"ALTER FUNCTION {signature} COST 100")  # PL/pgSQL then compiles it again, as in a new session
+    with db.acting_as("customer"):
+        assert call(db, world, name) == FUNCTIONS[name].answer
+
+
+@every_function
+def test_a_caller_needs_no_privilege_on_its_tables(db: Session, world: World, name: str) -> None:
+    """It reads and writes as its owner, and decides itself what the caller may do."""
+    for schema in ("audit", "catalog", "communication", "identity", "organization", "scheduling"):
+        db.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM authenticated")
+    with db.acting_as("customer"):
+        assert call(db, world, name) == FUNCTIONS[name].answer
+
+
+# ------------------------------------------------------------------ what a stable function sees
+
+
+@pytest.mark.parametrize("name", [name for name in STABLE if not FUNCTIONS[name].result.startswith("TABLE")])
+def test_a_prepared_call_sees_other_rows(db: Session, world: World, name: str) -> None:
+    """The plan of a prepared statement keeps the result of an IMMUTABLE function, unless it returns rows."""
+    db.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+    with db.acting_as("customer"):
+        db.execute(f"PREPARE again AS {text_of(db, world, name)}")
+        assert db.value("EXECUTE again") == FUNCTIONS[name].answer
+    db.execute("UPDATE catalog.services SET duration_range = interval '1 hour'")
+    db.execute("DELETE FROM communication.notifications")
+    with db.acting_as("customer"):
+        assert db.value("EXECUTE again") != FUNCTIONS[name].answer
+    db.execute("DEALLOCATE again")
+
+
+# ------------------------------------------------------------------ parallel queries
+
+
+@pytest.mark.parametrize("name", VOLATILE)
+def test_a_function_that_writes_runs_in_no_parallel_worker(db: Session, world: World, name: str) -> None:
+    """There it could not write. The setting asks for a worker wherever PostgreSQL thinks that one is safe."""
+    db.execute("SET LOCAL debug_parallel_query = on")
     with db.acting_as("customer"):
         assert call(db, world, name) == FUNCTIONS[name].answer

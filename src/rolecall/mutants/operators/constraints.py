@@ -170,10 +170,16 @@ class Checking(Operator):
     }
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """One for each form that a constraint may have and does not."""
+        """One for each form that a constraint may have and does not.
+
+        What only shows in the catalog is changed for the first constraint of its kind in each table.
+        """
+        seen: set[tuple[str, str, str]] = set()
         for each in schema.constraints:
             for what, form in self.FORMS.get(each.kind, {}).items():
-                if form.split()[0] not in each.definition:
+                is_first = (key := (each.table, each.kind, what)) not in seen
+                seen.add(key)
+                if form.split()[0] not in each.definition and (is_first or what == "deferred"):
                     add = f"ALTER TABLE {each.table} ADD CONSTRAINT {identifier(each.name)} {each.definition}{form}"
                     target = Target("constraint", each.name, each.table)
                     yield self.mutant(target, each.table, what, each.definition, f"{_drop(each)}; {add}")

@@ -139,10 +139,22 @@ class GridEffectsItem(GridItem):
             raise GridItemError("\n".join([*texts[: self.MAX_EXPLAINED], *last]))
 
 
+class StoredValuesItem(GridItem):
+    """A test that what the personas of a grid write is what is stored, whatever the value."""
+
+    def runtest(self) -> None:
+        """Write the values. Raises GridItemError with those that are stored in another way."""
+        if texts := process_of(self.config).get_worker().check_stored(self.grid):
+            where = f"{self.path.name}:{self.grid.line}: {self.grid.table} does not store what is written."
+            advice = "Fix the trigger or rule. If it may change the column, name it in changes=."
+            raise GridItemError("\n".join([where, *(f"  {text}" for text in texts), advice]))
+
+
 def collect(module: pytest.Module, name: str, grid: Grid) -> list[pytest.Item]:
     """An item for every cell of a grid that a module defines, and one for the grid after each earlier phase.
 
-    A grid with ``changes`` has one for the effects of its writes, one with ``decided_by`` one for each kind of changes.
+    A grid with ``changes`` has one for the effects of its writes and one for the values that they store, one with
+    ``decided_by`` one for each kind of changes.
     Raises pytest's CollectError for an invalid grid.
     """
     process = process_of(module.config)
@@ -159,6 +171,8 @@ def collect(module: pytest.Module, name: str, grid: Grid) -> list[pytest.Item]:
     if grid.changes is not None:
         each = f"{name}[changes]"
         items.append(GridEffectsItem.from_parent(module, name=each, nodeid=f"{module.nodeid}::{each}", grid=grid))
+        each = f"{name}[stored values]"
+        items.append(StoredValuesItem.from_parent(module, name=each, nodeid=f"{module.nodeid}::{each}", grid=grid))
     for phase in process.earlier_phases:
         each = f"{name}[after phase {phase}]"
         nodeid = f"{module.nodeid}::{each}"

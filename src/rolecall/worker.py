@@ -29,6 +29,7 @@ from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.probe import prepare
 from rolecall.noninterference import changes, kinds
+from rolecall.noninterference.stored import StoredValues
 from rolecall.report.results import CellFailure
 from rolecall.server.connection import ServerConnection
 from rolecall.settings import Settings
@@ -217,6 +218,14 @@ class Worker:
         """What the writes of a grid change besides, or do not change: a text for each write that differs."""
         with rolled_back(self.connection):
             return list(GridEffects(self.connection, grid, self.world).differences())
+
+    def check_stored(self, grid: Grid) -> list[str]:
+        """Which values that the personas of a grid write are stored in another way: a text for each."""
+        connection = self.connection
+        with rolled_back(connection):
+            if self._observer:  # what a function does with odd values does not count as covered
+                self._observer.restore_functions()
+            return StoredValues(connection, grid, self.world).differences()
 
     # -- trials
 

@@ -1,0 +1,140 @@
+"""What a client writes is what is stored, whatever the value: no trigger or rule may decide about that.
+
+Each value of each column is written twice: by a persona of the grid, and by the same statement without triggers and
+rules. The two stored rows must be equal, but for what the grid's ``changes=`` names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import Connection, sql
+
+from rolecall.access.session import Session
+from rolecall.access.world import World, insert
+from rolecall.catalog.objects import identifier, qualified
+from rolecall.grids.decided_by import DecidedBy
+from rolecall.grids.grid import Cell, Grid
+from rolecall.grids.probe import Check
+from rolecall.noninterference import schema
+from rolecall.noninterference.rows import Place, Rows
+from rolecall.noninterference.values import Value
+
+Stored = Mapping[str, Any]
+ENOUGH = 3  # differences; more of the same would not help
+
+
+class StoredValues:
+    """Writes values to the columns of one grid's table, in the current state of the database."""
+
+    def __init__(self, connection: Connection[Any], grid: Grid, world: World) -> None:
+        self.connection, self.grid, self.world = connection, grid, world
+        self.session = Session(connection, world.personas)
+        columns = schema.read(connection, grid.table)
+        self.rows = Rows(connection, grid, world, columns, grid.decided_by or DecidedBy(()))
+        self.columns = [column.name for column in columns.columns[grid.table] if not column.is_fixed]
+
+    def differences(self) -> list[str]:
+        """The first values that are stored in another way, a text for each. Everything is rolled back.
+
+        A value that the persona may not write, or that a constraint refuses, is not compared.
+        """
+        found: dict[tuple[str, str], str] = {}  # by command and column: the first one is enough
+        for cell, check in self._writes():
+            for place in self.rows.of_the_table(lambda name: name not in self.grid.key):
+                if place.row.name == cell.row and (cell.command, place.column) not in found:
+                    texts = (self._difference(cell, check, place, value) for value in place.values)
+                    if text := next(filter(None, texts), ""):
+                        found[cell.command, place.column] = text
+            if len(found) >= ENOUGH:
+                break
+        return list(found.values())
+
+    def _writes(self) -> Iterator[tuple[Cell, Check]]:
+        """The first allowed insert and the first allowed update of each role."""
+        done = set()
+        for cell in self.grid.cells:
+            write = cell.command, self.world.personas[cell.persona].role
+            is_write = cell.command in ("insert", "update") and cell.expected.startswith("yes")
+            if is_write and write not in done and (self.grid.table, cell.row) not in self.world.missing:
+                done.add(write)
+                yield cell, self.grid.checks(cell, self.world)[0]
+
+    def _difference(self, cell: Cell, check: Check, place: Place, value: Value) -> str:
+        """What is stored in another way if a persona writes a value; empty without a difference."""
+        statement = self._statement(cell, check, place.column, value)
+        try:
+            plain = self._stored(check, statement)
+            stored = self._stored(check, statement, cell.persona)
+        except psycopg.Error:
+            return ""
+        besides = (self.grid.changes or {}).get(cell.command, {})
+        compared = self.columns if cell.command == "update" else [*self._row(cell), place.column]
+        different = [
+            name for name in compared if name not in besides and (plain or {}).get(name) != (stored or {}).get(name)
+        ]
+        if not different and (stored is None) == (plain is None):
+            return ""
+        return self._explain(cell, place.column, value, different[:1], plain, stored)
+
+    def _explain(
+        self,
+        cell: Cell,
+        column: str,
+        value: Value,
+        different: Sequence[str],
+        plain: Stored | None,
+        stored: Stored | None,
+    ) -> str:
+        written = f"{cell.persona}: {cell.command} of {cell.row!r} with {column} = {self.rows.value_name(value)}"
+        if stored is None:
+            return f"{written} stores no row"
+        if not different or plain is None:
+            return f"{written} stores a row, and without triggers it does not"
+        (name,) = different
+        return f"{written} stores {name} = {_short(stored[name])} instead of {_short(plain[name])}"
+
+    # -- writing
+
+    def _row(self, cell: Cell) -> Mapping[str, Any]:
+        return self.world.row(self.grid.table, cell.row)
+
+    def _statement(self, cell: Cell, check: Check, column: str, value: Value) -> str:
+        if cell.command == "insert":
+            return insert(self.grid.table, {**self._row(cell), column: value}).as_string()
+        literal = sql.Literal(value).as_string()
+        return f"UPDATE {check.target} SET {identifier(column)} = {literal} WHERE {check.condition}"
+
+    def _stored(self, check: Check, statement: str, persona: str | None = None) -> Stored | None:
+        """The row after the statement: of a persona, or without triggers and rules. Raises psycopg's error."""
+        with self.connection.transaction(force_rollback=True):
+            for text in check.before:
+                self.connection.execute(text.encode())
+            if check.room:
+                with self._without_triggers():
+                    self.connection.execute(check.room.encode())
+            if persona:
+                with self.session.acting_as(persona, method=check.method):
+                    self.connection.execute(statement.encode())
+                    self.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            else:
+                with self._without_triggers():
+                    self.connection.execute(statement.encode())
+            query = f"SELECT to_jsonb(r)::text FROM {qualified(self.grid.table)} AS r WHERE {check.condition}"
+            row = self.connection.execute(query.encode()).fetchone()
+            return json.loads(row[0]) if row else None
+
+    @contextmanager
+    def _without_triggers(self) -> Iterator[None]:
+        self.connection.execute("SET LOCAL session_replication_role = replica")
+        yield
+        self.connection.execute("SET LOCAL session_replication_role = origin")
+
+
+def _short(value: Any) -> str:
+    text = "NULL" if value is None else repr(value)
+    return text if len(text) <= 60 else f"{text[:56]}…'"

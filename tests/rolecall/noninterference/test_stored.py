@@ -1,0 +1,83 @@
+"""changes=: what a client writes is what is stored, whatever the value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rolecall import Grid, grid
+from rolecall.worker import Worker
+
+TRIGGER = (
+    "CREATE FUNCTION shop.change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {} RETURN NEW; END $$;"
+    "CREATE TRIGGER change BEFORE INSERT OR UPDATE ON shop.notes FOR EACH ROW EXECUTE FUNCTION shop.change()"
+)
+
+
+def notes(**changes: dict[str, Any]) -> Grid:
+    """The grid of the toy project."""
+    return grid(
+        "shop.notes",
+        """
+                            select   insert   update   delete
+        alice's note
+          alice, keeper     yes      yes      yes      yes
+          bob               -        !        -        -
+          visitor           !        !        !        !
+
+        bob's note
+          bob, keeper       yes      yes      yes      yes
+          alice             -        !        -        -
+          visitor           !        !        !        !
+        """,
+        update="body = 'changed'",
+        changes=changes,
+    )
+
+
+def test_without_a_trigger_every_value_is_stored(toy_worker: Worker) -> None:
+    assert toy_worker.check_stored(notes()) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        pytest.param(
+            "IF NEW.body = '' THEN NEW.body := NULL; END IF;",
+            "insert of \"alice's note\" with body = '' stores body = NULL instead of ''",
+            id="blank text becomes NULL",
+        ),
+        pytest.param(
+            "NEW.body := COALESCE(NEW.body, 'none');",
+            "insert of \"alice's note\" with body = NULL stores body = 'none' instead of NULL",
+            id="NULL becomes a text",
+        ),
+        pytest.param(
+            "NEW.body := lower(NEW.body);",
+            "insert of \"alice's note\" with body = 'HERS' stores body = 'hers' instead of 'HERS'",
+            id="lower case",
+        ),
+        pytest.param(
+            "IF NEW.body = 'secret' THEN RETURN NULL; END IF;",
+            "insert of \"alice's note\" with body = 'secret' stores no row",
+            id="a row with a string of the code is ignored",
+        ),
+    ],
+)
+def test_a_trigger_that_stores_another_value_is_named(toy_worker: Worker, body: str, text: str) -> None:
+    toy_worker.connection.execute(TRIGGER.format(body).encode())
+    assert f"alice: {text}" in toy_worker.check_stored(notes())
+
+
+def test_a_column_of_changes_may_differ(toy_worker: Worker) -> None:
+    toy_worker.connection.execute(TRIGGER.format("NEW.body := btrim(NEW.body);").encode())
+    assert toy_worker.check_stored(notes())
+    assert toy_worker.check_stored(notes(insert={"body": str}, update={"body": str})) == []
+
+
+def test_a_value_that_is_refused_is_not_compared(toy_worker: Worker) -> None:
+    """A constraint, a policy, or a trigger that raises an error: other tests are about these."""
+    raised = "IF NEW.body = '' THEN RAISE 'no blank notes'; END IF;"
+    toy_worker.connection.execute(TRIGGER.format(raised).encode())
+    assert toy_worker.check_stored(notes()) == []

@@ -65,7 +65,7 @@ def lab(lab: Lab) -> Lab:
 @example("x" * 100 + " ", "update", None, NOTHING, Caller("customer"), {})  # a space more is cut off, no error
 @example("x" * 101, "update", None, NOTHING, Caller("customer"), {})  # left(p_entity_type, 100)
 @example("salon", "é" * 100, None, NOTHING, Caller("customer"), {})  # octet_length() in place of the length
-@example("salon", " Update ", None, NOTHING, Caller("customer"), {})  # lower(), btrim()
+@example(" Salon ", " Update ", None, NOTHING, Caller("customer"), {})  # lower(), btrim()
 @example("salon", "update", None, ("null", "{}", " \n"), Caller("customer"), {})  # nullif(…), btrim(p_reason)
 @example("salon", "update", None, ('{"a": null}', None, "x" * 1001), Caller("owner"), {})  # jsonb_strip_nulls(), left()
 @example("salon", "update", None, ("1", "1", None), Caller("customer"), {})  # no entry if nothing has changed

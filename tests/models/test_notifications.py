@@ -264,7 +264,8 @@ messages = st.builds(
 
 @options(120)
 @given(new=messages, table=tables(notification, (0, 2, 10, 30)), caller=callers(person("customer")), setting=sessions)
-@example(Sent(message=" \n"), [], Caller("customer"), {})  # refused: btrim(p_message) = ''
+@example(Sent(message=" "), [], Caller("customer"), {})  # refused: btrim(p_message) = ''
+@example(Sent(message=" \n"), [], Caller("customer"), {})  # refused: p_message !~ '\\S'
 @example(Sent(message="x" * 1000 + "a"), [], Caller("customer"), {})  # left(p_message, 1000)
 @example(Sent(kind="x" * 51), [], Caller("customer"), {})  # varchar(50)
 @example(Sent(kind="reminder "), [], Caller("customer"), {})  # btrim(p_notification_type)

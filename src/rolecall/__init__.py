@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rolecall.access.session import Session
     from rolecall.access.world import Row, World
     from rolecall.changes.changes import Changes, FindChanges
-    from rolecall.changes.expected import Change, deleted, inserted, set_to, updated
+    from rolecall.changes.expected import Change, deleted, inserted, rewritten, set_to, updated
     from rolecall.errors import RolecallError
     from rolecall.grids.grid import Grid, grid
 
@@ -31,6 +31,7 @@ __all__ = [
     "deleted",
     "grid",
     "inserted",
+    "rewritten",
     "set_to",
     "updated",
 ]
@@ -49,6 +50,7 @@ _MODULES = {
     "deleted": "rolecall.changes.expected",
     "grid": "rolecall.grids.grid",
     "inserted": "rolecall.changes.expected",
+    "rewritten": "rolecall.changes.expected",
     "set_to": "rolecall.changes.expected",
     "updated": "rolecall.changes.expected",
 }

@@ -41,6 +41,14 @@ test_grid = grid(
       no_subject, anon, granted_anon  -        !        -        -        -        -                 -
       service                         yes      yes      yes      yes      yes      yes               yes
 
+    # Its name is the customer's id, but it is in no folder.
+    avatar with the name of a folder
+      customer, other_customer, staff, other_staff, owner, other_owner, staff_of_both,
+      former_staff, owner_on_staff,
+      staff_customer                  yes      !        -        -        -        -                 -
+      no_subject, anon, granted_anon  -        !        -        -        -        -                 -
+      service                         yes      yes      yes      yes      yes      yes               yes
+
     # In another bucket a folder with the name of the user gives no rights.
     customer's file in another bucket
       customer, other_customer, staff, other_staff, owner, other_owner, staff_of_both,

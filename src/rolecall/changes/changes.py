@@ -123,6 +123,9 @@ def _between_tables(before: Table | None, after: Table | None) -> Iterator[Chang
     same_columns = before.columns == after.columns
     for key in old | new:
         if same_columns and old.get(key) == new.get(key):
+            if before.places[key] != after.places[key]:
+                columns = after.loaded(new[key])
+                yield Change("rewritten", after.name, tuple(columns[each] for each in after.key), {})
             continue
         was = before.loaded(old[key]) if key in old else None
         row = after.loaded(new[key]) if key in new else None

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["inserted", "updated", "deleted", "set"]
+Kind = Literal["inserted", "updated", "rewritten", "deleted", "set"]
+
+
+VERBS = {
+    "inserted": "a new row",
+    "updated": "changed",
+    "rewritten": "written again with the same values",
+    "deleted": "deleted",
+}
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class Change:
             for column, value in self.values.items()
             if self.kind == "updated" or (value is not None and (self.kind == "inserted" or not self.key))
         )
-        verb = {"inserted": "a new row", "updated": "changed", "deleted": "deleted"}[self.kind]
+        verb = VERBS[self.kind]
         return f"{row}: {verb}: {columns}" if columns else f"{row}: {verb}"
 
 
@@ -87,6 +95,11 @@ def inserted(table: str, /, **columns: Any) -> Change:
 def updated(table: str, key: Any, /, **columns: Any) -> Change:
     """The row with this primary key (a tuple, if it has several columns) has new values in exactly these columns."""
     return Change("updated", table, _key(key), columns)
+
+
+def rewritten(table: str, key: Any, /) -> Change:
+    """The row with this primary key was written again, with the same values: its triggers ran, and it was locked."""
+    return Change("rewritten", table, _key(key), {})
 
 
 def deleted(table: str, key: Any = (), /, **columns: Any) -> Change:

@@ -47,7 +47,12 @@ FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm', 'S') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 ORDER BY 2, 3
 """
-DIGEST = "SELECT count(*)::text || md5(string_agg(md5(t::text), '' ORDER BY md5(t::text))) FROM {table} AS t"
+# The physical place of a row changes whenever it is written, also with the same values.
+ROWS = "SELECT *, ctid FROM {table}"
+DIGEST = """
+SELECT count(*)::text || md5(string_agg(md5(t::text || ctid::text), '' ORDER BY md5(t::text || ctid::text)))
+FROM {table} AS t
+"""
 
 
 @dataclass(frozen=True)
@@ -66,13 +71,13 @@ class Table:
 
     @cached_property
     def columns(self) -> list[str]:
-        """The names of the columns."""
-        return [(self.result.fname(each) or b"").decode() for each in range(self.result.nfields)]
+        """The names of the columns. The last field is the place, and no column."""
+        return [(self.result.fname(each) or b"").decode() for each in range(self.result.nfields - 1)]
 
     @cached_property
     def rows(self) -> list[tuple[bytes | None, ...]]:
         """The rows, as the server writes their values."""
-        value, fields = self.result.get_value, range(self.result.nfields)
+        value, fields = self.result.get_value, range(self.result.nfields - 1)
         return [tuple([value(row, column) for column in fields]) for row in range(self.result.ntuples)]
 
     @cached_property
@@ -81,10 +86,16 @@ class Table:
         places = [self.columns.index(each) for each in self.key]
         return {tuple([row[place] for place in places]): row for row in self.rows}
 
+    @cached_property
+    def places(self) -> dict[tuple[bytes | None, ...], bytes | None]:
+        """The physical places of the rows by primary key."""
+        last = self.result.nfields - 1
+        return {key: self.result.get_value(number, last) for number, key in enumerate(self.by_key)}
+
     def loaded(self, row: Sequence[bytes | None]) -> dict[str, Any]:
         """A row with Python's values, by column. A value that Python cannot have ('infinity') stays a text."""
         loader = Transformer().get_loader
-        types = [self.result.ftype(each) for each in range(self.result.nfields)]
+        types = [self.result.ftype(each) for each in range(len(self.columns))]
         return {
             name: _load(loader(type_, Format.TEXT), value)
             for name, type_, value in zip(self.columns, types, row, strict=True)
@@ -148,7 +159,7 @@ def _tables(
     """The tables by name. A large one whose digest is as in ``since`` is the same object."""
     digests = _digests(connection, [name for name in keys if name in since and since[name].digest])
     same = {name for name, digest in digests.items() if digest == since[name].digest}
-    queries = [sql.SQL("SELECT * FROM {}").format(_quoted(name)) for name in keys if name not in same]
+    queries = [sql.SQL(ROWS).format(table=_quoted(name)) for name in keys if name not in same]
     results = iter(_results(connection, queries))
     tables = {name: since[name] if name in same else Table(name, key, next(results)) for name, key in keys.items()}
     for name, digest in _digests(connection, [name for name in keys if tables[name].is_large]).items():

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from rolecall import RolecallError, Session, deleted, inserted, set_to, updated
+from rolecall import RolecallError, Session, deleted, inserted, rewritten, set_to, updated
 from rolecall.changes.changes import Changes, changes_of
 from rolecall.changes.expected import Change
 from rolecall.worker import Worker
@@ -45,7 +45,11 @@ def changes_by(connection: Connection[Any], statements: str) -> Changes:
 # For each statement, all that it changes.
 CHANGES: dict[str, tuple[str, list[Change]]] = {
     "nothing": ("SELECT * FROM shop.notes", []),
-    "a row written with its own values": ("UPDATE shop.notes SET body = body", []),
+    "a row written with its own values": (
+        "UPDATE shop.notes SET body = body",
+        [rewritten("shop.notes", 1), rewritten("shop.notes", 2)],
+    ),
+    "a locked row": ("SELECT FROM shop.notes FOR UPDATE", []),
     "a new row": (
         "INSERT INTO shop.notes VALUES (3, 'alice', NULL)",
         [inserted("shop.notes", id=3, author="alice")],

@@ -109,6 +109,11 @@ def _statement(source: str, line: int, first: str) -> tuple[int, int]:
     return start, end
 
 
+def words(source: str) -> set[str]:
+    """The tokens of a body, in lower case."""
+    return {word for _, word in _words(source, 0)}
+
+
 def _words(source: str, start: int) -> Iterator[tuple[int, str]]:
     """The tokens from an offset on, in lower case, each with its offset."""
     rest = source[start:].encode()

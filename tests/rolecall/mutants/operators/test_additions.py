@@ -29,7 +29,7 @@ END $$;
 CREATE TRIGGER stop BEFORE UPDATE ON shop.pins FOR EACH ROW WHEN (OLD.shown) EXECUTE FUNCTION shop.stop();
 CREATE FUNCTION shop.labels(p_label text) RETURNS SETOF text LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  RETURN QUERY SELECT label FROM shop.pins WHERE label = p_label;
+  RETURN QUERY SELECT label FROM shop.pins WHERE label = p_label AND at::date = current_date;
 END $$;
 CREATE VIEW shop.shown_pins WITH (security_invoker = true) AS SELECT id, maker_id, label, at FROM shop.pins;
 """

@@ -322,7 +322,7 @@ BY_HAND = [
         Sabotage("bucket", "bucket", "avatars", how, f"UPDATE storage.buckets SET {change} WHERE id = 'avatars'")
         for how, change in {
             "with another name": "name = 'pictures'",
-            "with a name in capitals": "name = 'AVATARS'",
+            "with a capital in its name": "name = 'Avatars'",
             "for larger files": "file_size_limit = file_size_limit + 1",
             "for files of any size": "file_size_limit = NULL",
         }.items()

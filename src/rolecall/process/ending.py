@@ -125,8 +125,13 @@ class Ending:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Store the exception type of a test, which its report lacks, and check whether the error ends the run."""
+        """Store the exception type of a test, which its report lacks, and check whether the error ends the run.
+
+        Raises EndedBySignal again if another error of the test has hidden it, for example of a rollback.
+        """
         report = yield
+        if self._handles_signals and (number := signals.ended_by()):
+            raise signals.EndedBySignal(number)
         if call.excinfo:
             item.stash[trial.EXCEPTION] = call.excinfo.type
             if report.failed and not self.outage:

@@ -145,6 +145,29 @@ def test_a_test_that_hangs_is_ended_at_once(
     assert ended.seconds < 30  # the test would wait for 60
 
 
+def test_a_signal_that_another_error_hides_ends_the_run(toy: pytest.Pytester) -> None:
+    """As an error of a rollback, or of a library that catches everything."""
+    toy.makepyfile(
+        test_hides="""
+        import os, pathlib, signal
+
+        def test_hides(db):
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                db.value("SELECT 1")
+            except BaseException:
+                raise ValueError("hidden") from None
+
+        def test_after():
+            pathlib.Path("after").touch()
+        """
+    )
+    result = toy.runpytest_subprocess("-n0", "test_hides.py")
+    assert result.ret == 128 + TERM
+    assert "EndedBySignal" in result.stdout.str()
+    assert not (toy.path / "after").exists()
+
+
 # ------------------------------------------------------------------ other endings
 
 

@@ -167,7 +167,7 @@ def test_mutants_without_asserts_and_docstrings(toy: pytest.Pytester, monkeypatc
     result = toy.runpytest_subprocess(
         "--rolecall-mutants", "--rolecall-mutants-operator", "policy-drop", "-W", "ignore", "test_notes.py"
     )
-    result.stdout.fnmatch_lines(["4 killed · score 100.0%*"])
+    result.stdout.fnmatch_lines(["killed by behaviour 4 (100.0%)*"])
 
 
 def test_from_another_folder(toy: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ TEXT = """\
 
 `make league` runs rolecall and other tools on the same broken schemas, and writes this page from
 `league/results/league.json`. Each case is one change of this repository's schema. Each tool looks at each case in a
-clone of its own, on a throwaway server ({server}).
+clone of its own. The server is {server}.
 
 {note}{table}
 

@@ -1,4 +1,8 @@
-"""splinter, the linter of Supabase, as the PostgreSQL language server of Supabase's community has it."""
+"""splinter, the linter of Supabase, as the PostgreSQL language server of Supabase's community has it.
+
+Its package has two names. The new one, ``@postgres-language-server/cli``, does not have its newest version for every
+platform, and npm installs nothing from such a lock file.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +13,16 @@ from league.lab import Database
 from league.programs import installed, run
 from league.tools.tool import Tool
 
-PROGRAM = "@postgres-language-server/cli-*/postgres-language-server*"
+PROGRAM = "@postgrestools/cli-*/postgrestools*"
 
 
 class Splinter(Tool):
-    """``postgres-language-server dblint``, whose rules are splinter's SQL."""
+    """``postgrestools dblint``, whose rules are splinter's SQL."""
 
     name = "splinter"
-    package = "@postgres-language-server/cli"
+    package = "@postgrestools/postgrestools"
     made_for = "what Supabase's dashboard warns of: tables without policies, slow policies, definer views"
-    commands = ("postgres-language-server dblint --max-diagnostics=none",)
+    commands = ("postgrestools dblint --max-diagnostics=none",)
     is_linter = True
 
     def findings(self, database: Database) -> Iterator[str]:

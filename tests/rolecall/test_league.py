@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar, cast
+from unittest.mock import Mock
 
 import pytest
 
-from league import driver, findings, page, programs
+from league import driver, findings, match, page, programs
 from league.cases import (
     DEFECT,
     KINDS,
@@ -24,9 +28,12 @@ from league.cases import (
     sample,
     some,
 )
+from league.lab import Database, Lab
+from league.programs import ToolError
 from league.results import PATH, Result, Standing, of, united
-from league.suite import LEFT_OUT, OTHERS
+from league.suite import LEFT_OUT, OTHERS, is_behaviour
 from league.tools.pgtap import failures
+from league.tools.tool import Tool
 from rolecall.errors import RolecallError
 from rolecall.mutants.operators.operator import Mutant, Target
 from rolecall.sql.migrations import Script
@@ -139,18 +146,37 @@ def test_the_folders_that_no_mutant_reaches_are_those_of_make_mutants(pytestconf
     assert [folder.removeprefix("tests/") for folder in folders] == list(OTHERS)
 
 
+@pytest.mark.parametrize(
+    ("path", "is_left_out"),
+    [
+        ("tests/policies/test_indexes.py", True),
+        ("tests/migrations/test_verify.py", True),
+        ("tests/policies/test_anon.py", False),
+        ("tests/migrations.py", False),
+    ],
+)
+def test_pins_are_left_out_of_the_suite_by_behaviour(pytestconfig: pytest.Config, path: str, is_left_out: bool) -> None:
+    """By their path, or by their mark."""
+    item = Mock(path=pytestconfig.rootpath / path)
+    item.get_closest_marker.return_value = None
+    assert is_behaviour(item) is not is_left_out
+    item.get_closest_marker.return_value = "the mark"
+    assert not is_behaviour(item)
+    item.get_closest_marker.assert_called_with("rolecall_pin")
+
+
 # -- programs
 
 
 def test_a_lock_file_has_the_version() -> None:
     assert programs.version("pgrls")[0].isdigit()
-    assert programs.version("@postgres-language-server/cli")[0].isdigit()
-    with pytest.raises(programs.ToolError, match=r"no lock file of .* has the package nothing"):
+    assert programs.version("@postgrestools/postgrestools")[0].isdigit()
+    with pytest.raises(ToolError, match=r"no lock file of .* has the package nothing"):
         programs.version("nothing")
 
 
 def test_what_is_not_installed_is_named(tmp_path: Path) -> None:
-    with pytest.raises(programs.ToolError, match=r"bin/tool is not installed\. Run: make league"):
+    with pytest.raises(ToolError, match=r"bin/tool is not installed\. Run: make league"):
         programs.installed("bin/tool", tmp_path)
     (tmp_path / "tool-1").touch()
     assert programs.installed("tool-*", tmp_path) == tmp_path / "tool-1"
@@ -176,7 +202,7 @@ def test_a_program_answers_each_command(monkeypatch: pytest.MonkeyPatch) -> None
     program = programs.PythonProgram("pytest")
     try:
         assert program.run("--version") == f"pytest {pytest.__version__}\n"
-        with pytest.raises(programs.ToolError, match=r"pytest --nothing ended with 4:(.|\n)*--nothing"):
+        with pytest.raises(ToolError, match=r"pytest --nothing ended with 4:(.|\n)*--nothing"):
             program.run("--nothing")
         assert program.run("--version").startswith("pytest ")
     finally:
@@ -188,12 +214,53 @@ def test_a_program_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(programs, "PATIENCE", 0.01)
     program = programs.PythonProgram("pytest")
     try:
-        with pytest.raises(programs.ToolError, match=r"pytest --version ended with 2:\nno answer within 0 s"):
+        with pytest.raises(ToolError, match=r"pytest --version ended with 2:\nno answer within 0 s"):
             program.run("--version")
         monkeypatch.setattr(programs, "PATIENCE", 60.0)
         assert program.run("--version").startswith("pytest ")
     finally:
         program.close()
+
+
+# -- a match
+
+
+class Clones:
+    """In place of the lab: each database has the name of its case, or no name."""
+
+    @contextmanager
+    def clone(self, case: Case | None = None, *, pgtap: bool = False) -> Iterator[Database]:
+        assert not pgtap
+        yield Database(case.name if case else "", "host", "user")
+
+
+class Rules(Tool):
+    """Finds the rule R1 everywhere, and R2 in the database "broken"; fails at the database "strange"."""
+
+    name, package, made_for, commands = "rules", "", "rules", ("rules lint",)
+    looked_at: ClassVar[list[str]] = []
+
+    def findings(self, database: Database) -> Iterator[str]:
+        yield "R1 x"
+        if database.name == "strange":
+            raise ToolError("rules ended\nwith 2")
+        if database.name == "broken":
+            yield "R2 x"
+            self.looked_at.append("what comes after the first new finding")
+
+
+def test_a_match_has_the_first_new_finding_of_each_case() -> None:
+    cases = [Case(MISTAKE, name, name, "SELECT", ()) for name in ("broken", "harmless", "strange")]
+    standing = match.play(cast("Lab", Clones()), Rules, cases)
+    assert standing.noticed == {"mistake: broken": "R2 x", "mistake: harmless": None}
+    assert standing.problems == {"mistake: strange": "rules ended with 2"}
+    assert Rules.looked_at == []
+
+
+def test_what_should_find_nothing_in_the_unchanged_schema_ends_the_match(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rules, "is_clean", True)
+    with pytest.raises(ToolError, match="rules finds something in the unchanged schema: R1 x"):
+        match.play(cast("Lab", Clones()), Rules, [])
 
 
 # -- the result

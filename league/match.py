@@ -51,8 +51,8 @@ def _try(lab: Lab, tool: Tool, case: Case, before: set[str]) -> tuple[Case, str 
     try:
         with lab.clone(case, pgtap=tool.needs_pgtap) as database:
             return case, _first(found for found in tool.findings(database) if findings.new(before, [found])), ""
-    except ToolError as error:
-        return case, None, findings.shortened(str(error))
+    except Exception as error:  # other people's programs may fail in any way, and the other cases go on
+        return case, None, findings.shortened(f"{type(error).__name__}: {error}")
 
 
 def _first(found: Iterator[str]) -> str | None:

@@ -77,7 +77,7 @@ class Diff(Pgrls):
     made_for = "a review of what a pull request changes in policies, grants and functions"
     compares_with = "a snapshot of the unchanged schema"
     is_clean = True
-    commands = ("pgrls diff snapshot.json",)
+    commands = ("pgrls diff snapshot.json --fail-on breaking",)
 
     def prepare(self, database: Database) -> None:
         self.folder = TemporaryDirectory()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
+
 from league.lab import Database
 from league.tools.tool import Tool
 from rolecall.access.custom_settings import custom_settings, initialize
-from rolecall.errors import SqlError
+from rolecall.errors import RolecallError, SqlError
 from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.probe import prepare
 from rolecall.sql import files, migrations
@@ -30,7 +32,12 @@ class Grids(Tool):
             prepare(connection)
             outcomes = GridOutcomes(connection, project.world)
             for grid in sorted(project.grids, key=lambda grid: grid.table not in database.concerns):
-                for cell in outcomes.try_grid(grid):
+                try:
+                    failing = outcomes.try_grid(grid)
+                except (RolecallError, psycopg.Error) as error:  # an error is as red as a failure
+                    yield f"{grid.table}: {error}"
+                    return
+                for cell in failing:
                     yield f"{grid.table} {cell.id}"
 
 

@@ -253,7 +253,7 @@ def test_a_match_has_the_first_new_finding_of_each_case() -> None:
     cases = [Case(MISTAKE, name, name, "SELECT", ()) for name in ("broken", "harmless", "strange")]
     standing = match.play(cast("Lab", Clones()), Rules, cases)
     assert standing.noticed == {"mistake: broken": "R2 x", "mistake: harmless": None}
-    assert standing.problems == {"mistake: strange": "rules ended with 2"}
+    assert standing.problems == {"mistake: strange": "ToolError: rules ended with 2"}
     assert Rules.looked_at == []
 
 

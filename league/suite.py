@@ -19,7 +19,6 @@ from league.cases import ROOT, Case
 from league.findings import shortened
 from rolecall.defects.trial import TrialItem
 from rolecall.errors import RolecallError
-from rolecall.item import CellItem
 from rolecall.mutants.operators.operator import Mutant, Target
 from rolecall.mutants.plugin import suite_of
 from rolecall.mutants.selection import RelevantTests, Suite
@@ -60,7 +59,7 @@ class LeaguePlugin:
         if path := self.config.option.league_cases:
             self.config.option.tbstyle = "native"  # tests fail on purpose, without a report
             cases = map(Case.of, json.loads(path.read_text(encoding="utf-8")))
-            suite, whole = suite_of(items), list(items)
+            suite, whole = suite_of(items), [item for item in items if isinstance(item, pytest.Function)]
             items[:] = [
                 CaseItem.from_parent(session, name=case.id, nodeid=case.id, case=case, suite=suite, whole=whole)
                 for case in cases
@@ -70,7 +69,7 @@ class LeaguePlugin:
         """Store the outcome of a case."""
         properties = dict(report.user_properties)
         if report.failed:
-            self.problems[report.nodeid] = shortened(report.longreprtext)
+            self.problems[report.nodeid] = shortened(report.longreprtext.strip().splitlines()[-1])
         elif report.when == "call" and NOTICED in properties:
             self.noticed[report.nodeid] = str(properties[NOTICED]) or None
 
@@ -118,7 +117,7 @@ class CaseItem(TrialItem):
                 connection.execute(self.case.sql.encode())
                 connection.execute("RESET ROLE")
         except psycopg.Error as error:
-            raise RolecallError(f"the case cannot be applied: {error}") from None
+            raise RolecallError(f"the case cannot be applied: {error.sqlstate} {error.diag.message_primary}") from None
 
     def first_failing(self, worker: Worker, nextitem: pytest.Item | None) -> tuple[str, pytest.Item | None]:
         """The id of the first cell or test that fails, and the test; empty and None without one."""
@@ -138,10 +137,9 @@ class CaseItem(TrialItem):
 
     def of_the_whole_suite(self, worker: Worker, nextitem: pytest.Item | None) -> tuple[str, pytest.Item | None]:
         """As :meth:`first_failing`, for a case whose SQL names no object."""
-        tests = [item for item in self.whole if not isinstance(item, CellItem)]
         if cell := self.failing_cell(worker, RelevantTests(self.suite.grids, [], {})):
             return cell, None
-        test = self.suite.first_failing(tests, nextitem)
+        test = self.suite.first_failing(self.whole, nextitem)
         return (test.nodeid, test) if test else ("", None)
 
     def failing_cell(self, worker: Worker, relevant: RelevantTests) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -163,6 +164,30 @@ def test_pins_are_left_out_of_the_suite_by_behaviour(pytestconfig: pytest.Config
     item.get_closest_marker.return_value = "the mark"
     assert not is_behaviour(item)
     item.get_closest_marker.assert_called_with("rolecall_pin")
+
+
+def test_the_suite_notices_a_case(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    """By a cell of its object, or of any; not if nothing is broken. SQL that the server refuses is a problem."""
+    policy = 'ALTER POLICY "Customers can view their own favorites" ON engagement.customer_favorites'
+    cases = [
+        Case(MISTAKE, "broken", "", f"{policy} USING (true)", ("engagement.customer_favorites",)),
+        Case(MISTAKE, "anywhere", "", "REVOKE USAGE ON SCHEMA engagement FROM authenticated", ()),
+        Case(REWRITE, "harmless", "", "COMMENT ON SCHEMA engagement IS 'favourites'", ()),
+        Case(MISTAKE, "refused", "", "SELECT nothing", ("engagement.customer_favorites",)),
+    ]
+    given, written = tmp_path / "cases.json", tmp_path / "noticed.json"
+    given.write_text(json.dumps([case.as_json() for case in cases]), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "league.suite"]
+    options = [f"--league-cases={given}", f"--league-noticed={written}", "tests/policies/test_customer_favorites.py"]
+    done = subprocess.run([*command, *options], cwd=pytestconfig.rootpath, capture_output=True, text=True, check=False)
+    assert written.is_file(), done.stdout + done.stderr
+    noticed, problems = json.loads(written.read_text(encoding="utf-8"))
+    assert {name: (found or "").split(" ")[0] for name, found in noticed.items()} == {
+        "mistake: broken": "engagement.customer_favorites",
+        "mistake: anywhere": "engagement.customer_favorites",
+        "rewrite: harmless": "",
+    }
+    assert problems == {"mistake: refused": 'the case cannot be applied: 42703 column "nothing" does not exist'}
 
 
 # -- programs

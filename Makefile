@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 BENCH ?=
+LEAGUE ?=
 BIN := $(VENV)/bin
 PYTEST := "$(BIN)/python" -m pytest -n 2
 
@@ -37,6 +38,7 @@ help: ## Show this list.
 	@echo '  make verify ARGS="--rolecall-pg 16 -k anon"'
 	@echo '  make torture ARGS="kills --minutes 3"'
 	@echo '  make bench BENCH="checks start"'
+	@echo '  make league LEAGUE="--limit 3 --tools Lint Grids"'
 	@echo '  make types APP=/path/to/app    also lists the new type errors of an application, by table, view and function'
 
 # ------------------------------------------------------------------ tests
@@ -76,6 +78,9 @@ torture: $(VENV)/dev ## Try what docs/reliability.md promises: killed runs, bad 
 bench: $(VENV)/dev ## Measure rolecall against pgTAP, pytest-postgresql and plain statements (a quarter of an hour).
 	@"$(BIN)/python" -m benchmarks $(BENCH)
 
+league: $(VENV)/dev $(VENV)/league/installed league/node_modules/.package-lock.json ## Run rolecall, pgrls, splinter, rlsautotest and pgTAP on the same broken schemas (20 minutes).
+	@"$(BIN)/python" -m league $(LEAGUE)
+
 # ------------------------------------------------------------------ the migrations for others
 
 # APP is the folder of an application; DATE, in the form 20261129, is the date of the timestamps.
@@ -114,11 +119,14 @@ lock: $(VENV)/dev $(VENV)/node ## Update the lock files to the newest versions t
 	"$(BIN)/uv" pip compile -q --upgrade $(LOCK) --group dev -o requirements-dev.lock
 	"$(BIN)/uv" pip compile -q --upgrade $(filter-out pyproject.toml,$(LOCK)) --group types -o requirements-types.lock
 	$(RUN) npm --prefix types update --package-lock-only
+	"$(BIN)/uv" pip compile -q --upgrade league/requirements.txt $(filter-out pyproject.toml,$(LOCK)) \
+	  -o league/requirements.lock
+	$(RUN) npm --prefix league update --package-lock-only
 LOCK := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 clean: ## Remove the environment and everything that the targets wrote, but not the samples of benchmarks.
 	rm -rf .venv .rolecall .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist site \
-	  types/node_modules
+	  types/node_modules league/node_modules
 
 # ------------------------------------------------------------------ the environment
 
@@ -144,4 +152,15 @@ $(VENV)/node: $(VENV)/suite requirements-types.lock types/package.json
 types/node_modules/.package-lock.json: types/package.json types/package-lock.json types/.npmrc | $(VENV)/node
 	@$(RUN) npm --prefix types ci --loglevel=error > /dev/null || \
 	  { echo "npm cannot install the packages of types/package-lock.json: is its registry reachable? npm ping tells."; exit 1; }
+	@touch "$@"
+
+# The tools of the league have an environment of their own: nothing imports them.
+$(VENV)/league/installed: league/requirements.lock
+	@$(PYTHON) -m venv --clear "$(VENV)/league"
+	@"$(VENV)/league/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r league/requirements.lock
+	@touch "$@"
+
+league/node_modules/.package-lock.json: league/package.json league/package-lock.json league/.npmrc | $(VENV)/node
+	@$(RUN) npm --prefix league ci --loglevel=error > /dev/null || \
+	  { echo "npm cannot install the packages of league/package-lock.json: is its registry reachable? npm ping tells."; exit 1; }
 	@touch "$@"

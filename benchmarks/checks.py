@@ -175,7 +175,7 @@ class Comparison:
         run = self.project.run
         with run.clone(run.template, "pgtap") as name:
             with run.connect(name) as connection:
-                connection.execute(VERDICT.encode())
+                connection.execute(b"CREATE EXTENSION pgtap;" + VERDICT.encode())
             yield name
 
     def tap_files(self, number: int) -> list[Path]:

@@ -17,8 +17,8 @@ from rolecall.grids.probe import Check
 # Whether the row, as it was before the transaction, no longer exists.
 CHANGED = "SELECT NOT EXISTS ({} AND pg_xact_status(xmin::text::xid8) IS DISTINCT FROM 'in progress')"
 
+# What a database with pgTAP needs besides it.
 VERDICT = """
-CREATE EXTENSION pgtap;
 CREATE FUNCTION public.is_changed(query text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
   result boolean;

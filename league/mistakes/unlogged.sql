@@ -1,0 +1,2 @@
+-- The audit trail is empty after a crash
+ALTER TABLE audit.audit_logs SET UNLOGGED;

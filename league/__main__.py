@@ -38,7 +38,7 @@ from league.results import Result
 from league.tools import TOOLS
 from rolecall.catalog import definitions
 from rolecall.errors import RolecallError
-from rolecall.mutants.equivalents import Equivalents
+from rolecall.mutants.declarations import Declarations
 from rolecall.mutants.plugin import all_mutants
 
 BEHAVIOUR = "behaviour"
@@ -105,8 +105,8 @@ def all_of(project: Project, kind: str, options: argparse.Namespace) -> list[Cas
     schema = definitions.read(project.connection, manifest, project.world, [])
     objects = Objects.of(manifest, schema)
     if kind == MUTANT:
-        equivalents = Equivalents.read(enorae.ROOT / "tests" / "equivalents.txt")
-        mutants = [mutant for _, mutant in all_mutants(schema) if not equivalents.reason(mutant.id)]
+        declarations = Declarations.read(enorae.ROOT / "tests" / "equivalents.txt", None)
+        mutants = [mutant for _, mutant in all_mutants(schema) if not declarations.of(mutant.id)]
         return of_mutants(sample(mutants, options.mutants, options.seed))
     if kind == DEFECT:
         return of_defects(objects)

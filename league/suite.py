@@ -8,6 +8,7 @@ first test that fails is written for each.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,26 @@ from league.cases import ROOT, Case
 from league.findings import shortened
 from rolecall.defects.trial import TrialItem
 from rolecall.errors import RolecallError
+from rolecall.grids.grid import Grid
 from rolecall.mutants.operators.operator import Mutant, Target
-from rolecall.mutants.plugin import suite_of
-from rolecall.mutants.selection import RelevantTests, Suite
+from rolecall.mutants.selection import PIN, Suite, grid_of
 from rolecall.worker import Worker
 
 # Tests that compare the catalog's text, or run scripts in databases of their own.
 PINS = ("tests/migrations", "tests/policies/test_indexes.py", "tests/policies/test_catalog.py")
-OTHERS = ("rolecall", "defects", "types", "attacks", "drift", "races", "features", "migrations_export", "monitor")
+OTHERS = (
+    "rolecall",
+    "defects",
+    "types",
+    "attacks",
+    "drift",
+    "races",
+    "features",
+    "migrations_export",
+    "monitor",
+    "conditions",
+)
 LEFT_OUT = (*PINS, *(f"tests/{folder}" for folder in OTHERS))
-MARK = "rolecall_pin"
 NOTICED = "league noticed"  # the user property that a worker sends
 
 
@@ -59,7 +70,8 @@ class LeaguePlugin:
         if path := self.config.option.league_cases:
             self.config.option.tbstyle = "native"  # tests fail on purpose, without a report
             cases = map(Case.of, json.loads(path.read_text(encoding="utf-8")))
-            suite, whole = suite_of(items), [item for item in items if isinstance(item, pytest.Function)]
+            suite = Suite(items)
+            whole = [item for item in items if grid_of(item) or isinstance(item, pytest.Function)]
             items[:] = [
                 CaseItem.from_parent(session, name=case.id, nodeid=case.id, case=case, suite=suite, whole=whole)
                 for case in cases
@@ -83,7 +95,7 @@ class LeaguePlugin:
 def is_behaviour(item: pytest.Item) -> bool:
     """Whether a test looks at what the schema does."""
     path = item.path.relative_to(ROOT).as_posix()
-    return not item.get_closest_marker(MARK) and not any(
+    return not item.get_closest_marker(PIN) and not any(
         path == each or path.startswith(f"{each}/") for each in LEFT_OUT
     )
 
@@ -125,9 +137,10 @@ class CaseItem(TrialItem):
             for name in self.case.concerns:
                 mutant = Mutant("league", Target.of("object", name), name, self.case.title, "", self.case.sql)
                 relevant = self.suite.relevant_tests(mutant)
-                if cell := self.failing_cell(worker, relevant):
+                if cell := self.failing_cell(worker, relevant.grids):
                     return cell, None
-                if test := self.suite.first_failing(relevant.in_turn(mutant), nextitem):
+                tests = [*relevant.grid_items.in_turn(mutant), *relevant.behaviour.in_turn(mutant)]
+                if test := self.suite.first_failing(tests, nextitem):
                     return test.nodeid, test
             if not self.case.concerns:
                 return self.of_the_whole_suite(worker, nextitem)
@@ -137,14 +150,14 @@ class CaseItem(TrialItem):
 
     def of_the_whole_suite(self, worker: Worker, nextitem: pytest.Item | None) -> tuple[str, pytest.Item | None]:
         """As :meth:`first_failing`, for a case whose SQL names no object."""
-        if cell := self.failing_cell(worker, RelevantTests(self.suite.grids, [], {})):
+        if cell := self.failing_cell(worker, self.suite.grids):
             return cell, None
         test = self.suite.first_failing(self.whole, nextitem)
         return (test.nodeid, test) if test else ("", None)
 
-    def failing_cell(self, worker: Worker, relevant: RelevantTests) -> str | None:
+    def failing_cell(self, worker: Worker, grids: Iterable[Grid]) -> str | None:
         """The id of the first cell that fails."""
-        for grid in relevant.grids:
+        for grid in grids:
             if cell := self.suite.first_failure(grid, worker.world).find(worker.connection, recent=False):
                 return f"{grid.table} {cell.id}"
         return None

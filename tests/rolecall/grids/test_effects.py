@@ -212,14 +212,14 @@ def test_a_command_that_does_not_write_is_refused(toy_worker: Worker, command: s
         wrong.validate(toy_worker.world)
 
 
-def test_a_grid_with_changes_is_one_test_more(toy: pytest.Pytester) -> None:
+def test_a_grid_with_changes_has_two_tests_more(toy: pytest.Pytester) -> None:
     (toy.path / "defects/f1_anybody_reads.sql").unlink()
     notes = toy.path / "test_notes.py"
     notes.write_text(notes.read_text().replace('moves={"hand over"', 'changes={}, moves={"hand over"'))
-    toy.runpytest_inprocess("test_notes.py").assert_outcomes(passed=41)
+    toy.runpytest_inprocess("test_notes.py").assert_outcomes(passed=42)
     toy.runpytest_inprocess("test_notes.py::test_grid[changes]").assert_outcomes(passed=1)
     step = toy.path / "migrations/phase_1_notes/1_1_notes.sql"
     step.write_text(step.read_text() + trigger("BEFORE UPDATE", "NEW.body := 'x'"))
     result = toy.runpytest_inprocess("test_notes.py")
-    result.assert_outcomes(passed=40, failed=1)
+    result.assert_outcomes(passed=40, failed=2)
     result.stdout.fnmatch_lines(["*alice: update on *has other effects than the grid says", "and * more"])

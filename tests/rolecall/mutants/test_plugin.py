@@ -124,9 +124,11 @@ OPERATORS = (
     *("constraint-drop", "check-edit", "not-null", "default", "type-widen", "function-attributes", "function-edit"),
     *("view-invoker", "view-edit", "statement-drop"),
 )
+# The attribute of the package may still be the module of an earlier run in this process.
 ONLY_THESE = f"""
-from rolecall.mutants import plugin
+from importlib import import_module
 
+plugin = import_module("rolecall.mutants.plugin")
 EVERY = plugin.OPERATORS
 
 

@@ -15,13 +15,13 @@ ALTER POLICY "own notes are read" ON shop.notes USING (author = shop.me() AND cu
 def test_every_cell_is_sent_as_requests(toy: pytest.Pytester) -> None:
     result = toy.runpytest_inprocess("--rolecall-oracle", "test_notes.py")
     result.assert_outcomes(passed=40)
-    result.stdout.fnmatch_lines(["40 cells, 72 statements: each also sent as a request"])
+    result.stdout.fnmatch_lines(["40 cells, 104 statements: each also sent as a request"])
 
 
 def test_the_counts_of_several_processes_are_added(toy: pytest.Pytester) -> None:
     result = toy.runpytest_subprocess("--rolecall-oracle", "-n", "2", "test_notes.py")
     result.assert_outcomes(passed=40)
-    result.stdout.fnmatch_lines(["40 cells, 72 statements: each also sent as a request"])
+    result.stdout.fnmatch_lines(["40 cells, 104 statements: each also sent as a request"])
 
 
 def test_a_difference_is_a_failure_with_both_outcomes(toy: pytest.Pytester) -> None:

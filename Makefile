@@ -13,7 +13,8 @@ PYTEST := "$(BIN)/python" -m pytest -n 2
 ROLECALL := tests/rolecall
 DEFECTS := tests/defects
 TYPES := tests/types
-# These tests create databases of their own, so a mutant in the usual database does not reach them.
+# These tests create databases of their own, so a mutant in the usual database does not reach them. tests/conditions is
+# about the world: a condition that a mutant leaves out decides no more.
 OWN_DATABASES := tests/attacks tests/conditions tests/drift tests/races tests/features tests/migrations_export tests/monitor
 
 # pytest says nothing about an --ignore of a folder that does not exist, and would run too many tests.

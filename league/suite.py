@@ -28,16 +28,8 @@ from rolecall.worker import Worker
 # Tests that compare the catalog's text, or run scripts in databases of their own.
 PINS = ("tests/migrations", "tests/policies/test_indexes.py", "tests/policies/test_catalog.py")
 OTHERS = (
-    "rolecall",
-    "defects",
-    "types",
-    "attacks",
-    "drift",
-    "races",
-    "features",
-    "migrations_export",
-    "monitor",
-    "conditions",
+    *("rolecall", "defects", "types", "attacks", "conditions", "drift", "races", "features"),
+    *("migrations_export", "monitor"),
 )
 LEFT_OUT = (*PINS, *(f"tests/{folder}" for folder in OTHERS))
 NOTICED = "league noticed"  # the user property that a worker sends

@@ -44,7 +44,7 @@ help: ## Show this list.
 
 # ------------------------------------------------------------------ tests
 
-verify: $(VENV)/suite ## Apply the migrations and test them as every persona (two minutes).
+verify: $(VENV)/suite ## Apply the migrations and test them as every persona (five minutes).
 	@$(PYTEST) -q $(call ignore,$(ROLECALL) $(DEFECTS) $(TYPES)) $(ARGS)
 
 test: $(VENV)/suite $(NODE) ## Run all tests, and fail if something in the schema is not covered.

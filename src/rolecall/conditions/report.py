@@ -102,6 +102,10 @@ class Conditions:
         )
 
     def _lacking(self, subject: Subject, variant: Variant) -> Iterator[str]:
+        if self._trial.refusal:
+            yield f"    It cannot be tried: the server does not accept the SQL without it: {self._trial.refusal}"
+            yield "    Give that as the reason in cannot_decide."
+            return
         yield f"    {LACKS[variant.value]}"
         if row := self._proposals.row_for(subject, variant):
             yield f"    With this row it decides:\n        {row}"

@@ -14,6 +14,7 @@ from rolecall.access.persona import Persona
 from rolecall.access.session import Session
 from rolecall.conditions.conditions import Variant
 from rolecall.conditions.subjects import Subject
+from rolecall.server.waits import ended_by_server
 
 Results = list[str]  # of each statement of a subject: "ok …" with what it returned, or "error …"
 RESULTS = "SELECT pg_temp.rolecall_results(%s, %s)"
@@ -24,6 +25,7 @@ class Trial:
 
     def __init__(self, connection: Connection[Any], personas: Mapping[str, Persona]) -> None:
         self.connection, self.personas = connection, personas
+        self.refusal = ""  # why the server did not accept the last variant
         self._decided_last = ""  # for which persona: it comes first at the next variant, which saves time
         connection.execute(files("rolecall.conditions").joinpath("results.sql").read_bytes())
 
@@ -36,7 +38,11 @@ class Trial:
         }
 
     def decides(self, subject: Subject, variant: Variant, original: Mapping[str, Results]) -> bool:
-        """Whether the variant gives some persona another result than the original, or is not valid SQL."""
+        """Whether the variant gives some persona another result than the original, or does not come to an end.
+
+        One that the server does not accept shows nothing: then ``refusal`` is the error.
+        """
+        self.refusal = ""
         try:
             with closing(self._results(subject, variant.text)) as by_persona:
                 for name, results in by_persona:
@@ -44,8 +50,10 @@ class Trial:
                     if any(_differ(*pair, errors_decide=subject.errors_decide) for pair in pairs):
                         self._decided_last = name
                         return True
-        except psycopg.Error:
-            return True  # the variant does not come to an end, or cannot be installed
+        except psycopg.Error as error:
+            if ended_by_server(error):
+                return True
+            self.refusal = f"{error.sqlstate} {error.diag.message_primary}"
         return False
 
     def _results(self, subject: Subject, text: str) -> Generator[tuple[str, Results]]:

@@ -322,8 +322,10 @@ BEGIN
             NULL;
           ELSIF acting THEN
             affected := 0; refusal := SQLSTATE; message := SQLERRM;
-            -- No unique index on the columns of ON CONFLICT, or a rule that allows neither that nor RETURNING.
-            IF refusal = '42P10' AND item.upsert OR refusal = '0A000' AND (item.upsert OR item.representation) THEN
+            -- No unique index on the columns of ON CONFLICT, or a rule: it allows no ON CONFLICT, and a rule of updates or
+            -- deletes no RETURNING. That a rule allows no RETURNING in an INSERT stays an error: PostgREST sends it always.
+            IF refusal = '42P10' AND item.upsert
+              OR refusal = '0A000' AND (item.upsert OR item.representation AND item.method <> 'POST') THEN
               skipped := true; refusal := NULL; message := NULL;
             END IF;
             share := share AND refusal <> '26000';  -- the statement before deallocated the prepared statements

@@ -26,6 +26,8 @@ from rolecall.noninterference.values import Value
 
 Stored = Mapping[str, Any]
 ENOUGH = 3  # differences; more of the same would not help
+# A policy, or a foreign key, which the statement without triggers does not check. decided_by tries the policies.
+REFUSALS = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ForeignKeyViolation)
 
 
 class StoredValues:
@@ -34,6 +36,7 @@ class StoredValues:
     def __init__(self, connection: Connection[Any], grid: Grid, world: World) -> None:
         self.connection, self.grid, self.world = connection, grid, world
         self.session = Session(connection, world.personas)
+        self.tried = self.compared = 0  # columns that were tried, values that were compared
         columns = schema.read(connection, grid.table)
         self.rows = Rows(connection, grid, world, columns, grid.decided_by or DecidedBy(()))
         self.columns = [column.name for column in columns.columns[grid.table] if not column.is_fixed]
@@ -41,17 +44,23 @@ class StoredValues:
     def differences(self) -> list[str]:
         """The first values that are stored in another way, a text for each. Everything is rolled back.
 
-        A value that the persona may not write, or that a constraint refuses, is not compared.
+        A value that a policy or a constraint refuses is not compared. That there was none to compare is a text too.
         """
         found: dict[tuple[str, str], str] = {}  # by command and column: the first one is enough
+        places = self.rows.of_the_table(lambda name: name not in self.grid.key)
         for cell, check in self._writes():
-            for place in self.rows.of_the_table(lambda name: name not in self.grid.key):
-                if place.row.name == cell.row and (cell.command, place.column) not in found:
+            besides = (self.grid.changes or {}).get(cell.command, {})
+            tried = [place for place in places if place.row.name == cell.row and place.column not in besides]
+            for place in tried:
+                if (cell.command, place.column) not in found:
                     texts = (self._difference(cell, check, place, value) for value in place.values)
                     if text := next(filter(None, texts), ""):
                         found[cell.command, place.column] = text
+            self.tried += len(tried)
             if len(found) >= ENOUGH:
                 break
+        if self.tried and not self.compared:
+            return ["no value could be compared: a policy or a constraint refuses all of them"]
         return list(found.values())
 
     def _writes(self) -> Iterator[tuple[Cell, Check]]:
@@ -69,9 +78,16 @@ class StoredValues:
         statement = self._statement(cell, check, place.column, value)
         try:
             plain = self._stored(check, statement)
-            stored = self._stored(check, statement, cell.persona)
         except psycopg.Error:
+            return ""  # not a value of the column, or a constraint refuses it
+        try:
+            stored = self._stored(check, statement, cell.persona)
+        except REFUSALS:
             return ""
+        except psycopg.Error as error:
+            self.compared += 1
+            return f"{self._written(cell, place.column, value)} ends with {error.sqlstate} {error.diag.message_primary}"
+        self.compared += 1
         besides = (self.grid.changes or {}).get(cell.command, {})
         compared = self.columns if cell.command == "update" else [*self._row(cell), place.column]
         different = [
@@ -90,13 +106,16 @@ class StoredValues:
         plain: Stored | None,
         stored: Stored | None,
     ) -> str:
-        written = f"{cell.persona}: {cell.command} of {cell.row!r} with {column} = {self.rows.value_name(value)}"
+        written = self._written(cell, column, value)
         if stored is None:
             return f"{written} stores no row"
         if not different or plain is None:
             return f"{written} stores a row, and without triggers it does not"
         (name,) = different
         return f"{written} stores {name} = {_short(stored[name])} instead of {_short(plain[name])}"
+
+    def _written(self, cell: Cell, column: str, value: Value) -> str:
+        return f"{cell.persona}: {cell.command} of {cell.row!r} with {column} = {self.rows.value_name(value)}"
 
     # -- writing
 

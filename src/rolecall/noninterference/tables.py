@@ -1,9 +1,9 @@
 """Changes of whole tables: many more rows, and a table with exactly one row.
 
-More rows are copies of a part of the world: of a salon with its staff, its services and its appointments, each with a
-new key, and with foreign keys to the other copies, or to the originals. The rows of the personas are not copied, so
-each persona has in the copy what it has in the original, and the original rows must keep their verdicts. The copies
-come before the originals in the table, and have times long before and long after them.
+More rows are copies of a part of the world: of a project with its members and its tasks, each with a new key, and with
+foreign keys to the other copies, or to the originals. The rows of the personas are not copied, so each persona has in
+the copy what it has in the original, and the original rows must keep their verdicts. The copies come before the
+originals in the table, and have times long before and long after them.
 """
 
 from __future__ import annotations

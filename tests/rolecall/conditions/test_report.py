@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from rolecall import RolecallError, World
 from rolecall.catalog.definitions import read
 from rolecall.conditions.report import Conditions
+from rolecall.conditions.subjects import Subject, Subjects
 from rolecall.worker import Worker
 
 Project = Callable[[str, World], Worker]
@@ -53,6 +56,30 @@ def test_a_complete_world(project: Project) -> None:
         f"{NAME} | author = shop.me() | true never decides",
         f"{NAME} | hidden | true never decides",
         f"{NAME} | author = shop.me() | NULL never decides",
+    ]
+
+
+def test_a_condition_that_sql_cannot_do_without_shows_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies = Subjects.policies
+
+    def without_variants(self: Subjects) -> Iterator[Subject]:
+        for each in policies(self):
+            right = {each.original: each.install(each.original)}
+            yield replace(each, install=defaultdict(lambda: ["SELECT nonsense"], right).__getitem__)
+
+    monkeypatch.setattr(Subjects, "policies", without_variants)
+    with (
+        conditions_of(project(OWN, world_with(note="alice", hidden="alice", of_nobody=None))) as (conditions, decided),
+        pytest.raises(AssertionError) as error,
+    ):
+        conditions.check("policies")
+    assert decided == []
+    assert str(error.value).split("\n")[:3] == [
+        f"{NAME} | author = shop.me() | false never decides",
+        '    It cannot be tried: the server does not accept the SQL without it: 42703 column "nonsense" does not exist',
+        "    Give that as the reason in cannot_decide.",
     ]
 
 

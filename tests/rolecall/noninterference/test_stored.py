@@ -76,8 +76,22 @@ def test_a_column_of_changes_may_differ(toy_worker: Worker) -> None:
     assert toy_worker.check_stored(notes(insert={"body": str}, update={"body": str})) == []
 
 
-def test_a_value_that_is_refused_is_not_compared(toy_worker: Worker) -> None:
-    """A constraint, a policy, or a trigger that raises an error: other tests are about these."""
+def test_a_trigger_that_refuses_a_value_is_named(toy_worker: Worker) -> None:
     raised = "IF NEW.body = '' THEN RAISE 'no blank notes'; END IF;"
     toy_worker.connection.execute(TRIGGER.format(raised).encode())
+    text = "alice: insert of \"alice's note\" with body = '' ends with P0001 no blank notes"
+    assert toy_worker.check_stored(notes())[0] == text
+    assert toy_worker.check_stored(notes(insert={"body": str}, update={"body": str})) == []
+
+
+def test_a_value_that_a_policy_or_a_constraint_refuses_is_not_compared(toy_worker: Worker) -> None:
+    """The texts of the toy may have nine characters, and alice may write only her own notes."""
+    toy_worker.connection.execute(TRIGGER.format("").encode())
     assert toy_worker.check_stored(notes()) == []
+
+
+def test_nothing_to_compare_is_no_success(toy_worker: Worker) -> None:
+    toy_worker.connection.execute("ALTER TABLE shop.notes ADD CONSTRAINT only_these CHECK (body IN ('hers', 'his'))")
+    toy_worker.connection.execute(TRIGGER.format("RAISE 'closed' USING ERRCODE = '42501';").encode())
+    text = "no value could be compared: a policy or a constraint refuses all of them"
+    assert toy_worker.check_stored(notes()) == [text]

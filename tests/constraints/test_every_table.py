@@ -443,3 +443,12 @@ def test_a_row_is_inserted_in_a_with_query(db: Session, table: str, required: Co
     statement = SQL("WITH source AS ({} RETURNING id) SELECT count(*) FROM source").format(insert(table, required))
     with db.acting_as("service"):
         assert db.value(statement) == 1
+
+
+@pytest.mark.parametrize("command", ["UPDATE {} SET id = id", "DELETE FROM {}"], ids=["update", "delete"])
+@every_table
+def test_a_row_is_changed_in_a_with_query(db: Session, table: str, command: str, insert_valid: InsertValid) -> None:
+    """As PostgREST sends it. PostgreSQL refuses this for a table with a rule, also for one that does nothing."""
+    key = insert_valid()["id"]
+    write = SQL(f"{command} WHERE id = {{}} RETURNING id").format(Identifier(*table.split(".")), key)
+    assert db.value(SQL("WITH source AS ({}) SELECT count(*) FROM source").format(write)) == 1

@@ -67,6 +67,7 @@ def lab(lab: Lab) -> Lab:
 @example("salon", "é" * 100, None, NOTHING, Caller("customer"), {})  # octet_length() in place of the length
 @example(" Salon ", " Update ", None, NOTHING, Caller("customer"), {})  # lower(), btrim()
 @example("salon", "update", None, ("null", "{}", " \n"), Caller("customer"), {})  # nullif(…), btrim(p_reason)
+@example("salon", "update", None, ("null", None, ""), Caller("customer"), {})  # nullif(p_reason, '')
 @example("salon", "update", None, ('{"a": null}', None, "x" * 1001), Caller("owner"), {})  # jsonb_strip_nulls(), left()
 @example("salon", "update", None, ("1", "1", None), Caller("customer"), {})  # no entry if nothing has changed
 @example("salon", "update", None, NOTHING, Caller("service"), {})  # the service without a subject

@@ -38,6 +38,9 @@ from rolecall.sql import migrations
 T = TypeVar("T")
 Change = Callable[[Connection[Any]], None]
 
+# A backend remembers every function and plan of every trial, and a catalog keeps the rows that were rolled back.
+TRIALS = 40  # after so many, the databases are created again
+
 
 class Worker:
     """Everything that the tests of one process use. Each part is created at the first request.
@@ -49,7 +52,7 @@ class Worker:
         self.run, self.settings, self.world, self.name = run, settings, world, name
         self.recorder = CoverageRecorder()
         self._stack = ExitStack()
-        self._scratches = 0
+        self._scratches = self._trials = 0
         self._reused_databases: dict[bool, ReusedDatabase] = {}
         self._change: Change | None = None
         self._observer: CoverageObserver | None = None
@@ -122,8 +125,7 @@ class Worker:
             with rolled_back(self.connection):
                 yield
         except TransactionEndedError:
-            self._stack.close()
-            self.__dict__.pop("connection", None)
+            self._close_connection()
             raise
 
     @contextmanager
@@ -236,6 +238,9 @@ class Worker:
         ``change`` breaks this process's clone and every migrated scratch database. ``scripts`` maps the path of a
         script to the path of its replacement.
         """
+        self._trials += 1
+        if self._trials % TRIALS == 0:
+            self.close()
         connection = self.connection  # created first: its observer must use the current recorder
         original = self.recorder, self._observer, self._outcomes, self.phases
         observer, self._observer = self._observer, None
@@ -267,18 +272,22 @@ class Worker:
     def renew(self) -> None:
         """Drop what has lost its connection. The next request creates a new database."""
         if self._connection_lost:
-            self.__dict__.pop("connection")
-            self._stack.close()
+            self._close_connection()
         for database in self._reused_databases.values():
             if database.lost:
                 database.close()
 
     def close(self) -> None:
-        """Close the connections; the databases are dropped with the run."""
+        """Close the connections, and drop their databases. The next request creates new ones."""
         for database in self._reused_databases.values():
             database.close()
         for opened in self._earlier.values():
             opened.close()
+        self._earlier.clear()
+        self._close_connection()
+
+    def _close_connection(self) -> None:
+        self.__dict__.pop("connection", None)
         self._stack.close()
 
 

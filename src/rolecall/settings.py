@@ -265,6 +265,7 @@ class Settings:
     mutants_since: str = _option(
         "only mutants of objects in SQL files that changed since a git revision", _text, default="", metavar="REV"
     )
+    mutants_declared: bool = _flag("also run every test on the mutants that are declared (slow)")
     equivalents: Path | None = _file("file of equivalent mutants, one a line, with the reason")
     pinned: Path | None = _file("file of mutants that only pins notice, one a line, with the reason")
     defects: Path | None = _folder("folder of SQL files that each put a defect back; a test must fail with each")

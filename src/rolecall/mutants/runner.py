@@ -128,14 +128,19 @@ class MutantItem(TrialItem):
         yield self.failing_cell(worker, relevant, recent=True)
         yield run(relevant.grid_items.recent_killers(mutant))
         yield run(relevant.behaviour.recent_killers(mutant))
-        if not self.operator.by_grid:
+        if not self.operator.by_grid and self.tries_every_test(worker):
             yield run(relevant.behaviour.in_turn(mutant))
         yield self.failing_cell(worker, relevant, recent=False)
-        yield run(relevant.grid_items.in_turn(mutant))
-        if self.operator.by_grid:
-            yield run(relevant.behaviour.in_turn(mutant))
+        if self.tries_every_test(worker):
+            yield run(relevant.grid_items.in_turn(mutant))
+            if self.operator.by_grid:
+                yield run(relevant.behaviour.in_turn(mutant))
         yield run(relevant.pins.recent_killers(mutant), are_pins=True)
         yield run(relevant.pins.in_turn(mutant), are_pins=True)
+
+    def tries_every_test(self, worker: Worker) -> bool:
+        """Whether every test of behaviour is tried. A declared mutant passes them all, which takes long."""
+        return worker.settings.mutants_declared or not self.declarations.of(self.mutant.id)
 
     def failing_cell(self, worker: Worker, relevant: RelevantTests, *, recent: bool) -> Killer | None:
         """The first cell that fails."""

@@ -67,7 +67,7 @@ def test_a_declared_one_passes_and_is_counted(pinned: pytest.Pytester) -> None:
 def test_a_declared_one_that_behaviour_shows_is_an_error(pinned: pytest.Pytester, name: str) -> None:
     (pinned.path / "test_titles.py").write_text(BEHAVIOUR)
     declare(pinned, name, LOWER)
-    result = pinned.runpytest_inprocess(*EDITS_OF_TITLES)
+    result = pinned.runpytest_inprocess(*EDITS_OF_TITLES, "--rolecall-mutants-declared")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     killer = "test_titles.py::test_a_title_of_titles_has_three_letters"
     word = name.removesuffix("s.txt").removesuffix(".txt")
@@ -77,6 +77,14 @@ def test_a_declared_one_that_behaviour_shows_is_an_error(pinned: pytest.Pytester
             "killed by behaviour 1 (100.0%), error 1 · *",
         ]
     )
+
+
+def test_without_the_option_not_every_test_is_run_on_a_declared_one(pinned: pytest.Pytester) -> None:
+    (pinned.path / "test_titles.py").write_text(BEHAVIOUR)
+    declare(pinned, "pinned.txt", LOWER, HIGHER)
+    result = pinned.runpytest_inprocess(*EDITS_OF_TITLES)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["by pins 2 · *"])
 
 
 def test_a_declared_equivalent_that_a_pin_notices_is_an_error(pinned: pytest.Pytester) -> None:

@@ -423,6 +423,7 @@ class Enorae:
             ("other customer's avatar deeper down", "avatars", f"{other}/{own}/", "customer"),
             ("avatar in a folder named alike", "avatars", f"{own}-x/", "customer"),
             ("avatar in a folder in upper case", "avatars", f"{own.upper()}/", "customer"),
+            ("avatar in a folder without a name", "avatars", f"/{own}/", "customer"),
             ("avatar in no folder", "avatars", own, "customer"),
             ("customer's file in no bucket", None, f"{own}/", "customer"),
             ("customer's file in another bucket", "documents", f"{own}/", "customer"),

@@ -286,9 +286,15 @@ def test_send_notification(lab: Lab, new: Sent, table: list[Notification], calle
         return
     assert not isinstance(answer, Refused), answer
     result = json.loads(answer[0][0])
-    row = replace(expected, id=UUID(result["id"]))
+    row = replace(expected, id=new_id(result))
     check_result(lab, result, row)
     assert after == model.as_rows([*table, row])
+
+
+def new_id(result: dict[str, Any]) -> UUID:
+    """The id of the new row, from the result of send_notification."""
+    assert "id" in result, f"no id in {result}"
+    return UUID(result["id"])
 
 
 def check_result(lab: Lab, result: dict[str, Any], new: Notification) -> None:
@@ -344,7 +350,7 @@ class Requests(RuleBasedStateMachine):
             assert same(answer, expected), answer
             return
         assert not isinstance(answer, Refused), answer
-        self.table.append(replace(expected, id=UUID(json.loads(answer[0][0])["id"])))
+        self.table.append(replace(expected, id=new_id(json.loads(answer[0][0]))))
 
     @rule(caller=who, user=users, numbers=st.one_of(st.none(), st.lists(st.integers(0, 30), max_size=4)))
     def mark_read(self, caller: Caller, user: User, numbers: list[int] | None) -> None:

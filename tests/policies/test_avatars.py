@@ -34,6 +34,14 @@ test_grid = grid(
       no_subject, anon, granted_anon  -        !        -        -        -        -                 -
       service                         yes      yes      yes      yes      yes      yes               yes
 
+    # Its first folder has no name: the second one is the customer's.
+    avatar in a folder without a name
+      customer, other_customer, staff, other_staff, owner, other_owner, staff_of_both,
+      former_staff, owner_on_staff,
+      staff_customer                  yes      !        -        -        -        -                 -
+      no_subject, anon, granted_anon  -        !        -        -        -        -                 -
+      service                         yes      yes      yes      yes      yes      yes               yes
+
     avatar in no folder
       customer, other_customer, staff, other_staff, owner, other_owner, staff_of_both,
       former_staff, owner_on_staff,

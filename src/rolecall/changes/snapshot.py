@@ -122,6 +122,11 @@ class Snapshot:
     state: dict[str, str]
     owners: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def has_sequences(self) -> bool:
+        """Whether the database has sequences, whose numbers no rollback resets."""
+        return any(name.startswith("sequence ") for name in self.state)
+
 
 @cache
 def _query(name: str) -> str:

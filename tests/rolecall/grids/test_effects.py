@@ -223,3 +223,21 @@ def test_a_grid_with_changes_has_two_tests_more(toy: pytest.Pytester) -> None:
     result = toy.runpytest_inprocess("test_notes.py")
     result.assert_outcomes(passed=40, failed=2)
     result.stdout.fnmatch_lines(["*alice: update on *has other effects than the grid says", "and * more"])
+
+
+@pytest.mark.usefixtures("connection")
+def test_a_sequence_that_an_insert_advances_is_no_effect_of_the_next_write(toy_worker: Worker) -> None:
+    """A rollback does not reset a sequence."""
+    toy_worker.connection.execute("ALTER TABLE shop.notes ADD number int GENERATED ALWAYS AS IDENTITY")
+    assert effects(toy_worker) == []
+
+
+def test_a_command_on_some_columns_only_is_not_tried_on_others(toy_worker: Worker) -> None:
+    toy_worker.connection.execute(
+        "ALTER TABLE shop.notes ADD token text; GRANT UPDATE (token) ON shop.notes TO toy_visitor;"
+        "CREATE POLICY open ON shop.notes FOR UPDATE TO toy_visitor USING (true)"
+    )
+    some = NOTES.replace("visitor   !        !        !   ", "visitor   !        !        !/yes")
+    assert "!/yes" in some
+    tokens = grid("shop.notes", some, update="body = 'changed'", moves={"rename": "author = author"}, changes={})
+    assert toy_worker.check_effects(tokens) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -95,3 +96,19 @@ def test_nothing_to_compare_is_no_success(toy_worker: Worker) -> None:
     toy_worker.connection.execute(TRIGGER.format("RAISE 'closed' USING ERRCODE = '42501';").encode())
     text = "no value could be compared: a policy or a constraint refuses all of them"
     assert toy_worker.check_stored(notes()) == [text]
+
+
+INSTEAD_OF = """
+CREATE VIEW shop.mine AS SELECT id, author, body FROM shop.notes;
+GRANT SELECT, INSERT ON shop.mine TO toy_member;
+CREATE FUNCTION shop.store() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+  INSERT INTO shop.notes VALUES (NEW.id, NEW.author, 'from the view'); RETURN NEW;
+END $$;
+CREATE TRIGGER store INSTEAD OF INSERT ON shop.mine FOR EACH ROW EXECUTE FUNCTION shop.store();
+"""
+
+
+def test_what_an_instead_of_trigger_stores_is_not_compared(toy_worker: Worker) -> None:
+    toy_worker.connection.execute(INSTEAD_OF)
+    view = replace(notes(), table="shop.mine")
+    assert toy_worker.check_stored(view) == []

@@ -49,6 +49,12 @@ def mismatches(rolecall_mismatches: Callable[[Grid], list[str]]) -> Callable[[Gr
 
 
 @pytest.fixture
+def dependencies(rolecall_dependencies: Callable[[Grid], list[str]]) -> Callable[[Grid], list[str]]:
+    """A function that finds what access depends on in the database as it is now, and a grid does not name."""
+    return rolecall_dependencies
+
+
+@pytest.fixture
 def phases(rolecall_phases: dict[int, Phase]) -> dict[int, Phase]:
     """The phases of the migrations by number."""
     return rolecall_phases

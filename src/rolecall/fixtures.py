@@ -22,8 +22,8 @@ if TYPE_CHECKING:  # a project that does not use rolecall must not pay for these
 # Fixtures that need a database. The others do not.
 SCRATCHES = ("rolecall_scratch", "rolecall_module_scratch", "rolecall_rolled_back_scratch")
 DATABASES = (
-    *("rolecall_db", "rolecall_changes", "rolecall_conditions", "rolecall_manifest", "rolecall_mismatches"),
-    "rolecall_phases",
+    *("rolecall_db", "rolecall_changes", "rolecall_conditions", "rolecall_dependencies"),
+    *("rolecall_manifest", "rolecall_mismatches", "rolecall_phases"),
     *SCRATCHES,
 )
 NAMES = (*DATABASES, "rolecall_phase", "rolecall_world", "rolecall_grids")
@@ -168,6 +168,24 @@ def rolecall_mismatches(pytestconfig: pytest.Config, rolecall_db: Session) -> Ca
 
     outcomes = GridOutcomes(rolecall_db.connection, _process(pytestconfig).world)
     return lambda grid: [cell.id for cell in outcomes.try_grid(grid)]
+
+
+@pytest.fixture
+def rolecall_dependencies(pytestconfig: pytest.Config, rolecall_db: Session) -> Callable[[Grid], list[str]]:
+    """A function that tries ``decided_by`` of a grid on ``rolecall_db``, with the changes that the test has made there.
+
+    It returns a text for everything that the access depends on and that the grid does not name. What the grid names
+    need not decide.
+    """
+    from rolecall.noninterference import kinds
+
+    connection, world = rolecall_db.connection, _process(pytestconfig).world
+
+    def dependencies(grid: Grid) -> list[str]:
+        tried = (kinds.check(connection, grid, world, kind) for kind in kinds.KINDS if kind != kinds.DECLARED)
+        return [result.failure for result in tried if result.failure]
+
+    return dependencies
 
 
 @pytest.fixture

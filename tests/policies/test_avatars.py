@@ -136,6 +136,25 @@ def test_an_upload_replaces_the_avatar(db: Session, world: World, changes: FindC
     assert refused == []
 
 
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        pytest.param("bucket_id = 'avatars-2'", id="a bucket named alike"),
+        pytest.param("bucket_id = 'AVATARS'", id="a bucket in upper case"),
+        pytest.param("name = '{folder}-x/' || gen_random_uuid()", id="a folder named alike"),
+        pytest.param("name = upper('{folder}/') || gen_random_uuid()", id="a folder in upper case"),
+        pytest.param("name = '/{folder}/' || gen_random_uuid()", id="a folder without a name"),
+        pytest.param("name = 'moved/{folder}/' || gen_random_uuid()", id="another folder"),
+        pytest.param("name = '{folder}' || gen_random_uuid()", id="no folder"),
+    ],
+)
+def test_an_avatar_stays_in_its_folder(db: Session, world: World, assignment: str) -> None:
+    """Without a WHERE: PostgreSQL then applies no policy for SELECT to the new row."""
+    folder = world.personas["customer"].subject
+    with db.acting_as("customer"), db.raises("42501", message="row-level security"):
+        db.execute(f"UPDATE {TABLE} SET {assignment.format(folder=folder)}")
+
+
 def test_a_delete_needs_the_setting_of_the_storage_api(db: Session, world: World) -> None:
     for persona in world.personas:
         with db.acting_as(persona), db.raises("42501", message="torage"):

@@ -14,7 +14,7 @@ from rolecall.access.world import World
 from rolecall.errors import GridError, RolecallError
 from rolecall.grids.decided_by import Entry
 from rolecall.grids.grid import Grid
-from rolecall.noninterference import schema
+from rolecall.noninterference import identities, schema
 from rolecall.noninterference.changes import Change
 from rolecall.noninterference.experiment import ENOUGH, Experiment, Tally
 from rolecall.noninterference.requests import Requests
@@ -69,6 +69,8 @@ class _Grid:
         self.schema = schema.read(connection, grid.table)
         for entry in self.decided.entries:
             self._validate(entry)
+        subjects = [str(each.claims["sub"]) for each in world.personas.values() if "sub" in each.claims]
+        identities.add(connection, self.schema, list(dict.fromkeys(subjects)))
         self.rows = Rows(connection, grid, world, self.schema, self.decided)
         self.requests = Requests(
             world,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from rolecall.access.world import World
 from rolecall.catalog.objects import identifier, qualified
@@ -101,9 +101,12 @@ class Rows:
     # -- what the database has
 
     def existing(self, table: str, column: str) -> list[Value]:
-        """The keys that a foreign key may refer to."""
+        """The keys that a foreign key may refer to; the ids of the personas come first."""
         if (table, column) not in self._existing:
-            rows = self._read(table, [column], f"LIMIT {MOST}")
+            subjects = sql.Literal(self.dictionary.subjects).as_string()
+            rows = self._read(
+                table, [column], f"ORDER BY {identifier(column)}::text = ANY ({subjects}) DESC LIMIT {MOST}"
+            )
             self._existing[table, column] = [value for (value,) in rows]
         return self._existing[table, column]
 

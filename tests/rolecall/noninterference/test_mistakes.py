@@ -205,6 +205,20 @@ MISTAKES = {
         "catalog.services.is_active",
         "Salon owners can update their booking rules",
     ),
+    "or its service is the caller": Mistake(RULES, f"OR service_id = {ME}", COLUMNS, "depends on service_id: with "),
+    "or the salon of its service is the caller": Mistake(
+        RULES,
+        f"OR EXISTS (SELECT FROM catalog.services v WHERE v.id = service_id AND v.salon_id = {ME})",
+        ROWS,
+        "depends on catalog.services.salon_id: with ",
+    ),
+    "write: or its salon is the caller": Mistake(
+        FAVORITES,
+        f"OR salon_id = {ME}",
+        COLUMNS,
+        "depends on salon_id: with ",
+        "Customers can update their own favorites",
+    ),
     "write: or the staff member": Mistake(
         SERVICES,
         f"OR staff_id IN (SELECT p.id FROM organization.staff_profiles p WHERE p.user_id = {ME})",

@@ -32,6 +32,13 @@ def _add(constraint: Constraint, definition: str) -> str:
     return f"ALTER TABLE {constraint.table} ADD CONSTRAINT {identifier(constraint.name)} {definition}{valid}"
 
 
+def _replaced(constraint: Constraint, added: str) -> str:
+    """The statements that replace a constraint. It becomes valid unless an existing row violates it."""
+    validate = f"ALTER TABLE {constraint.table} VALIDATE CONSTRAINT {identifier(constraint.name)}"
+    ignore = "EXCEPTION WHEN check_violation OR foreign_key_violation THEN NULL"
+    return f"{_drop(constraint)}; {added}; DO $$ BEGIN {validate}; {ignore}; END $$"
+
+
 class DropConstraint(Operator):
     """Drop a CHECK, a foreign key or a primary key."""
 
@@ -67,7 +74,7 @@ class EditCheck(Operator):
                 rewrites = (*expressions.PREDICATE, expressions.swap_column({"": schema.types[each.table]}))
                 predicate = each.definition.removeprefix("CHECK ")
                 for what, text in edit_expression(predicate, rewrites):
-                    sql = f"{_drop(each)}; {_add(each, f'CHECK ({text})')}"
+                    sql = _replaced(each, _add(each, f"CHECK ({text})"))
                     yield self.mutant(
                         Target("constraint", each.name, each.table), each.table, what, each.definition, sql
                     )
@@ -109,7 +116,7 @@ class ForeignKeyAction(Operator):
         for each in schema.constraints:
             if each.kind == "f":
                 for what, added in edit(_add(each, each.definition), [_another_action]):
-                    sql = f"{_drop(each)}; {added}"
+                    sql = _replaced(each, added)
                     yield self.mutant(
                         Target("constraint", each.name, each.table), each.table, what, each.definition, sql
                     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import postgast
@@ -52,17 +52,22 @@ class MoreAccess(PolicyOperator):
             yield name, f"COALESCE({identifier(name)}, false)"
         for name in _nullable(table, schema)[:1]:
             yield f"{name} is NULL", f"{identifier(name)} IS NULL"
-        yield from self.joins(table, schema)
+        yield from self.joins(table, schema, _columns(predicate))
         yield from FROM_THE_REQUEST.items()
 
-    def joins(self, table: str, schema: Schema) -> Iterator[tuple[str, str]]:
-        """For each foreign key: a column of the row that it refers to names the caller."""
+    def joins(self, table: str, schema: Schema, known: Collection[str]) -> Iterator[tuple[str, str]]:
+        """For each foreign key: a column of the row that it refers to names the caller.
+
+        Columns that the predicate knows are left out: it has most likely the same join.
+        """
         for each in schema.constraints:
             if each.table == table and each.kind == "f":
                 node = foreign_key(each)
                 column, key = node.fk_attrs[0].string.sval, node.pk_attrs[0].string.sval
                 other = f"{node.pktable.schemaname}.{node.pktable.relname}"
                 ids = [name for name in _of_type(schema.types.get(other, {}), "uuid") if name != key] or [key]
+                if ids[0] in known or (ids[0] == key and column in known):
+                    continue
                 row, caller = (
                     f"other.{identifier(key)} = {table}.{identifier(column)}",
                     f"other.{identifier(ids[0])}::text",

@@ -35,6 +35,17 @@ CREATE VIEW shop.shown_pins WITH (security_invoker = true) AS SELECT id, maker_i
 """
 
 
+def test_a_join_that_the_policy_has_is_not_added_again(mutants_of: MutantsOf) -> None:
+    """The mutant would behave as the original does."""
+    joined = PINS + (
+        "CREATE POLICY joined ON shop.pins FOR DELETE USING"
+        " (EXISTS (SELECT FROM shop.notes AS n WHERE n.id = note_id AND n.id::text = shop.me()))"
+    )
+    mutants = mutants_of(joined, policy_additions.MoreAccess())
+    assert 'shop.pins "mine" | USING or the id of its note_id is the caller' in mutants
+    assert [each for each in mutants if each.startswith('shop.pins "joined"') and "note_id" in each] == []
+
+
 @pytest.mark.parametrize(
     ("operator", "expected"),
     [

@@ -131,6 +131,19 @@ def test_a_foreign_key_gets_each_other_action(toy_worker: Worker) -> None:
     assert "ON UPDATE CASCADE ON DELETE CASCADE DEFERRABLE" in definition[0]
 
 
+@pytest.mark.parametrize(("body", "valid"), [("'short'", True), ("NULL", True), ("repeat('x', 29)", False)])
+def test_a_changed_check_is_valid_unless_a_row_violates_it(toy_worker: Worker, body: str, valid: bool) -> None:
+    """Otherwise a test of the catalog notices the mutant, whatever the change."""
+    sql = (
+        "CREATE TABLE shop.pins (body text CONSTRAINT brief CHECK (length(body) < 30));"
+        f"INSERT INTO shop.pins VALUES ({body})"
+    )
+    mutants = mutants_of(toy_worker, sql, constraints.EditCheck())
+    apply(toy_worker, mutants["shop.pins brief | 30 becomes 29"])
+    query = "SELECT convalidated FROM pg_constraint WHERE conname = 'brief'"
+    assert toy_worker.connection.execute(query).fetchone() == (valid,)
+
+
 def test_new_objects_on_a_table_of_the_baseline_have_mutants(toy_worker: Worker) -> None:
     run(toy_worker, "CREATE TABLE shop.shelf (height int CONSTRAINT old CHECK (height > 0))")
     check = "ALTER TABLE shop.shelf ADD CONSTRAINT low CHECK (height < 9)"

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,6 +20,7 @@ from benchmarks.clock import time_pytest
 from benchmarks.enorae import Project
 from benchmarks.results import Result, seconds
 from benchmarks.scripts import VERDICT, Case, pgtap_script, psql_script, psql_verdicts, verdict_of
+from rolecall.grids.grid import expected_words
 from rolecall.grids.probe import probe
 from rolecall.server.choose import embedded
 
@@ -58,7 +58,7 @@ class Comparison:
         self.cases = [
             Case(cell.id, check, expected)
             for _, cell, checks in cells
-            for check, expected in zip(checks, cycle(cell.expected.split("/")), strict=False)
+            for check, expected in zip(checks, expected_words(cell, checks), strict=True)
         ]
         self.five = [case for case in self.cases if case.is_five]
         self.ids = [cell.id for _, cell, _ in cells]

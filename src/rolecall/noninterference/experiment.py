@@ -59,6 +59,7 @@ class Tally:
     accepted: int = 0
     refused: int = 0
     uncompared: int = 0  # verdicts that were errors after a change
+    verdicts: int = 0  # that were tried, before and after changes
 
     def add(self, changes: Iterable[Change], accepted: Collection[Change]) -> None:
         """Count changes, of which the database accepted some."""
@@ -181,6 +182,7 @@ class Experiment:
         # off, and then PostgreSQL discards all plans.
         ordered = sorted(checks.items(), key=lambda pair: (pair[1].before, pair[1].method == "POST"))
         outcomes = probe(self.connection, [check for _, check in ordered])
+        self.tally.verdicts += len(ordered)
         return {cell: outcome for (cell, _), outcome in zip(ordered, outcomes, strict=True)}
 
     def _compare(self, outcomes: dict[Cell, Outcome]) -> list[Difference]:

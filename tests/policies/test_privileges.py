@@ -86,6 +86,19 @@ def test_a_role_without_grants_reads_and_writes_nothing(db: Session, table: str,
         refuses(db, role, statement.format(table), f"permission denied for table {table.split('.')[1]}")
 
 
+@pytest.mark.parametrize(
+    ("table", "command"),
+    [(table, each) for table, held in WRITABLE.items() for each in ("UPDATE", "DELETE") if each not in held],
+)
+def test_a_command_without_a_grant_has_no_policy_either(db: Session, world: World, table: str, command: str) -> None:
+    """A grant that somebody adds later must not be enough."""
+    db.execute(f"GRANT {command} ON {table} TO authenticated")
+    for persona in world.personas.values():
+        if persona.role == "authenticated":
+            with db.acting_as(persona.name):
+                assert db.execute(ROWS[command].format(table)).rowcount == 0, persona.name
+
+
 @every_role
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_role_writes_to_no_view(db: Session, view: str, role: str) -> None:

@@ -58,7 +58,7 @@ class Suite:
         self.grids = list(dict.fromkeys(item.grid for item in items if isinstance(item, CellItem)))
         self.grid_items = [item for item in items if grid_of(item)]
         self.modules: dict[Path, list[pytest.Item]] = {}
-        tests = [item for item in items if isinstance(item, pytest.Function)]
+        tests = [item for item in items if isinstance(item, pytest.Function) and not runs_earlier(item)]
         for test in tests:
             self.modules.setdefault(test.path, []).append(test)
         self.sources = {path: path.read_text(encoding="utf-8") for path in self.modules}
@@ -137,6 +137,12 @@ def grid_of(item: pytest.Item) -> Grid | None:
         return None
     grid = getattr(item, "grid", None)
     return grid if isinstance(grid, Grid) else None
+
+
+def runs_earlier(test: pytest.Function) -> bool:
+    """Whether a test runs on the database after an earlier phase, which no mutant reaches."""
+    callspec = getattr(test, "callspec", None)
+    return callspec is not None and callspec.params.get("rolecall_phase") is not None
 
 
 def is_pin(test: pytest.Item) -> bool:

@@ -55,3 +55,24 @@ def test_tests_of_decided_by_kill_mutants_of_their_table(toy: pytest.Pytester) -
     assert [test.name for test in suite.grid_items if "decided by" in test.name] == [
         f"test_grid[decided by: {kind}]" for kind in KINDS
     ]
+
+
+def test_tests_after_an_earlier_phase_kill_no_mutant(toy: pytest.Pytester) -> None:
+    """The mutant is not in their database."""
+    toy.makepyfile(
+        test_titles="""
+        import pytest
+
+        @pytest.mark.rolecall_from_phase(1)
+        def test_it(rolecall_db):
+            assert rolecall_db.value("SELECT count(*) FROM shop.titles") == 2
+        """
+    )
+    second = toy.path / "migrations" / "phase_2_more"
+    second.mkdir()
+    for name in ("2_1_more.sql", "verify.sql", "rollback.sql"):
+        (second / name).write_text("SELECT 1;")
+    items, _ = toy.inline_genitems("--rolecall-after-each-phase", "test_titles.py")
+    assert [item.name for item in items] == ["test_it", "test_it[after phase 1]"]
+    (tests,) = Suite(items).modules.values()
+    assert [test.name for test in tests] == ["test_it"]

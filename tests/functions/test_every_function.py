@@ -13,6 +13,7 @@ from psycopg import ClientCursor
 from rolecall import Change, FindChanges, Session, World, inserted, updated
 from rolecall.catalog.manifest import Manifest
 from tests.functions.calls import HAS_NOTIFICATIONS, MAY_CALL, set_claims
+from tests.functions.planted import plant
 
 
 def nothing(_: World, __: str) -> list[Change]:
@@ -322,25 +323,6 @@ def test_a_volatile_function_does_not_run_in_a_get(db: Session, world: World, na
 
 
 # ------------------------------------------------------------------ safe name lookup
-
-
-def plant(db: Session) -> None:
-    """Put objects in front of a search path: operators and functions that raise an error when they are called, and
-    empty tables with the names of the tables that the functions use."""
-    db.execute("CREATE SCHEMA planted")
-    db.execute("GRANT USAGE ON SCHEMA planted TO PUBLIC")
-    fails = "LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'wrong object'; END $$"
-    for kind in ("text", "uuid"):
-        db.execute(f"CREATE FUNCTION planted.equal({kind}, {kind}) RETURNS boolean {fails}")
-        db.execute(f"CREATE OPERATOR planted.= (LEFTARG = {kind}, RIGHTARG = {kind}, FUNCTION = planted.equal)")
-    db.execute(f"CREATE FUNCTION planted.now() RETURNS timestamptz {fails}")
-    for table in (
-        *("communication.notifications", "scheduling.operating_hours"),
-        *("catalog.services", "audit.audit_logs"),
-    ):
-        name = table.split(".")[1]
-        db.execute(f"CREATE TABLE planted.{name} (LIKE {table})")
-        db.execute(f"CREATE TEMPORARY TABLE {name} (LIKE {table})")
 
 
 @every_function

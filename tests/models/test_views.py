@@ -141,7 +141,7 @@ VIEWS = {
         row(
             user_id=maybe(PERSON_IDS),
             message=SOME_TEXT,
-            notification_type=maybe(("reminder", "Reminder", "system", "")),
+            notification_type=maybe(("reminder", "Reminder", "system", "", "é" * 60)),
             metadata=maybe(JSON_VALUES),
             read_at=None,
             **TIMES,
@@ -243,6 +243,7 @@ def rated(*ratings: int | None, **columns: Any) -> list[dict[str, Any]]:
 @example(rated(10), {}, "service", [])  # numeric(4, 2): no error
 @example(rated(5, 1), {}, "customer", [0])  # the reviews of all, not only those that the reader reads
 @example(rated(5, 1, status="pending"), {}, "customer", [])  # only published ones
+@example(rated(5, status="é" * 60), {}, "service", [])  # left(status, 50)
 @example(rated(*[3] * 150), {}, "service", [])  # LIMIT 100
 def test_salon_reviews_with_counts_view(
     lab: Lab, table: list[Columns], referred: Mapping[str, Any], reader: str, hidden: list[int]

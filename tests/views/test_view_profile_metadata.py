@@ -1,9 +1,11 @@
 """view_profile_metadata: the user's own profile with the parts of its metadata, of any JSON type."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
@@ -76,13 +78,19 @@ def test_anon_is_refused(db: Session) -> None:
         db.rows("SELECT id FROM identity.view_profile_metadata")
 
 
-def test_anon_with_every_grant_writes_nothing(db: Session, world: World) -> None:
+WRITES = (
+    "UPDATE identity.view_profile_metadata SET full_name = 'Changed'",
+    "DELETE FROM identity.view_profile_metadata",
+    "INSERT INTO identity.view_profile_metadata (id, username) VALUES (gen_random_uuid(), 'new')",
+)
+
+
+@pytest.mark.parametrize("statement", WRITES, ids=lambda statement: statement.split()[0].lower())
+def test_anon_with_every_grant_writes_nothing(db: Session, world: World, statement: str) -> None:
     db.execute(MISTAKE)
-    with db.acting_as("granted_anon"):
-        assert db.execute("UPDATE identity.view_profile_metadata SET full_name = 'Changed'").rowcount == 0
-        assert db.execute("DELETE FROM identity.view_profile_metadata").rowcount == 0
-        with db.raises("42501", message="row-level security"):
-            db.execute("INSERT INTO identity.view_profile_metadata (id, username) VALUES (gen_random_uuid(), 'new')")
+    refusals = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ObjectNotInPrerequisiteState)  # not updatable
+    with db.acting_as("granted_anon"), suppress(*refusals), db.connection.transaction():
+        db.execute(statement)
     names = db.rows("SELECT full_name FROM identity.profiles")
     assert sorted(names) == sorted((row["full_name"],) for row in world.rows[PROFILES].values())
 

@@ -105,3 +105,10 @@ def test_many_types_are_sorted(db: Session, customer: str) -> None:
     db.execute("SET LOCAL enable_sort = off")
     with db.acting_as("customer"):
         assert counts(db, customer) == [(kind, 1) for kind in kinds]
+
+
+def test_there_is_no_maximum_of_types(db: Session, customer: str) -> None:
+    new = "INSERT INTO communication.notifications (user_id, notification_type) SELECT %s, 'type ' || n"
+    db.execute(f"{new} FROM generate_series(1, 150) AS n", [customer])
+    with db.acting_as("customer", on="communication.notifications"):
+        assert len(counts(db, customer)) == 152

@@ -1,4 +1,4 @@
-"""The functions of the triggers look up nothing in the search path of the caller, whose statement fires them."""
+"""The functions of the triggers: they look up nothing in the search path of the caller, and hide no error."""
 
 from __future__ import annotations
 
@@ -35,3 +35,10 @@ def test_a_service_moves_in_its_salon_alone(planted: Session, world: World, targ
         else:
             with planted.raises("42501", message="cannot move to another salon"):
                 planted.execute(move, [appointment, key])
+
+
+def test_an_error_of_the_soft_delete_reaches_the_caller(db: Session, world: World) -> None:
+    db.execute(f"ALTER TABLE {THREADS} ADD CONSTRAINT kept CHECK (NOT is_deleted) NOT VALID")
+    key = world.row(THREADS, "customer to staff")["id"]
+    with db.acting_as("customer"), db.raises("23514", constraint="kept"):
+        db.execute(f"DELETE FROM {THREADS} WHERE id = %s", [key])

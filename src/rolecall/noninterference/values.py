@@ -66,12 +66,13 @@ def keys(current: Value, existing: Sequence[Value]) -> list[Value]:
 
 
 def json_values(dictionary: Dictionary) -> Iterator[object]:
-    """Values in which all keys have one value: a subject, a string of the code, true, or a list of all of them."""
+    """Values in which all keys have one value: a subject, a string of the code, true, a list of all of them, or null."""
     everything = [*dictionary.subjects, *dictionary.literals]
     for value in (*everything, True, everything):
         inner = dict.fromkeys(dictionary.keys, value)
         yield inner | dict.fromkeys(dictionary.objects, inner)
     yield everything
+    yield dict.fromkeys(dictionary.keys)
     yield {}
 
 

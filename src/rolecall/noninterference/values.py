@@ -66,7 +66,7 @@ def keys(current: Value, existing: Sequence[Value]) -> list[Value]:
 
 
 def json_values(dictionary: Dictionary) -> Iterator[object]:
-    """Values in which all keys have one value: a subject, a string of the code, true, a list of all of them, or null."""
+    """Values in which all keys have one value: a subject, a string of the code, true, a list of them, or null."""
     everything = [*dictionary.subjects, *dictionary.literals]
     for value in (*everything, True, everything):
         inner = dict.fromkeys(dictionary.keys, value)

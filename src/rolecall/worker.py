@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -29,6 +30,8 @@ from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.probe import prepare
 from rolecall.noninterference import changes, kinds
+from rolecall.noninterference.experiment import ENOUGH
+from rolecall.noninterference.stored import ENOUGH as ENOUGH_VALUES
 from rolecall.noninterference.stored import StoredValues
 from rolecall.report.results import CellFailure
 from rolecall.server.connection import ServerConnection
@@ -55,6 +58,7 @@ class Worker:
         self._scratches = self._trials = 0
         self._reused_databases: dict[bool, ReusedDatabase] = {}
         self._change: Change | None = None
+        self._in_trial = False  # then it matters only whether anything fails
         self._observer: CoverageObserver | None = None
         self._outcomes: GridOutcomes | None = None
         self._earlier: dict[int, Opened[Earlier]] = {}
@@ -211,7 +215,7 @@ class Worker:
         with rolled_back(connection):
             if self._observer:  # what a function does with changed rows does not count as covered
                 self._observer.restore_functions()
-            result = kinds.check(connection, grid, self.world, kind)
+            result = kinds.check(connection, grid, self.world, kind, most=0 if self._in_trial else ENOUGH)
         for fact in result.facts(grid.table):
             self.recorder.add(*fact)
         return result
@@ -219,7 +223,8 @@ class Worker:
     def check_effects(self, grid: Grid) -> list[str]:
         """What the writes of a grid change besides, or do not change: a text for each write that differs."""
         with rolled_back(self.connection):
-            return list(GridEffects(self.connection, grid, self.world).differences())
+            differences = GridEffects(self.connection, grid, self.world).differences()
+            return list(islice(differences, 1) if self._in_trial else differences)
 
     def check_stored(self, grid: Grid) -> list[str]:
         """Which values that the personas of a grid write are stored in another way: a text for each."""
@@ -227,7 +232,7 @@ class Worker:
         with rolled_back(connection):
             if self._observer:  # what a function does with odd values does not count as covered
                 self._observer.restore_functions()
-            return StoredValues(connection, grid, self.world).differences()
+            return StoredValues(connection, grid, self.world).differences(1 if self._in_trial else ENOUGH_VALUES)
 
     # -- trials
 
@@ -246,7 +251,7 @@ class Worker:
         observer, self._observer = self._observer, None
         self.recorder, self._outcomes = CoverageRecorder(), None
         self.phases = {number: phase.with_scripts(scripts or {}) for number, phase in self.phases.items()}
-        self._change = change
+        self._change, self._in_trial = change, True
         try:
             with self._rolled_back():
                 if observer:
@@ -256,7 +261,7 @@ class Worker:
                 yield
         finally:
             self.recorder, self._observer, self._outcomes, self.phases = original
-            self._change = None
+            self._change, self._in_trial = None, False
 
     # -- connections
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from psycopg import Connection
@@ -125,8 +126,12 @@ class Experiment:
     def findings(self, groups: Iterable[Sequence[Change]], most: int) -> list[Finding]:
         """What makes a difference in these groups of changes, up to ``most`` findings.
 
-        What has made a difference is left out of the later groups.
+        What has made a difference is left out of the later groups. With 0 there is one finding at most, whose changes
+        are a whole group: the fastest way to know whether anything makes a difference.
         """
+        if not most:
+            tries = ((group, self.differences(group)) for group in groups)
+            return [Finding(group, each[0], len(each)) for group, each in islice(filter(itemgetter(1), tries), 1)]
         found: list[Finding] = []
         culprits: set[str] = set()
         for group in groups:

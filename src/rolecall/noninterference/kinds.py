@@ -49,7 +49,8 @@ class Result:
 def check(connection: Connection[Any], grid: Grid, world: World, kind: str, most: int = ENOUGH) -> Result:
     """Try one of ``KINDS`` for a grid with ``decided_by``, in the current state of the database.
 
-    The search ends when there are ``most`` findings. ``connection`` is a superuser's; everything is rolled back.
+    The search ends when there are ``most`` findings; with 0, at the first difference, which is not explained.
+    ``connection`` is a superuser's; everything is rolled back.
     Raises GridError for an entry that the database does not have, and RolecallError if a row of the grid could not be
     loaded.
     """

@@ -43,8 +43,10 @@ class StoredValues:
         self.rows = Rows(connection, grid, world, columns, grid.decided_by or DecidedBy(()))
         self.columns = [column.name for column in columns.columns[grid.table] if not column.is_fixed]
 
-    def differences(self) -> list[str]:
-        """The first values that are stored in another way, a text for each. Everything is rolled back.
+    def differences(self, most: int = ENOUGH) -> list[str]:
+        """The first values that are stored in another way, a text for each, until there are ``most``.
+
+        Everything is rolled back.
 
         A value that a policy or a constraint refuses is not compared. That there was none to compare is a text too.
         A view with INSTEAD OF triggers has none: only its triggers say what is stored.
@@ -62,7 +64,7 @@ class StoredValues:
                     if text := next(filter(None, texts), ""):
                         found[cell.command, place.column] = text
             self.tried += len(tried)
-            if len(found) >= ENOUGH:
+            if len(found) >= most:
                 break
         if self.tried and not self.compared:
             return ["no value could be compared: a policy or a constraint refuses all of them"]

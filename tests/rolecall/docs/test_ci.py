@@ -13,7 +13,7 @@ JOB = re.compile(r"^  (\w+):\n((?:    .*\n|\n)*)", re.MULTILINE)
 
 
 def test_there_are_workflows() -> None:
-    assert [path.stem for path in WORKFLOWS] == ["lint", "verify"]
+    assert [path.stem for path in WORKFLOWS] == ["lint", "verify", "weekly"]
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)

@@ -159,6 +159,7 @@ def collect(module: pytest.Module, name: str, grid: Grid) -> list[pytest.Item]:
     """
     process = process_of(module.config)
     try:
+        grid = grid.expanded(process.world)
         grid.validate(process.world)
         grid.validate_phases(process.phase_numbers)
     except RolecallError as error:

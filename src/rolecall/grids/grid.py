@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,7 +21,7 @@ from rolecall.errors import GridError
 from rolecall.grids import decided_by as decisive
 from rolecall.grids.decided_by import DecidedBy
 from rolecall.grids.probe import Check
-from rolecall.grids.reader import Reader, fail, names
+from rolecall.grids.reader import EVERYONE_ELSE, Reader, fail, names
 from rolecall.grids.verdicts import shortest
 
 COMMANDS = ("select", "insert", "update", "delete")
@@ -74,6 +75,47 @@ class Grid:
                 differing |= {cell.id: cell for cell in self.before[number]}
         return replace(self, cells=tuple(differing.get(cell.id, cell) for cell in self.cells))
 
+    def expanded(self, world: World) -> Grid:
+        """The grid with a cell for each persona that ``everyone else`` stands for: itself, if it has no such line.
+
+        Raises GridError for a line that stands for no persona, and for a ``before`` that does not fit the grid.
+        """
+        if EVERYONE_ELSE in world.personas:
+            self._fail(self.line, f"the world has a persona {EVERYONE_ELSE!r}, which a grid cannot name: rename it.")
+        written = {number: self._by_line(cells, world) for number, cells in self.before.items()}
+        grid = self
+        if any(cell.persona == EVERYONE_ELSE for cells in (self.cells, *self.before.values()) for cell in cells):
+            before = {number: tuple(chain(*lines.values())) for number, lines in written.items()}
+            grid = replace(self, cells=tuple(chain(*self._by_line(self.cells, world).values())), before=before)
+        for lines in written.values():
+            grid._check_before(lines)
+        return grid
+
+    def _by_line(self, cells: Iterable[Cell], world: World) -> dict[tuple[str, str], list[Cell]]:
+        """The cells of each persona, by row and by the name that is written: it may be ``everyone else``."""
+        lines: dict[tuple[str, str], list[Cell]] = {}
+        for cell in cells:
+            lines.setdefault((cell.row, cell.persona), []).append(cell)
+        for row, persona in lines:
+            if persona == EVERYONE_ELSE:
+                others = [name for name in world.personas if (row, name) not in lines]
+                line = lines[row, persona]
+                if not others:
+                    text = f"{EVERYONE_ELSE!r} stands for nobody: every persona of the world has a line under {row!r}"
+                    self._fail(line[0].line, f"{text}. Remove this line.")
+                lines[row, persona] = [replace(cell, persona=name) for name in others for cell in line]
+        return lines
+
+    def _check_before(self, lines: Mapping[tuple[str, str], Sequence[Cell]]) -> None:
+        """Check that each line of a ``before`` is about cells of the grid, and that one of them differs."""
+        expected = {cell.id: cell.expected for cell in self.cells}
+        for (row, written), cells in lines.items():
+            for cell in cells:
+                if cell.id not in expected:
+                    self._fail(cell.line, f"the grid itself has no line for {cell.persona!r} under {row!r}.")
+            if all(cell.expected == expected[cell.id] for cell in cells):
+                self._fail(cells[0].line, f"{written!r} has the same verdicts as in the grid itself: remove it here.")
+
     def validate(self, world: World) -> None:
         """Check the grid against the world. Raises GridError with the rows or personas that are missing or unknown."""
         rows = world.rows.get(self.table, {})
@@ -90,7 +132,8 @@ class Grid:
                 self._fail(cell.line, f"unknown persona {cell.persona!r}: the world has {names(world.personas)}.")
         for row in self.rows:
             if missing := [name for name in world.personas if name not in personas[row]]:
-                self._fail(self.lines[row], f"{row!r} has no line for {names(missing)}: add one for each.")
+                advice = f"add one for each, or one for {EVERYONE_ELSE!r}"
+                self._fail(self.lines[row], f"{row!r} has no line for {names(missing)}: {advice}.")
         self._check_keys(rows)
         if unknown := [each for each in self.changes or {} if each == "select" or each not in self.commands]:
             self._fail(self.line, f"changes= has {names(unknown)}: name commands of the grid that write.")
@@ -283,20 +326,12 @@ def _differing(whole: Reader, phase: int, text: str) -> tuple[Cell, ...]:
     """The cells that differ before a phase. ``whole`` has read the grid."""
     reader = Reader(whole.path, whole.line, whole.commands)
     reader.read_all(text)
-    differing, expected = _cells(reader), {cell.id: cell.expected for cell in _cells(whole)}
     if not isinstance(phase, int) or phase < 2:
         reader.fail(whole.line, f"before={{{phase!r}: …}}: give the number of a phase after the first.")
     if not text.lstrip().startswith("#"):
         line = next(iter(reader.headings.values()))
         reader.fail(line, f"before={{{phase}: …}} has no reason: begin with a comment (#) that says why it differs.")
-    for cell in differing:
-        if cell.id not in expected:
-            reader.fail(cell.line, f"the grid itself has no line for {cell.persona!r} under {cell.row!r}.")
-    for pair in dict.fromkeys((cell.row, cell.persona) for cell in differing):
-        cells = [cell for cell in differing if (cell.row, cell.persona) == pair]
-        if all(cell.expected == expected[cell.id] for cell in cells):
-            reader.fail(cells[0].line, f"{pair[1]!r} has the same verdicts as in the grid itself: remove it here.")
-    return differing
+    return _cells(reader)
 
 
 def _text(value: str) -> str:

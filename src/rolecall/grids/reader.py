@@ -7,7 +7,8 @@ The text has a line of commands. Then each row of the world has its name and a l
       alice                 yes      yes      yes      yes      !
       bob, carol            -        !        -        -        -
 
-A list of names that ends with a comma continues in the next line.
+A list of names that ends with a comma continues in the next line. ``everyone else`` is a line of its own: all personas
+of the world that no other line below the heading names.
 ``yes``: the row was read or written. ``-``: no error and no row. ``!``: refused (42501).
 Each write runs in three ways, as clients send it. Inserts: plain, with RETURNING, and as an upsert. Updates and
 deletes: with a WHERE, blind (they read no column), and with both a WHERE and RETURNING. If the first two verdicts
@@ -28,6 +29,8 @@ from typing import NoReturn
 
 from rolecall.errors import GridError
 from rolecall.grids.verdicts import VERDICTS, is_verdict
+
+EVERYONE_ELSE = "everyone else"
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,9 @@ class Reader:
             if (row, persona) in self._pairs:
                 self.fail(number, f"{persona!r} already has a line under {row!r}.")
             self._pairs.add((row, persona))
+        if EVERYONE_ELSE in personas and len(personas) > 1:
+            text = f"{EVERYONE_ELSE!r} stands for all personas that no other line names: give it a line of its own."
+            self.fail(number, text)
         self.lines.append(Line(row, tuple(personas), tuple(verdicts), number))
 
     def fail(self, line: int, text: str) -> NoReturn:

@@ -174,12 +174,15 @@ def test_a_grid_that_cannot_be_read_is_an_error_with_file_and_line(
             id="persona unknown",
         ),
         pytest.param(
-            [COMMANDS, ROW, ALICE], FIRST + 1, f"{ROW!r} has no line for 'bob': add one for each.", id="persona missing"
+            [COMMANDS, ROW, ALICE],
+            FIRST + 1,
+            f"{ROW!r} has no line for 'bob': add one for each, or one for 'everyone else'.",
+            id="persona missing",
         ),
         pytest.param(
             [COMMANDS, ROW, ALICE, "  bob,"],
             FIRST + 1,
-            f"{ROW!r} has no line for 'bob': add one for each.",
+            f"{ROW!r} has no line for 'bob': add one for each, or one for 'everyone else'.",
             id="list that does not continue",
         ),
     ],

@@ -160,6 +160,27 @@ def test_effects_and_decided_by_work_with_it(others: pytest.Pytester) -> None:
     others.runpytest_inprocess("test_notes.py").assert_outcomes(passed=40 + 2 + 5)
 
 
+USES_GRIDS = """
+from test_notes import test_grid as notes
+
+
+def test_all_cells(rolecall_grids, rolecall_db, rolecall_mismatches, rolecall_dependencies):
+    assert [{cell.persona for cell in grid.cells} for grid in rolecall_grids] == [
+        {"alice", "bob", "visitor", "keeper"}, {"alice", "bob", "visitor", "keeper"}
+    ]  # the grid and its import
+    rolecall_db.execute("GRANT SELECT ON shop.notes TO toy_visitor")
+    assert "alice's note-select-visitor" in rolecall_mismatches(notes)
+    assert rolecall_dependencies(notes) == []
+"""
+
+
+def test_the_fixtures_that_have_grids_or_try_them_have_all_cells(others: pytest.Pytester) -> None:
+    path = others.path / "test_notes.py"
+    path.write_text(path.read_text().replace(",\n)\n", ',\n    decided_by=["author"],\n)\n'))
+    others.makepyfile(test_uses_grids=USES_GRIDS)
+    others.runpytest_inprocess("-o", "pythonpath=.", "test_uses_grids.py").assert_outcomes(passed=1)
+
+
 def test_coverage_counts_the_cells_of_each_persona(others: pytest.Pytester) -> None:
     result = others.runpytest_inprocess("--rolecall-coverage", "test_notes.py")
     result.stdout.fnmatch_lines(["  grants                  8 of 11 *"])

@@ -9,10 +9,12 @@ import pytest
 
 from rolecall.errors import RolecallError
 from rolecall.grids.grid import Cell, Grid
+from rolecall.grids.leaks import looks_like_leak
 from rolecall.noninterference.kinds import KINDS
 from rolecall.process.process import process_of
 from rolecall.report import terminal
-from rolecall.report.results import CellFailure
+from rolecall.report.results import CellFailure, ObservedCell
+from rolecall.worker import Worker
 
 
 class CellError(AssertionError):
@@ -25,22 +27,48 @@ class CellError(AssertionError):
         self.failure = failure
 
 
+class UndecidedError(AssertionError):
+    """A cell has the outcome that its grid says, but with a question mark, and that must not be."""
+
+
 class CellItem(pytest.Item):
-    """A cell of a grid as a test."""
+    """A cell of a grid as a test. ``observed`` is set while its verdict is not decided."""
 
     def __init__(self, *, grid: Grid, cell: Cell, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.grid, self.cell = grid, cell
+        self.observed: ObservedCell | None = None
 
     def runtest(self) -> None:
-        """Compare the outcome of the cell with the grid. Raises CellError if they differ."""
-        worker = process_of(self.config).get_worker()
+        """Compare the outcome of the cell with the grid. Raises CellError if they differ.
+
+        Raises UndecidedError for a verdict with a question mark, if those must fail.
+        """
+        process = process_of(self.config)
+        worker = process.get_worker()
         if failure := worker.check(self.grid, self.cell):
             raise CellError(failure, [worker.world.problem(*key) for key in worker.world.missing])
+        if not self.cell.decided:
+            self.observed = self._observe(worker)
+            if process.settings.undecided == "fail":
+                raise UndecidedError(terminal.undecided(self.observed))
+            self.user_properties.append(("rolecall undecided", str(self.observed)))  # for JUnit: the test passes
+
+    def _observe(self, worker: Worker) -> ObservedCell:
+        cell = self.cell
+        return ObservedCell(
+            file=self.nodeid.partition("::")[0],
+            line=cell.line,
+            row=cell.row,
+            command=cell.command,
+            persona=cell.persona,
+            verdict=cell.expected,
+            leak=looks_like_leak(worker.connection, self.grid, cell, worker.world),
+        )
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The explanation, without a traceback that would only show rolecall."""
-        if isinstance(excinfo.value, CellError | RolecallError):
+        if isinstance(excinfo.value, CellError | UndecidedError | RolecallError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

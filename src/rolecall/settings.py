@@ -257,6 +257,12 @@ class Settings:
         ini_type="int",
         metavar="N",
     )
+    undecided: str = _option(
+        "what the cells of a grid do whose verdict has a question mark: allow (they are yellow), or fail",
+        _one_of("allow", "fail"),
+        default="allow",
+        metavar="WHAT",
+    )
     after_each_phase: bool = _flag("also try the grids, and the tests with the mark, after each earlier phase")
     coverage: bool = _flag("list everything that the migrations created and no test covers; fail if there is any")
     mutants: bool = _flag("run mutation testing on the schema; fail if a mutant survives")

@@ -22,20 +22,24 @@ from rolecall.grids import decided_by as decisive
 from rolecall.grids.decided_by import DecidedBy
 from rolecall.grids.probe import Check
 from rolecall.grids.reader import EVERYONE_ELSE, Reader, fail, names
-from rolecall.grids.verdicts import shortest
+from rolecall.grids.verdicts import UNDECIDED, shortest
 
 COMMANDS = ("select", "insert", "update", "delete")
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One persona, one command, one row: the expected verdict, and its line in the file."""
+    """One persona, one command, one row: the expected verdict, and its line in the file.
+
+    ``decided`` is False if the verdict has a question mark: it was observed.
+    """
 
     row: str
     command: str
     persona: str
     expected: str
     line: int
+    decided: bool = True
 
     @property
     def id(self) -> str:
@@ -315,7 +319,14 @@ def grid(
 
 def _cells(reader: Reader) -> tuple[Cell, ...]:
     return tuple(
-        Cell(line.row, command, persona, shortest(command, word), line.number)
+        Cell(
+            row=line.row,
+            command=command,
+            persona=persona,
+            expected=shortest(command, word.removesuffix(UNDECIDED)),
+            line=line.number,
+            decided=not word.endswith(UNDECIDED),
+        )
         for line in reader.lines
         for persona in line.personas
         for command, word in zip(reader.commands, line.verdicts, strict=True)
@@ -331,7 +342,12 @@ def _differing(whole: Reader, phase: int, text: str) -> tuple[Cell, ...]:
     if not text.lstrip().startswith("#"):
         line = next(iter(reader.headings.values()))
         reader.fail(line, f"before={{{phase}: …}} has no reason: begin with a comment (#) that says why it differs.")
-    return _cells(reader)
+    cells = _cells(reader)
+    for cell in cells:
+        if not cell.decided:
+            text = f"has {cell.expected + UNDECIDED!r}, which is not decided: remove the question mark."
+            reader.fail(cell.line, f"before={{{phase}: …}} {text}")
+    return cells
 
 
 def _text(value: str) -> str:

@@ -13,7 +13,8 @@ of the world that no other line below the heading names.
 Each write runs in three ways, as clients send it. Inserts: plain, with RETURNING, and as an upsert. Updates and
 deletes: with a WHERE, blind (they read no column), and with both a WHERE and RETURNING. If the first two verdicts
 differ, the cell has both: ``-/yes``. It has the third too if it is not that of the other way that reads the row:
-``yes/yes/!``. In a select, ``!/yes`` also means: the table is refused, but single columns are granted and can be read.
+``yes/yes/!``. A question mark after a verdict (``yes?``, ``yes/!?``): it was observed, and nobody has decided whether
+it is right. In a select, ``!/yes`` also means: the table is refused, but single columns are granted and can be read.
 """
 
 from __future__ import annotations

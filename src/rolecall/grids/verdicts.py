@@ -10,9 +10,15 @@ VERDICTS = ("yes", "-", "!")
 MEANING = {"yes": "allowed", "-": "no error, no row", "!": "refused (42501)"}
 
 
+UNDECIDED = "?"  # after a verdict that was observed, and that nobody has decided
+
+
 def is_verdict(word: str) -> bool:
-    """Whether a word of a grid is a verdict: one to three of the words, and not all of them equal."""
-    parts = word.split("/")
+    """Whether a word of a grid is a verdict, with a question mark or without.
+
+    It has one of the words, or two or three that are not all equal.
+    """
+    parts = word.removesuffix(UNDECIDED).split("/")
     return all(part in VERDICTS for part in parts) and len(parts) <= 3 and (len(parts) == 1 or len(set(parts)) > 1)
 
 

@@ -80,6 +80,26 @@ class CellFailure:
 
 
 @dataclass(frozen=True)
+class ObservedCell:
+    """A cell whose verdict was observed, and not decided by a person.
+
+    ``file`` is relative, as in pytest's ids. ``leak`` is why the persona should perhaps not have this access; empty if
+    it does not look so.
+    """
+
+    file: str
+    line: int
+    row: str
+    command: str
+    persona: str
+    verdict: str
+    leak: str
+
+    def __str__(self) -> str:
+        return f"{self.command} on {self.row!r} as {self.persona} is {self.verdict}?"
+
+
+@dataclass(frozen=True)
 class FailedCell:
     """A failed cell in a few words.
 

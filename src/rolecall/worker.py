@@ -28,6 +28,7 @@ from rolecall.grids.explain import explain
 from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.probe import prepare
+from rolecall.grids.verdicts import verdict
 from rolecall.noninterference import changes, kinds
 from rolecall.noninterference.stored import StoredValues
 from rolecall.report.results import CellFailure
@@ -53,6 +54,7 @@ class Worker:
         self.recorder = CoverageRecorder()
         self._stack = ExitStack()
         self._scratches = self._trials = 0
+        self.in_trial = False  # whether something in the schema is broken on purpose
         self._reused_databases: dict[bool, ReusedDatabase] = {}
         self._change: Change | None = None
         self._observer: CoverageObserver | None = None
@@ -205,6 +207,12 @@ class Worker:
             self._observer.record_cell(grid, cell)
         return None
 
+    def verdicts(self, grid: Grid, row: str, persona: str) -> dict[str, str]:
+        """What a persona may do with a row, by command. It may differ from the grid."""
+        failures = self.outcomes.failures(grid)
+        cells = [cell for cell in grid.cells if (cell.row, cell.persona) == (row, persona)]
+        return {cell.command: verdict(failures[cell]) if cell in failures else cell.expected for cell in cells}
+
     def check_decided_by(self, grid: Grid, kind: str) -> kinds.Result:
         """Change what a grid does not name in ``decided_by``, one of ``kinds.KINDS``, and compare the verdicts."""
         connection = self.connection  # waits until the world is loaded
@@ -246,7 +254,7 @@ class Worker:
         observer, self._observer = self._observer, None
         self.recorder, self._outcomes = CoverageRecorder(), None
         self.phases = {number: phase.with_scripts(scripts or {}) for number, phase in self.phases.items()}
-        self._change = change
+        self._change, self.in_trial = change, True
         try:
             with self._rolled_back():
                 if observer:
@@ -256,7 +264,7 @@ class Worker:
                 yield
         finally:
             self.recorder, self._observer, self._outcomes, self.phases = original
-            self._change = None
+            self._change, self.in_trial = None, False
 
     # -- connections
 

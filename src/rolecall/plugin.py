@@ -83,7 +83,7 @@ def _register(config: pytest.Config, settings: Settings) -> None:
     config.pluginmanager.register(RunHooks(process, ending), "rolecall-run")
     config.pluginmanager.register(ending, "rolecall-ending")
     config.pluginmanager.register(DigestPlugin(config, settings.digest_from), "rolecall-digest")
-    config.pluginmanager.register(ObservedPlugin(), "rolecall-observed")
+    config.pluginmanager.register(ObservedPlugin(process), "rolecall-observed")
     ending.begin()
     if settings.oracle:
         from rolecall.oracle.plugin import OraclePlugin

@@ -21,7 +21,7 @@ from rolecall.errors import GridError
 from rolecall.grids import decided_by as decisive
 from rolecall.grids.decided_by import DecidedBy
 from rolecall.grids.probe import Check
-from rolecall.grids.reader import EVERYONE_ELSE, Reader, fail, names
+from rolecall.grids.reader import EVERYONE_ELSE, NO_CELL, Reader, fail, names
 from rolecall.grids.verdicts import UNDECIDED, shortest
 
 COMMANDS = ("select", "insert", "update", "delete")
@@ -31,7 +31,7 @@ COMMANDS = ("select", "insert", "update", "delete")
 class Cell:
     """One persona, one command, one row: the expected verdict, and its line in the file.
 
-    ``decided`` is False if the verdict has a question mark: it was observed.
+    ``decided`` is False if the verdict has a question mark: it was observed. An empty verdict is still to be observed.
     """
 
     row: str
@@ -120,22 +120,35 @@ class Grid:
             if all(cell.expected == expected[cell.id] for cell in cells):
                 self._fail(cells[0].line, f"{written!r} has the same verdicts as in the grid itself: remove it here.")
 
+    def completed(self, world: World) -> Grid:
+        """The grid with a cell, which has no verdict yet, for each row and persona of the world that it lacks."""
+        headings = dict(self.lines) | {
+            row: self.line for row in world.rows.get(self.table, {}) if row not in self.lines
+        }
+        known = {(cell.row, cell.persona) for cell in self.cells}
+        missing = [
+            Cell(row, command, persona, "", line, decided=False)
+            for row, line in headings.items()
+            for persona in world.personas
+            if (row, persona) not in known
+            for command in self.commands
+        ]
+        return replace(self, cells=(*self.cells, *missing), rows=tuple(headings), lines=headings) if missing else self
+
     def validate(self, world: World) -> None:
         """Check the grid against the world. Raises GridError with the rows or personas that are missing or unknown."""
+        if not self.cells:
+            self._fail(self.line, NO_CELL)
         rows = world.rows.get(self.table, {})
         personas: dict[str, set[str]] = {}
         for cell in self.cells:
             personas.setdefault(cell.row, set()).add(cell.persona)
-        for row in self.rows:
-            if row not in rows:
-                self._fail(self.lines[row], f"the world has no row {row!r} in {self.table}; it has: {names(rows)}.")
-        if missing := [row for row in rows if row not in self.lines]:
-            self._fail(self.line, f"no heading for {names(missing)}, which the world has in {self.table}.")
+        self._check_rows(rows)
         for cell in self.cells:
             if cell.persona not in world.personas:
                 self._fail(cell.line, f"unknown persona {cell.persona!r}: the world has {names(world.personas)}.")
         for row in self.rows:
-            if missing := [name for name in world.personas if name not in personas[row]]:
+            if missing := [name for name in world.personas if name not in personas.get(row, ())]:
                 advice = f"add one for each, or one for {EVERYONE_ELSE!r}"
                 self._fail(self.lines[row], f"{row!r} has no line for {names(missing)}: {advice}.")
         self._check_keys(rows)
@@ -149,6 +162,14 @@ class Grid:
         for number in self.before:
             if number not in phases:
                 self._fail(self.line, f"before={{{number}: …}}: there is no phase {number}.")
+
+    def _check_rows(self, rows: Mapping[str, Row]) -> None:
+        """Check that the grid has a heading for each row of the world, and no other."""
+        for row in self.rows:
+            if row not in rows:
+                self._fail(self.lines[row], f"the world has no row {row!r} in {self.table}; it has: {names(rows)}.")
+        if missing := [row for row in rows if row not in self.lines]:
+            self._fail(self.line, f"no heading for {names(missing)}, which the world has in {self.table}.")
 
     def _check_keys(self, rows: Mapping[str, Row]) -> None:
         """Check that every key is unique: otherwise a check of one row would also act on another."""
@@ -342,6 +363,7 @@ def _differing(whole: Reader, phase: int, text: str) -> tuple[Cell, ...]:
     if not text.lstrip().startswith("#"):
         line = next(iter(reader.headings.values()))
         reader.fail(line, f"before={{{phase}: …}} has no reason: begin with a comment (#) that says why it differs.")
+    reader.require_lines()
     cells = _cells(reader)
     for cell in cells:
         if not cell.decided:

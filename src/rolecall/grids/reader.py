@@ -32,67 +32,80 @@ from rolecall.errors import GridError
 from rolecall.grids.verdicts import VERDICTS, is_verdict
 
 EVERYONE_ELSE = "everyone else"
+NO_CELL = "the grid has no cell: write the commands, the name of a row, and a line for each persona."
 
 
 @dataclass(frozen=True)
 class Line:
-    """Personas below the heading of a row, and their verdicts, one for each command. ``number`` counts in the file."""
+    """Personas below the heading of a row, and their verdicts, one for each command.
+
+    ``number`` counts in the file, from 1. ``first`` and ``last`` count in the text, from 0: a list may have many lines.
+    """
 
     row: str
     personas: tuple[str, ...]
     verdicts: tuple[str, ...]
     number: int
+    first: int
+    last: int
 
 
 class Reader:
     """Reads a grid: the commands, then a heading for each row, then its personas.
 
-    ``headings`` are the rows, each with the number of its line in the file.
+    ``headings`` are the rows, each with the number of its line in the file, and ``heading_lines`` with that in the
+    text. ``header`` is the line of the commands in the text.
     """
 
     def __init__(self, path: Path, line: int, allowed: Sequence[str]) -> None:
         """``line`` is the line of the call, ``allowed`` are the commands: each needs a column."""
         self.path, self.line, self.allowed = path, line, allowed
         self.commands: list[str] = []
+        self.header = 0
         self.headings: dict[str, int] = {}
+        self.heading_lines: dict[str, int] = {}
         self.lines: list[Line] = []
         self._pairs: set[tuple[str, str]] = set()  # row and persona
-        self._pending = ""  # names of a list that continues in the next line
+        self._pending: list[tuple[int, str]] = []  # lines with names of a list that continues in the next line
 
     def read_all(self, text: str) -> None:
         """Read a whole grid. Raises GridError."""
         lines = textwrap.dedent(text).split("\n")
-        for line, number in zip(lines, _numbers_of(text, str(self.path), self.line), strict=False):
-            self._read(line, number)
-        self._finish()
+        numbers = _numbers_of(text, str(self.path), self.line)
+        for index, (line, number) in enumerate(zip(lines, numbers, strict=False)):
+            self._read(line, number, index)
+        if not self.commands:
+            self.fail(self.line, NO_CELL)
 
-    def _read(self, line: str, number: int) -> None:
+    def _read(self, line: str, number: int, index: int) -> None:
         if not line.strip() or line.lstrip().startswith("#"):
             return
         if not self.commands:
             self._read_commands(line, number)
+            self.header = index
         elif line.rstrip().endswith(","):
-            self._pending += line
+            self._pending.append((index, line))
         elif line[0].isspace():
-            self._read_personas(self._pending + line, number)
-            self._pending = ""
+            self._pending.append((index, line))
+            self._read_personas(number)
+            self._pending = []
         elif line.strip() in self.headings:
             self.fail(number, f"{line.strip()!r} already has a heading, in line {self.headings[line.strip()]}.")
         else:
             self.headings[line.strip()] = number
+            self.heading_lines[line.strip()] = index
 
-    def _finish(self) -> None:
+    def require_lines(self) -> None:
+        """Raises GridError if the text has no row, or a row without a persona."""
         if not self.lines:
-            self.fail(
-                self.line, "the grid has no cell: write the commands, the name of a row, and a line for each persona."
-            )
+            self.fail(self.line, NO_CELL)
         with_lines = {line.row for line in self.lines}
         for row, number in self.headings.items():
             if row not in with_lines:
                 self.fail(number, f"{row!r} has no line: add one for each persona.")
 
     def _read_commands(self, line: str, number: int) -> None:
-        self.commands = re.split(r"\s{2,}", line.strip())
+        self.commands = commands_of(line)
         if unknown := [command for command in self.commands if command not in self.allowed]:
             self.fail(number, f"unknown command {names(unknown)}: use {names(self.allowed)}, or declare a move.")
         if missing := [command for command in self.allowed if command not in self.commands]:
@@ -100,7 +113,9 @@ class Reader:
         if len(set(self.commands)) < len(self.commands):
             self.fail(number, "a command has two columns: remove one.")
 
-    def _read_personas(self, line: str, number: int) -> None:
+    def _read_personas(self, number: int) -> None:
+        """Read the pending lines, of which the last has the verdicts."""
+        line = "".join(text for _, text in self._pending)
         words, count = line.split(), len(self.commands)
         verdicts = words[-count:]
         if not self.headings:
@@ -116,11 +131,21 @@ class Reader:
         if EVERYONE_ELSE in personas and len(personas) > 1:
             text = f"{EVERYONE_ELSE!r} stands for all personas that no other line names: give it a line of its own."
             self.fail(number, text)
-        self.lines.append(Line(row, tuple(personas), tuple(verdicts), number))
+        self.lines.append(
+            Line(row, tuple(personas), tuple(verdicts), number, self._pending[0][0], self._pending[-1][0])
+        )
 
     def fail(self, line: int, text: str) -> NoReturn:
         """Raise a GridError about a line of the file."""
         fail(self.path, line, text)
+
+
+def commands_of(text: str) -> list[str]:
+    """The commands in the first line of a text that is not blank and no comment: none without one."""
+    for line in map(str.strip, text.split("\n")):
+        if line and not line.startswith("#"):
+            return re.split(r"\s{2,}", line)
+    return []
 
 
 def fail(path: Path, line: int, text: str) -> NoReturn:

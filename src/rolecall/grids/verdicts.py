@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rolecall.grids.probe import Check, Outcome
 
 VERDICTS = ("yes", "-", "!")
-MEANING = {"yes": "allowed", "-": "no error, no row", "!": "refused (42501)"}
+MEANING = {"yes": "allowed", "-": "no error, no row", "!": "refused (42501)", "": "the grid has no verdict yet"}
 
 
 UNDECIDED = "?"  # after a verdict that was observed, and that nobody has decided

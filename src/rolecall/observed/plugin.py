@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from rolecall.item import CellItem
+from rolecall.observed.update import Update, write
+from rolecall.process.process import Process
 from rolecall.report import terminal
 from rolecall.report.results import ObservedCell
 
@@ -17,7 +19,28 @@ STATUS = ("undecided", "?", ("UNDECIDED", {"yellow": True}))
 
 
 class ObservedPlugin:
-    """Reports the cells that nobody has decided. In the report they pass: pytest's exit status stays 0."""
+    """Reports the cells that nobody has decided. In the report they pass: pytest's exit status stays 0.
+
+    With ``--rolecall-update``, it writes those that differ into the grids.
+    """
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.cells: list[ObservedCell] = []
+        self.update = Update()
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Collect what was observed. In the first process, these are the reports of all workers."""
+        if cell := _read(report):
+            self.cells.append(cell)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write what differs, once, if the run has come to its end."""
+        is_complete = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        if self.process.settings.update and not self.process.is_worker and is_complete:
+            differing = [cell for cell in self.cells if cell.differs]
+            self.update = write(differing, list(self.process.world.personas))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -32,10 +55,13 @@ class ObservedPlugin:
         return STATUS if _read(report) and report.passed else None
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say how many cells are left, and where."""
-        reports = [*terminalreporter.stats.get("undecided", []), *terminalreporter.stats.get("failed", [])]
-        if cells := [cell for report in reports if (cell := _read(report))]:
-            terminal.write_undecided(terminalreporter, cells)
+        """Say how many cells are left, and where, and what was written."""
+        if self.cells:
+            terminal.write_undecided(terminalreporter, self.cells)
+        for file, count in self.update.cells.items():
+            terminalreporter.line(f"rewrote {count} cell{'' if count == 1 else 's'} in {file}: git diff shows them")
+        for text in self.update.left:
+            terminalreporter.line(text, red=True)
 
 
 def _read(report: Any) -> ObservedCell | None:

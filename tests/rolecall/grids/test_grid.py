@@ -131,18 +131,6 @@ def world() -> World:
             id="row twice",
         ),
         pytest.param(
-            [COMMANDS, ROW, ALICE, "bob's note"],
-            FIRST + 3,
-            '"bob\'s note" has no line: add one for each persona.',
-            id="row without personas",
-        ),
-        pytest.param(
-            [COMMANDS],
-            CALL,
-            "the grid has no cell: write the commands, the name of a row, and a line for each persona.",
-            id="commands alone",
-        ),
-        pytest.param(
             [""],
             CALL,
             "the grid has no cell: write the commands, the name of a row, and a line for each persona.",
@@ -161,6 +149,24 @@ def test_a_grid_that_cannot_be_read_is_an_error_with_file_and_line(
 @pytest.mark.parametrize(
     ("lines", "line", "message"),
     [
+        pytest.param(
+            [COMMANDS],
+            CALL,
+            "the grid has no cell: write the commands, the name of a row, and a line for each persona.",
+            id="commands alone",
+        ),
+        pytest.param(
+            [COMMANDS, ROW],
+            CALL,
+            "the grid has no cell: write the commands, the name of a row, and a line for each persona.",
+            id="row alone",
+        ),
+        pytest.param(
+            [COMMANDS, "bob's note", ROW, ALICE, BOB],
+            FIRST + 1,
+            f'the world has no row "bob\'s note" in shop.notes; it has: {ROW!r}.',
+            id="unknown row without personas",
+        ),
         pytest.param(
             [COMMANDS, ROW, ALICE, BOB, "bob's note", ALICE, BOB],
             FIRST + 4,

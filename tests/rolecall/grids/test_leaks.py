@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rolecall import World, grid
+from rolecall import World
 from rolecall.grids.leaks import looks_like_leak
 from rolecall.worker import Worker
-
-COMMANDS = "            select   insert   update   delete"
 
 
 @pytest.mark.parametrize(
@@ -23,7 +21,6 @@ COMMANDS = "            select   insert   update   delete"
     ],
 )
 def test_a_leak(toy_worker: Worker, role: str, subject: str | None, verdicts: str, reason: str) -> None:
-    world = World()
-    world.persona("x", role, **({"subject": subject} if subject else {}))
-    notes = grid("shop.notes", f"{COMMANDS}\nalice's note\n  x  {verdicts}", update="body = NULL")
-    assert looks_like_leak(toy_worker.connection, notes, notes.cells[0], world) == reason
+    persona = World().persona("x", role, subject=subject)
+    first, *others = verdicts.split()
+    assert looks_like_leak(toy_worker.connection, persona, first, others) == reason

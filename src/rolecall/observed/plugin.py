@@ -40,7 +40,7 @@ class ObservedPlugin:
         is_complete = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
         if self.process.settings.update and not self.process.is_worker and is_complete:
             differing = [cell for cell in self.cells if cell.differs]
-            self.update = write(differing, list(self.process.world.personas))
+            self.update = write(differing, self.process.world)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:

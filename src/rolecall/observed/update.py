@@ -11,6 +11,7 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
+from rolecall.access.world import World
 from rolecall.observed.source import LeftAloneError, find, with_text
 from rolecall.observed.text import GridText, Pair
 from rolecall.report.results import ObservedCell
@@ -24,10 +25,15 @@ class Update:
     left: list[str] = field(default_factory=list)
 
 
-def write(cells: Iterable[ObservedCell], personas: Sequence[str]) -> Update:
-    """Write the verdicts of cells into the files of their grids. ``personas`` are all of the world."""
-    update = Update()
-    for path, of_file in groupby(sorted(cells, key=attrgetter("path", "call")), key=attrgetter("path")):
+def write(cells: Iterable[ObservedCell], world: World) -> Update:
+    """Write the verdicts of cells into the files of their grids, in the order of the world."""
+    update, personas = Update(), list(world.personas)
+
+    def place(cell: ObservedCell) -> tuple[str, int, int, int]:
+        rows = list(world.rows[cell.table])
+        return cell.path, cell.call, rows.index(cell.row), personas.index(cell.persona)
+
+    for path, of_file in groupby(sorted(cells, key=place), key=attrgetter("path")):
         _write_file(Path(path), list(of_file), personas, update)
     return update
 

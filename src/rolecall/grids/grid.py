@@ -149,7 +149,7 @@ class Grid:
                 self._fail(cell.line, f"unknown persona {cell.persona!r}: the world has {names(world.personas)}.")
         for row in self.rows:
             if missing := [name for name in world.personas if name not in personas.get(row, ())]:
-                advice = f"add one for each, or one for {EVERYONE_ELSE!r}"
+                advice = f"add one for each, or one for {EVERYONE_ELSE!r}, or let --rolecall-update do it"
                 self._fail(self.lines[row], f"{row!r} has no line for {names(missing)}: {advice}.")
         self._check_keys(rows)
         if unknown := [each for each in self.changes or {} if each == "select" or each not in self.commands]:
@@ -169,7 +169,8 @@ class Grid:
             if row not in rows:
                 self._fail(self.lines[row], f"the world has no row {row!r} in {self.table}; it has: {names(rows)}.")
         if missing := [row for row in rows if row not in self.lines]:
-            self._fail(self.line, f"no heading for {names(missing)}, which the world has in {self.table}.")
+            text = f"no heading for {names(missing)}, which the world has in {self.table}"
+            self._fail(self.line, f"{text}: add one for each, or let --rolecall-update do it.")
 
     def _check_keys(self, rows: Mapping[str, Row]) -> None:
         """Check that every key is unique: otherwise a check of one row would also act on another."""

@@ -96,7 +96,7 @@ def undecided(cell: ObservedCell) -> str:
 def write_undecided(reporter: pytest.TerminalReporter, cells: Sequence[ObservedCell]) -> None:
     """Write a section: the cells that look like a leak, and how many cells are left in each file."""
     reporter.section("undecided", sep="-", yellow=True)
-    leaks = [cell for cell in cells if cell.leak]
+    leaks = sorted((cell for cell in cells if cell.leak), key=lambda cell: (cell.file, cell.line))
     for cell in leaks[:MAX_LEAKS]:
         where = f"{cell.file}:{cell.line}"
         reporter.line(f"  looks like a leak: {where}: {cell} ({cell.leak})", red=True)

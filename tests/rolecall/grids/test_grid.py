@@ -18,6 +18,7 @@ BOB = "  bob          -       !       -       -       -"
 
 CALL, FIRST = 3, 6  # lines of the file that `read` writes: of the call, and of the grid's first line
 
+ADVICE = "add one for each, or one for 'everyone else', or let --rolecall-update do it."
 EVERY_COMMAND = "'select', 'insert', 'update', 'delete', 'hand over'"
 VERDICTS = "expected names, then 5 verdicts (yes, -, !): "
 
@@ -182,13 +183,13 @@ def test_a_grid_that_cannot_be_read_is_an_error_with_file_and_line(
         pytest.param(
             [COMMANDS, ROW, ALICE],
             FIRST + 1,
-            f"{ROW!r} has no line for 'bob': add one for each, or one for 'everyone else'.",
+            f"{ROW!r} has no line for 'bob': {ADVICE}",
             id="persona missing",
         ),
         pytest.param(
             [COMMANDS, ROW, ALICE, "  bob,"],
             FIRST + 1,
-            f"{ROW!r} has no line for 'bob': add one for each, or one for 'everyone else'.",
+            f"{ROW!r} has no line for 'bob': {ADVICE}",
             id="list that does not continue",
         ),
     ],
@@ -206,7 +207,8 @@ def test_every_row_of_the_world_needs_a_heading(tmp_path: Path, world: World) ->
     world.add("shop.notes", "nobody's note", id=3)
     with pytest.raises(GridError) as caught:
         read(tmp_path, COMMANDS, ROW, ALICE, BOB).validate(world)
-    message = 'no heading for "bob\'s note", "nobody\'s note", which the world has in shop.notes.'
+    message = 'no heading for "bob\'s note", "nobody\'s note", which the world has in shop.notes: '
+    message += "add one for each, or let --rolecall-update do it."
     assert str(caught.value) == f"{tmp_path / 'test_notes.py'}:{CALL}: {message}"
 
 

@@ -149,6 +149,14 @@ def test_a_file_that_has_changed_is_left_alone(toy: pytest.Pytester, notes: Path
     assert "yes      !" in notes.read_text()
 
 
+def test_a_file_that_is_gone_is_left_alone(toy: pytest.Pytester, notes: Path) -> None:
+    edit(notes, "bob               -        !", "bob               yes      !")
+    with notes.open("a") as file:
+        file.write("\n\ndef test_unlink():\n    import os\n    os.unlink(__file__)\n")
+    run(toy).stdout.fnmatch_lines(["test_notes.py cannot be written: No such file or directory."])
+    assert not notes.exists()
+
+
 def test_an_interrupted_run_writes_nothing(toy: pytest.Pytester, notes: Path) -> None:
     edit(notes, "bob               -        !", "bob               yes      !")
     with notes.open("a") as file:

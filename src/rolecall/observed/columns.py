@@ -54,6 +54,11 @@ class Columns:
         return tuple(accumulate(lengths))
 
     @property
+    def end(self) -> int:
+        """Where the last column ends."""
+        return self.starts[-1] + self.widths[-1]
+
+    @property
     def lacking(self) -> list[int]:
         """How many spaces each gap lacks, because the word before it has become longer."""
         return [max(0, least - self._length(number)) for number, least in enumerate(self.least)]

@@ -5,7 +5,7 @@ Lines that have the same verdicts for several personas are split where one diffe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rolecall.errors import GridError
@@ -94,7 +94,7 @@ class GridText:
         """Lines for personas with equal words: a list of names that is too long continues in the next line."""
         before = template.pieces[0]
         indentation = before[: len(before) - len(before.lstrip())] if before else f"{self._margin}  "
-        *first, last = _wrapped(names, indentation, template.starts[0] - GAP)
+        *first, last = _wrapped(names, indentation, template.end, template.starts[0] - GAP)
         return iter([*first, template.new(last, words)])
 
     @property
@@ -112,9 +112,11 @@ class GridText:
         return line[: _indentation(line)]
 
     def _blank(self) -> list[str]:
-        """A blank line, if there is one above the last heading."""
+        """A blank line above a new heading, if the last heading has one. The first heading has none."""
         numbers = list(self.reader.heading_lines.values())
-        return [""] if numbers[1:] and not self.lines[numbers[-1] - 1].strip() else []
+        if len(numbers) > 1:
+            return [""] if not self.lines[numbers[-1] - 1].strip() else []
+        return [""] if numbers or len(self._out[self._end]) > 1 else []
 
     def _render(self) -> str:
         """All lines. Those with columns in the same places get more spaces together, and stay aligned."""
@@ -154,14 +156,19 @@ def _groups(words: Mapping[str, Words]) -> dict[Words, list[str]]:
     return groups
 
 
-def _wrapped(names: Iterable[str], indentation: str, width: int) -> list[str]:
+def _wrapped(names: Sequence[str], indentation: str, width: int, last_width: int) -> list[str]:
+    """A list of names in lines of ``width``. The last line, which also has the verdicts, is ``last_width`` wide."""
+    last = next(
+        (number for number in range(len(names)) if len(indentation + ", ".join(names[number:])) <= last_width),
+        len(names) - 1,
+    )
     lines: list[str] = []
-    for name in names:
-        if lines and len(f"{lines[-1]}, {name}") <= width:
-            lines[-1] += f", {name}"
+    for name in names[:last]:
+        if lines and len(f"{lines[-1]} {name},") <= width:
+            lines[-1] += f" {name},"
         else:
-            lines = [*lines[:-1], *(f"{line}," for line in lines[-1:]), f"{indentation}{name}"]
-    return lines
+            lines.append(f"{indentation}{name},")
+    return [*lines, indentation + ", ".join(names[last:])]
 
 
 def _indentation(line: str) -> int:

@@ -163,10 +163,26 @@ def test_a_text_of_commands_alone_is_filled(margin: str) -> None:
         f"{margin}a",
         f"{margin}  alice, bob,",
         f"{margin}  carol, dave    -?       !?",
+        "",
         f"{margin}b",
         f"{margin}  alice, bob,",
         f"{margin}  carol, dave    -?       !?",
         margin,
+    ]
+
+
+def test_a_long_list_is_as_wide_as_the_grid() -> None:
+    """Only its last line must end before the verdicts."""
+    text = "\n                 select   insert   update   delete\n    "
+    personas = [f"persona{number}" for number in range(7)]
+    verdicts = dict.fromkeys(("select", "insert", "update", "delete"), "-")
+    new = GridText(text, personas).rewritten({("a", name): verdicts for name in personas})
+    assert new.split("\n")[1:-1] == [
+        "                 select   insert   update   delete",
+        "    a",
+        "      persona0, persona1, persona2, persona3,",
+        "      persona4, persona5,",
+        "      persona6   -?       -?       -?       -?",
     ]
 
 

@@ -25,6 +25,7 @@ FILLED = """\
       bob               -?       !?       -?       -?       -?
       visitor           !?       !?       !?       !?       !?
       keeper            yes?     yes?     yes?     yes?     yes?
+
     bob's note
       alice             -?       !?       -?       -?       -?
       bob, keeper       yes?     yes?     yes?     yes?     yes?
@@ -104,6 +105,15 @@ def test_a_new_persona_and_a_new_row_get_lines(toy: pytest.Pytester, notes: Path
     expected = before.replace("visitor           !", "everyone else     !", 1).replace(end, new + end)
     assert notes.read_text() == expected
     run(toy).assert_outcomes(passed=45)
+
+
+def test_an_incomplete_grid_has_only_its_cells(toy: pytest.Pytester, notes: Path) -> None:
+    """What tests the whole grid would fail for want of the verdicts that this run writes."""
+    notes.write_text(EMPTY.replace("\n)", '\n    decided_by=["author"],\n    changes={},\n)'))
+    result = run(toy)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*= 40 undecided in *"])
+    run(toy).assert_outcomes(passed=7)
 
 
 def test_only_the_cells_that_run_are_written(toy: pytest.Pytester, notes: Path) -> None:

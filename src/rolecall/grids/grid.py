@@ -21,7 +21,7 @@ from rolecall.errors import GridError
 from rolecall.grids import decided_by as decisive
 from rolecall.grids.decided_by import DecidedBy
 from rolecall.grids.probe import Check
-from rolecall.grids.reader import EVERYONE_ELSE, NO_CELL, Reader, fail, names
+from rolecall.grids.reader import EVERYONE_ELSE, Reader, fail, names
 from rolecall.grids.verdicts import UNDECIDED, shortest
 
 COMMANDS = ("select", "insert", "update", "delete")
@@ -138,7 +138,8 @@ class Grid:
     def validate(self, world: World) -> None:
         """Check the grid against the world. Raises GridError with the rows or personas that are missing or unknown."""
         if not self.cells:
-            self._fail(self.line, NO_CELL)
+            text = "the grid has no cell: write the name of a row, and a line for each persona"
+            self._fail(self.line, f"{text}, or let --rolecall-update do it.")
         rows = world.rows.get(self.table, {})
         personas: dict[str, set[str]] = {}
         for cell in self.cells:

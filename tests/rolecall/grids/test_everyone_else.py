@@ -181,6 +181,18 @@ def test_the_fixtures_that_have_grids_or_try_them_have_all_cells(others: pytest.
     others.runpytest_inprocess("-o", "pythonpath=.", "test_uses_grids.py").assert_outcomes(passed=1)
 
 
+def test_the_oracle_works_with_it(others: pytest.Pytester) -> None:
+    result = others.runpytest_inprocess("--rolecall-oracle", "test_notes.py", "-k", "visitor")
+    result.assert_outcomes(passed=10, deselected=30)
+    result.stdout.fnmatch_lines(["10 cells, * statements: each also sent as a request"])
+
+
+def test_a_mutant_is_killed_by_its_cell(others: pytest.Pytester) -> None:
+    options = ("--rolecall-mutants", "--rolecall-mutants-of", "shop.notes", "--rolecall-mutants-operator", "grant-add")
+    result = others.runpytest_inprocess(*options, "-v")
+    result.stdout.fnmatch_lines(["*toy_visitor* KILLED*"])
+
+
 def test_coverage_counts_the_cells_of_each_persona(others: pytest.Pytester) -> None:
     result = others.runpytest_inprocess("--rolecall-coverage", "test_notes.py")
     result.stdout.fnmatch_lines(["  grants                  8 of 11 *"])

@@ -19,6 +19,7 @@ BOB = "  bob          -       !       -       -       -"
 CALL, FIRST = 3, 6  # lines of the file that `read` writes: of the call, and of the grid's first line
 
 ADVICE = "add one for each, or one for 'everyone else', or let --rolecall-update do it."
+NO_CELL = "the grid has no cell: write the name of a row, and a line for each persona, or let --rolecall-update do it."
 EVERY_COMMAND = "'select', 'insert', 'update', 'delete', 'hand over'"
 VERDICTS = "expected names, then 5 verdicts (yes, -, !): "
 
@@ -153,13 +154,13 @@ def test_a_grid_that_cannot_be_read_is_an_error_with_file_and_line(
         pytest.param(
             [COMMANDS],
             CALL,
-            "the grid has no cell: write the commands, the name of a row, and a line for each persona.",
+            NO_CELL,
             id="commands alone",
         ),
         pytest.param(
             [COMMANDS, ROW],
             CALL,
-            "the grid has no cell: write the commands, the name of a row, and a line for each persona.",
+            NO_CELL,
             id="row alone",
         ),
         pytest.param(

@@ -148,14 +148,19 @@ def rolecall_manifest(pytestconfig: pytest.Config) -> Manifest:
 
 @pytest.fixture
 def rolecall_grids(request: pytest.FixtureRequest) -> list[Grid]:
-    """Every grid in the test modules of the folder of the requesting test."""
+    """Every grid in the test modules of the folder of the requesting test.
+
+    A line of ``everyone else`` is a cell for each of its personas.
+    """
     from rolecall.grids.grid import Grid
 
+    world = _process(request.config).world
     modules = [
         pytest.Module.from_parent(request.session, path=path).obj
         for path in sorted(request.path.parent.glob("test_*.py"))
     ]
-    return [value for module in modules for value in vars(module).values() if isinstance(value, Grid)]
+    values = [value for module in modules for value in vars(module).values()]
+    return [value.expanded(world) for value in values if isinstance(value, Grid)]
 
 
 @pytest.fixture
@@ -166,8 +171,9 @@ def rolecall_mismatches(pytestconfig: pytest.Config, rolecall_db: Session) -> Ca
     """
     from rolecall.grids.outcomes import GridOutcomes
 
-    outcomes = GridOutcomes(rolecall_db.connection, _process(pytestconfig).world)
-    return lambda grid: [cell.id for cell in outcomes.try_grid(grid)]
+    world = _process(pytestconfig).world
+    outcomes = GridOutcomes(rolecall_db.connection, world)
+    return lambda grid: [cell.id for cell in outcomes.try_grid(grid.expanded(world))]
 
 
 @pytest.fixture
@@ -182,7 +188,8 @@ def rolecall_dependencies(pytestconfig: pytest.Config, rolecall_db: Session) -> 
     connection, world = rolecall_db.connection, _process(pytestconfig).world
 
     def dependencies(grid: Grid) -> list[str]:
-        tried = (kinds.check(connection, grid, world, kind) for kind in kinds.KINDS if kind != kinds.DECLARED)
+        whole = grid.expanded(world)
+        tried = (kinds.check(connection, whole, world, kind) for kind in kinds.KINDS if kind != kinds.DECLARED)
         return [result.failure for result in tried if result.failure]
 
     return dependencies

@@ -131,10 +131,10 @@ class RunHooks:
                 self._notes(template.manifest),
                 [*self.problems, *self.missing_rows],
             )
-            # The last line counts them, and is red.
             errors = [_error(required_grids.ID, problem) for problem in self.problems]
             errors += [_error(WORLD, problem) for problem in self.missing_rows]
-            terminalreporter.stats.setdefault("error", []).extend(errors)
+            if errors:  # the last line counts them, and is red: also for an empty list
+                terminalreporter.stats.setdefault("error", []).extend(errors)
 
     def _notes(self, manifest: Manifest) -> list[str]:
         """What was left out of the baseline, if it is a dump, and the notes on the migrations."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
 from rolecall.errors import RolecallError
 from rolecall.grids.grid import Cell, Grid
+from rolecall.grids.leaks import looks_like_leak
+from rolecall.grids.verdicts import is_verdict
 from rolecall.noninterference.kinds import KINDS
 from rolecall.process.process import process_of
 from rolecall.report import terminal
-from rolecall.report.results import CellFailure
+from rolecall.report.results import CellFailure, ObservedCell
+from rolecall.worker import Worker
 
 
 class CellError(AssertionError):
@@ -25,22 +29,64 @@ class CellError(AssertionError):
         self.failure = failure
 
 
-class CellItem(pytest.Item):
-    """A cell of a grid as a test."""
+class UndecidedError(AssertionError):
+    """A cell has the outcome that its grid says, but with a question mark, and that must not be."""
 
-    def __init__(self, *, grid: Grid, cell: Cell, **kwargs: Any) -> None:
+
+class CellItem(pytest.Item):
+    """A cell of a grid as a test. ``observed`` is set if its verdict was observed, and is not decided.
+
+    ``digest`` is that of the file, with ``--rolecall-update``.
+    """
+
+    def __init__(self, *, grid: Grid, cell: Cell, digest: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.grid, self.cell = grid, cell
+        self.grid, self.cell, self.digest = grid, cell, digest
+        self.observed: ObservedCell | None = None
 
     def runtest(self) -> None:
-        """Compare the outcome of the cell with the grid. Raises CellError if they differ."""
-        worker = process_of(self.config).get_worker()
-        if failure := worker.check(self.grid, self.cell):
+        """Compare the outcome of the cell with the grid. Raises CellError if they differ.
+
+        With ``--rolecall-update`` another verdict is no error, but observed. Raises UndecidedError for what is observed
+        and not decided, if that must fail.
+        """
+        process = process_of(self.config)
+        worker, self.observed = process.get_worker(), None
+        failure = worker.check(self.grid, self.cell)
+        updates = process.settings.update and not worker.in_trial
+        if failure and not (updates and is_verdict(failure.got)):
             raise CellError(failure, [worker.world.problem(*key) for key in worker.world.missing])
+        if failure or not self.cell.decided:
+            self.observed = self._observe(worker, failure.got if failure else self.cell.expected)
+            if process.settings.undecided == "fail":
+                raise UndecidedError(terminal.undecided(self.observed))
+            self.user_properties.append(("rolecall undecided", str(self.observed)))  # for JUnit: the test passes
+
+    def _observe(self, worker: Worker, verdict: str) -> ObservedCell:
+        cell = self.cell
+        others = worker.verdicts(self.grid, cell.row, cell.persona)
+        others.pop(cell.command)
+        return ObservedCell(
+            file=self.nodeid.partition("::")[0],
+            line=cell.line,
+            row=cell.row,
+            command=cell.command,
+            persona=cell.persona,
+            verdict=verdict,
+            leak=looks_like_leak(
+                worker.connection, worker.world.personas[cell.persona], verdict, list(others.values())
+            ),
+            differs=verdict != cell.expected,
+            written=bool(cell.expected),
+            path=str(self.grid.path),
+            call=self.grid.line,
+            table=self.grid.table,
+            digest=self.digest,
+        )
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The explanation, without a traceback that would only show rolecall."""
-        if isinstance(excinfo.value, CellError | RolecallError):
+        if isinstance(excinfo.value, CellError | UndecidedError | RolecallError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
@@ -159,15 +205,22 @@ def collect(module: pytest.Module, name: str, grid: Grid) -> list[pytest.Item]:
     """
     process = process_of(module.config)
     try:
-        grid.validate(process.world)
+        grid = grid.expanded(process.world)
+        of_cells = grid.completed(process.world) if process.settings.update else grid
+        of_cells.validate(process.world)
         grid.validate_phases(process.phase_numbers)
     except RolecallError as error:
         raise module.CollectError(str(error)) from None
+    digest = sha256(grid.path.read_bytes()).hexdigest() if process.settings.update else ""
     # A node id in one piece is split as pytest splits the ids that --lf has stored.
     items: list[pytest.Item] = [
-        CellItem.from_parent(module, name=each, nodeid=f"{module.nodeid}::{each}", grid=grid, cell=cell)
-        for cell, each in ((cell, f"{name}[{cell.id}]") for cell in grid.cells)
+        CellItem.from_parent(
+            module, name=each, nodeid=f"{module.nodeid}::{each}", grid=of_cells, cell=cell, digest=digest
+        )
+        for cell, each in ((cell, f"{name}[{cell.id}]") for cell in of_cells.cells)
     ]
+    if of_cells is not grid:  # an incomplete grid: what tests the whole of it needs the verdicts that are written now
+        return items
     if grid.changes is not None:
         each = f"{name}[changes]"
         items.append(GridEffectsItem.from_parent(module, name=each, nodeid=f"{module.nodeid}::{each}", grid=grid))

@@ -74,6 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _register(config: pytest.Config, settings: Settings) -> None:
     from rolecall.digest.plugin import DigestPlugin
     from rolecall.hooks import RunHooks
+    from rolecall.observed.plugin import ObservedPlugin
     from rolecall.process.ending import Ending
     from rolecall.process.process import PROCESS, Process
 
@@ -82,6 +83,7 @@ def _register(config: pytest.Config, settings: Settings) -> None:
     config.pluginmanager.register(RunHooks(process, ending), "rolecall-run")
     config.pluginmanager.register(ending, "rolecall-ending")
     config.pluginmanager.register(DigestPlugin(config, settings.digest_from), "rolecall-digest")
+    config.pluginmanager.register(ObservedPlugin(process), "rolecall-observed")
     ending.begin()
     if settings.oracle:
         from rolecall.oracle.plugin import OraclePlugin

@@ -257,6 +257,13 @@ class Settings:
         ini_type="int",
         metavar="N",
     )
+    undecided: str = _option(
+        "what the cells of a grid do whose verdict has a question mark: allow (they are yellow), or fail",
+        _one_of("allow", "fail"),
+        default="allow",
+        metavar="WHAT",
+    )
+    update: bool = _flag("write what is observed into the grids: verdicts that differ, new personas and new rows")
     after_each_phase: bool = _flag("also try the grids, and the tests with the mark, after each earlier phase")
     coverage: bool = _flag("list everything that the migrations created and no test covers; fail if there is any")
     mutants: bool = _flag("run mutation testing on the schema; fail if a mutant survives")
@@ -324,6 +331,8 @@ def read(config: pytest.Config) -> Settings:
     settings = Settings(**{name: option.read(sources[name]) for name, option in options().items()})
     if settings.coverage and settings.mutants:
         raise RolecallError("--rolecall-coverage and --rolecall-mutants exclude each other: give one of the two.")
+    if settings.update and settings.mutants:
+        raise RolecallError("--rolecall-update and --rolecall-mutants exclude each other: give one of the two.")
     return settings
 
 

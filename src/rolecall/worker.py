@@ -29,6 +29,7 @@ from rolecall.grids.explain import explain
 from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.probe import prepare
+from rolecall.grids.verdicts import verdict
 from rolecall.noninterference import changes, kinds
 from rolecall.noninterference.experiment import ENOUGH
 from rolecall.noninterference.stored import ENOUGH as ENOUGH_VALUES
@@ -56,9 +57,9 @@ class Worker:
         self.recorder = CoverageRecorder()
         self._stack = ExitStack()
         self._scratches = self._trials = 0
+        self.in_trial = False  # the schema is broken on purpose: it matters only whether anything fails
         self._reused_databases: dict[bool, ReusedDatabase] = {}
         self._change: Change | None = None
-        self._in_trial = False  # then it matters only whether anything fails
         self._observer: CoverageObserver | None = None
         self._outcomes: GridOutcomes | None = None
         self._earlier: dict[int, Opened[Earlier]] = {}
@@ -209,13 +210,19 @@ class Worker:
             self._observer.record_cell(grid, cell)
         return None
 
+    def verdicts(self, grid: Grid, row: str, persona: str) -> dict[str, str]:
+        """What a persona may do with a row, by command. It may differ from the grid."""
+        failures = self.outcomes.failures(grid)
+        cells = [cell for cell in grid.cells if (cell.row, cell.persona) == (row, persona)]
+        return {cell.command: verdict(failures[cell]) if cell in failures else cell.expected for cell in cells}
+
     def check_decided_by(self, grid: Grid, kind: str) -> kinds.Result:
         """Change what a grid does not name in ``decided_by``, one of ``kinds.KINDS``, and compare the verdicts."""
         connection = self.connection  # waits until the world is loaded
         with rolled_back(connection):
             if self._observer:  # what a function does with changed rows does not count as covered
                 self._observer.restore_functions()
-            result = kinds.check(connection, grid, self.world, kind, most=0 if self._in_trial else ENOUGH)
+            result = kinds.check(connection, grid, self.world, kind, most=0 if self.in_trial else ENOUGH)
         for fact in result.facts(grid.table):
             self.recorder.add(*fact)
         return result
@@ -224,7 +231,7 @@ class Worker:
         """What the writes of a grid change besides, or do not change: a text for each write that differs."""
         with rolled_back(self.connection):
             differences = GridEffects(self.connection, grid, self.world).differences()
-            return list(islice(differences, 1) if self._in_trial else differences)
+            return list(islice(differences, 1) if self.in_trial else differences)
 
     def check_stored(self, grid: Grid) -> list[str]:
         """Which values that the personas of a grid write are stored in another way: a text for each."""
@@ -232,7 +239,7 @@ class Worker:
         with rolled_back(connection):
             if self._observer:  # what a function does with odd values does not count as covered
                 self._observer.restore_functions()
-            return StoredValues(connection, grid, self.world).differences(1 if self._in_trial else ENOUGH_VALUES)
+            return StoredValues(connection, grid, self.world).differences(1 if self.in_trial else ENOUGH_VALUES)
 
     # -- trials
 
@@ -251,7 +258,7 @@ class Worker:
         observer, self._observer = self._observer, None
         self.recorder, self._outcomes = CoverageRecorder(), None
         self.phases = {number: phase.with_scripts(scripts or {}) for number, phase in self.phases.items()}
-        self._change, self._in_trial = change, True
+        self._change, self.in_trial = change, True
         try:
             with self._rolled_back():
                 if observer:
@@ -261,7 +268,7 @@ class Worker:
                 yield
         finally:
             self.recorder, self._observer, self._outcomes, self.phases = original
-            self._change, self._in_trial = None, False
+            self._change, self.in_trial = None, False
 
     # -- connections
 

@@ -11,9 +11,10 @@ from rolecall.access.session import advisory_locks_released
 from rolecall.access.world import World
 from rolecall.catalog import objects
 from rolecall.catalog.objects import Policy
-from rolecall.grids.grid import MEANING, Cell, Grid
+from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.policy import PolicyProbe
 from rolecall.grids.probe import Check, Outcome
+from rolecall.grids.verdicts import MEANING, verdict
 from rolecall.report.results import Attempt, CellFailure, Decisions, PolicyDecision, Reason
 
 Results = list[tuple[Check, Outcome]]
@@ -47,6 +48,7 @@ def explain(connection: Connection[Any], grid: Grid, cell: Cell, world: World, r
         meaning=" / ".join(MEANING[word] for word in cell.expected.split("/")),
         attempts=_attempts(results),
         reason=reason,
+        got=verdict(results),
     )
 
 

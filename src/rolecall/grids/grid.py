@@ -1,30 +1,15 @@
-"""An access grid: which persona may do what with which row. It is read from a text and expanded into cells.
+"""An access grid: which persona may do what with which row. Its text is expanded into cells.
 
-The text has a line of commands. Then each row of the world has its name and a line for each persona::
-
-                            select   insert   update   delete   give to another
-    alice's note
-      alice                 yes      yes      yes      yes      !
-      bob, carol            -        !        -        -        -
-
-A list of names that ends with a comma continues in the next line.
-``yes``: the row was read or written. ``-``: no error and no row. ``!``: refused (42501).
-Each write runs in three ways, as clients send it. Inserts: plain, with RETURNING, and as an upsert. Updates and
-deletes: with a WHERE, blind (they read no column), and with both a WHERE and RETURNING. If the first two verdicts
-differ, the cell has both: ``-/yes``. It has the third too if it is not that of the other way that reads the row:
-``yes/yes/!``. In a select, ``!/yes`` also means: the table is refused, but single columns are granted and can be read.
+:mod:`rolecall.grids.reader` has the format of the text.
 """
 
 from __future__ import annotations
 
-import linecache
-import re
 import sys
-import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from itertools import count, repeat
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,22 +20,26 @@ from rolecall.access.world import Row, World, insert, literal
 from rolecall.errors import GridError
 from rolecall.grids import decided_by as decisive
 from rolecall.grids.decided_by import DecidedBy
-from rolecall.grids.probe import Check, Outcome
+from rolecall.grids.probe import Check
+from rolecall.grids.reader import EVERYONE_ELSE, Reader, fail, names
+from rolecall.grids.verdicts import UNDECIDED, shortest
 
 COMMANDS = ("select", "insert", "update", "delete")
-VERDICTS = ("yes", "-", "!")
-MEANING = {"yes": "allowed", "-": "no error, no row", "!": "refused (42501)"}
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One persona, one command, one row: the expected verdict, and its line in the file."""
+    """One persona, one command, one row: the expected verdict, and its line in the file.
+
+    ``decided`` is False if the verdict has a question mark: it was observed. An empty verdict is still to be observed.
+    """
 
     row: str
     command: str
     persona: str
     expected: str
     line: int
+    decided: bool = True
 
     @property
     def id(self) -> str:
@@ -90,26 +79,82 @@ class Grid:
                 differing |= {cell.id: cell for cell in self.before[number]}
         return replace(self, cells=tuple(differing.get(cell.id, cell) for cell in self.cells))
 
+    def expanded(self, world: World) -> Grid:
+        """The grid with a cell for each persona that ``everyone else`` stands for: itself, if it has no such line.
+
+        Raises GridError for a line that stands for no persona, and for a ``before`` that does not fit the grid.
+        """
+        if EVERYONE_ELSE in world.personas:
+            self._fail(self.line, f"the world has a persona {EVERYONE_ELSE!r}, which a grid cannot name: rename it.")
+        written = {number: self._by_line(cells, world) for number, cells in self.before.items()}
+        grid = self
+        if any(cell.persona == EVERYONE_ELSE for cells in (self.cells, *self.before.values()) for cell in cells):
+            before = {number: tuple(chain(*lines.values())) for number, lines in written.items()}
+            grid = replace(self, cells=tuple(chain(*self._by_line(self.cells, world).values())), before=before)
+        for lines in written.values():
+            grid._check_before(lines)
+        return grid
+
+    def _by_line(self, cells: Iterable[Cell], world: World) -> dict[tuple[str, str], list[Cell]]:
+        """The cells of each persona, by row and by the name that is written: it may be ``everyone else``."""
+        lines: dict[tuple[str, str], list[Cell]] = {}
+        for cell in cells:
+            lines.setdefault((cell.row, cell.persona), []).append(cell)
+        for row, persona in lines:
+            if persona == EVERYONE_ELSE:
+                others = [name for name in world.personas if (row, name) not in lines]
+                line = lines[row, persona]
+                if not others:
+                    text = f"{EVERYONE_ELSE!r} stands for nobody: every persona of the world has a line under {row!r}"
+                    self._fail(line[0].line, f"{text}. Remove this line.")
+                lines[row, persona] = [replace(cell, persona=name) for name in others for cell in line]
+        return lines
+
+    def _check_before(self, lines: Mapping[tuple[str, str], Sequence[Cell]]) -> None:
+        """Check that each line of a ``before`` is about cells of the grid, and that one of them differs."""
+        expected = {cell.id: cell.expected for cell in self.cells}
+        for (row, written), cells in lines.items():
+            for cell in cells:
+                if cell.id not in expected:
+                    self._fail(cell.line, f"the grid itself has no line for {cell.persona!r} under {row!r}.")
+            if all(cell.expected == expected[cell.id] for cell in cells):
+                self._fail(cells[0].line, f"{written!r} has the same verdicts as in the grid itself: remove it here.")
+
+    def completed(self, world: World) -> Grid:
+        """The grid with a cell, which has no verdict yet, for each row and persona of the world that it lacks."""
+        headings = dict(self.lines) | {
+            row: self.line for row in world.rows.get(self.table, {}) if row not in self.lines
+        }
+        known = {(cell.row, cell.persona) for cell in self.cells}
+        missing = [
+            Cell(row, command, persona, "", line, decided=False)
+            for row, line in headings.items()
+            for persona in world.personas
+            if (row, persona) not in known
+            for command in self.commands
+        ]
+        return replace(self, cells=(*self.cells, *missing), rows=tuple(headings), lines=headings) if missing else self
+
     def validate(self, world: World) -> None:
         """Check the grid against the world. Raises GridError with the rows or personas that are missing or unknown."""
+        if not self.cells:
+            text = "the grid has no cell: write the name of a row, and a line for each persona"
+            self._fail(self.line, f"{text}, or let --rolecall-update do it.")
         rows = world.rows.get(self.table, {})
         personas: dict[str, set[str]] = {}
         for cell in self.cells:
             personas.setdefault(cell.row, set()).add(cell.persona)
-        for row in self.rows:
-            if row not in rows:
-                self._fail(self.lines[row], f"the world has no row {row!r} in {self.table}; it has: {_names(rows)}.")
-        if missing := [row for row in rows if row not in self.lines]:
-            self._fail(self.line, f"no heading for {_names(missing)}, which the world has in {self.table}.")
+        self._check_rows(rows)
         for cell in self.cells:
             if cell.persona not in world.personas:
-                self._fail(cell.line, f"unknown persona {cell.persona!r}: the world has {_names(world.personas)}.")
+                self._fail(cell.line, f"unknown persona {cell.persona!r}: the world has {names(world.personas)}.")
         for row in self.rows:
-            if missing := [name for name in world.personas if name not in personas[row]]:
-                self._fail(self.lines[row], f"{row!r} has no line for {_names(missing)}: add one for each.")
+            if missing := [name for name in world.personas if name not in personas.get(row, ())]:
+                advice = f"add one for each, or one for {EVERYONE_ELSE!r}, or let --rolecall-update do it"
+                self._fail(self.lines[row], f"{row!r} has no line for {names(missing)}: {advice}.")
         self._check_keys(rows)
         if unknown := [each for each in self.changes or {} if each == "select" or each not in self.commands]:
-            self._fail(self.line, f"changes= has {_names(unknown)}: name commands of the grid that write.")
+            self._fail(self.line, f"changes= has {names(unknown)}: name commands of the grid that write.")
 
     def validate_phases(self, phases: Collection[int]) -> None:
         """Check that the phases of ``from_phase`` and ``before`` exist. Raises GridError."""
@@ -119,12 +164,21 @@ class Grid:
             if number not in phases:
                 self._fail(self.line, f"before={{{number}: …}}: there is no phase {number}.")
 
+    def _check_rows(self, rows: Mapping[str, Row]) -> None:
+        """Check that the grid has a heading for each row of the world, and no other."""
+        for row in self.rows:
+            if row not in rows:
+                self._fail(self.lines[row], f"the world has no row {row!r} in {self.table}; it has: {names(rows)}.")
+        if missing := [row for row in rows if row not in self.lines]:
+            text = f"no heading for {names(missing)}, which the world has in {self.table}"
+            self._fail(self.line, f"{text}: add one for each, or let --rolecall-update do it.")
+
     def _check_keys(self, rows: Mapping[str, Row]) -> None:
         """Check that every key is unique: otherwise a check of one row would also act on another."""
         others: dict[str, str] = {}
         for name in self.rows:
             if missing := [column for column in self.key if column not in rows[name]]:
-                text = f"{name!r} has no {_names(missing)} in the world, which is the key of the grid"
+                text = f"{name!r} has no {names(missing)} in the world, which is the key of the grid"
                 self._fail(self.lines[name], f"{text}: add it, or set key= to columns that every row has.")
         for name, row in rows.items():
             key = key_condition({column: row.get(column) for column in self.key})
@@ -144,7 +198,7 @@ class Grid:
         return ((cell, check) for cell in present for check in statements.of(cell))
 
     def _fail(self, line: int, text: str) -> NoReturn:
-        _fail(self.path, line, text)
+        fail(self.path, line, text)
 
 
 class _Statements:
@@ -224,32 +278,9 @@ def fill(text: str, world: World) -> str:
     try:
         return sql.SQL(text).format(**literals).as_string()
     except KeyError as error:
-        raise GridError(f"{text!r}: the world has no name {error}; it has: {_names(literals)}.") from None
+        raise GridError(f"{text!r}: the world has no name {error}; it has: {names(literals)}.") from None
     except (ValueError, IndexError) as error:
         raise GridError(f"{text!r}: {error}: write {{name}} for a value of the world, and {{{{ for a brace.") from None
-
-
-def verdict(results: Iterable[tuple[Check, Outcome]]) -> str:
-    """The verdict of a cell's checks and outcomes.
-
-    It is one word if all outcomes agree. If the two ways of a write differ, it has both: ``-/yes``. It has the third
-    too if it is not that of the other way that reads the row. ``error`` is a failure other than a refusal.
-    """
-    ways = [(check, outcome.words) for check, outcome in results if outcome.words]
-    if len(ways) == 3 and ways[2][1] != next(words for check, words in ways if check.reads_row):
-        return "/".join(word for _, words in ways for word in words)
-    return "/".join(dict.fromkeys(word for _, words in ways[:2] for word in words))
-
-
-def expected_words(cell: Cell, checks: Sequence[Check]) -> list[str]:
-    """The word that each check of a cell must have: :func:`verdict` the other way round."""
-    words = cell.expected.split("/")
-    if len(checks) == 1:
-        return [cell.expected]
-    if len(words) == 1:
-        return words * len(checks)
-    third = words[2:] or [word for check, word in zip(checks, words, strict=False) if check.reads_row][:1]
-    return [*words[:2], *third][: len(checks)]
 
 
 def grid(
@@ -268,7 +299,7 @@ def grid(
     """Read a grid. If it is assigned to a name of a test module, every cell becomes a test.
 
     :param table: ``schema.name``
-    :param text: the grid, in the format of this module's docstring
+    :param text: the grid, in the format of :mod:`rolecall.grids.reader`
     :param update: the SET clause of ``update``: harmless, and without reading a column, e.g. ``notes = 'changed'``
     :param moves: more commands by name, each the SET clause of an UPDATE that gives the row away;
         ``{alice}`` stands for a persona's subject, or for an alias of the world
@@ -288,20 +319,20 @@ def grid(
     """
     caller = sys._getframe(1)  # inspect.stack() reads the source of every frame: 20 ms
     path, call, moves = Path(caller.f_code.co_filename), caller.f_lineno, dict(moves or {})
-    reader = _Reader(path, call, (*COMMANDS, *moves))
+    reader = Reader(path, call, (*COMMANDS, *moves))
     reader.read_all(text)
     return Grid(
         table,
-        tuple(reader.cells),
+        _cells(reader),
         tuple(reader.commands),
-        tuple(reader.lines),
+        tuple(reader.headings),
         update,
         moves,
         dict(settings or {}),
         (key,) if isinstance(key, str) else tuple(key),
         path,
         call,
-        reader.lines,
+        reader.headings,
         {number: _differing(reader, number, text) for number, text in (before or {}).items()},
         from_phase,
         None if decided_by is None else decisive.read(decided_by, table, partial(reader.fail, call)),
@@ -309,123 +340,38 @@ def grid(
     )
 
 
-def _differing(whole: _Reader, phase: int, text: str) -> tuple[Cell, ...]:
+def _cells(reader: Reader) -> tuple[Cell, ...]:
+    return tuple(
+        Cell(
+            row=line.row,
+            command=command,
+            persona=persona,
+            expected=shortest(command, word.removesuffix(UNDECIDED)),
+            line=line.number,
+            decided=not word.endswith(UNDECIDED),
+        )
+        for line in reader.lines
+        for persona in line.personas
+        for command, word in zip(reader.commands, line.verdicts, strict=True)
+    )
+
+
+def _differing(whole: Reader, phase: int, text: str) -> tuple[Cell, ...]:
     """The cells that differ before a phase. ``whole`` has read the grid."""
-    reader = _Reader(whole.path, whole.line, whole.commands)
+    reader = Reader(whole.path, whole.line, whole.commands)
     reader.read_all(text)
-    expected = {cell.id: cell.expected for cell in whole.cells}
     if not isinstance(phase, int) or phase < 2:
         reader.fail(whole.line, f"before={{{phase!r}: …}}: give the number of a phase after the first.")
     if not text.lstrip().startswith("#"):
-        line = next(iter(reader.lines.values()))
+        line = next(iter(reader.headings.values()))
         reader.fail(line, f"before={{{phase}: …}} has no reason: begin with a comment (#) that says why it differs.")
-    for cell in reader.cells:
-        if cell.id not in expected:
-            reader.fail(cell.line, f"the grid itself has no line for {cell.persona!r} under {cell.row!r}.")
-    for pair in dict.fromkeys((cell.row, cell.persona) for cell in reader.cells):
-        cells = [cell for cell in reader.cells if (cell.row, cell.persona) == pair]
-        if all(cell.expected == expected[cell.id] for cell in cells):
-            reader.fail(cells[0].line, f"{pair[1]!r} has the same verdicts as in the grid itself: remove it here.")
-    return tuple(reader.cells)
-
-
-class _Reader:
-    """Reads a grid line by line: the commands, then a heading for each row, then its personas."""
-
-    def __init__(self, path: Path, line: int, allowed: Sequence[str]) -> None:
-        self.path, self.line, self.allowed = path, line, allowed
-        self.commands: list[str] = []
-        self.lines: dict[str, int] = {}
-        self.cells: list[Cell] = []
-        self.pairs: set[tuple[str, str]] = set()  # row and persona
-        self.pending = ""  # names of a list that continues in the next line
-
-    def read_all(self, text: str) -> None:
-        """Read a whole grid. Raises GridError."""
-        lines = textwrap.dedent(text).split("\n")
-        for line, number in zip(lines, _numbers_of(text, str(self.path), self.line), strict=False):
-            self.read(line, number)
-        self.finish()
-
-    def read(self, line: str, number: int) -> None:
-        if not line.strip() or line.lstrip().startswith("#"):
-            return
-        if not self.commands:
-            self._read_commands(line, number)
-        elif line.rstrip().endswith(","):
-            self.pending += line
-        elif line[0].isspace():
-            self._read_persona(self.pending + line, number)
-            self.pending = ""
-        elif line.strip() in self.lines:
-            self.fail(number, f"{line.strip()!r} already has a heading, in line {self.lines[line.strip()]}.")
-        else:
-            self.lines[line.strip()] = number
-
-    def finish(self) -> None:
-        if not self.cells:
-            self.fail(
-                self.line, "the grid has no cell: write the commands, the name of a row, and a line for each persona."
-            )
-        with_lines = {row for row, _ in self.pairs}
-        for row, number in self.lines.items():
-            if row not in with_lines:
-                self.fail(number, f"{row!r} has no line: add one for each persona.")
-
-    def _read_commands(self, line: str, number: int) -> None:
-        self.commands = re.split(r"\s{2,}", line.strip())
-        if unknown := [command for command in self.commands if command not in self.allowed]:
-            self.fail(number, f"unknown command {_names(unknown)}: use {_names(self.allowed)}, or declare a move.")
-        if missing := [command for command in self.allowed if command not in self.commands]:
-            self.fail(number, f"no column for {_names(missing)}: every command needs one.")
-        if len(set(self.commands)) < len(self.commands):
-            self.fail(number, "a command has two columns: remove one.")
-
-    def _read_persona(self, line: str, number: int) -> None:
-        words, count = line.split(), len(self.commands)
-        verdicts = words[-count:]
-        if not self.lines:
-            self.fail(number, "a persona before the first row: write the name of the row above, without indentation.")
-        if len(words) <= count or not all(map(_is_verdict, verdicts)) or _is_verdict(words[-count - 1]):
-            self.fail(number, f"expected names, then {count} verdicts ({', '.join(VERDICTS)}): {line.strip()!r}.")
-        row = next(reversed(self.lines))
-        for persona in re.split(r",\s*", " ".join(words[:-count])):
-            if (row, persona) in self.pairs:
-                self.fail(number, f"{persona!r} already has a line under {row!r}.")
-            self.pairs.add((row, persona))
-            cells = zip(self.commands, verdicts, strict=True)
-            self.cells += [Cell(row, command, persona, _shortest(command, word), number) for command, word in cells]
-
-    def fail(self, line: int, text: str) -> NoReturn:
-        _fail(self.path, line, text)
-
-
-def _fail(path: Path, line: int, text: str) -> NoReturn:
-    """Raise a GridError of one line: the names in it may have line breaks."""
-    raise GridError(f"{path}:{line}: {' '.join(text.splitlines())}")
-
-
-def _is_verdict(word: str) -> bool:
-    parts = word.split("/")
-    return all(part in VERDICTS for part in parts) and len(parts) <= 3 and (len(parts) == 1 or len(set(parts)) > 1)
-
-
-def _shortest(command: str, word: str) -> str:
-    """A verdict without the word of the third way, if that is the word of the other way that reads the row."""
-    parts = word.split("/")
-    reading = 1 if command == "insert" else 0
-    return "/".join(parts[:2]) if len(parts) == 3 and parts[2] == parts[reading] else word
-
-
-def _numbers_of(text: str, filename: str, call: int) -> Iterator[int]:
-    """The line numbers of the text in its file. A text that was built at run time has the line of the call."""
-    source = "".join(linecache.getlines(filename)[call - 1 :])
-    offset = source.find(text)
-    return count(call + source[:offset].count("\n")) if offset >= 0 else repeat(call)
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names)) or "nothing"
+    reader.require_lines()
+    cells = _cells(reader)
+    for cell in cells:
+        if not cell.decided:
+            text = f"has {cell.expected + UNDECIDED!r}, which is not decided: remove the question mark."
+            reader.fail(cell.line, f"before={{{phase}: …}} {text}")
+    return cells
 
 
 def _text(value: str) -> str:

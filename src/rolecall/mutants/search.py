@@ -11,9 +11,10 @@ from typing import Any
 from psycopg import Connection
 
 from rolecall.access.world import World
-from rolecall.grids.grid import Cell, Grid, expected_words, verdict
+from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.probe import Check, Checks, probe
+from rolecall.grids.verdicts import expected_words, verdict
 
 RECENT = 12  # the number of recently failed checks, which are tried first
 
@@ -61,5 +62,5 @@ def _expected(grid: Grid, world: World) -> Iterator[tuple[Cell, Check]]:
     """Every check with the verdict that its cell expects."""
     for cell, pairs in groupby(grid.all_checks(world), key=itemgetter(0)):
         checks = [check for _, check in pairs]
-        for check, word in zip(checks, expected_words(cell, checks), strict=True):
+        for check, word in zip(checks, expected_words(cell.expected, checks), strict=True):
             yield cell, replace(check, expected=word)

@@ -62,7 +62,10 @@ class Reason:
 
 @dataclass(frozen=True)
 class CellFailure:
-    """A cell whose outcome is not the expected one. ``reason`` is None if the check itself failed."""
+    """A cell whose outcome is not the expected one. ``reason`` is None if the check itself failed.
+
+    ``got`` is the verdict as a grid has it, with ``error`` for what is none.
+    """
 
     table: str
     row: str
@@ -77,6 +80,34 @@ class CellFailure:
     meaning: str
     attempts: Sequence[Attempt]
     reason: Reason | None
+    got: str = ""
+
+
+@dataclass(frozen=True)
+class ObservedCell:
+    """A cell whose verdict was observed, and not decided by a person.
+
+    ``file`` is relative, as in pytest's ids. ``leak`` is why the persona should perhaps not have this access; empty if
+    it does not look so. ``differs``: the grid has another verdict, or none if ``written`` is False. ``path``, ``call``
+    (the line), ``table`` and ``digest`` (of the file) say which grid it is.
+    """
+
+    file: str
+    line: int
+    row: str
+    command: str
+    persona: str
+    verdict: str
+    leak: str
+    differs: bool
+    written: bool
+    path: str
+    call: int
+    table: str
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.command} on {self.row!r} as {self.persona} is {self.verdict}?"
 
 
 @dataclass(frozen=True)

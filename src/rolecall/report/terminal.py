@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rolecall.report.results import (
@@ -14,6 +15,7 @@ from rolecall.report.results import (
     DigestSection,
     FailureGroup,
     MutationScore,
+    ObservedCell,
     Reason,
     Survivor,
 )
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from rolecall.settings import Settings
 
 MAX_NAMES = 3  # that are not covered, before "and n more"
+MAX_LEAKS = 20  # that are named, before "and n more"
 MAX_GROUPS = 6  # of the first section of the digest, before "in n more groups"
 LATER_GROUPS = 3  # of every other section
 MAX_LINES = 12  # of the explanation of one failure in the digest
@@ -74,6 +77,34 @@ def _decisions(decisions: Decisions) -> Iterator[str]:
         yield f"  policy      none applies to {decisions.command} for {decisions.role}"
     for item in decisions.policies:
         yield f"  policy      {item.policy}\n              -> {item.decision}"
+
+
+# ------------------------------------------------------------------ cells that nobody has decided
+
+
+def undecided(cell: ObservedCell) -> str:
+    """A paragraph: the cell, where it is written, and what to do."""
+    lines = [
+        f"{cell} in the grid, and nobody has decided it",
+        f"  written     {cell.file}:{cell.line}",
+        *([f"  leak?       {cell.leak}"] if cell.leak else []),
+        "If the verdict is right, remove the question mark. If not, write the right one, and correct the policy.",
+    ]
+    return "\n".join(lines)
+
+
+def write_undecided(reporter: pytest.TerminalReporter, cells: Sequence[ObservedCell]) -> None:
+    """Write a section: the cells that look like a leak, and how many cells are left in each file."""
+    reporter.section("undecided", sep="-", yellow=True)
+    leaks = sorted((cell for cell in cells if cell.leak), key=lambda cell: (cell.file, cell.line))
+    for cell in leaks[:MAX_LEAKS]:
+        where = f"{cell.file}:{cell.line}"
+        reporter.line(f"  looks like a leak: {where}: {cell} ({cell.leak})", red=True)
+    if rest := len(leaks) - MAX_LEAKS if len(leaks) > MAX_LEAKS else 0:
+        reporter.line(f"  and {rest} more look like a leak", red=True)
+    files = ", ".join(f"{file} {count}" for file, count in Counter(cell.file for cell in cells).most_common())
+    are = "1 cell is" if len(cells) == 1 else f"{len(cells)} cells are"
+    reporter.line(f"{are} not decided yet: {files}: read them, and remove the question marks", yellow=True)
 
 
 # ------------------------------------------------------------------ coverage

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from rolecall import World, grid, settings
-from rolecall.grids.grid import verdict
+from rolecall.grids.verdicts import verdict
 from rolecall.oracle.requests import Difference, Oracle
 from rolecall.worker import Worker
 from tests.awkward import POLICIES, TABLES, TRIGGERS, Shape

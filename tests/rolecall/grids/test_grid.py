@@ -18,6 +18,8 @@ BOB = "  bob          -       !       -       -       -"
 
 CALL, FIRST = 3, 6  # lines of the file that `read` writes: of the call, and of the grid's first line
 
+ADVICE = "add one for each, or one for 'everyone else', or let --rolecall-update do it."
+NO_CELL = "the grid has no cell: write the name of a row, and a line for each persona, or let --rolecall-update do it."
 EVERY_COMMAND = "'select', 'insert', 'update', 'delete', 'hand over'"
 VERDICTS = "expected names, then 5 verdicts (yes, -, !): "
 
@@ -131,18 +133,6 @@ def world() -> World:
             id="row twice",
         ),
         pytest.param(
-            [COMMANDS, ROW, ALICE, "bob's note"],
-            FIRST + 3,
-            '"bob\'s note" has no line: add one for each persona.',
-            id="row without personas",
-        ),
-        pytest.param(
-            [COMMANDS],
-            CALL,
-            "the grid has no cell: write the commands, the name of a row, and a line for each persona.",
-            id="commands alone",
-        ),
-        pytest.param(
             [""],
             CALL,
             "the grid has no cell: write the commands, the name of a row, and a line for each persona.",
@@ -162,6 +152,24 @@ def test_a_grid_that_cannot_be_read_is_an_error_with_file_and_line(
     ("lines", "line", "message"),
     [
         pytest.param(
+            [COMMANDS],
+            CALL,
+            NO_CELL,
+            id="commands alone",
+        ),
+        pytest.param(
+            [COMMANDS, ROW],
+            CALL,
+            NO_CELL,
+            id="row alone",
+        ),
+        pytest.param(
+            [COMMANDS, "bob's note", ROW, ALICE, BOB],
+            FIRST + 1,
+            f'the world has no row "bob\'s note" in shop.notes; it has: {ROW!r}.',
+            id="unknown row without personas",
+        ),
+        pytest.param(
             [COMMANDS, ROW, ALICE, BOB, "bob's note", ALICE, BOB],
             FIRST + 4,
             f'the world has no row "bob\'s note" in shop.notes; it has: {ROW!r}.',
@@ -174,12 +182,15 @@ def test_a_grid_that_cannot_be_read_is_an_error_with_file_and_line(
             id="persona unknown",
         ),
         pytest.param(
-            [COMMANDS, ROW, ALICE], FIRST + 1, f"{ROW!r} has no line for 'bob': add one for each.", id="persona missing"
+            [COMMANDS, ROW, ALICE],
+            FIRST + 1,
+            f"{ROW!r} has no line for 'bob': {ADVICE}",
+            id="persona missing",
         ),
         pytest.param(
             [COMMANDS, ROW, ALICE, "  bob,"],
             FIRST + 1,
-            f"{ROW!r} has no line for 'bob': add one for each.",
+            f"{ROW!r} has no line for 'bob': {ADVICE}",
             id="list that does not continue",
         ),
     ],
@@ -197,7 +208,8 @@ def test_every_row_of_the_world_needs_a_heading(tmp_path: Path, world: World) ->
     world.add("shop.notes", "nobody's note", id=3)
     with pytest.raises(GridError) as caught:
         read(tmp_path, COMMANDS, ROW, ALICE, BOB).validate(world)
-    message = 'no heading for "bob\'s note", "nobody\'s note", which the world has in shop.notes.'
+    message = 'no heading for "bob\'s note", "nobody\'s note", which the world has in shop.notes: '
+    message += "add one for each, or let --rolecall-update do it."
     assert str(caught.value) == f"{tmp_path / 'test_notes.py'}:{CALL}: {message}"
 
 

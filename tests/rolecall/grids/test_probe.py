@@ -9,9 +9,9 @@ from psycopg import Connection
 
 from rolecall import Grid, World, grid
 from rolecall.access.custom_settings import custom_settings, initialize
-from rolecall.grids.grid import verdict
 from rolecall.grids.probe import Check, Outcome, prepare, probe
 from rolecall.grids.refusal import with_refusers
+from rolecall.grids.verdicts import verdict
 from rolecall.worker import Worker
 
 NOTES = """

@@ -1,0 +1,34 @@
+"""Which access looks like a leak. It only decides what a person reads first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import Connection
+
+from rolecall.access.persona import Persona
+
+ANONYMOUS = "anon"  # Supabase's role for requests without a user
+BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = %s"
+
+
+def looks_like_leak(connection: Connection[Any], persona: Persona, verdict: str, others: Sequence[str]) -> str:
+    """Why a persona should perhaps not have the access that a verdict says. Empty if it does not look so.
+
+    ``others`` are the verdicts of the other commands on the row. A role that bypasses row-level security is meant to
+    have access.
+    """
+    if not _allows(verdict) or connection.execute(BYPASSES, [persona.role]).fetchone() == (True,):
+        return ""
+    if persona.role == ANONYMOUS:
+        return f"{persona.name} has the role {ANONYMOUS}"
+    if not persona.claims.get("sub"):
+        return f"{persona.name} has no subject"
+    if others and not any(map(_allows, others)):
+        return f"{persona.name} may do nothing else with this row"
+    return ""
+
+
+def _allows(verdict: str) -> bool:
+    return "yes" in verdict.split("/")

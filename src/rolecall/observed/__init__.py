@@ -1,0 +1,1 @@
+"""Cells whose verdicts were observed, and that nobody has decided."""

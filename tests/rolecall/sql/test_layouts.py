@@ -24,7 +24,7 @@ def test_everything_that_can_be_undone(scratch, rolecall_phases):
             database.verify(number)
     for number, phase in reversed(rolecall_phases.items()):
         if phase.rolls_back:
-            if number == 1:  # what a layout without all of its down scripts leaves
+            if number == 1 and len(rolecall_phases) > 1:  # what has no down script is still there
                 database.connection.execute("DROP VIEW IF EXISTS shop.titles")
                 database.connection.execute("DROP FUNCTION IF EXISTS shop.count_notes")
             database.rollback(number)

@@ -150,3 +150,18 @@ def test_within_a_transaction_it_is_an_error_that_says_what_to_use(connection: C
 def test_what_no_file_may_have_is_still_refused_before_anything_runs(autocommit: Connection[Any], text: str) -> None:
     assert refused(autocommit, TABLE + text).startswith("x.sql:3: ")
     assert not exists(autocommit, "shop.item")
+
+
+def test_without_a_superuser_every_statement_runs_as_the_role(plain_connection: Connection[Any]) -> None:
+    create = "CREATE TABLE shop.item AS SELECT current_user::text AS one, session_user::text AS two;"
+    run(plain_connection, f"BEGIN; ROLLBACK; CREATE TEMP TABLE t (); {create} COMMIT;")
+    rows = plain_connection.execute("SET ROLE toy_migrator; SELECT * FROM shop.item")
+    assert rows.nextset()
+    assert rows.fetchall() == [(ROLE, "toy_runner")]
+    plain_connection.execute("DROP TABLE shop.item; RESET ROLE")
+    assert plain_connection.execute(SESSION_OBJECTS.encode()).fetchone() == (0, 0, 0, None, 0, 0, 0)
+
+
+def test_without_a_superuser_a_file_that_resets_the_role_is_stopped(plain_connection: Connection[Any]) -> None:
+    error = refused(plain_connection, "BEGIN;\nCOMMIT;\nRESET ROLE;\nSELECT 1 / 0;")
+    assert error.startswith("x.sql:3: the file becomes toy_runner, a role that toy_migrator cannot become")

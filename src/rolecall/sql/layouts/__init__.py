@@ -20,6 +20,10 @@ AUTO = "auto"
 LAYOUTS: tuple[Layout, ...] = (
     *(SingleFile(), Sqitch(), Phases(), Prisma(), GolangMigrate(), Flyway(), Dbmate(), Goose(), Schemas(), Flat()),
 )
+ADVICE = (
+    f"Name another folder, or set rolecall_layout to one of {', '.join(layout.name for layout in LAYOUTS)}:\n"
+    "https://github.com/enorae/rolecall/blob/main/docs/layouts.md has an example of each."
+)
 SHOWN = 3  # names of files in the error
 
 
@@ -33,7 +37,7 @@ def choose(path: Path, name: str = AUTO) -> Layout:
         return layout
     found = next((each for each in LAYOUTS if each.is_file == path.is_file() and each.fits(path)), None)
     if found is None:
-        raise MigrationError(f"the layout of {path} is not clear: {_contents(path)}.\n{_known()}")
+        raise MigrationError(f"the layout of {path} is not clear: {_contents(path)}.\n{ADVICE}")
     return found
 
 
@@ -52,8 +56,3 @@ def _contents(folder: Path) -> str:
         return "it has no SQL file"
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return "it has " + ", ".join(names[:SHOWN]) + more
-
-
-def _known() -> str:
-    lines = [f"  {layout.name:<15} {layout.example}" for layout in sorted(LAYOUTS, key=lambda layout: layout.name)]
-    return "\n".join(["Name another folder, or set rolecall_layout to one of these:", *lines])

@@ -25,6 +25,9 @@ TYPES = {"int": "give a whole number", "bool": "give true or false", "string": "
 TYPES |= {"args": "give words, or a list of strings", "linelist": "give lines, or a list of strings"}
 LONGEST = 100  # an error repeats no more characters of a value
 LONGEST_TIMEOUT = 2_147_483  # seconds: PostgreSQL counts milliseconds in 32 bits
+LAYOUTS = (  # rolecall/sql/layouts
+    *("phases", "flat", "schemas", "file", "flyway", "prisma", "golang-migrate", "dbmate", "goose", "sqitch"),
+)
 SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -119,6 +122,10 @@ def _why_not(path: Path) -> str:
     if path.is_dir():
         return "which is a folder: name a file in it."
     return "which is not a folder." if path.exists() else "which does not exist."
+
+
+def _exists(path: Path) -> bool:
+    return path.is_dir() or path.is_file()
 
 
 def _cache_dir(source: Source) -> Path | None:
@@ -216,7 +223,17 @@ class Settings:
     platform: Path | None = _file("SQL of the platform below the baseline, run by the superuser")
     baseline: Path | None = _file("SQL of the schema before the migrations, or a dump of it", cli=True)
     requires: Path | None = _file("SQL that fails if the baseline lacks something that the migrations need")
-    migrations: Path | None = _folder("folder with one folder for each phase of migrations")
+    migrations: Path | None = _option(
+        "folder of the migrations, in one of the layouts; or one SQL file", _path(_exists), metavar="PATH", cli=False
+    )
+    layout: str = _option(
+        f"layout of the migrations: auto, {', '.join(LAYOUTS)}",
+        _one_of("auto", *LAYOUTS),
+        default="auto",
+        metavar="NAME",
+        cli=False,
+    )
+    seed: Path | None = _file("SQL of rows that are loaded after the migrations and before the world, as seed.sql")
     migration_role: tuple[str, ...] = _option(
         "role that runs the migrations: the first of ROLES that is not a superuser",
         _words,

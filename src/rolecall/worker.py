@@ -75,8 +75,7 @@ class Worker:
     @cached_property
     def phases(self) -> dict[int, migrations.Phase]:
         """The phases on disk, by number."""
-        folder = self.settings.migrations
-        return {phase.number: phase for phase in migrations.read(folder)} if folder else {}
+        return {phase.number: phase for phase in migrations.of(self.settings)}
 
     @cached_property
     def connection(self) -> ServerConnection:
@@ -116,8 +115,7 @@ class Worker:
             self._earlier.pop(phase).close()
         if phase not in self._earlier:
             # From the files, not from self.phases: a trial replaces some of those.
-            phases = migrations.read(self.settings.migrations) if self.settings.migrations else ()
-            applied = [each for each in phases if each.number <= phase]
+            applied = [each for each in migrations.of(self.settings) if each.number <= phase]
             context = earlier(self.run, f"{self.name}_phase_{phase}", applied, self.manifest.role, self.world)
             self._earlier[phase] = Opened(context)
             _prepare(self._earlier[phase].value.connection)

@@ -241,6 +241,8 @@ rows = st.tuples(tables, FRAGMENTS, st.dictionaries(columns, row_values, max_siz
 
 # ------------------------------------------------------------------ folders of migrations
 
+Entries = st.SearchStrategy[list[tuple[str, str, str]]]
+
 FOLDERS = (
     "phase_1_notes",
     "phase_2_more",
@@ -257,11 +259,23 @@ FILES = (
     *("rollback.sql", "README.md", "x.sql", "1_1_notes.SQL", "1_1_.sql", "verify.sql.orig", ".sql"),
 )
 KINDS = ("file", "file", "file", "file", "folder", "dangling link", "link to itself", "pipe")
-names_of_files = st.one_of(
-    st.sampled_from(FILES),
-    with_errors(st.sampled_from(FILES)).filter(lambda name: name.strip(".") and not set(name) & set("/\0")),
+# The layouts of other tools.
+OTHER_FOLDERS = ("20240101_notes", "2_more", "deploy", "revert", "schemas", "meta")
+OTHER_FILES = (
+    *("20240101_notes.sql", "2_more.sql", "02_again.sql", "2_more.down.sql", "1_notes.up.sql", "1_notes.down.sql"),
+    *("V1__notes.sql", "V1.0__again.sql", "V2__more.sql", "U1__notes.sql", "R__views.sql", "B1__all.sql"),
+    *("migration.sql", "down.sql", "sqitch.plan", "a.sql", "config.toml", "env.py"),
 )
-entries = st.lists(
-    st.tuples(st.sampled_from(("", *FOLDERS, FOLDERS[0], FOLDERS[0])), names_of_files, st.sampled_from(KINDS)),
-    max_size=12,
-)
+OTHER_KINDS = (*KINDS, "empty file", "file with parts", "plan")
+
+
+def _entries(folders: tuple[str, ...], files: tuple[str, ...], kinds: tuple[str, ...]) -> Entries:
+    names = st.one_of(
+        st.sampled_from(files),
+        with_errors(st.sampled_from(files)).filter(lambda name: name.strip(".") and not set(name) & set("/\0")),
+    )
+    return st.lists(st.tuples(st.sampled_from(folders), names, st.sampled_from(kinds)), max_size=12)
+
+
+entries = _entries(("", *FOLDERS, FOLDERS[0], FOLDERS[0]), FILES, KINDS)
+other_entries = _entries(("", "", "", *OTHER_FOLDERS), OTHER_FILES, OTHER_KINDS)

@@ -362,10 +362,11 @@ def test_a_world_is_loaded_or_refused(toy_worker: Worker, tries: Tries) -> None:
 # ------------------------------------------------------------------ folders of migrations
 
 
-def test_a_folder_of_migrations_is_read_or_refused(tmp_path: Path, tries: Tries) -> None:
+@pytest.mark.parametrize("entries", [strategies.entries, strategies.other_entries], ids=["phases", "other layouts"])
+def test_a_folder_of_migrations_is_read_or_refused(tmp_path: Path, tries: Tries, entries: strategies.Entries) -> None:
     number = itertools.count()
 
-    @given(strategies.entries)
+    @given(entries)
     def check(entries: list[tuple[str, str, str]]) -> None:
         folder = tmp_path / str(next(number))
         folder.mkdir()
@@ -396,4 +397,11 @@ def create_entry(path: Path, kind: str) -> None:
     elif kind == "pipe":
         os.mkfifo(path)
     else:
-        path.write_text("SELECT 1;\n", encoding="utf-8")
+        path.write_text(TEXTS.get(kind, "SELECT 1;\n"), encoding="utf-8")
+
+
+TEXTS = {
+    "empty file": "\n",
+    "file with parts": "-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n",
+    "plan": "%project=x\na 2024\n@v1 2024\na [a@v1] 2024\n",
+}

@@ -150,9 +150,9 @@ def test_a_path_may_begin_with_the_home_directory(toy: pytest.Pytester) -> None:
         pytest.param(
             "",
             "",
-            "rolecall_migrations = baseline.sql",
-            "rolecall_migrations names {}/baseline.sql, which is not a folder.",
-            id="rolecall_migrations, a file",
+            "rolecall_defects = baseline.sql",
+            "rolecall_defects names {}/baseline.sql, which is not a folder.",
+            id="rolecall_defects, a file",
         ),
         pytest.param(
             "",

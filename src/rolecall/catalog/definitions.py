@@ -242,7 +242,7 @@ def read(connection: Connection[Any], manifest: Manifest, world: World, phases: 
             views=[View(*row) for row in rows(VIEWS)],
             triggers=[Trigger(*row) for row in rows(TRIGGERS)],
             grants=grants,
-            scripts=[script for phase in phases for script in sorted(phase.scripts, key=lambda script: script.path)],
+            scripts=[script for phase in phases for script in sorted(phase.tested, key=lambda script: script.path)],
             buckets=[Bucket(*row) for row in rows(BUCKETS)] if has_buckets else [],
             roles=_roles(world, policies, grants),
             types=dict(rows(TYPES)),

@@ -21,7 +21,7 @@ class Manifest:
     added: list[Object]
     tables: list[str]  # every table that the migrations created, or added a policy to
     protected: list[str]  # tables with row-level security, of the migrations or, without migrations, of the baseline
-    phases: list[str]  # names of the folders, in order
+    rollbacks: list[str]  # titles of the phases that can be rolled back, in order
     notes: list[str]  # on the migrations' files, for the summary
     left_out: list[LeftOut] = field(default_factory=list)  # of a baseline that is a dump
     missing: list[tuple[str, str, str]] = field(default_factory=list)  # rows of the world: table, name, the reason
@@ -33,8 +33,8 @@ class Manifest:
         added = [Object(*item) for item in data["added"]]
         left_out = [LeftOut(*item) for item in data["left_out"]]
         missing = [(table, name, reason) for table, name, reason in data["missing"]]
-        phases, notes = data["phases"], data["notes"]
-        return cls(data["role"], added, data["tables"], data["protected"], phases, notes, left_out, missing)
+        rollbacks, notes = data["rollbacks"], data["notes"]
+        return cls(data["role"], added, data["tables"], data["protected"], rollbacks, notes, left_out, missing)
 
     def as_comment(self) -> dict[str, Any]:
         """The data that :meth:`from_comment` reads."""

@@ -32,7 +32,7 @@ def count_tried(manifest: Manifest, recorder: CoverageRecorder, personas: Collec
             )
             for kind in ("function", "view")
         ),
-        _count("rollbacks", manifest.phases, lambda phase: ("rolled back", phase) in facts),
+        _count("rollbacks", manifest.rollbacks, lambda title: ("rolled back", title) in facts),
         _not_deciding(facts),
     ]
     return [count for count in counts if count.total]
@@ -76,7 +76,7 @@ def count_all(
         # Counted by the fixture rolecall_conditions, whose test fails if a condition does not decide.
         "conditions that decide": {name: [("condition", name)] for what, name, *_ in facts if what == "condition"},
         "scripts": {
-            name: [("script", name)] for name in sorted(script.id for phase in phases for script in phase.scripts)
+            name: [("script", name)] for name in sorted(script.id for phase in phases for script in phase.tested)
         },
         "lines of DO blocks": scripts.requirements(phases),
     }

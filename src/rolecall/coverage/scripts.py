@@ -13,7 +13,7 @@ from rolecall.coverage.plpgsql import Body
 from rolecall.coverage.recorder import CoverageRecorder
 from rolecall.sql.migrations import Phase, Script
 from rolecall.sql.script import Statement, parse
-from rolecall.sql.text import line_of, read
+from rolecall.sql.text import line_of
 
 
 class ScriptObserver:
@@ -51,9 +51,9 @@ def requirements(phases: Iterable[Phase]) -> dict[str, list[tuple[str, ...]]]:
 
 
 def _blocks(phases: Iterable[Phase]) -> Iterator[tuple[str, Body]]:
-    """The DO blocks of all scripts, each with the name of its script."""
-    for script in (script for phase in phases for script in phase.scripts):
-        text = read(script.path)
+    """The DO blocks of the scripts that tests must run, each with the name of its script."""
+    for script in (script for phase in phases for script in phase.tested):
+        text = script.read()
         for statement in parse(text).statements:
             if body := block(script.path, text, statement):
                 yield script.id, body

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -25,7 +26,8 @@ from rolecall.dump.rules import PLATFORM_SCHEMAS
 from rolecall.errors import RolecallError, SqlError
 from rolecall.server.connection import ServerConnection
 from rolecall.settings import Settings
-from rolecall.sql import files, migrations
+from rolecall.sql import files, migrations, piecewise
+from rolecall.sql.migrations import Script, Transaction
 
 
 def build(run: Run, settings: Settings) -> Manifest:
@@ -34,7 +36,7 @@ def build(run: Run, settings: Settings) -> Manifest:
     Raises RolecallError or SqlError for the first step that fails, before any test has run.
     """
     role = migration_role(run, settings.migration_role)
-    phases = migrations.read(settings.migrations) if settings.migrations else ()
+    phases = migrations.of(settings)
     run.create(run.baseline)
     with run.connect(run.baseline) as connection:
         _run_platform(run, connection, settings, role)
@@ -44,16 +46,15 @@ def build(run: Run, settings: Settings) -> Manifest:
     run.create(run.template, run.baseline)
     with run.connect(run.template) as connection:
         for step in (step for phase in phases for step in phase.steps):
-            run_file(run, connection, step.path, role)
+            run_script(run, connection, step, role)
         after = objects.objects(connection)
     new = objects.added(before, after)
     tables = {item.owner for item in new if item.kind == "policy"}
     tables |= {item.full_name for item in new if item.kind == "table"}
     protected = _protected(new if phases else objects.added(platform, before))
     notes = [note for phase in phases for note in phase.session_notes()]
-    manifest = Manifest(
-        role, new, sorted(tables), protected, [phase.rollback.folder for phase in phases], notes, left_out
-    )
+    rollbacks = [phase.title for phase in phases if phase.rolls_back]
+    manifest = Manifest(role, new, sorted(tables), protected, rollbacks, notes, left_out)
     run.comment_on(run.template, **manifest.as_comment())
     return manifest
 
@@ -68,13 +69,16 @@ def _protected(added: Iterable[objects.Object]) -> list[str]:
     return sorted(tables | {item.owner for item in added if item.kind == "policy"})
 
 
-def load(run: Run, world: World) -> Missing:
+def load(run: Run, world: World, seed: Path | None = None, role: str | None = None) -> Missing:
     """Load the world into the migrated database, and make it a template, for which the workers wait.
 
-    Each run does this, so that rows with ``DEFAULT now()`` are new even if the database comes from the cache.
+    First, ``role`` runs the SQL file ``seed``. Each run does this, so that rows with ``DEFAULT now()`` are new even if
+    the database comes from the cache. Raises SqlError if the file fails.
     Returns the rows that cannot be loaded; the manifest in the comment has them too.
     """
     with run.connect(run.template) as connection:
+        if seed:
+            run_script(run, connection, Script(seed, transaction=Transaction.OWN), role)
         missing = loading.load(connection, world)
         connection.execute("ANALYZE")
     if missing:
@@ -88,20 +92,31 @@ def load(run: Run, world: World) -> Missing:
 ABOUT_ROLES = re.compile(r"\b(role|user|group)\b", re.IGNORECASE)
 
 
-def run_file(
+def run_file(run: Run, connection: ServerConnection, path: Path, role: str | None = None) -> None:
+    """Run an SQL file in one transaction, and mark the roles that it creates. Raises SqlError."""
+    run_script(run, connection, Script(path), role)
+
+
+def run_script(
     run: Run,
     connection: ServerConnection,
-    path: Path,
+    script: Script,
     role: str | None = None,
     rewrite: files.Rewrite | None = None,
 ) -> None:
-    """Run an SQL file, and mark the roles that it creates in the same transaction. Raises SqlError.
+    """Run a script as its tool does, and mark the roles that it creates in the same transaction. Raises SqlError.
 
     ``rewrite`` is that of :func:`rolecall.sql.files.run`.
     """
-    about_roles = ABOUT_ROLES.search(files.read(path))
-    with run.marking(connection) if about_roles else nullcontext():
-        files.run(connection, path, role=role, privileged=extensions.for_migrations(connection, role), rewrite=rewrite)
+    text, path = script.read(), script.path
+    privileged = extensions.for_migrations(connection, role)
+    marking = partial(run.marking, connection) if ABOUT_ROLES.search(text) else nullcontext
+    own = script.transaction is Transaction.OWN and piecewise.is_needed(text)
+    if own or script.transaction is Transaction.NONE:
+        piecewise.run(connection, path, text, role=role, privileged=privileged, rewrite=rewrite, marking=marking)
+        return
+    with marking():
+        files.run(connection, path, text, role=role, privileged=privileged, rewrite=rewrite)
 
 
 def _run_platform(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> None:

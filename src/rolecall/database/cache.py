@@ -160,9 +160,9 @@ def _parts(settings: Settings, binaries: Path) -> Iterator[Any]:
             yield module.read_bytes()
     for file in (settings.platform, settings.baseline, settings.requires):
         yield file and file.read_bytes()
-    for phase in migrations.read(settings.migrations) if settings.migrations else ():
+    for phase in migrations.of(settings):
         for script in phase.scripts:
-            yield script.id, script.path.read_bytes()
+            yield script.id, script.transaction.name, script.path.read_bytes()
 
 
 def _digest(path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rolecall.access import loading
 from rolecall.access.world import World
-from rolecall.database.build import run_file
+from rolecall.database.build import run_script
 from rolecall.database.run import Run
 from rolecall.server.connection import ServerConnection
 from rolecall.sql.migrations import Phase
@@ -37,7 +37,7 @@ def earlier(run: Run, suffix: str, phases: Iterable[Phase], role: str | None, wo
     label = f"after phase {phases[-1].number}"
     with run.clone(run.baseline, suffix) as name, run.connect(name, label) as connection:
         for step in (step for phase in phases for step in phase.steps):
-            run_file(run, connection, step.path, role)
+            run_script(run, connection, step, role)
         columns: dict[str, list[str]] = dict(connection.execute(COLUMNS, [list(world.rows)]).fetchall())
         fitting = world.restricted(columns)
         fitting.missing = loading.load(connection, fitting)

@@ -52,7 +52,7 @@ class Provisioner:
     def build(self) -> Manifest:
         """Create both templates. Raises RolecallError or SqlError for the first step that fails."""
         manifest = self._build()
-        return manifest.without(build.load(self.run, self.world))
+        return manifest.without(build.load(self.run, self.world, self.settings.seed, manifest.role))
 
     def _build(self) -> Manifest:
         return build.build(self.run, self.settings)

@@ -10,7 +10,7 @@ from typing import Protocol
 from psycopg import errors
 
 from rolecall.access.session import Recorder
-from rolecall.database.build import run_file
+from rolecall.database.build import run_script
 from rolecall.database.run import Run
 from rolecall.errors import RolecallError
 from rolecall.server.choose import embedded
@@ -47,26 +47,29 @@ class Scratch:
         """Apply the phases with these numbers, in this order; without numbers, all phases. Raises SqlError."""
         for number in numbers or self.phases:
             for step in self.phases[number].steps:
-                self.execute(step.path)
+                self._run(step)
 
     def execute(self, path: Path) -> None:
-        """Run an SQL file as the migration role. Raises SqlError."""
+        """Run an SQL file as the migration role, in one transaction. Raises SqlError."""
+        self._run(Script(path))
+
+    def _run(self, script: Script) -> None:
         if self._observer:
             with self.connection.reporting_to(self._observer.record):
-                run_file(self.run, self.connection, path, self.role, self._observer.rewrite)
+                run_script(self.run, self.connection, script, self.role, self._observer.rewrite)
         else:
-            run_file(self.run, self.connection, path, self.role)
-        self._recorder.add("script", Script(path).id)
+            run_script(self.run, self.connection, script, self.role)
+        self._recorder.add("script", script.id)
 
     def verify(self, number: int) -> None:
-        """Run a phase's verify.sql. Raises SqlError if something is missing or different."""
-        self.execute(self.phases[number].verify.path)
+        """Run a phase's verify.sql. Raises SqlError if it fails, MigrationError if the phase has none."""
+        self._run(self.phases[number].verify)
 
     def rollback(self, number: int) -> None:
-        """Run a phase's rollback.sql. Raises SqlError if it fails."""
-        script = self.phases[number].rollback
-        self.execute(script.path)
-        self._recorder.add("rolled back", script.folder)
+        """Run a phase's rollback.sql. Raises SqlError if it fails, MigrationError if the phase has none."""
+        phase = self.phases[number]
+        self._run(phase.rollback)
+        self._recorder.add("rolled back", phase.title)
 
     def dump(self) -> str:
         """The schema as pg_dump writes it, with ACLs, policies, bodies, defaults and comments.

@@ -74,7 +74,7 @@ def built(server: Server, settings: Settings) -> Iterator[tuple[Expected, Server
     if settings.migrations is None and settings.baseline is None:
         raise RolecallError(NOTHING)
     if settings.migrations:
-        phases = migrations.read(settings.migrations)
+        phases = migrations.of(settings)
         with database(server, replace(settings, migrations=None)) as (run, connection, role):
             yield after_steps(run, connection, role, phases), connection
     else:
@@ -93,8 +93,8 @@ def after_steps(run: Run, connection: ServerConnection, role: str | None, phases
     stages = []
     for phase in phases:
         for step in phase.steps:
-            build.run_file(run, connection, step.path, role)
-            stages.append(Stage(step.path.stem, phase.number, snapshot.read(connection)))
+            build.run_script(run, connection, step, role)
+            stages.append(Stage(step.title, phase.number, snapshot.read(connection)))
     return _expected(connection, start, stages, role, tuple(phase.number for phase in phases))
 
 

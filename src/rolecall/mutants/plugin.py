@@ -102,8 +102,10 @@ class MutantsPlugin:
     @cached_property
     def changed(self) -> set[str]:
         """The targets that ``--rolecall-mutants-since`` selects; none without migrations."""
-        folder = self.settings.migrations
-        return changed(folder, self.settings.mutants_since) if folder else set()
+        path = self.settings.migrations
+        if path is None:
+            return set()
+        return changed(path if path.is_dir() else path.parent, self.settings.mutants_since)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:

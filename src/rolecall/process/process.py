@@ -110,9 +110,8 @@ class Process:
     @cached_property
     def phase_numbers(self) -> list[int]:
         """The numbers of the phases of the migrations, in order."""
-        folder = self.settings.migrations
         with suppress(RolecallError):  # the build reports it
-            return [phase.number for phase in migrations.read(folder)] if folder else []
+            return [phase.number for phase in migrations.of(self.settings)]
         return []
 
     @property
@@ -137,7 +136,7 @@ class Process:
         personas = list(self.world.personas)
         if not self.settings.coverage:
             return count_tried(manifest, self.recorder, personas)
-        phases = migrations.read(self.settings.migrations) if self.settings.migrations else ()
+        phases = migrations.of(self.settings)
         with run.connect(run.template) as connection:
             schema = definitions.read(connection, manifest, self.world, phases)
             bodies = plpgsql.read(connection, plpgsql.called(connection, manifest))

@@ -34,6 +34,7 @@ Rewrite = Callable[[Path, str, Statement], str]
 def run(
     connection: Connection[Any],
     path: Path,
+    text: str | None = None,
     *,
     role: str | None = None,
     privileged: Privileged = lambda _: False,
@@ -42,7 +43,8 @@ def run(
     """Run every statement of a file, or none of them, as ``role`` (default: the connected role).
 
     The statements are sent one at a time: in a transaction, or in a savepoint if a transaction is open. At the end,
-    deferred constraints are checked, and what the file left in the session is undone.
+    deferred constraints are checked, and what the file left in the session is undone. ``text`` is what runs of the
+    file, with its offsets and lines; by default, all of it.
 
     ``privileged`` is called as the connected role for each statement about extensions. If it returns True, it has run
     the statement. ``rewrite`` is called with the path, the text of the file and a statement, and returns what is sent
@@ -51,19 +53,18 @@ def run(
     Raises SqlError if the file cannot be read or split, has psql commands, or ends the transaction; if the server
     refuses a statement; or if the file becomes a role that ``role`` cannot become.
     """
-    text = read(path)
+    text = read(path) if text is None else text
     script = parse(text)
     check(path, text, script, role)
     Execution(connection, path, text, script, role, privileged, rewrite).run()
 
 
-def session_notes(path: Path) -> list[str]:
-    """A line for each setting that a file makes for the whole session and does not reset. Raises SqlError.
+def session_notes(path: Path, text: str) -> list[str]:
+    """A line for each setting that the text of a file makes for the whole session and does not reset.
 
     With rolecall and psql, each file has its own session. Other runners have one session for all files: the setting
     would reach the next file.
     """
-    text = read(path)
     settings = [each for each in parse(text).settings if each.value and not each.local]
     return [
         f"{display_path(path)}:{line_of(text, each.start)}: {each.command} stays in the session: {each.advice}"
@@ -224,20 +225,25 @@ def _sets_isolation(statement: Statement) -> bool:
 
 
 class Identity:
-    """The role that runs a file: by SET SESSION AUTHORIZATION for a superuser, by SET ROLE for other roles."""
+    """The role that runs a file: by SET SESSION AUTHORIZATION for a superuser, by SET ROLE for other roles.
+
+    ``scope`` is LOCAL if the file is one transaction, and SESSION if it is not.
+    """
 
     OTHER_ROLE = "the file becomes {}, a role that {} cannot become in production: remove what changes the role."
     SUPERUSER = "the file becomes {}, a superuser, which {} is not in production: remove what changes the role."
 
-    def __init__(self, connection: Connection[Any], role: str | None, before: session_state.State) -> None:
-        self.connection, self.role = connection, role
+    def __init__(
+        self, connection: Connection[Any], role: str | None, before: session_state.State, scope: str = "LOCAL"
+    ) -> None:
+        self.connection, self.role, self.scope = connection, role, scope
         self.user, self.acting, self.superuser = before.user, before.acting, before.superuser
 
     def become(self) -> None:
         """Become the role until the end of the file."""
         if self.role:
-            command = "SET LOCAL SESSION AUTHORIZATION" if self.superuser else "SET LOCAL ROLE"
-            self._run(f"{command} {self._name(self.role)}")
+            command = "SESSION AUTHORIZATION" if self.superuser else "ROLE"
+            self._run(f"SET {self.scope} {command} {self._name(self.role)}")
 
     def restore(self) -> None:
         """Become the role from before the file."""

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg import Connection
+from psycopg.conninfo import make_conninfo
 
 from rolecall.worker import Worker
 from tests.rolecall.sql.running import state
@@ -49,3 +51,15 @@ def either_connection(request: pytest.FixtureRequest) -> Connection[Any]:
     name = "autocommit_connection" if request.param == "autocommit" else "connection"
     fixture: Connection[Any] = request.getfixturevalue(name)
     return fixture
+
+
+@pytest.fixture
+def plain_connection(toy_built: Worker, database: Connection[Any]) -> Iterator[Connection[Any]]:
+    """As with --rolecall-pg-dsn: a role that may become the migration role and another role, but no superuser."""
+    database.execute("CREATE ROLE toy_runner LOGIN; GRANT toy_migrator, toy_visitor TO toy_runner")
+    try:
+        conninfo = make_conninfo(toy_built.run.conninfo, dbname=database.info.dbname, user="toy_runner")
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            yield connection
+    finally:
+        database.execute("DROP ROLE toy_runner")

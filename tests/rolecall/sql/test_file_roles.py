@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg import Connection
-from psycopg.conninfo import make_conninfo
 
-from rolecall.worker import Worker
 from tests.rolecall.sql.running import ROLE, SESSION_OBJECTS, TABLE, refused, run, state
 
 pytestmark = pytest.mark.usefixtures("working_directory")
@@ -115,18 +111,6 @@ def test_the_role_is_restored(connection: Connection[Any]) -> None:
 
 
 # ------------------------------------------------------------------ on another role's connection
-
-
-@pytest.fixture
-def plain_connection(toy_built: Worker, database: Connection[Any]) -> Iterator[Connection[Any]]:
-    """As with --rolecall-pg-dsn: a role that may become the migration role and another role, but no superuser."""
-    database.execute("CREATE ROLE toy_runner LOGIN; GRANT toy_migrator, toy_visitor TO toy_runner")
-    try:
-        conninfo = make_conninfo(toy_built.run.conninfo, dbname=database.info.dbname, user="toy_runner")
-        with psycopg.connect(conninfo, autocommit=True) as connection:
-            yield connection
-    finally:
-        database.execute("DROP ROLE toy_runner")
 
 
 OTHER_ROLE = "the file becomes {}, a role that toy_migrator cannot become in production: remove what changes the role."

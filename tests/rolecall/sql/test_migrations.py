@@ -98,6 +98,8 @@ def phase_without_a_step(folder: Path) -> str:
 
 def no_phase(folder: Path) -> str:
     shutil.rmtree(folder / PHASE)
+    with (folder / "pytest.ini").open("a") as file:
+        file.write("rolecall_layout = phases\n")
     return f"{folder / 'migrations'} has no phase: create a folder phase_1_… with the steps."
 
 
@@ -159,7 +161,7 @@ def test_steps_and_phases_are_applied_in_the_order_of_their_numbers(toy: pytest.
     toy.makepyfile(
         test_order="""
         def test_order(rolecall_manifest):
-            assert rolecall_manifest.phases == ["phase_1_notes", "phase_2_more", "phase_10_more"]
+            assert rolecall_manifest.rollbacks == ["phase_1_notes", "phase_2_more", "phase_10_more"]
             assert rolecall_manifest.of_kind("view") == []
         """
     )

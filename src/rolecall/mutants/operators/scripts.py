@@ -26,7 +26,7 @@ class DropStatement(Operator):
         """One for each statement of each script."""
         for script in schema.scripts:
             text = files.read(script.path)
-            for statement in files.statements(text):
+            for statement in files.statements(script.read()):
                 end = statement.start + len(statement.text)
                 shortened = text[: statement.start] + text[end:].removeprefix(";")
                 what = " ".join(statement.text.split())[:100]
@@ -50,7 +50,7 @@ class EditStatement(Operator):
         for script in schema.scripts:
             text = files.read(script.path)
             kind = script.path.stem if script.path.stem in METHODS else "step"
-            for statement in files.statements(text):
+            for statement in files.statements(script.read()):
                 for what, changed in self.changes(statement.text):
                     if (key := (kind, what)) not in seen:
                         seen.add(key)

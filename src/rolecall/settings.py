@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from rolecall import platforms
 from rolecall.errors import RolecallError
 
 if TYPE_CHECKING:
@@ -121,6 +122,15 @@ def _why_not(path: Path) -> str:
     return "which is not a folder." if path.exists() else "which does not exist."
 
 
+def _platform(source: Source) -> Path | None:
+    if source.text in platforms.NAMES:
+        return platforms.NAMES[source.text]
+    try:
+        return _path(Path.is_file)(source)
+    except RolecallError as error:
+        raise RolecallError(f"{error}\nThe package has the platforms {', '.join(platforms.NAMES)}.") from None
+
+
 def _cache_dir(source: Source) -> Path | None:
     return None if source.text == "off" else _path(lambda _: True)(source)
 
@@ -213,7 +223,12 @@ class Settings:
         default="revoked",
         metavar="REGIME",
     )
-    platform: Path | None = _file("SQL of the platform below the baseline, run by the superuser")
+    platform: Path | None = _option(
+        "the platform below the baseline: supabase, postgrest, neon or none, or a file of SQL, run by the superuser",
+        _platform,
+        metavar="PLATFORM",
+        cli=False,
+    )
     baseline: Path | None = _file("SQL of the schema before the migrations, or a dump of it", cli=True)
     requires: Path | None = _file("SQL that fails if the baseline lacks something that the migrations need")
     migrations: Path | None = _folder("folder with one folder for each phase of migrations")

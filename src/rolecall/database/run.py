@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from rolecall.database import marks
+from rolecall.database import copying, marks
 from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
 from rolecall.server.choose import Server
@@ -112,14 +112,19 @@ class Run:
         with self.cursor() as cursor:
             if template:
                 cursor.execute(END_SESSIONS, [template])
-            if not self.token:
-                cursor.execute(self._create_database(database, template))
+            self._create(cursor, database, template)
+            if template:
+                copying.copy(cursor, template, database)
+
+    def _create(self, cursor: psycopg.Cursor[Any], database: str, template: str | None) -> None:
+        if not self.token:
+            cursor.execute(self._create_database(database, template))
+            return
+        for oid in marks.database_oids(self.token, database):
+            with suppress(psycopg.errors.InvalidParameterValue):  # the oid is taken
+                cursor.execute(self._create_database(database, template, oid))
+                self.comment_on(database)
                 return
-            for oid in marks.database_oids(self.token, database):
-                with suppress(psycopg.errors.InvalidParameterValue):  # the oid is taken
-                    cursor.execute(self._create_database(database, template, oid))
-                    self.comment_on(database)
-                    return
         raise RolecallError(f"the database {database} could not be created: all its oids are taken.")
 
     def _create_database(self, database: str, template: str | None, oid: int | None = None) -> sql.Composed:

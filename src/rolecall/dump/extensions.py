@@ -23,6 +23,11 @@ OF_SUPABASE = frozenset(
     | {"seg", "sslinfo", "supabase_vault", "tablefunc", "tcn", "tsm_system_rows", "tsm_system_time", "unaccent"}
     | {"uuid-ossp", "vector"}
 )
+OBJECTS = """
+SELECT nspname::text, relname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind <> 'i'
+UNION SELECT nspname, proname FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
+UNION SELECT nspname, typname FROM pg_type JOIN pg_namespace n ON n.oid = typnamespace
+"""
 API_ROLES = ["anon", "authenticated", "service_role"]
 
 
@@ -30,6 +35,7 @@ class Outcome(Enum):
     """What became of a request for an extension."""
 
     THERE = "it was there"
+    STAND_IN_THERE = "its stand-in was there"
     INSTALLED = "installed"
     STAND_IN = "replaced by a stand-in"
     MISSING = "the server lacks it, and there is no stand-in"
@@ -49,6 +55,8 @@ class Extensions:
         if self._is_available(name) and self._install(name, schema):
             return Outcome.INSTALLED
         stand_in = stand_ins.all_stand_ins().get(name)
+        if stand_in and self._has(stand_in):
+            return Outcome.STAND_IN_THERE
         if stand_in:
             self._make(stand_in, schema or self._current_schema())
             return Outcome.STAND_IN
@@ -82,6 +90,14 @@ class Extensions:
             return False
         self.names.add(name)
         return True
+
+    def _has(self, stand_in: StandIn) -> bool:
+        """Whether the objects of a stand-in exist; those of a relocatable one may be in any schema."""
+        rows = self.connection.execute(OBJECTS).fetchall()
+        if not stand_in.relocatable:
+            return stand_in.makes <= {f"{schema}.{name}" for schema, name in rows}
+        names = {each.split(".")[1] for each in stand_in.makes}
+        return any(names <= {name for of, name in rows if of == schema} for schema in {schema for schema, _ in rows})
 
     def _make(self, stand_in: StandIn, schema: str) -> None:
         """Run the file of a stand-in, and let the role use its schemas as on the platform."""
@@ -133,11 +149,22 @@ def for_migrations(connection: Connection[Any], role: str | None) -> Callable[[S
         if node and node.kind == "create_extension_stmt":
             schema = string_option(node.tree.options, "schema")
             outcome = Extensions(connection, role).create(node.tree.extname, schema)
+            if outcome is Outcome.STAND_IN_THERE:
+                _already_exists(connection, node.tree.extname, skips=node.tree.if_not_exists)
+                return True
             return outcome in (Outcome.INSTALLED, Outcome.STAND_IN)
         connection.execute(statement.text.encode())
         return True
 
     return run
+
+
+def _already_exists(connection: Connection[Any], name: str, *, skips: bool) -> None:
+    """What the server says of an extension that exists: a notice, or an error without IF NOT EXISTS."""
+    text = f'extension "{name}" already exists' + (", skipping" if skips else "")
+    level = sql.SQL("NOTICE" if skips else "EXCEPTION")
+    body = sql.SQL("BEGIN RAISE {} USING MESSAGE = {}, ERRCODE = '42710'; END").format(level, sql.Literal(text))
+    connection.execute(sql.SQL("DO {}").format(sql.Literal(body.as_string(connection))))
 
 
 def _extensions_of(statement: Statement) -> set[str]:
@@ -152,5 +179,6 @@ def _extensions_of(statement: Statement) -> set[str]:
 
 
 def _is_supabase(connection: Connection[Any]) -> bool:
-    ((found,),) = connection.execute("SELECT to_regprocedure('auth.uid()') IS NOT NULL").fetchall()
+    query = "SELECT to_regprocedure('auth.uid()') IS NOT NULL AND to_regprocedure('auth.role()') IS NOT NULL"
+    ((found,),) = connection.execute(query).fetchall()
     return bool(found)

@@ -47,6 +47,7 @@ def explain(connection: Connection[Any], grid: Grid, cell: Cell, world: World, r
         meaning=" / ".join(MEANING[word] for word in cell.expected.split("/")),
         attempts=_attempts(results),
         reason=reason,
+        settings=dict(persona.custom),
     )
 
 

@@ -77,6 +77,7 @@ class CellFailure:
     meaning: str
     attempts: Sequence[Attempt]
     reason: Reason | None
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

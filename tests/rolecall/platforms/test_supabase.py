@@ -174,6 +174,7 @@ def test_a_secret_is_read_by_the_service_alone(supabase: Connection[Any], migrat
     for role in ("anon", "authenticated"):
         with pytest.raises(errors.InsufficientPrivilege), supabase.transaction():
             act(supabase, role, "SELECT * FROM vault.decrypted_secrets")
+        assert value(supabase, "SELECT has_schema_privilege(%s, 'vault', 'USAGE')", role) is False
 
 
 def test_a_migration_turns_realtime_on_for_a_table(supabase: Connection[Any], migration_role: str) -> None:

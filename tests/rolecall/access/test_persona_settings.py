@@ -12,7 +12,10 @@ from psycopg import errors
 from rolecall import Session, World, grid
 from rolecall.errors import RolecallError
 from rolecall.grids.grid import Grid
+from rolecall.noninterference import kinds
+from rolecall.noninterference.changes import RequestChange, changed
 from rolecall.oracle.requests import Oracle
+from rolecall.report.terminal import cell_failure
 from rolecall.worker import Worker
 
 # The schema of an application on plain PostgreSQL, which sets the tenant for each request.
@@ -23,6 +26,10 @@ CREATE POLICY "own orders" ON shop.orders USING (tenant = current_setting('app.t
 GRANT SELECT, INSERT, UPDATE, DELETE ON shop.orders TO toy_member;
 CREATE FUNCTION shop.setting(kind text) RETURNS text LANGUAGE sql STABLE
   RETURN current_setting('app.' || kind, true);
+CREATE TABLE shop.notices (id int PRIMARY KEY);
+ALTER TABLE shop.notices ENABLE ROW LEVEL SECURITY;
+CREATE POLICY "never set" ON shop.notices USING (shop.setting('hidden') IS NULL);
+GRANT SELECT ON shop.notices TO toy_member;
 """
 TENANT = "SELECT current_setting('app.tenant_id', true)"
 HIDDEN = "SELECT shop.setting('hidden')"  # the schema builds the name: nothing finds it in the text
@@ -35,6 +42,7 @@ def tenants() -> World:
     world.persona("nobody", "toy_member")
     for tenant in (1, 2):
         world.add("shop.orders", f"order of {tenant}", id=tenant, tenant=tenant, item="x")
+    world.add("shop.notices", "the notice", id=1)
     return world
 
 
@@ -60,16 +68,22 @@ GRID = """
 """
 
 
-def orders(world: World, text: str = GRID) -> Grid:
-    assert world.personas
-    return grid("shop.orders", text, update="item = 'y'")
+NOTICES = """
+                select   insert   update   delete
+    the notice
+      nobody    -        !        !        !
+"""
+
+
+def orders(text: str = GRID, decided_by: tuple[str, ...] = ()) -> Grid:
+    return grid("shop.orders", text, update="item = 'y'", decided_by=decided_by)
 
 
 # ------------------------------------------------------------------ each way of acting
 
 
 def test_a_grid_has_them(worker: Worker) -> None:
-    table = orders(worker.world)
+    table = orders()
     assert worker.outcomes.try_grid(table) == {}
 
 
@@ -82,25 +96,39 @@ def test_acting_as_and_reading_as_have_them(session: Session) -> None:
 
 
 def test_committed_requests_have_them(worker: Worker) -> None:
+    """They also agree about the setting that nobody has: it is '', and not NULL."""
     oracle = Oracle(worker.run, worker.name, worker.world.settings)
     try:
-        table = orders(worker.world)
-        results = [result for cell in table.cells for result in worker.outcomes.try_cell(table, cell)]
-        assert {outcome.verdict for _, outcome in results} == {"yes", "-", "!"}
-        assert oracle.differences(results) == []
+        for table in (orders(), grid("shop.notices", NOTICES, update="id = 1")):
+            assert worker.outcomes.try_grid(table) == {}
+            results = [result for cell in table.cells for result in worker.outcomes.try_cell(table, cell)]
+            assert oracle.differences(results) == []
     finally:
         oracle.close()
 
 
+def test_they_say_who_a_persona_is(worker: Worker) -> None:
+    """As the subject of a token: decided_by changes all else of the request, and need not name them."""
+    table = orders(decided_by=("tenant",))
+    assert {kind: worker.check_decided_by(table, kind).failure for kind in kinds.KINDS} == dict.fromkeys(
+        kinds.KINDS, ""
+    )
+
+
 def test_a_failure_shows_them(worker: Worker) -> None:
-    table = orders(worker.world, GRID.replace("ben       -  ", "ben       yes"))
+    table = orders(GRID.replace("ben       -  ", "ben       yes"))
     (cell,) = worker.outcomes.try_grid(table)
     failure = worker.check(table, cell)
     assert failure
     assert failure.settings == {"app.tenant_id": "2"}
-    from rolecall.report.terminal import cell_failure
-
     assert '  settings    {"app.tenant_id": "2"}' in cell_failure(failure).splitlines()
+
+
+def test_a_changed_request_has_them() -> None:
+    """A change of decided_by: without the tenant, each of its requests would only be an error."""
+    world = changed(tenants(), "shop.orders", [RequestChange("claim:email", "claim", "email", "a@b.example")])
+    assert world.personas["ann"].custom == {"app.tenant_id": "1", "app.hidden": "a"}
+    assert ("app.tenant_id", "1") in world.personas["ann"].settings("GET")
 
 
 # ------------------------------------------------------------------ between personas
@@ -139,7 +167,7 @@ def test_a_persona_without_a_tenant_gets_the_same_alone_and_after_others(worker:
     """A setting that was never set is NULL, and one that was set before is ''. Here it is always ''."""
     for before in (False, True):
         if before:
-            worker.outcomes.try_grid(orders(worker.world))
+            worker.outcomes.try_grid(orders())
         with worker.session() as session, session.acting_as("nobody"):
             assert (session.value(TENANT), session.value(HIDDEN)) == ("", "")
             with pytest.raises(errors.InvalidTextRepresentation), session.connection.transaction():

@@ -117,12 +117,30 @@ def run_file(
 
 
 def run_platform(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> None:
-    """Run the files of the platform. They read the two settings of the session. Raises SqlError."""
+    """Run the files of the platform. They read the two settings of the session.
+
+    Raises SqlError, and RolecallError if the default privileges are not those of the role that runs the migrations.
+    """
     parameters = {"default_privileges": settings.default_privileges, "migration_role": role or ""}
     for name, value in parameters.items():
         connection.execute("SELECT set_config(%s, %s, false)", [f"rolecall.{name}", value])
     for path in platforms.of(settings.platform).files if settings.platform else ():
         run_file(run, connection, path)
+    _check_default_privileges(connection, settings, role)
+
+
+def _check_default_privileges(connection: ServerConnection, settings: Settings, role: str | None) -> None:
+    """Raises RolecallError if a platform grants the new objects of other roles only: that would have no effect."""
+    if settings.default_privileges == "revoked":
+        return
+    roles = [name for (name,) in connection.execute("SELECT DISTINCT defaclrole::regrole::text FROM pg_default_acl")]
+    ((runs,),) = connection.execute("SELECT quote_ident(coalesce(%s, current_user))", [role]).fetchall()
+    if roles and runs not in roles:
+        raise RolecallError(
+            f"{settings.platform} grants default privileges on what {', '.join(sorted(roles))} creates, but the "
+            f"migrations run as {runs}: they would have no effect.\n"
+            f"Set rolecall_migration_role to {sorted(roles)[0]}, or grant them for {runs} in that file."
+        )
 
 
 def _run_baseline(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> list[LeftOut]:

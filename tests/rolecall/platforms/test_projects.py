@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from rolecall import platforms, settings
-from rolecall.database import cache
+from rolecall.database import build, cache
+from rolecall.database.cleanup import owned
+from rolecall.database.run import run_on
 from rolecall.errors import RolecallError
+from rolecall.server import choose
 from rolecall.server.choose import Server
+from tests.rolecall.dump.texts import TOOL_LIBRARY
 
 MIGRATION = """\
 CREATE EXTENSION IF NOT EXISTS pg_net;
@@ -121,6 +127,72 @@ def test_the_objects_of_a_stand_in_are_not_the_projects(project: pytest.Pytester
         """
     )
     project.runpytest_subprocess("-n", "0", "-k", "test_objects").assert_outcomes(passed=1)
+
+
+STATE = "SELECT rolname FROM pg_roles UNION ALL SELECT datname FROM pg_database ORDER BY 1"
+OWN_PLATFORM = """\
+DO $$ BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'own_owner') THEN
+    CREATE ROLE own_owner;
+  END IF;
+  IF current_setting('rolecall.default_privileges') = 'granted' THEN
+    ALTER DEFAULT PRIVILEGES FOR ROLE own_owner GRANT SELECT ON TABLES TO PUBLIC;
+  END IF;
+  EXECUTE format('GRANT CREATE ON DATABASE %I TO own_owner', current_database());
+END $$;
+"""
+
+
+@pytest.mark.parametrize("role", ["", "own_owner"])
+def test_default_privileges_of_another_role_than_that_of_the_migrations_are_an_error(
+    project: pytest.Pytester, server: Server, role: str
+) -> None:
+    """They would have no effect, and nothing else would say so."""
+    platform = project.path / "platform.sql"
+    platform.write_text(OWN_PLATFORM)
+    roles = (role,) if role else ()
+    for regime in ("revoked", "granted"):
+        own = settings.Settings(platform=platform, migration_role=roles, default_privileges=regime)
+        run = run_on(server)
+        with owned(run):
+            if role or regime == "revoked":
+                build.build(run, own)
+                continue
+            with pytest.raises(RolecallError) as excinfo:
+                build.build(run, own)
+            assert str(excinfo.value).splitlines() == [
+                f"{platform} grants default privileges on what own_owner creates, but the migrations run as rolecall: "
+                "they would have no effect.",
+                "Set rolecall_migration_role to own_owner, or grant them for rolecall in that file.",
+            ]
+
+
+def test_a_dump_loads_on_top_of_the_platform(server: Server) -> None:
+    """It makes what the platform has, and asks for extensions that have a stand-in."""
+    run = run_on(server)
+    supabase = platforms.NAMES["supabase"]
+    with owned(run):
+        manifest = build.build(run, settings.Settings(platform=supabase, baseline=TOOL_LIBRARY))
+        with run.connect(run.baseline) as connection:
+            row = connection.execute("SELECT count(*) FROM auth.users JOIN public.members USING (id)").fetchone()
+    assert row == (0,)
+    stand_ins = {each.what for each in manifest.left_out if each.group == "stand-in"}
+    assert {"pg_cron", "pg_net"} <= stand_ins
+    assert stand_ins.isdisjoint({"auth.users", "storage.extension", "supabase_realtime"})
+
+
+def test_where_postgres_is_a_superuser_the_migrations_have_another_role(pytestconfig: pytest.Config) -> None:
+    with (
+        choose.running(replace(settings.read(pytestconfig), pg_dsn=None)) as server,
+        psycopg.connect(server.conninfo, autocommit=True) as connection,
+    ):
+        connection.execute("CREATE ROLE postgres SUPERUSER LOGIN")
+        before = connection.execute(STATE).fetchall()
+        run = run_on(server)
+        with owned(run):
+            manifest = build.build(run, settings.Settings(platform=platforms.NAMES["supabase"]))
+        assert connection.execute(STATE).fetchall() == before, "the run leaves a role or a database"
+    assert manifest.role == "supabase_postgres"
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,10 @@ class StandIn:
         """The tables, types and functions that it makes, as ``schema.name``. A relocatable one has the usual schema."""
         return frozenset(name for node in self._nodes for name in made_by(node) if "." in name) - OPERATORS
 
+    def makes_in(self, schema: str) -> frozenset[str]:
+        """Its tables, types and functions, with ``schema`` as their schema if it is relocatable."""
+        return frozenset(f"{schema}.{name.split('.')[1]}" if self.relocatable else name for name in self.makes)
+
     @cached_property
     def _nodes(self) -> list[Node]:
         nodes = (node_of(statement.text) for statement in parse(self.sql(USUAL_SCHEMA)).statements)

@@ -91,3 +91,53 @@ def test_graphql_may_be_turned_on(migrations: Migrations) -> None:
     migrations.run("CREATE EXTENSION pg_graphql;")
     query = "SELECT graphql_public.graphql(query => '{a}')::text"
     assert "not enabled" not in str(migrations.connection.execute(query).fetchone())
+
+
+# ------------------------------------------------------------------ DROP EXTENSION
+
+CATALOG = """
+SELECT nspname FROM pg_namespace UNION ALL SELECT oid::regclass::text FROM pg_class
+UNION ALL SELECT oid::regprocedure::text FROM pg_proc UNION ALL SELECT oid::regtype::text FROM pg_type
+UNION ALL SELECT oid::regoperator::text FROM pg_operator UNION ALL SELECT rolname FROM pg_roles ORDER BY 1
+"""
+
+
+@pytest.mark.parametrize("name", sorted({*STAND_INS} - {"pg_graphql", "pgcrypto", "supabase_vault", "uuid-ossp"}))
+@pytest.mark.parametrize("schema", ["", " WITH SCHEMA extensions"])
+def test_a_rollback_drops_what_a_step_created(migrations: Migrations, name: str, schema: str) -> None:
+    before = migrations.connection.execute(CATALOG).fetchall()
+    for drop in (f'DROP EXTENSION "{name}";', f'DROP EXTENSION IF EXISTS "{name}" CASCADE;'):
+        migrations.run(f'CREATE EXTENSION "{name}"{schema};')
+        assert migrations.connection.execute(CATALOG).fetchall() != before
+        migrations.run(drop)
+        assert migrations.connection.execute(CATALOG).fetchall() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "dependent", "kept"),
+    [
+        ("vector", "CREATE TABLE public.t (id int, v vector(3));", [("id",)]),
+        ("pg_net", "CREATE VIEW public.t AS SELECT url FROM net.http_request_queue;", []),
+    ],
+)
+def test_what_depends_on_a_stand_in_is_dropped_with_cascade_alone(
+    migrations: Migrations, name: str, dependent: str, kept: list[tuple[str]]
+) -> None:
+    migrations.run(f"CREATE EXTENSION {name}; {dependent}")
+    columns = """
+        SELECT attname FROM pg_attribute
+        WHERE attrelid = to_regclass('public.t') AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+    """
+    before = migrations.connection.execute(columns).fetchall()
+    with pytest.raises(SqlError, match=r"step\.sql:1:1: cannot drop .*\(2BP01\)"):
+        migrations.run(f"DROP EXTENSION {name};")
+    assert migrations.connection.execute(columns).fetchall() == before
+    migrations.run(f"DROP EXTENSION {name} CASCADE;")
+    assert migrations.connection.execute(columns).fetchall() == kept
+
+
+def test_an_extension_that_is_not_there_cannot_be_dropped(migrations: Migrations) -> None:
+    with pytest.raises(SqlError, match=r'extension "pg_net" does not exist \(42704\)'):
+        migrations.run("DROP EXTENSION pg_net;")
+    migrations.run("DROP EXTENSION IF EXISTS pg_net, pg_cron;")
+    assert 'extension "pg_net" does not exist, skipping' in migrations.notices

@@ -1,5 +1,5 @@
 -- The tables of the application that the plan refers to and does not create.
--- Run once, as the migration role, after supabase.sql. A team replaces this file with its own schema dump.
+-- Run once, as the migration role, after the platform. A team replaces this file with its own schema dump.
 
 CREATE SCHEMA identity;
 CREATE SCHEMA organization;

@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from rolecall import Grid, World, settings
+from rolecall import Grid, World, platforms, settings
 from rolecall.database import build
 from rolecall.database.cleanup import owned
 from rolecall.database.run import Run, run_on
@@ -49,7 +49,7 @@ def configuration(pg_bin: Path | None = None) -> Settings:
     """The settings of ``pyproject.toml``."""
     return settings.Settings(
         pg_bin=pg_bin,
-        platform=ROOT / "baseline/supabase.sql",
+        platform=platforms.NAMES["supabase"],
         baseline=ROOT / "baseline/enorae.sql",
         requires=ROOT / "baseline/requires.sql",
         migrations=ROOT / "migrations",

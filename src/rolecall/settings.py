@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from rolecall import platforms
 from rolecall.errors import RolecallError
 
 if TYPE_CHECKING:
@@ -128,6 +129,15 @@ def _exists(path: Path) -> bool:
     return path.is_dir() or path.is_file()
 
 
+def _platform(source: Source) -> Path | None:
+    if source.text in platforms.NAMES:
+        return platforms.NAMES[source.text]
+    try:
+        return _path(Path.is_file)(source)
+    except RolecallError as error:
+        raise RolecallError(f"{error}\nThe package has the platforms {', '.join(platforms.NAMES)}.") from None
+
+
 def _cache_dir(source: Source) -> Path | None:
     return None if source.text == "off" else _path(lambda _: True)(source)
 
@@ -220,7 +230,12 @@ class Settings:
         default="revoked",
         metavar="REGIME",
     )
-    platform: Path | None = _file("SQL of the platform below the baseline, run by the superuser")
+    platform: Path | None = _option(
+        "the platform below the baseline: supabase, postgrest, neon or none, or a file of SQL, run by the superuser",
+        _platform,
+        metavar="PLATFORM",
+        cli=False,
+    )
     baseline: Path | None = _file("SQL of the schema before the migrations, or a dump of it", cli=True)
     requires: Path | None = _file("SQL that fails if the baseline lacks something that the migrations need")
     migrations: Path | None = _option(

@@ -83,7 +83,7 @@ class Worker:
         manifest = self.manifest  # waits until there is a template to clone
         name = self._stack.enter_context(self.run.clone(self.run.template, self.name))
         connection = self._stack.enter_context(self.run.connect(name, "rolecall_db"))
-        _prepare(connection)
+        _prepare(connection, self.world)
         if self.settings.coverage:
             self._observer = CoverageObserver(connection, manifest, self.world, self.recorder)
             self._stack.enter_context(connection.reporting_to(self._observer.record_report))
@@ -118,7 +118,7 @@ class Worker:
             applied = [each for each in migrations.of(self.settings) if each.number <= phase]
             context = earlier(self.run, f"{self.name}_phase_{phase}", applied, self.manifest.role, self.world)
             self._earlier[phase] = Opened(context)
-            _prepare(self._earlier[phase].value.connection)
+            _prepare(self._earlier[phase].value.connection, self.world)
         return self._earlier[phase].value
 
     @contextmanager
@@ -313,10 +313,10 @@ class Opened(Generic[T]):
         self._stack.close()
 
 
-def _prepare(connection: ServerConnection) -> None:
+def _prepare(connection: ServerConnection, world: World) -> None:
     """Prepare a connection for sessions and grids."""
     # A cached plan of one test would change the results of the next, or hide a mutant.
     connection.execute("SET plan_cache_mode = force_custom_plan")
-    initialize(connection, custom_settings(connection))
+    initialize(connection, {*custom_settings(connection), *world.settings})
     prepare(connection)
     changes.prepare(connection)

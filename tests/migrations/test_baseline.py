@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from psycopg import sql
 
-from rolecall import Session
+from rolecall import Session, platforms
 from rolecall.catalog.manifest import Manifest
+from rolecall.database import build
 from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
 from rolecall.settings import Settings
@@ -223,7 +225,7 @@ def test_the_functions_of_auth_are_stable_sql(db: Session) -> None:
         "SELECT proname, provolatile, lanname, prosecdef FROM pg_proc p JOIN pg_language l ON l.oid = prolang "
         "WHERE pronamespace = 'auth'::regnamespace ORDER BY 1"
     )
-    assert rows == [(name, "s", "sql", False) for name in ("jwt", "role", "uid")]
+    assert rows == [(name, "s", "sql", False) for name in ("email", "jwt", "role", "uid")]
 
 
 # ------------------------------------------------------------------ roles and regimes
@@ -236,10 +238,10 @@ def test_the_roles_of_the_api_are_as_on_supabase(db: Session) -> None:
         [[*API_ROLES, "authenticator"]],
     )
     assert rows == [
-        ("anon", False, False, False, False),
-        ("authenticated", False, False, False, False),
+        ("anon", False, True, False, False),
+        ("authenticated", False, True, False, False),
         ("authenticator", True, False, False, False),
-        ("service_role", False, False, True, False),
+        ("service_role", False, True, True, False),
     ]
     for role in API_ROLES:
         assert db.value("SELECT pg_has_role('authenticator', %s, 'MEMBER')", [role]) is True, role
@@ -276,9 +278,7 @@ def test_the_regime_decides_the_default_privileges(bare: Scratch, settings: Sett
         bare.run.clone("template0", f"regime_{regime}") as name,
         bare.run.connect(name) as connection,
     ):
-        for setting, value in (("default_privileges", regime), ("migration_role", bare.role)):
-            connection.execute("SELECT set_config('rolecall.' || %s, %s, false)", [setting, value])
-        run(connection, settings.platform)
+        build.run_platform(bare.run, connection, replace(settings, default_privileges=regime), bare.role)
         connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(bare.role)))
         connection.execute("CREATE SCHEMA app CREATE TABLE stray (id serial)")
         connection.execute("CREATE FUNCTION app.stray() RETURNS int LANGUAGE sql AS 'SELECT 1'")
@@ -306,5 +306,5 @@ def test_the_platform_refuses(
     with bare.connection.transaction(force_rollback=True):
         bare.connection.execute("SELECT set_config(%s, coalesce(%s, current_user), true)", [setting, value])
         with pytest.raises(SqlError, match=message) as excinfo:
-            run(bare.connection, settings.platform)
+            run(bare.connection, platforms.of(settings.platform).files[0])
     assert excinfo.value.sqlstate == sqlstate

@@ -172,7 +172,8 @@ def test_a_path_may_begin_with_the_home_directory(toy: pytest.Pytester) -> None:
             "",
             "",
             "rolecall_platform = x.sql",
-            "rolecall_platform names {}/x.sql, which does not exist.",
+            "rolecall_platform names {}/x.sql, which does not exist.\n"
+            "The package has the platforms supabase, postgrest, neon, none.",
             id="rolecall_platform",
         ),
         pytest.param(

@@ -6,10 +6,12 @@ Source: PostgREST's documentation, "Transactions": the settings that it sets bef
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
+from uuid import UUID
 
 from psycopg import sql
 
@@ -24,12 +26,14 @@ class Persona:
 
     ``setup`` is SQL that a superuser runs before the persona acts on a table; it is rolled back afterwards.
     ``{schema}`` and ``{table}`` (qualified) stand for the names. It is for an unusual state, such as a wrong grant.
+    ``custom`` are the custom settings (``app.tenant_id``) that the application sets for each of its requests.
     """
 
     name: str
     role: str
     claims: Mapping[str, Any] = field(hash=False)
     setup: str = ""
+    custom: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def subject(self) -> str:
@@ -44,19 +48,50 @@ class Persona:
         return json.dumps(dict(self.claims))
 
     def settings(self, method: Method) -> list[tuple[str, str]]:
-        """The settings that PostgREST sets for a request with this token, in its order: names and values."""
+        """The settings that PostgREST sets for a request with this token, in its order, then the persona's own."""
         return [
             ("role", self.role),
             ("request.jwt.claims", self.token),
             ("request.method", method),
             ("request.path", "/"),
             ("request.headers", "{}"),
+            *self.custom.items(),
         ]
 
     def prepare(self, table: str) -> str:
         """``setup`` with the names of the table ("schema.name") and its schema filled in; empty without a ``setup``."""
         schema, name = table.split(".")
         return sql.SQL(self.setup).format(schema=sql.Identifier(schema), table=sql.Identifier(schema, name)).as_string()
+
+
+OF_A_REQUEST = frozenset({"request.jwt.claims", "request.method", "request.path", "request.headers"})
+CUSTOM_NAME = re.compile(r"[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)+", re.ASCII)
+
+
+def custom_of(persona: str, settings: Mapping[str, object]) -> dict[str, str]:
+    """The custom settings of a persona as text. Raises RolecallError for a name or a value that cannot be one."""
+    custom = {}
+    for name, value in settings.items():
+        problem = _problem(name, value)
+        if problem:
+            raise RolecallError(f"the persona {persona!r} has the setting {name!r}: {problem}")
+        if name.lower() in custom:  # PostgreSQL does not tell them apart
+            raise RolecallError(f"the persona {persona!r} has the setting {name!r} twice.")
+        custom[name.lower()] = str(value).lower() if isinstance(value, bool) else str(value)
+    return custom
+
+
+def _problem(name: object, value: object) -> str | None:
+    """What is wrong with a custom setting; None if nothing."""
+    if not isinstance(name, str) or not CUSTOM_NAME.fullmatch(name):
+        return "write the name of a custom setting, such as 'app.tenant_id'."
+    if name.lower() in OF_A_REQUEST:
+        return "each request has its own. Give the claims of the token to world.persona()."
+    if not isinstance(value, (str, int, UUID)):
+        return f"its value is {value!r}: give a string, a number, a bool or a UUID. Without a value, leave it out."
+    if "\0" in str(value):
+        return "its value has a NUL character, which PostgreSQL refuses."
+    return None
 
 
 # The settings of a session between two requests: they are '', not NULL.

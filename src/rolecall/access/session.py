@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -75,6 +75,7 @@ class Session:
         self.personas = personas
         self.persona: Persona | None = None
         self._settings = NO_PERSONA
+        self._initial: dict[str, str] = {}  # the values of personas' custom settings before the first persona
         self._recorder = recorder
 
     def execute(self, statement: str | sql.Composable, params: Any = None) -> Cursor[Any]:
@@ -189,10 +190,22 @@ class Session:
     def _switch(self, persona: Persona | None, settings: list[tuple[str, str]]) -> None:
         connection = self.connection
         login = login_for(connection, persona.role) if persona else connection.info.user
-        settings_with_login = [("session_authorization", login), *settings]
+        self._remember(persona.custom if persona else ())
+        of_others = [setting for setting in self._initial.items() if setting[0] not in dict(settings)]
+        settings_with_login = [("session_authorization", login), *settings, *of_others]
         calls = ", ".join(["set_config(%s, %s, true)"] * len(settings_with_login))
         connection.execute(f"SELECT {calls}".encode(), [text for setting in settings_with_login for text in setting])
         self.persona, self._settings = persona, settings
+
+    def _remember(self, names: Iterable[str]) -> None:
+        """Note the values of settings that no persona has set yet. One that does not exist counts as ''.
+
+        PostgreSQL cannot remove a custom setting from a session: after a rollback, too, it is ''.
+        """
+        for name in names:
+            if name not in self._initial:
+                query = "SELECT coalesce(current_setting(%s, true), '')"
+                ((self._initial[name],),) = self.connection.execute(query, [name]).fetchall()
 
 
 def _nodes(plan: Any) -> Iterator[dict[str, Any]]:

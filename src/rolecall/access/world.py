@@ -10,7 +10,7 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.types.json import Jsonb
 
-from rolecall.access.persona import Persona
+from rolecall.access.persona import Persona, custom_of
 from rolecall.errors import RolecallError
 
 Row = Mapping[str, Any]
@@ -30,17 +30,29 @@ class World:
         self.missing: Mapping[tuple[str, str], str] = {}
         self._names: dict[str, Any] = {}
 
-    def persona(self, name: str, role: str, *, subject: str | None = None, setup: str = "", **claims: Any) -> Persona:
+    def persona(
+        self,
+        name: str,
+        role: str,
+        *,
+        subject: str | None = None,
+        setup: str = "",
+        settings: Mapping[str, object] | None = None,
+        **claims: Any,
+    ) -> Persona:
         """Add a persona: a database role and the claims of its token.
 
         ``subject`` becomes the claim ``sub``. ``setup`` is SQL that a superuser runs before the persona acts on
-        ``{table}`` (in ``{schema}``); it is rolled back afterwards. Raises RolecallError if the name exists.
+        ``{table}`` (in ``{schema}``); it is rolled back afterwards. ``settings`` are custom settings that the
+        application sets for its requests, such as ``{"app.tenant_id": 7}``. Raises RolecallError if the name exists,
+        and for a setting that has no dot in its name or a value that is no text, number, bool or UUID.
         """
         if name in self.personas:
             raise RolecallError(f"the world has two personas named {name!r}.")
         if subject is not None:
             claims = {"sub": subject, **claims}
-        self.personas[name] = Persona(name, role, {**claims, "role": role}, setup)
+        custom = custom_of(name, settings or {})
+        self.personas[name] = Persona(name, role, {**claims, "role": role}, setup, custom)
         return self.personas[name]
 
     def add(self, table: str, name: str, /, **columns: Any) -> Row:
@@ -95,6 +107,11 @@ class World:
         """The values that ``{…}`` may stand for in a grid: every persona's subject, and every alias."""
         subjects = {p.name: p.claims["sub"] for p in self.personas.values() if "sub" in p.claims}
         return subjects | self._names
+
+    @property
+    def settings(self) -> set[str]:
+        """The names of the custom settings that personas have."""
+        return {name for persona in self.personas.values() for name in persona.custom}
 
     def load(self, connection: Connection[Any]) -> None:
         """Insert all rows, in order, as the connection's current role. Raises RolecallError with the row that fails."""

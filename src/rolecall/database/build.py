@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from rolecall import platforms
 from rolecall.access import loading
 from rolecall.access.loading import Missing
 from rolecall.access.world import World
@@ -18,7 +19,7 @@ from rolecall.catalog import objects
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.run import Run
 from rolecall.database.templates import manifest_of
-from rolecall.dump import extensions
+from rolecall.dump import extensions, stand_ins
 from rolecall.dump import loading as dumps
 from rolecall.dump.left_out import LeftOut
 from rolecall.dump.reading import is_dump
@@ -35,11 +36,11 @@ def build(run: Run, settings: Settings) -> Manifest:
 
     Raises RolecallError or SqlError for the first step that fails, before any test has run.
     """
-    role = migration_role(run, settings.migration_role)
+    role = migration_role(run, settings)
     phases = migrations.of(settings)
     run.create(run.baseline)
     with run.connect(run.baseline) as connection:
-        _run_platform(run, connection, settings, role)
+        run_platform(run, connection, settings, role)
         platform = objects.objects(connection)
         left_out = _run_baseline(run, connection, settings, role)
         before = objects.objects(connection)
@@ -48,7 +49,7 @@ def build(run: Run, settings: Settings) -> Manifest:
         for step in (step for phase in phases for step in phase.steps):
             run_script(run, connection, step, role)
         after = objects.objects(connection)
-    new = objects.added(before, after)
+    new = _without_stand_ins(objects.added(before, after), after)
     tables = {item.owner for item in new if item.kind == "policy"}
     tables |= {item.full_name for item in new if item.kind == "table"}
     protected = _protected(new if phases else objects.added(platform, before))
@@ -57,6 +58,17 @@ def build(run: Run, settings: Settings) -> Manifest:
     manifest = Manifest(role, new, sorted(tables), protected, rollbacks, notes, left_out)
     run.comment_on(run.template, **manifest.as_comment())
     return manifest
+
+
+def _without_stand_ins(added: list[objects.Object], after: list[objects.Object]) -> list[objects.Object]:
+    """The new objects without those of stand-ins for extensions: nobody tests these, as those of extensions."""
+    made = stand_ins.of_stand_ins([item.full_name for item in after]) & {item.full_name for item in added}
+    schemas = {name.split(".")[0] for name in made} & PLATFORM_SCHEMAS
+    return [
+        item
+        for item in added
+        if not {item.full_name, item.owner} & made and not (item.kind == "usage" and item.owner in schemas)
+    ]
 
 
 def _protected(added: Iterable[objects.Object]) -> list[str]:
@@ -119,12 +131,31 @@ def run_script(
         files.run(connection, path, text, role=role, privileged=privileged, rewrite=rewrite)
 
 
-def _run_platform(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> None:
+def run_platform(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> None:
+    """Run the files of the platform. They read the two settings of the session.
+
+    Raises SqlError, and RolecallError if the default privileges are not those of the role that runs the migrations.
+    """
     parameters = {"default_privileges": settings.default_privileges, "migration_role": role or ""}
     for name, value in parameters.items():
         connection.execute("SELECT set_config(%s, %s, false)", [f"rolecall.{name}", value])
-    if settings.platform:
-        run_file(run, connection, settings.platform)
+    for path in platforms.of(settings.platform).files if settings.platform else ():
+        run_file(run, connection, path)
+    _check_default_privileges(connection, settings, role)
+
+
+def _check_default_privileges(connection: ServerConnection, settings: Settings, role: str | None) -> None:
+    """Raises RolecallError if a platform grants the new objects of other roles only: that would have no effect."""
+    if settings.default_privileges == "revoked":
+        return
+    roles = [name for (name,) in connection.execute("SELECT DISTINCT defaclrole::regrole::text FROM pg_default_acl")]
+    ((runs,),) = connection.execute("SELECT quote_ident(coalesce(%s, current_user))", [role]).fetchall()
+    if roles and runs not in roles:
+        raise RolecallError(
+            f"{settings.platform} grants default privileges on what {', '.join(sorted(roles))} creates, but the "
+            f"migrations run as {runs}: they would have no effect.\n"
+            f"Set rolecall_migration_role to {sorted(roles)[0]}, or grant them for {runs} in that file."
+        )
 
 
 def _run_baseline(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> list[LeftOut]:
@@ -146,11 +177,14 @@ def _run_baseline(run: Run, connection: ServerConnection, settings: Settings, ro
     return left_out
 
 
-def migration_role(run: Run, candidates: tuple[str, ...]) -> str | None:
-    """The first candidate that is not a superuser on this server. It need not exist yet.
+def migration_role(run: Run, settings: Settings) -> str | None:
+    """The first candidate of the project that is not a superuser on this server. It need not exist yet.
 
-    Raises RolecallError if all of them are superusers.
+    If the project names no role, the candidates are the platform's. Raises RolecallError if all are superusers.
     """
+    candidates = settings.migration_role
+    if settings.platform and not candidates:
+        candidates = tuple(platforms.of(settings.platform).migration_roles)
     with run.cursor() as cursor:
         rows = cursor.execute("SELECT rolname FROM pg_roles WHERE rolsuper AND rolname = ANY (%s)", [list(candidates)])
         superusers = {name for (name,) in rows}

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import rolecall
+from rolecall import platforms
 from rolecall.server import cluster
 from rolecall.server.directories import NOT_FOLLOWED
 from rolecall.settings import Settings
@@ -158,7 +159,9 @@ def _parts(settings: Settings, binaries: Path) -> Iterator[Any]:
     for pattern in ("*.py", "*.sql"):  # rolecall itself: its version does not change with each edit
         for module in sorted(PACKAGE.rglob(pattern)):
             yield module.read_bytes()
-    for file in (settings.platform, settings.baseline, settings.requires):
+    for part in platforms.of(settings.platform).files if settings.platform else ():
+        yield part.read_bytes()
+    for file in (settings.baseline, settings.requires):
         yield file and file.read_bytes()
     for phase in migrations.of(settings):
         for script in phase.scripts:

@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from rolecall.database import copied, marks
+from rolecall.database import copying, marks
 from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
 from rolecall.server.choose import Server
@@ -115,7 +115,7 @@ class Run:
                 cursor.execute(END_SESSIONS, [template])
             self._create(cursor, database, template)
             if template:
-                copied.copy(cursor, template, database)
+                copying.copy(cursor, template, database)
 
     def _create(self, cursor: psycopg.Cursor[Any], database: str, template: str | None) -> None:
         if not self.token:

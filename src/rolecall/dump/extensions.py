@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 from psycopg import Connection, sql
 
-from rolecall.dump import stand_ins
-from rolecall.dump.nodes import node_of, object_type, string_option
+from rolecall.dump import dropping, stand_ins
+from rolecall.dump.nodes import Node, cascades, node_of, object_type, string_option
 from rolecall.dump.stand_ins import USUAL_SCHEMA, StandIn
 from rolecall.sql.script import Statement
 
@@ -23,6 +23,11 @@ OF_SUPABASE = frozenset(
     | {"seg", "sslinfo", "supabase_vault", "tablefunc", "tcn", "tsm_system_rows", "tsm_system_time", "unaccent"}
     | {"uuid-ossp", "vector"}
 )
+OBJECTS = """
+SELECT nspname::text, relname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind <> 'i'
+UNION SELECT nspname, proname FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
+UNION SELECT nspname, typname FROM pg_type JOIN pg_namespace n ON n.oid = typnamespace
+"""
 API_ROLES = ["anon", "authenticated", "service_role"]
 
 
@@ -30,6 +35,7 @@ class Outcome(Enum):
     """What became of a request for an extension."""
 
     THERE = "it was there"
+    STAND_IN_THERE = "its stand-in was there"
     INSTALLED = "installed"
     STAND_IN = "replaced by a stand-in"
     MISSING = "the server lacks it, and there is no stand-in"
@@ -49,6 +55,8 @@ class Extensions:
         if self._is_available(name) and self._install(name, schema):
             return Outcome.INSTALLED
         stand_in = stand_ins.all_stand_ins().get(name)
+        if stand_in and self.schema_of(stand_in):
+            return Outcome.STAND_IN_THERE
         if stand_in:
             self._make(stand_in, schema or self._current_schema())
             return Outcome.STAND_IN
@@ -82,6 +90,22 @@ class Extensions:
             return False
         self.names.add(name)
         return True
+
+    def schema_of(self, stand_in: StandIn) -> str | None:
+        """The schema in which the objects of a stand-in are, if all exist; one of them if they are in several."""
+        rows = self.connection.execute(OBJECTS).fetchall()
+        existing = {f"{schema}.{name}" for schema, name in rows}
+        return next((schema for schema, _ in rows if stand_in.makes_in(schema) <= existing), None)
+
+    def drop(self, name: str, *, if_exists: bool, cascade: bool) -> None:
+        """Drop an extension, or its stand-in. Raises psycopg's error as the server does."""
+        stand_in = stand_ins.all_stand_ins().get(name)
+        schema = self.schema_of(stand_in) if stand_in and name not in self.names else None
+        if stand_in and schema:
+            dropping.drop(self.connection, stand_in, schema, cascade=cascade)
+        else:
+            query = "DROP EXTENSION " + ("IF EXISTS " if if_exists else "") + "{}" + (" CASCADE" if cascade else "")
+            self._sql(query, sql.Identifier(name))
 
     def _make(self, stand_in: StandIn, schema: str) -> None:
         """Run the file of a stand-in, and let the role use its schemas as on the platform."""
@@ -122,35 +146,45 @@ def for_migrations(connection: Connection[Any], role: str | None) -> Callable[[S
     """What runs a migration's CREATE EXTENSION and DROP EXTENSION as Supabase does: its postgres may do both.
 
     It returns whether it has run the statement. On another platform, and for an extension that Supabase does not have,
-    it does nothing: the role asks, and the server answers. A stand-in cannot be dropped.
+    it does nothing: the role asks, and the server answers.
     """
 
     def run(statement: Statement) -> bool:
-        names = _extensions_of(statement)
-        if not names or not names <= OF_SUPABASE or not _is_supabase(connection):
-            return False
         node = node_of(statement.text)
-        if node and node.kind == "create_extension_stmt":
-            schema = string_option(node.tree.options, "schema")
-            outcome = Extensions(connection, role).create(node.tree.extname, schema)
-            return outcome in (Outcome.INSTALLED, Outcome.STAND_IN)
-        connection.execute(statement.text.encode())
-        return True
+        names = _extensions_of(node) if node else set()
+        if not node or not names or not names <= OF_SUPABASE or not _is_supabase(connection):
+            return False
+        extensions = Extensions(connection, role)
+        if node.kind == "drop_stmt":
+            for name in sorted(names):
+                extensions.drop(name, if_exists=node.tree.missing_ok, cascade=cascades(node))
+            return True
+        outcome = extensions.create(node.tree.extname, string_option(node.tree.options, "schema"))
+        if outcome is Outcome.STAND_IN_THERE:
+            _already_exists(connection, node.tree.extname, skips=node.tree.if_not_exists)
+        return outcome in (Outcome.INSTALLED, Outcome.STAND_IN, Outcome.STAND_IN_THERE)
 
     return run
 
 
-def _extensions_of(statement: Statement) -> set[str]:
+def _already_exists(connection: Connection[Any], name: str, *, skips: bool) -> None:
+    """What the server says of an extension that exists: a notice, or an error without IF NOT EXISTS."""
+    text = f'extension "{name}" already exists' + (", skipping" if skips else "")
+    level = sql.SQL("NOTICE" if skips else "EXCEPTION")
+    body = sql.SQL("BEGIN RAISE {} USING MESSAGE = {}, ERRCODE = '42710'; END").format(level, sql.Literal(text))
+    connection.execute(sql.SQL("DO {}").format(sql.Literal(body.as_string(connection))))
+
+
+def _extensions_of(node: Node) -> set[str]:
     """The extensions that a statement creates or drops."""
-    if statement.kind not in ("create_extension_stmt", "drop_stmt"):
-        return set()
-    node = node_of(statement.text)
-    if node and node.kind == "create_extension_stmt":
+    if node.kind == "create_extension_stmt":
         return {node.tree.extname}
-    dropped = node and object_type(node) == "OBJECT_EXTENSION"
-    return {each.string.sval for each in node.tree.objects} if node and dropped else set()
+    if node.kind == "drop_stmt" and object_type(node) == "OBJECT_EXTENSION":
+        return {each.string.sval for each in node.tree.objects}
+    return set()
 
 
 def _is_supabase(connection: Connection[Any]) -> bool:
-    ((found,),) = connection.execute("SELECT to_regprocedure('auth.uid()') IS NOT NULL").fetchall()
+    query = "SELECT to_regprocedure('auth.uid()') IS NOT NULL AND to_regprocedure('auth.role()') IS NOT NULL"
+    ((found,),) = connection.execute(query).fetchall()
     return bool(found)

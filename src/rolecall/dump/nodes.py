@@ -140,6 +140,13 @@ def object_type(node: Node) -> str:
     return ""
 
 
+def cascades(node: Node) -> bool:
+    """Whether a DROP has CASCADE."""
+    import postgast
+
+    return bool(node.tree.behavior == postgast.pg_query_pb2.DROP_CASCADE)
+
+
 # ------------------------------------------------------------------ roles
 
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from rolecall.dump.nodes import made_by, node_of
+from rolecall.dump.nodes import Node, made_by, node_of
 from rolecall.sql.script import Statement, parse
 
 FOLDER = Path(__file__).with_name("stand_ins")
 USUAL_SCHEMA = "extensions"  # of extensions on Supabase
+OBJECTS = {"create_stmt", "view_stmt", "create_function_stmt"}
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,21 @@ class StandIn:
     @cached_property
     def makes(self) -> frozenset[str]:
         """The tables, types and functions that it makes, as ``schema.name``. A relocatable one has the usual schema."""
+        return frozenset(name for node in self._nodes for name in made_by(node) if "." in name) - OPERATORS
+
+    def makes_in(self, schema: str) -> frozenset[str]:
+        """Its tables, types and functions, with ``schema`` as their schema if it is relocatable."""
+        return frozenset(f"{schema}.{name.split('.')[1]}" if self.relocatable else name for name in self.makes)
+
+    @cached_property
+    def _nodes(self) -> list[Node]:
         nodes = (node_of(statement.text) for statement in parse(self.sql(USUAL_SCHEMA)).statements)
-        return frozenset(name for node in nodes if node for name in made_by(node) if "." in name) - OPERATORS
+        return [node for node in nodes if node]
+
+    def objects_in(self, schema: str) -> frozenset[str]:
+        """Its tables, views and functions, as ``schema.name``, with ``schema`` as their schema if it is relocatable."""
+        made = (name for node in self._nodes if node.kind in OBJECTS for name in made_by(node))
+        return frozenset(f"{schema}.{name.split('.')[1]}" if self.relocatable else name for name in made)
 
     def mentions_in(self, statements: Iterable[Statement]) -> dict[str, int]:
         """Its objects that statements refer to, as ``schema.name``, with the offset of the first mention."""
@@ -72,6 +86,19 @@ def _mentions(stand_in: StandIn) -> re.Pattern[str]:
 def all_stand_ins() -> dict[str, StandIn]:
     """Every stand-in, by name."""
     return {path.stem: StandIn(path) for path in sorted(FOLDER.glob("*.sql"))}
+
+
+def of_stand_ins(names: Collection[str]) -> frozenset[str]:
+    """The tables, views and functions among ``names`` (``schema.name``) that belong to a stand-in.
+
+    A stand-in counts if all of its objects are there: an object of the project may have the name of one of them.
+    """
+    existing, found = frozenset(names), set[str]()
+    for schema in {name.split(".")[0] for name in existing}:
+        for stand_in in all_stand_ins().values():
+            made = stand_in.objects_in(schema)
+            found |= made if made <= existing else set()
+    return frozenset(found)
 
 
 def needed(statements: Sequence[Statement], existing: Collection[str]) -> Iterator[tuple[StandIn, str]]:

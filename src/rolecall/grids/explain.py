@@ -49,6 +49,7 @@ def explain(connection: Connection[Any], grid: Grid, cell: Cell, world: World, r
         attempts=_attempts(results),
         reason=reason,
         got=verdict(results),
+        settings=dict(persona.custom),
     )
 
 

@@ -173,7 +173,7 @@ def _request(persona: Persona, changes: Iterable[RequestChange]) -> Request:
             headers[change.name] = str(change.value)
         else:
             more[change.name] = str(change.value)
-    return Request(persona.name, persona.role, claims, persona.setup, headers, tuple(more.items()))
+    return Request(persona.name, persona.role, claims, persona.setup, persona.custom, headers, tuple(more.items()))
 
 
 def _with(claims: Any, path: Sequence[str], value: Any) -> dict[str, Any]:

@@ -37,7 +37,8 @@ class Requests:
     ) -> None:
         self.decided = decided
         self.texts = list(dict.fromkeys([*dictionary.subjects, *dictionary.literals, *keys]))
-        self.settings = [name for name in settings if _is_free(name)]
+        own_settings = {name.lower() for name in world.settings}  # who a persona is, as its subject
+        self.settings = [name for name in settings if _is_free(name) and name.lower() not in own_settings]
         names = [text for text in dictionary.keys if text.strip() == text and "." not in text and text not in PERSONA]
         own = {path for persona in world.personas.values() for path in _paths(persona.claims)}
         read = [path for path in paths if "." not in path and path not in PERSONA]

@@ -39,7 +39,7 @@ class OraclePlugin:
         if self._oracle is None:
             if worker.connection.info.parameter_status("is_superuser") != "on":
                 raise RolecallError("--rolecall-oracle needs a superuser: it deletes rows with all triggers disabled.")
-            self._oracle = Oracle(worker.run, worker.name)
+            self._oracle = Oracle(worker.run, worker.name, worker.world.settings)
         results = worker.outcomes.try_cell(item.grid, item.cell)
         item.user_properties.append((REQUESTS, len(results)))
         if differences := self._oracle.differences(results):

@@ -59,10 +59,13 @@ def word_of(outcome: Outcome) -> str:
 
 
 class Oracle:
-    """Sends checks as requests to clones of a run's template. A clone is reused until a request has written to it."""
+    """Sends checks as requests to clones of a run's template. A clone is reused until a request has written to it.
 
-    def __init__(self, run: Run, name: str) -> None:
-        self.run, self.name = run, name
+    ``settings`` are the custom settings of personas.
+    """
+
+    def __init__(self, run: Run, name: str, settings: Iterable[str] = ()) -> None:
+        self.run, self.name, self._of_personas = run, name, settings
         self._clones = 0
         self._stack = ExitStack()
         self._before: tuple[str, ...] | None = None  # the preparation of the current clone
@@ -134,7 +137,7 @@ class Oracle:
         sqlstate = message = None
         row_count = 0
         with self._log_in(superuser, check.persona.role) as connection:
-            initialize(connection, self._settings)
+            initialize(connection, {*self._settings, *self._of_personas})
             try:
                 row_count, has_written = _request(connection, check)
                 if has_written:

@@ -80,6 +80,7 @@ class CellFailure:
     meaning: str
     attempts: Sequence[Attempt]
     reason: Reason | None
+    settings: Mapping[str, str] = field(default_factory=dict)
     got: str = ""
 
 

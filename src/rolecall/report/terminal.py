@@ -47,6 +47,7 @@ def cell_failure(failure: CellFailure) -> str:
         f"{failure.persona}: {failure.command} on {failure.row!r} of {failure.table}",
         f"  written     {failure.path.name}:{failure.line}",
         f"  signed in   role {failure.role}, claims {json.dumps(dict(failure.claims))}",
+        *([f"  settings    {json.dumps(dict(failure.settings))}"] if failure.settings else []),
         *([f"  and before  {failure.setup}"] if failure.setup else []),
         f"  expected    {failure.expected:4} {failure.meaning}",
     ]

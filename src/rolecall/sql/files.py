@@ -46,9 +46,9 @@ def run(
     deferred constraints are checked, and what the file left in the session is undone. ``text`` is what runs of the
     file, with its offsets and lines; by default, all of it.
 
-    ``privileged`` is called as the connected role for each statement about extensions. If it returns True, it has run
-    the statement. ``rewrite`` is called with the path, the text of the file and a statement, and returns what is sent
-    instead of the statement. It must keep the lines.
+    ``privileged`` is called for each statement about extensions: with ``role`` as the connected role, otherwise as the
+    current one. If it returns True, it has run the statement. ``rewrite`` is called with the path, the text of the file
+    and a statement, and returns what is sent instead of the statement. It must keep the lines.
 
     Raises SqlError if the file cannot be read or split, has psql commands, or ends the transaction; if the server
     refuses a statement; or if the file becomes a role that ``role`` cannot become.
@@ -150,8 +150,10 @@ class Execution:
                 raise refusal(self.path, self.text, statement.start, complaint)
 
     def _runs_privileged(self, statement: Statement, identity: Identity) -> bool:
-        if not self.role or not ABOUT_EXTENSIONS.match(statement.text):
+        if not ABOUT_EXTENSIONS.match(statement.text):
             return False
+        if not self.role:
+            return self.privileged(statement)
         identity.restore()
         has_run = self.privileged(statement)
         identity.become()

@@ -1,4 +1,4 @@
-"""Databases with the stand-in for Supabase, into which dumps are loaded."""
+"""Databases with a small platform of their own, into which dumps are loaded: they need stand-ins for the rest."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from rolecall.server.choose import Server
 from rolecall.sql import files
 from tests.rolecall.dump.texts import ROLE
 
-PLATFORM = Path(__file__).parents[3] / "baseline" / "supabase.sql"
+PLATFORM = Path(__file__).with_name("platform.sql")
 
 
 @pytest.fixture(scope="module")
 def platform(toy_server: Server) -> Iterator[Run]:
-    """A run whose baseline is the stand-in for Supabase."""
+    """A run whose baseline is the platform."""
     run = run_on(toy_server)
     with owned(run):
         build.build(run, replace(settings.Settings(), platform=PLATFORM, migration_role=(ROLE,)))

@@ -9,7 +9,7 @@ CREATE FUNCTION graphql.resolve(
 LANGUAGE sql STABLE
   RETURN '{"errors": [{"message": "pg_graphql is a stand-in here, which resolves no queries"}]}'::jsonb;
 
-CREATE FUNCTION graphql_public.graphql(
+CREATE OR REPLACE FUNCTION graphql_public.graphql(
   "operationName" text DEFAULT NULL, query text DEFAULT NULL, variables jsonb DEFAULT NULL, extensions jsonb DEFAULT NULL
 ) RETURNS jsonb
 LANGUAGE sql

@@ -1,19 +1,5 @@
--- A stand-in for the platform: what a Supabase project has before the first table of the application.
--- Run once in a fresh database by a superuser. Reads two settings: rolecall.default_privileges, rolecall.migration_role.
-
--- Settings -------------------------------------------------------------------
-
--- An empty setting counts as unset, here and below.
-DO $$
-DECLARE
-  regime text := COALESCE(NULLIF(current_setting('rolecall.default_privileges', true), ''), 'revoked');
-BEGIN
-  IF regime NOT IN ('revoked', 'granted') THEN
-    RAISE EXCEPTION 'rolecall.default_privileges is "%", but must be revoked or granted', regime
-      USING ERRCODE = '22023';
-  END IF;
-END
-$$;
+-- The platform of a project that has its own file, with less than the dumps refer to: the roles, three functions of auth,
+-- and storage. The superuser runs it in a fresh database. It reads the setting rolecall.migration_role.
 
 -- Roles ----------------------------------------------------------------------
 
@@ -43,13 +29,6 @@ BEGIN
       WHEN duplicate_object OR unique_violation THEN NULL;
     END;
   END LOOP;
-
-  -- A superuser bypasses every policy and every privilege: its result would prove nothing for production.
-  IF (SELECT rolsuper OR NOT rolbypassrls FROM pg_roles WHERE rolname = migration_role) THEN
-    RAISE EXCEPTION 'role "%" cannot run the migrations: it must bypass RLS and not be a superuser', migration_role
-      USING ERRCODE = '42501',
-        HINT = 'Name another role in rolecall.migration_role. It is created if it does not exist.';
-  END IF;
 END
 $$;
 
@@ -70,7 +49,7 @@ BEGIN
       ('anon', migration_role, 'MEMBER', NULL),
       ('authenticated', migration_role, 'MEMBER', NULL),
       ('service_role', migration_role, 'MEMBER', NULL),
-      -- For the policies on the tables of storage, see below. It must not become the owner.
+      -- For the policies on the tables of storage. It must not become the owner.
       ('supabase_storage_admin', migration_role, 'MEMBER', without_set),
       ('supabase_storage_admin', current_user, 'USAGE', NULL),
       (migration_role, current_user, 'USAGE', NULL)
@@ -166,93 +145,16 @@ BEGIN
 END
 $$;
 
--- Deleting only the row would leave the file: so only the Storage API may delete.
--- It identifies itself by a setting.
-CREATE FUNCTION storage.protect_delete() RETURNS trigger
-LANGUAGE plpgsql
-AS $$
-BEGIN
-  IF current_setting('storage.allow_delete_query', true) IS DISTINCT FROM 'true' THEN
-    RAISE EXCEPTION 'rows of storage.% are deleted through the Storage API, not directly', TG_TABLE_NAME
-      USING ERRCODE = '42501', HINT = 'The API sets storage.allow_delete_query to true.';
-  END IF;
-  RETURN NULL;
-END
-$$;
-
-CREATE TRIGGER protect_buckets_delete
-  BEFORE DELETE ON storage.buckets
-  FOR EACH STATEMENT EXECUTE FUNCTION storage.protect_delete();
-
-CREATE TRIGGER protect_objects_delete
-  BEFORE DELETE ON storage.objects
-  FOR EACH STATEMENT EXECUTE FUNCTION storage.protect_delete();
-
--- The migration role may add, alter and drop policies on the tables of storage, and nothing else there. The platform has
--- an extension for that. Plain PostgreSQL lets only members of the owner do so: the migration role is one, and this
--- refuses all other changes. Three differences remain: the refusal comes at the end of the statement, after it has
--- waited for its locks; GRANT and REVOKE have the effect of the owner's; and in version 15 SET ROLE to the owner works.
-CREATE FUNCTION storage.allow_only_policies() RETURNS event_trigger
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
-AS $$
-DECLARE
-  change record;
-BEGIN
-  IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
-    RETURN;
-  END IF;
-
-  IF TG_EVENT = 'sql_drop' THEN
-    SELECT object_type AS type, address_names[2] AS name, false AS is_new
-    INTO change
-    FROM pg_event_trigger_dropped_objects()
-    WHERE original AND address_names[1] = 'storage' AND object_type <> 'policy';
-  ELSE
-    -- A trigger needs only the privilege TRIGGER, which all roles have there.
-    SELECT CASE WHEN relname IS NULL THEN type ELSE 'table' END AS type, COALESCE(relname::text, object_names[2]) AS name,
-      command_tag IN ('CREATE TABLE', 'CREATE VIEW', 'CREATE FUNCTION', 'CREATE SEQUENCE') AS is_new
-    INTO change
-    FROM pg_event_trigger_ddl_commands() AS c
-    CROSS JOIN LATERAL pg_identify_object_as_address(c.classid, c.objid, c.objsubid)
-    LEFT JOIN pg_index ON c.classid = 'pg_class'::regclass AND indexrelid = c.objid
-    LEFT JOIN pg_class ON oid = indrelid
-    WHERE c.objid IS NOT NULL AND object_names[1] = 'storage'
-      AND type <> 'policy' AND command_tag <> 'CREATE TRIGGER';
-  END IF;
-
-  IF change.is_new THEN
-    RAISE EXCEPTION 'permission denied for schema storage' USING ERRCODE = '42501';
-  ELSIF change.name IS NOT NULL THEN
-    RAISE EXCEPTION 'must be owner of % %',
-      CASE WHEN change.type IN ('function', 'index') THEN change.type ELSE 'table' END, change.name
-      USING ERRCODE = '42501';
-  END IF;
-END
-$$;
-
-CREATE EVENT TRIGGER storage_changes_only_policies ON ddl_command_end
-  EXECUTE FUNCTION storage.allow_only_policies();
-CREATE EVENT TRIGGER storage_drops_only_policies ON sql_drop
-  EXECUTE FUNCTION storage.allow_only_policies();
-
 -- Owners, grants, default privileges ------------------------------------------
 
 DO $$
 DECLARE
-  regime text := COALESCE(NULLIF(current_setting('rolecall.default_privileges', true), ''), 'revoked');
   migration_role text := COALESCE(NULLIF(current_setting('rolecall.migration_role', true), ''), 'postgres');
   api_roles text := 'anon, authenticated, service_role';
-  kind text;
 BEGIN
   EXECUTE format('GRANT USAGE ON SCHEMA public, auth, storage TO %s, %I', api_roles, migration_role);
   EXECUTE format('GRANT CREATE ON SCHEMA public TO %I', migration_role);
   EXECUTE format('GRANT ALL ON storage.buckets, storage.objects TO %s, %I', api_roles, migration_role);
-
-  IF regime = 'granted' THEN
-    FOREACH kind IN ARRAY ARRAY['TABLES', 'SEQUENCES', 'FUNCTIONS'] LOOP
-      EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT ALL ON %s TO %s', migration_role, kind, api_roles);
-    END LOOP;
-  END IF;
 END
 $$;
 
@@ -261,4 +163,3 @@ GRANT CREATE, USAGE ON SCHEMA storage TO supabase_storage_admin;
 ALTER TABLE storage.buckets OWNER TO supabase_storage_admin;
 ALTER TABLE storage.objects OWNER TO supabase_storage_admin;
 ALTER FUNCTION storage.foldername(text) OWNER TO supabase_storage_admin;
-ALTER FUNCTION storage.protect_delete() OWNER TO supabase_storage_admin;

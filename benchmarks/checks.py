@@ -20,8 +20,8 @@ from benchmarks.clock import time_pytest
 from benchmarks.enorae import Project
 from benchmarks.results import Result, seconds
 from benchmarks.scripts import VERDICT, Case, pgtap_script, psql_script, psql_verdicts, verdict_of
-from rolecall.grids.grid import expected_words
 from rolecall.grids.probe import probe
+from rolecall.grids.verdicts import expected_words
 from rolecall.server.choose import embedded
 
 TIMES = 5
@@ -58,7 +58,7 @@ class Comparison:
         self.cases = [
             Case(cell.id, check, expected)
             for _, cell, checks in cells
-            for check, expected in zip(checks, expected_words(cell, checks), strict=True)
+            for check, expected in zip(checks, expected_words(cell.expected, checks), strict=True)
         ]
         self.five = [case for case in self.cases if case.is_five]
         self.ids = [cell.id for _, cell, _ in cells]

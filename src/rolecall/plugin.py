@@ -74,16 +74,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def _register(config: pytest.Config, settings: Settings) -> None:
     from rolecall.digest.plugin import DigestPlugin
     from rolecall.hooks import RunHooks
-    from rolecall.observed.plugin import ObservedPlugin
     from rolecall.process.ending import Ending
     from rolecall.process.process import PROCESS, Process
+    from rolecall.update.plugin import UpdatePlugin
 
     process = config.stash[PROCESS] = Process(config, settings)
     ending = Ending(config, process)
     config.pluginmanager.register(RunHooks(process, ending), "rolecall-run")
     config.pluginmanager.register(ending, "rolecall-ending")
     config.pluginmanager.register(DigestPlugin(config, settings.digest_from), "rolecall-digest")
-    config.pluginmanager.register(ObservedPlugin(process), "rolecall-observed")
+    config.pluginmanager.register(UpdatePlugin(process), "rolecall-update")
     ending.begin()
     if settings.oracle:
         from rolecall.oracle.plugin import OraclePlugin

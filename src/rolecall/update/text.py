@@ -11,8 +11,8 @@ from pathlib import Path
 from rolecall.errors import GridError
 from rolecall.grids.reader import EVERYONE_ELSE, Line, Reader, commands_of
 from rolecall.grids.verdicts import UNDECIDED
-from rolecall.observed.columns import GAP, Columns
-from rolecall.observed.source import LeftAloneError
+from rolecall.update.columns import GAP, Columns
+from rolecall.update.source import LeftAloneError
 
 Pair = tuple[str, str]  # row and persona
 Words = tuple[str, ...]  # a verdict for each command, as they are written

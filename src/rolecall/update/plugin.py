@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from rolecall.item import CellItem
-from rolecall.observed.update import Update, write
 from rolecall.process.process import Process
 from rolecall.report import terminal
 from rolecall.report.results import ObservedCell
+from rolecall.update.files import Update, write
 
 ATTRIBUTE = "rolecall_observed"  # of a report; pytest sends it between processes as JSON
 STATUS = ("undecided", "?", ("UNDECIDED", {"yellow": True}))
 
 
-class ObservedPlugin:
+class UpdatePlugin:
     """Reports the cells that nobody has decided. In the report they pass: pytest's exit status stays 0.
 
     With ``--rolecall-update``, it writes those that differ into the grids.

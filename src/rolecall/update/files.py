@@ -12,9 +12,9 @@ from operator import attrgetter
 from pathlib import Path
 
 from rolecall.access.world import World
-from rolecall.observed.source import LeftAloneError, find, with_text
-from rolecall.observed.text import GridText, Pair
 from rolecall.report.results import ObservedCell
+from rolecall.update.source import LeftAloneError, find, with_text
+from rolecall.update.text import GridText, Pair
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rolecall.observed.source import LeftAloneError, find, with_text
+from rolecall.update.source import LeftAloneError, find, with_text
 
 BEFORE = "# é — a comment\nfrom rolecall import grid\n\n"
 LINE = 4

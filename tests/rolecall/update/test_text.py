@@ -6,8 +6,8 @@ import difflib
 
 import pytest
 
-from rolecall.observed.source import LeftAloneError
-from rolecall.observed.text import GridText
+from rolecall.update.source import LeftAloneError
+from rolecall.update.text import GridText
 
 PERSONAS = ["alice", "bob", "carol", "dave"]
 TEXT = """

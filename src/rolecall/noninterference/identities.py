@@ -16,7 +16,7 @@ from rolecall.catalog.objects import identifier, qualified
 from rolecall.noninterference.schema import Schema
 
 
-def add(connection: Connection[Any], schema: Schema, subjects: Sequence[str]) -> None:
+def add_identities(connection: Connection[Any], schema: Schema, subjects: Sequence[str]) -> None:
     """Copy a row of each table that a foreign key refers to, once for each subject, with the subject as its key.
 
     A copy that a constraint does not allow is left out. ``connection`` is a superuser's, in a transaction that the

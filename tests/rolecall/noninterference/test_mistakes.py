@@ -91,7 +91,7 @@ MISTAKES = {
         "OR EXISTS (SELECT FROM catalog.services s JOIN organization.staff_profiles p USING (salon_id)"
         f" WHERE s.id = service_id AND p.user_id = {ME})",
         COLUMNS,
-        "service_id = the id of",
+        "depends on service_id: with service_id = ",
     ),
     "or the salon of the service, from afar": Mistake(
         SERVICES,

@@ -50,7 +50,7 @@ verify: $(VENV)/suite ## Apply the migrations and test them as every persona (fi
 test: $(VENV)/suite $(NODE) ## Run all tests, and fail if something in the schema is not covered.
 	@$(PYTEST) --rolecall-coverage $(ARGS)
 
-mutants: $(VENV)/suite ## Run mutation testing on the schema, and fail if its behaviour does not show a mutant (20 minutes).
+mutants: $(VENV)/suite ## Run mutation testing on the schema, and fail if its behaviour does not show a mutant (an hour).
 	@$(PYTEST) -q --rolecall-mutants $(call ignore,$(ROLECALL) $(TYPES) $(OWN_DATABASES)) $(ARGS)
 
 oracle: $(VENV)/suite ## Compare every cell of the grids with a committed request (two minutes).

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from rolecall import platforms
 from rolecall.errors import RolecallError
 
 if TYPE_CHECKING:
@@ -130,6 +129,8 @@ def _exists(path: Path) -> bool:
 
 
 def _platform(source: Source) -> Path | None:
+    from rolecall import platforms  # a project that does not use rolecall must not load it
+
     if source.text in platforms.NAMES:
         return platforms.NAMES[source.text]
     try:

@@ -12,6 +12,7 @@ DECLARE
   migration_role text := COALESCE(NULLIF(current_setting('rolecall.migration_role', true), ''), 'neondb_owner');
   new_role record;
   client text;
+  member text;
 BEGIN
   FOR new_role IN
     SELECT *
@@ -31,13 +32,16 @@ BEGIN
     END;
   END LOOP;
 
-  FOREACH client IN ARRAY ARRAY['anonymous', 'authenticated'] LOOP
-    IF NOT pg_has_role('authenticator', client, 'MEMBER') THEN
-      EXECUTE format('GRANT %I TO authenticator', client);
-    END IF;
-    IF NOT pg_has_role(migration_role, client, 'MEMBER') THEN
-      EXECUTE format('GRANT %I TO %I', client, migration_role);
-    END IF;
+  FOR client, member IN
+    SELECT r, m FROM unnest(ARRAY['anonymous', 'authenticated']) AS r, unnest(ARRAY['authenticator', migration_role]) AS m
+  LOOP
+    BEGIN
+      IF NOT pg_has_role(member, client, 'MEMBER') THEN
+        EXECUTE format('GRANT %I TO %I', client, member);
+      END IF;
+    EXCEPTION
+      WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
   END LOOP;
 
   -- The migration role owns the database there.

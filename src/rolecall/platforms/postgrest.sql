@@ -29,9 +29,13 @@ BEGIN
   END LOOP;
 
   FOREACH client IN ARRAY ARRAY['anon', 'web_anon'] LOOP
-    IF NOT pg_has_role('authenticator', client, 'MEMBER') THEN
-      EXECUTE format('GRANT %I TO authenticator', client);
-    END IF;
+    BEGIN
+      IF NOT pg_has_role('authenticator', client, 'MEMBER') THEN
+        EXECUTE format('GRANT %I TO authenticator', client);
+      END IF;
+    EXCEPTION
+      WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
   END LOOP;
 
   -- The migration role owns the database there.

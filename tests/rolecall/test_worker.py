@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rolecall.worker import Worker
+
 
 def test_a_test_does_not_see_the_writes_of_another(toy: pytest.Pytester) -> None:
     """Two equal files: each checks for everything that the other one could leave."""
@@ -42,3 +44,15 @@ def test_failing_tests_are_rolled_back_too(toy: pytest.Pytester) -> None:
         """
     )
     toy.runpytest_inprocess("test_a.py").assert_outcomes(failed=2, passed=1)
+
+
+def test_after_some_trials_the_databases_are_new(toy_built: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend remembers every function of every trial, and a catalog keeps the rows that were rolled back."""
+    monkeypatch.setattr("rolecall.worker.TRIALS", 2)
+    connections = []
+    for _ in range(4):
+        with toy_built.trial():
+            connections.append(toy_built.connection)
+    first, *_, last = connections
+    assert first.closed
+    assert last.execute("SELECT count(*) FROM shop.notes").fetchone() == (2,)

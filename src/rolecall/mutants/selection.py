@@ -119,12 +119,16 @@ class Suite:
         return [name, *self._dependents.get(name, ())]
 
     def _naming(self, name: str) -> list[pytest.Item]:
-        """The tests of every module whose text has the name of an object, except tests of scripts."""
+        """The tests that name an object, but for tests of scripts: in the text of their module, or in their id."""
         bare = name.rpartition(".")[2]
         pattern = re.compile(rf"\b{re.escape(bare)}\b")
         paths = [path for path in self.modules if pattern.search(self.sources[path])]
         paths.sort(key=lambda path: (path.stem != f"test_{bare}", path))
-        return [test for path in paths for test in self.modules[path] if not self._is_about_scripts(test)]
+        others = [path for path in self.modules if path not in paths]
+        tests = [test for path in paths for test in self.modules[path]]
+        # A parameter may come from another module.
+        tests += [test for path in others for test in self.modules[path] if pattern.search(test.name)]
+        return [test for test in tests if not self._is_about_scripts(test)]
 
     def _is_about_scripts(self, test: pytest.Item) -> bool:
         """Whether a test is about scripts: it sees what the scripts create, not the broken schema."""

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from rolecall.mutants import OPERATORS
+from rolecall.mutants.operators.operator import Mutant, Target
 from rolecall.mutants.selection import Suite
 from rolecall.noninterference.kinds import KINDS
 from tests.rolecall.mutants.selected import selected
@@ -76,3 +77,23 @@ def test_tests_after_an_earlier_phase_kill_no_mutant(toy: pytest.Pytester) -> No
     assert [item.name for item in items] == ["test_it", "test_it[after phase 1]"]
     (tests,) = Suite(items).modules.values()
     assert [test.name for test in tests] == ["test_it"]
+
+
+def test_a_test_whose_id_names_an_object_is_about_it(toy: pytest.Pytester) -> None:
+    """Its parameters come from another module, so its module does not name the object."""
+    (toy.path / "names.py").write_text("NAMES = ['shop.titles', 'shop.notes']")
+    toy.makepyfile(
+        test_it="""
+        import pytest
+
+        from names import NAMES
+
+        @pytest.mark.parametrize("name", NAMES)
+        def test_it(rolecall_db, name):
+            assert rolecall_db.value(f"SELECT count(*) FROM {name}") == 2
+        """
+    )
+    toy.syspathinsert()
+    items, _ = toy.inline_genitems("test_it.py")
+    mutant = Mutant("operator", Target("view", "shop.titles"), "shop.titles", "what", "before", "sql")
+    assert [test.name for test in Suite(items).relevant_tests(mutant).tests] == ["test_it[shop.titles]"]

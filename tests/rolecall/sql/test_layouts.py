@@ -240,8 +240,8 @@ def test_a_folder_without_a_layout_is_one_error_that_lists_the_layouts(
     names = ", ".join(layout.name for layout in layouts.LAYOUTS)
     assert result.stderr.lines == [
         f"ERROR: the layout of {folder} is not clear: {contents}.",
-        f"Name another folder, or set rolecall_layout to one of {names}:",
-        "https://github.com/enorae/rolecall/blob/main/docs/layouts.md has an example of each.",
+        f"Name another folder, or set rolecall_layout to one of {names}.",
+        'The page "Layouts of migrations" of rolecall\'s documentation has an example of each.',
         "",
     ]
 

@@ -21,8 +21,8 @@ LAYOUTS: tuple[Layout, ...] = (
     *(SingleFile(), Sqitch(), Phases(), Prisma(), GolangMigrate(), Flyway(), Dbmate(), Goose(), Schemas(), Flat()),
 )
 ADVICE = (
-    f"Name another folder, or set rolecall_layout to one of {', '.join(layout.name for layout in LAYOUTS)}:\n"
-    "https://github.com/enorae/rolecall/blob/main/docs/layouts.md has an example of each."
+    f"Name another folder, or set rolecall_layout to one of {', '.join(layout.name for layout in LAYOUTS)}.\n"
+    "The page \"Layouts of migrations\" of rolecall's documentation has an example of each."
 )
 SHOWN = 3  # names of files in the error
 

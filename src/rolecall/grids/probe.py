@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
@@ -223,7 +223,18 @@ def _messages(checks: Iterable[Check]) -> Iterator[Message]:
         shared = [plan for plan, times in Counter(check.plan for check in batch).items() if times > 1]
         numbers = {plan: number for number, plan in enumerate(shared, start=1)}
         parts = [
-            {"before": before, "checks": [check.as_json() | {"plan": numbers.get(check.plan)} for check in part]}
+            {"before": before, "rows": [_of_row(room, of_row, numbers) for room, of_row in groupby(part, key=_room)]}
             for before, part in groupby(batch, key=lambda check: check.before)
         ]
         yield Message(len(batch), json.dumps(parts))
+
+
+def _of_row(room: str | None, checks: Iterable[Check], numbers: Mapping[Hashable, int]) -> dict[str, Any]:
+    return {
+        "room": room is not None,
+        "checks": [check.as_json() | {"plan": numbers.get(check.plan)} for check in checks],
+    }
+
+
+def _room(check: Check) -> str | None:
+    return check.room

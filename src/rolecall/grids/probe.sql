@@ -2,8 +2,10 @@
 --
 -- It is in pg_temp, so that nothing stays in the database. probe.py describes its arguments and results.
 --
--- Checks with the same preparation form one part: the preparation runs once for all of them. Each check runs in a
--- subtransaction, which an exception rolls back. The results of a check are in variables, which keep their values.
+-- Checks with the same preparation form one part: the preparation runs once for all of them. In a part, the inserts of
+-- one row follow each other: the row is deleted once for all, since a copy would violate its own unique indexes. Each
+-- check runs in a subtransaction, which an exception rolls back. The results of a check are in variables, which keep
+-- their values.
 
 -- Deallocate the prepared statements of the probe: those of one row, or all, also those that a cancelled call left.
 -- It is no error if a statement under test has deallocated them before (DEALLOCATE ALL).
@@ -22,18 +24,29 @@ BEGIN
 END
 $function$;
 
--- Whether two personas of one role may share a plan. They may not if an IMMUTABLE function reads the session, a
--- table or another function: the plan keeps the result for the first persona.
+-- Whether two personas of one role may share a plan. They may not if an IMMUTABLE function reads the session or a
+-- table, runs a statement that is not in its text, or calls a function that may do so: the plan keeps the result for
+-- the first persona. Tables and functions are found by their names. Another IMMUTABLE function is looked at itself.
 CREATE FUNCTION pg_temp.rolecall_may_share_plans() RETURNS boolean
 LANGUAGE sql AS $function$
-  SELECT NOT EXISTS (
-    SELECT FROM pg_proc AS f JOIN pg_language AS l ON l.oid = f.prolang
+  WITH bodies (body) AS (
+    SELECT lower(coalesce(pg_get_function_sqlbody(f.oid), f.prosrc))
+    FROM pg_proc AS f JOIN pg_language AS l ON l.oid = f.prolang
     WHERE f.provolatile = 'i' AND f.oid >= 16384 AND f.prokind = 'f' AND l.lanname NOT IN ('c', 'internal')
-      AND (f.prosqlbody IS NOT NULL
-           OR f.prosrc ~* '\m(current_setting|set_config|current_user|session_user|current_role|user|from)\M'
-           OR EXISTS (SELECT FROM pg_proc AS o
-                      WHERE o.oid >= 16384 AND o.oid <> f.oid AND strpos(f.prosrc, o.proname) > 0))
+  ), readers (name, part) AS (
+    SELECT lower(f.proname), '(\w+)"?\s*\(' FROM pg_proc AS f WHERE f.oid >= 16384 AND f.provolatile <> 'i'
+    UNION SELECT lower(c.relname), '\w+' FROM pg_class AS c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  ), parts (name, part) AS (
+    SELECT (regexp_matches(body, part, 'g'))[1], part FROM bodies, (SELECT DISTINCT part FROM readers) AS kinds
+    WHERE part <> '\w+' OR body ~ '\m(from|join|table|into|update)\M'
   )
+  SELECT NOT EXISTS (
+      SELECT FROM bodies
+      WHERE body ~ '\m(execute|current_setting|set_config|(current_|session_)?user|current_role|getpgusername)\M'
+        OR body ~ '\m(has_\w+_privilege|pg_has_role|row_security_active|\w+_to_xml\w*)\M'
+    )
+    AND NOT EXISTS (SELECT FROM readers JOIN parts USING (name, part))
+    AND NOT EXISTS (SELECT FROM readers JOIN bodies ON name ~ '\W' AND strpos(body, name) > 0)
 $function$;
 
 -- Whether a row can only be deleted with triggers and rules switched off: they could keep the row, and a foreign key
@@ -45,6 +58,45 @@ LANGUAGE sql AS $function$
          OR EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgtype & 8 = 8)
          OR EXISTS (SELECT FROM pg_rewrite AS r WHERE r.ev_class = c.oid AND r.ev_type = '4'))
   FROM pg_class AS c WHERE c.oid = relation
+$function$;
+
+-- Look at a row: whether it is one of a table, whether it can only be deleted with triggers off, how often it is
+-- there, and its state. The place of a row shows whether it was written. The rows of a view have no place: their text
+-- is compared.
+CREATE FUNCTION pg_temp.rolecall_look_at(
+  target text, condition text, OUT plain boolean, OUT bypass boolean, OUT hits bigint, OUT state text
+)
+LANGUAGE plpgsql AS $function$
+BEGIN
+  PERFORM pg_temp.rolecall_deallocate('^rolecall_look$');
+  SELECT c.relkind IN ('r', 'p') INTO STRICT plain FROM pg_class AS c WHERE c.oid = target::regclass;
+  bypass := pg_temp.rolecall_must_bypass_triggers(target::regclass);
+  EXECUTE format(
+    'PREPARE rolecall_look AS SELECT count(*), min(found.state) FROM (SELECT %s AS state FROM %s AS rolecall_row WHERE %s) AS found',
+    CASE WHEN plain THEN 'tableoid || '' '' || ctid::text' ELSE 'md5(rolecall_row::text)' END, target, condition);
+  EXECUTE 'EXECUTE rolecall_look' INTO hits, state;
+END
+$function$;
+
+-- Delete a row, so that it can be inserted. PostgreSQL discards all plans when triggers are switched off and on.
+CREATE FUNCTION pg_temp.rolecall_make_room(target text, condition text, bypass boolean) RETURNS void
+LANGUAGE plpgsql AS $function$
+DECLARE
+  done text;
+  hits bigint;
+BEGIN
+  IF bypass THEN
+    done := set_config('session_replication_role', 'replica', true);
+  END IF;
+  EXECUTE format('DELETE FROM %s WHERE %s', target, condition);
+  IF bypass THEN
+    done := set_config('session_replication_role', 'origin', true);
+  END IF;
+  EXECUTE 'EXECUTE rolecall_look' INTO hits;
+  IF hits > 0 THEN
+    RAISE EXCEPTION 'the row cannot be deleted, to be inserted again: % %', target, condition;
+  END IF;
+END
 $function$;
 
 -- What a persona may do with the columns that are granted one by one, if the whole table is refused: read the row, or
@@ -148,6 +200,7 @@ RETURNS TABLE (
 LANGUAGE plpgsql AS $function$
 DECLARE
   part record;
+  of_row record;
   item record;
   command text;
   setting text[];
@@ -161,7 +214,6 @@ DECLARE
   aimed boolean;  -- whether the cursor is on it
   plain boolean;  -- whether it is a row of a table, which has a physical place
   bypass boolean;
-  room boolean;
   place record;
   rows_before bigint;
   rows_after bigint;
@@ -179,13 +231,10 @@ DECLARE
   unlock boolean := NOT EXISTS (SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid());
 BEGIN
   PERFORM pg_temp.rolecall_deallocate('^rolecall_');
-  FOR part IN SELECT * FROM jsonb_to_recordset(parts) AS (before text[], checks jsonb) LOOP
+  FOR part IN SELECT * FROM jsonb_to_recordset(parts) AS (before text[], rows jsonb) LOOP
     finished := false;
     BEGIN
       failed := NULL;
-      looked_at := NULL;
-      aimed := false;
-      room := false;
       BEGIN
         IF cardinality(part.before) > 0 THEN
           FOREACH command IN ARRAY part.before LOOP
@@ -202,160 +251,154 @@ BEGIN
       EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
         failed := SQLSTATE || ' ' || SQLERRM;
       END;
-      FOR item IN
-        SELECT * FROM jsonb_to_recordset(part.checks) AS (
-          settings text[], method text, statement text, target text, condition text, blind boolean,
-          representation boolean, upsert boolean, columns boolean, plan int, expected text
-        )
-      LOOP
-        affected := 0; touched := false; refusal := NULL; message := NULL; broken := failed; skipped := false;
-        columns := NULL; column_rows := NULL;
-        acting := false; finished := false;
-        IF looked_at <> item.target || ' ' || item.condition THEN
+      FOR of_row IN SELECT * FROM jsonb_to_recordset(part.rows) AS (room boolean, checks jsonb) LOOP
+        BEGIN
           looked_at := NULL;
           aimed := false;
-          room := false;
-        END IF;
-        IF broken IS NULL AND looked_at IS NULL THEN
-          BEGIN
-            PERFORM pg_temp.rolecall_deallocate('^rolecall_(look|room)$');
-            SELECT c.relkind IN ('r', 'p') INTO STRICT plain FROM pg_class AS c WHERE c.oid = item.target::regclass;
-            bypass := pg_temp.rolecall_must_bypass_triggers(item.target::regclass);
-            -- The place of a row shows whether it was written. The rows of a view have no place: their text is compared.
-            EXECUTE format(
-              'PREPARE rolecall_look AS SELECT count(*), min(found.state) FROM (SELECT %s AS state FROM %s AS rolecall_row WHERE %s) AS found',
-              CASE WHEN plain THEN 'tableoid || '' '' || ctid::text' ELSE 'md5(rolecall_row::text)' END,
-              item.target, item.condition);
-            EXECUTE 'EXECUTE rolecall_look' INTO rows_before, state_before;
-            looked_at := item.target || ' ' || item.condition;
-          EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
-            broken := SQLSTATE || ' ' || SQLERRM;
-          END;
-        END IF;
-        IF broken IS NULL AND rows_before <> 1 THEN
-          broken := CASE rows_before WHEN 0 THEN 'no row of ' ELSE rows_before || ' rows of ' END
-            || item.target || CASE rows_before WHEN 0 THEN ' has ' ELSE ' have ' END || item.condition;
-        END IF;
-        skipped := item.blind AND NOT plain AND broken IS NULL;
-        IF NOT logins ? item.settings[1][2] THEN
-          logins := logins || jsonb_build_object(item.settings[1][2], pg_temp.rolecall_login(item.settings[1][2]));
-        END IF;
-        login := logins ->> item.settings[1][2];
-        IF item.blind AND plain AND NOT aimed AND broken IS NULL THEN
-          -- The superuser opens the cursor: WHERE CURRENT OF reaches exactly this row and reads no column, so that the
-          -- SELECT policy cannot hide it. The cursor stays on the row for all of its checks.
-          BEGIN
-            OPEN target FOR EXECUTE format('SELECT FROM %s WHERE %s FOR UPDATE', item.target, item.condition);
-            FETCH target INTO place;
-            aimed := true;
-          EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
-            broken := SQLSTATE || ' ' || SQLERRM;
-          END;
-        END IF;
-        BEGIN
-          IF skipped OR broken IS NOT NULL THEN
-            finished := true;
-            RAISE EXCEPTION USING ERRCODE = 'RC000';
-          END IF;
-          IF item.method = 'POST' THEN
-            -- The row is deleted before it is inserted: a copy would violate its own unique indexes.
-            IF bypass THEN
-              done := set_config('session_replication_role', 'replica', true);
-              EXECUTE format('DELETE FROM %s WHERE %s', item.target, item.condition);
-              GET DIAGNOSTICS rows_after = ROW_COUNT;
-              done := set_config('session_replication_role', 'origin', true);
-            ELSE
-              IF NOT room THEN
-                EXECUTE format('PREPARE rolecall_room AS DELETE FROM %s WHERE %s RETURNING true', item.target, item.condition);
-                room := true;
-              END IF;
-              EXECUTE 'EXECUTE rolecall_room';
-              GET DIAGNOSTICS rows_after = ROW_COUNT;
+          FOR item IN
+            SELECT * FROM jsonb_to_recordset(of_row.checks) AS (
+              settings text[], method text, statement text, target text, condition text, blind boolean,
+              representation boolean, upsert boolean, columns boolean, plan int, expected text
+            )
+          LOOP
+            affected := 0; touched := false; refusal := NULL; message := NULL; broken := failed; skipped := false;
+            columns := NULL; column_rows := NULL;
+            acting := false; finished := false;
+            IF looked_at <> item.target || ' ' || item.condition THEN
+              looked_at := NULL;
+              aimed := false;
             END IF;
-            IF rows_after <> 1 THEN
-              EXECUTE 'EXECUTE rolecall_look' INTO rows_after, state_after;
-              IF rows_after > 0 THEN
-                RAISE EXCEPTION 'the row cannot be deleted, to be inserted again: % %', item.target, item.condition;
-              END IF;
+            IF broken IS NULL AND looked_at IS NULL THEN
+              BEGIN
+                SELECT look.* INTO plain, bypass, rows_before, state_before
+                FROM pg_temp.rolecall_look_at(item.target, item.condition) AS look;
+                IF of_row.room AND rows_before = 1 THEN
+                  PERFORM pg_temp.rolecall_make_room(item.target, item.condition, bypass);
+                END IF;
+                looked_at := item.target || ' ' || item.condition;
+              EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
+                broken := SQLSTATE || ' ' || SQLERRM;
+              END;
             END IF;
-          END IF;
-          IF item.method = 'GET' THEN
-            done := set_config('transaction_read_only', 'on', true);
-          END IF;
-          IF login IS NOT NULL THEN
-            done := set_config('session_authorization', login, true);
-          END IF;
-          FOREACH setting SLICE 1 IN ARRAY item.settings LOOP
-            done := set_config(setting[1], setting[2], true);
-          END LOOP;
-          acting := true;
-          command := item.statement || CASE WHEN item.blind THEN ' WHERE CURRENT OF rolecall_target' ELSE '' END;
-          IF share AND item.plan IS NOT NULL AND planned[item.plan] IS NULL THEN
+            IF broken IS NULL AND rows_before <> 1 THEN
+              broken := CASE rows_before WHEN 0 THEN 'no row of ' ELSE rows_before || ' rows of ' END
+                || item.target || CASE rows_before WHEN 0 THEN ' has ' ELSE ' have ' END || item.condition;
+            END IF;
+            skipped := item.blind AND NOT plain AND broken IS NULL;
+            IF NOT logins ? item.settings[1][2] THEN
+              logins := logins || jsonb_build_object(item.settings[1][2], pg_temp.rolecall_login(item.settings[1][2]));
+            END IF;
+            login := logins ->> item.settings[1][2];
+            IF item.blind AND plain AND NOT aimed AND broken IS NULL THEN
+              -- The superuser opens the cursor: WHERE CURRENT OF reaches exactly this row and reads no column, so that
+              -- the SELECT policy cannot hide it. The cursor stays on the row for all of its checks.
+              BEGIN
+                OPEN target FOR EXECUTE format('SELECT FROM %s WHERE %s FOR UPDATE', item.target, item.condition);
+                FETCH target INTO place;
+                aimed := true;
+              EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
+                broken := SQLSTATE || ' ' || SQLERRM;
+              END;
+            END IF;
             BEGIN
-              -- PL/pgSQL counts only the rows that an EXECUTE returns. RETURNING true reads no column.
-              EXECUTE 'PREPARE rolecall_' || item.plan || ' AS ' || command
-                || CASE WHEN item.method = 'GET' OR item.representation THEN '' ELSE ' RETURNING true' END;
-              planned[item.plan] := true;
+              IF skipped OR broken IS NOT NULL THEN
+                finished := true;
+                RAISE EXCEPTION USING ERRCODE = 'RC000';
+              END IF;
+              IF item.method = 'GET' THEN
+                done := set_config('transaction_read_only', 'on', true);
+              END IF;
+              IF login IS NOT NULL THEN
+                done := set_config('session_authorization', login, true);
+              END IF;
+              FOREACH setting SLICE 1 IN ARRAY item.settings LOOP
+                done := set_config(setting[1], setting[2], true);
+              END LOOP;
+              acting := true;
+              command := item.statement || CASE WHEN item.blind THEN ' WHERE CURRENT OF rolecall_target' ELSE '' END;
+              IF share AND item.plan IS NOT NULL AND planned[item.plan] IS NULL THEN
+                BEGIN
+                  -- PL/pgSQL counts only the rows that an EXECUTE returns. RETURNING true reads no column.
+                  EXECUTE 'PREPARE rolecall_' || item.plan || ' AS ' || command
+                    || CASE WHEN item.method = 'GET' OR item.representation THEN '' ELSE ' RETURNING true' END;
+                  planned[item.plan] := true;
+                EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
+                  planned[item.plan] := false;  -- it runs without a plan, and its own error is reported
+                END;
+              END IF;
+              EXECUTE CASE WHEN share AND planned[item.plan] THEN 'EXECUTE rolecall_' || item.plan ELSE command END;
+              GET DIAGNOSTICS affected = ROW_COUNT;
+              IF item.method <> 'GET' THEN
+                SET CONSTRAINTS ALL IMMEDIATE;  -- a commit would check them, but nothing is committed here
+              END IF;
+              acting := false;
+              IF affected = 0 AND item.method <> 'GET' THEN
+                IF login IS NOT NULL THEN
+                  done := set_config('session_authorization', superuser, true);
+                END IF;
+                done := set_config('role', 'none', true);
+                IF of_row.room THEN
+                  EXECUTE format('SELECT count(*) FROM %s WHERE %s', item.target, item.condition) INTO rows_after;
+                  touched := rows_after > 0;
+                ELSE
+                  EXECUTE 'EXECUTE rolecall_look' INTO rows_after, state_after;
+                  touched := (rows_after, state_after) IS DISTINCT FROM (rows_before, state_before);
+                END IF;
+              END IF;
+              finished := true;
+              RAISE EXCEPTION USING ERRCODE = 'RC000';
             EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
-              planned[item.plan] := false;  -- it runs without a plan, and its own error is reported
+              IF finished THEN
+                NULL;
+              ELSIF acting THEN
+                affected := 0; refusal := SQLSTATE; message := SQLERRM;
+                -- No unique index on the columns of ON CONFLICT, or a rule: it allows no ON CONFLICT, and a rule of
+                -- updates or deletes no RETURNING. That a rule allows no RETURNING in an INSERT stays an error:
+                -- PostgREST sends it always.
+                IF refusal = '42P10' AND item.upsert
+                  OR refusal = '0A000' AND (item.upsert OR item.representation AND item.method <> 'POST') THEN
+                  skipped := true; refusal := NULL; message := NULL;
+                END IF;
+                share := share AND refusal <> '26000';  -- the statement before deallocated the prepared statements
+              ELSE
+                affected := 0; broken := SQLSTATE || ' ' || SQLERRM;
+                IF NOT of_row.room THEN  -- there the row is away
+                  looked_at := NULL; aimed := false;
+                END IF;
+              END IF;
             END;
-          END IF;
-          EXECUTE CASE WHEN share AND planned[item.plan] THEN 'EXECUTE rolecall_' || item.plan ELSE command END;
-          GET DIAGNOSTICS affected = ROW_COUNT;
-          IF item.method <> 'GET' THEN
-            SET CONSTRAINTS ALL IMMEDIATE;  -- a commit would check them, but nothing is committed here
-          END IF;
-          acting := false;
-          IF affected = 0 AND item.method <> 'GET' THEN
-            IF login IS NOT NULL THEN
-              done := set_config('session_authorization', superuser, true);
+            IF refusal = '42501' AND item.columns THEN
+              SELECT t.names, t.hits INTO columns, column_rows
+              FROM pg_temp.rolecall_try_columns(item.target, item.condition, item.method, item.settings, bypass) AS t;
             END IF;
-            done := set_config('role', 'none', true);
-            EXECUTE 'EXECUTE rolecall_look' INTO rows_after, state_after;
-            touched := CASE item.method WHEN 'POST' THEN rows_after > 0
-                                        ELSE (rows_after, state_after) IS DISTINCT FROM (rows_before, state_before) END;
-          END IF;
+            IF unlock THEN
+              PERFORM pg_advisory_unlock_all();
+            END IF;
+            IF NOT share THEN
+              DISCARD PLANS;
+            END IF;
+            -- A timeout is an error like others, which a handler here, or one of the SQL under test, may have caught.
+            -- So the time decides: no outcome after a timeout counts, and the checks end, because the next could wait
+            -- as long.
+            late := coalesce(clock_timestamp() - began >= lock_limit, false)
+              OR coalesce(clock_timestamp() - statement_timestamp() >= statement_limit, false);
+            began := clock_timestamp();
+            RETURN NEXT;
+            stop := late OR NOT skipped AND coalesce(item.expected <> CASE
+              WHEN broken IS NOT NULL THEN 'error'
+              WHEN refusal IS NULL THEN CASE WHEN affected > 0 OR touched THEN 'yes' ELSE '-' END
+              WHEN refusal = '42501' THEN '!' || CASE WHEN column_rows > 0 THEN '/yes' WHEN column_rows = 0 THEN '/-' ELSE '' END
+              ELSE 'error'
+            END, false);
+            EXIT WHEN stop;
+          END LOOP;
           finished := true;
           RAISE EXCEPTION USING ERRCODE = 'RC000';
-        EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
-          IF finished THEN
-            NULL;
-          ELSIF acting THEN
-            affected := 0; refusal := SQLSTATE; message := SQLERRM;
-            -- No unique index on the columns of ON CONFLICT, or a rule: it allows no ON CONFLICT, and a rule of updates or
-            -- deletes no RETURNING. That a rule allows no RETURNING in an INSERT stays an error: PostgREST sends it always.
-            IF refusal = '42P10' AND item.upsert
-              OR refusal = '0A000' AND (item.upsert OR item.representation AND item.method <> 'POST') THEN
-              skipped := true; refusal := NULL; message := NULL;
-            END IF;
-            share := share AND refusal <> '26000';  -- the statement before deallocated the prepared statements
-          ELSE
-            affected := 0; broken := SQLSTATE || ' ' || SQLERRM;
-            looked_at := NULL; aimed := false; room := false;
+        EXCEPTION WHEN SQLSTATE 'RC000' THEN
+          IF NOT finished THEN
+            RAISE;
           END IF;
         END;
-        IF refusal = '42501' AND item.columns THEN
-          SELECT t.names, t.hits INTO columns, column_rows
-          FROM pg_temp.rolecall_try_columns(item.target, item.condition, item.method, item.settings, bypass) AS t;
-        END IF;
-        IF unlock THEN
-          PERFORM pg_advisory_unlock_all();
-        END IF;
-        IF NOT share THEN
-          DISCARD PLANS;
-        END IF;
-        -- A timeout is an error like others, which a handler here, or one of the SQL under test, may have caught. So the
-        -- time decides: no outcome after a timeout counts, and the checks end, because the next could wait as long.
-        late := coalesce(clock_timestamp() - began >= lock_limit, false)
-          OR coalesce(clock_timestamp() - statement_timestamp() >= statement_limit, false);
-        began := clock_timestamp();
-        RETURN NEXT;
-        stop := late OR NOT skipped AND coalesce(item.expected <> CASE
-          WHEN broken IS NOT NULL THEN 'error'
-          WHEN refusal IS NULL THEN CASE WHEN affected > 0 OR touched THEN 'yes' ELSE '-' END
-          WHEN refusal = '42501' THEN '!' || CASE WHEN column_rows > 0 THEN '/yes' WHEN column_rows = 0 THEN '/-' ELSE '' END
-          ELSE 'error'
-        END, false);
         EXIT WHEN stop;
       END LOOP;
       finished := true;

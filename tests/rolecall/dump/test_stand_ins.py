@@ -14,6 +14,7 @@ from psycopg import Connection
 
 from rolecall.database.run import Run
 from rolecall.dump.stand_ins import all_stand_ins, needed
+from rolecall.grids.probe import prepare
 from rolecall.sql.script import Statement, parse
 from tests.rolecall.dump.conftest import Load
 from tests.rolecall.dump.texts import NOTES, PROLOGUE
@@ -140,6 +141,12 @@ DATA = "'what do ya want for nothing?'"
 )
 def test_its_functions_return_what_the_original_returns(made: Connection[Any], expression: str, expected: Any) -> None:
     assert value(made, expression) == expected
+
+
+def test_personas_may_share_plans(made: Connection[Any]) -> None:
+    """No stand-in may hinder that: each grid would take more than twice as long."""
+    prepare(made)
+    assert value(made, "pg_temp.rolecall_may_share_plans()") is True
 
 
 @pytest.mark.parametrize("secret", ["short", "k" * 100], ids=["a short key", "a key that is longer than a block"])

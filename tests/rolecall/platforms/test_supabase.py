@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from psycopg import Connection, errors, sql
 
+from rolecall.grids.probe import prepare
 from tests.rolecall.platforms.conftest import Open
 
 API_ROLES = ("anon", "authenticated", "service_role")
@@ -30,6 +31,12 @@ def value(connection: Connection[Any], query: str, *params: Any) -> Any:
 
 
 # ------------------------------------------------------------------ what exists
+
+
+def test_personas_may_share_plans(supabase: Connection[Any]) -> None:
+    """No function of the platform may hinder that: each grid would take more than twice as long."""
+    prepare(supabase)
+    assert value(supabase, "SELECT pg_temp.rolecall_may_share_plans()") is True
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ LAYOUTS: tuple[Layout, ...] = (
 )
 ADVICE = (
     f"Name another folder, or set rolecall_layout to one of {', '.join(layout.name for layout in LAYOUTS)}.\n"
-    "The page \"Layouts of migrations\" of rolecall's documentation has an example of each."
+    'The page "Layouts of migrations" of rolecall\'s documentation has an example of each.'
 )
 SHOWN = 3  # names of files in the error
 

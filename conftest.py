@@ -436,5 +436,6 @@ class Enorae:
             columns = {"owner": owner, "owner_id": owner, "user_metadata": SYSTEM | {"owner": owner}}
             self.add(OBJECTS, name, bucket_id=bucket, name=path, metadata=metadata, **columns)
         self.add(OBJECTS, "avatar with the name of a folder", bucket_id="avatars", name=own, metadata={})
+        self.add(OBJECTS, "file named system in another bucket", bucket_id="documents", name="system", metadata={})
         self.world.alias("customer_folder", f"{own}/moved.png")
         self.world.alias("other_customer_folder", f"{other}/moved.png")

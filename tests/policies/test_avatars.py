@@ -107,6 +107,11 @@ test_grid = grid(
       former_staff, owner_on_staff, staff_customer,
       no_subject, anon, granted_anon  -        !        -        -        -        -                 -
       service                         yes      yes      yes      yes      yes      yes               yes
+
+    # No name of a file opens another bucket.
+    file named system in another bucket
+      everyone else                   -        !        -        -        -        -                 -
+      service                         yes      yes      yes      yes      yes      yes               yes
     """,
     update="metadata = '{{}}'",
     moves={

@@ -1,0 +1,274 @@
+"""Proposes rows: of each table one for each owner, and one for each value that a policy tells apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg import Connection
+
+from rolecall.init import values
+from rolecall.init.cast import HOMES, Actor, Cast, singular
+from rolecall.init.facts import FUTURE, PAST, SET, SUBJECT, ColumnOf, Constant, Facts
+from rolecall.init.fitting import Fitting, UnfitError
+from rolecall.init.shape import Shape, Table
+from rolecall.noninterference.schema import ForeignKey
+
+MOST_ROWS = 10  # of one table: a grid must stay readable
+
+
+class From(NamedTuple):
+    """Where a value comes from, for the file that is written: a column of another row, or the subject of a persona."""
+
+    table: str
+    row: str
+    column: str
+
+
+@dataclass
+class Made:
+    """A row that was inserted. ``columns`` are those that the world names, ``whole`` are all."""
+
+    table: str
+    name: str
+    columns: dict[str, Any]
+    whole: dict[str, Any]
+    sources: dict[str, From] = field(default_factory=dict)
+
+
+Key = tuple[str, str, str]  # the table, the owner and the home of a row
+
+
+class Rows:
+    """Makes rows in the transaction of ``connection``. ``failed`` has the tables without a row, with the error."""
+
+    def __init__(self, connection: Connection[Any], shape: Shape, facts: Facts, cast: Cast) -> None:
+        self.connection, self.shape, self.facts, self.cast = connection, shape, facts, cast
+        self.rows: dict[str, list[Made]] = {}
+        self.failed: dict[str, str] = {}
+        self.actors = {each.name: each for each in cast.actors}
+        self._made: dict[Key, Made | None] = {}
+        self._groups = {name: number for number, name in enumerate(shape.tables, start=1)}
+
+    def propose(self, tables: Sequence[str]) -> None:
+        """Make rows of the tables, and of those that they refer to or that policies look up."""
+        wanted = list(dict.fromkeys([*self.facts.looked_up, *tables]))
+        for actor in self.actors.values():
+            if self.cast.users and actor.subject is not None and actor.subject == self._first(actor).subject:
+                self.ensure(self.cast.users, self._first(actor), actor.home or HOMES[0])
+        for name in wanted:
+            for home in HOMES:
+                if not self.cast.is_list(name):
+                    self.ensure(name, self.actors[home], home)
+        for actor in self.actors.values():
+            for need in actor.needs:
+                for home in actor.homes:
+                    self.ensure(need.table, actor, home, need.values)
+        for name in tables:
+            self._variants(name)
+
+    def _first(self, actor: Actor) -> Actor:
+        """The first persona with this subject: Alice, for Alice with another token."""
+        return next(each for each in self.actors.values() if each.subject == actor.subject)
+
+    # -- one row
+
+    def ensure(self, table: str, owner: Actor, home: str, told: Mapping[str, Constant] | None = None) -> Made | None:
+        """The row of an owner in a table; it is made at the first call. None if that fails, or is under way."""
+        key = (table, owner.name, HOMES[0] if self.cast.is_personal(table) else home)
+        if key not in self._made:
+            self._made[key] = None  # while its parents are made: a cycle
+            self._made[key] = self._make(table, owner, home, told or {})
+        return self._made[key]
+
+    def _make(
+        self,
+        name: str,
+        owner: Actor,
+        home: str,
+        told: Mapping[str, Constant],
+        title: str = "",
+    ) -> Made | None:
+        table = self.shape.tables[name]
+        number = len(self.rows.get(name, ())) + 1
+        given, sources = self._given(table, owner, home, self._others(table, owner))
+        given |= {
+            column: values.of_constant(value, table.columns[column], owner.name, number)
+            for column, value in told.items()
+        }
+        fixed = {
+            each.name: self._identity(each.name, name, number) for each in table.columns.values() if each.is_identity
+        }
+        free = self._free(table, owner, number, {*given, *fixed})
+        fitting = Fitting(self.connection, table, {**given, **fixed}, free, owner.name, number)
+        try:
+            whole = fitting.insert()
+        except UnfitError as error:
+            self.failed.setdefault(name, str(error))
+            return None
+        columns = {**given, **fitting.free}
+        self.failed.pop(name, None)
+        ordered = {column: columns[column] for column in table.columns if column in columns}
+        made = Made(name, self._title(name, title or f"{owner.name}'s {singular(name)}"), ordered, whole, sources)
+        self.rows.setdefault(name, []).append(made)
+        return made
+
+    def _others(self, table: Table, owner: Actor) -> dict[str, Actor]:
+        """Whose a row is by its other columns: a letter from Alice is for Bob."""
+        own = [each for each in self.cast.owned(table.name) if not table.is_unique(each)]
+        home = HOMES[0] if owner.name == HOMES[1] else HOMES[1]
+        return dict.fromkeys(own[1:], self.actors[home])
+
+    def _title(self, table: str, wanted: str) -> str:
+        taken, title, number = {each.name for each in self.rows.get(table, ())}, wanted, 1
+        while title in taken:
+            number += 1
+            title = f"{wanted} {number}"
+        return title
+
+    def _given(
+        self, table: Table, owner: Actor, home: str, others: Mapping[str, Actor]
+    ) -> tuple[dict[str, Any], dict[str, From]]:
+        """The values that say whose row it is, or what it refers to."""
+        given: dict[str, Any] = {}
+        sources: dict[str, From] = {}
+        for column, parent, of_parent in self._referred(table, owner, home, others):
+            given.setdefault(column, _plain(parent.whole[of_parent]))
+            sources.setdefault(column, From(parent.table, parent.name, of_parent))
+        for name in (each.name for each in table.columns.values() if not each.is_fixed):
+            source = self.facts.named.get(ColumnOf(table.name, name))
+            if source == SUBJECT:
+                given[name] = others.get(name, owner).subject
+                sources.pop(name, None)
+            elif source in self.cast.sources and name not in given:
+                given[name] = self.cast.value(source, home)
+        for one, other in self._links(table):
+            if one not in given and not table.columns[one].is_fixed and (row := self._peer(other, home)):
+                given[one] = _plain(row.whole[other.name])
+                sources[one] = From(row.table, row.name, other.name)
+        return {name: value for name, value in given.items() if value is not None}, sources
+
+    def _referred(
+        self, table: Table, owner: Actor, home: str, others: Mapping[str, Actor]
+    ) -> Iterator[tuple[str, Made, str]]:
+        """The columns of foreign keys, each with the row that it refers to and the column there."""
+        for key in table.foreign_keys:
+            if self._is_wanted(table, key):
+                whose = next((others[each] for each in key.columns if each in others), owner)
+                parent = self._parent(key, whose, home)
+                for column, of_parent in zip(key.columns, key.keys, strict=True):
+                    if parent:
+                        yield column, parent, of_parent
+
+    def _is_wanted(self, table: Table, key: ForeignKey) -> bool:
+        """Whether a row names what a foreign key refers to: it must, or a policy may ask for it."""
+        columns = [table.columns[each] for each in key.columns]
+        if key.parent == table.name and not any(each.is_required for each in columns):
+            return False
+        return any(
+            each.is_required or each.name in table.key or ColumnOf(table.name, each.name) in self._asked
+            for each in columns
+        )
+
+    @cached_property
+    def _asked(self) -> set[ColumnOf]:
+        linked = {column for pair in self.facts.linked for column in pair}
+        return self.facts.used | linked | set(self.facts.named)
+
+    def _parent(self, key: ForeignKey, owner: Actor, home: str) -> Made | None:
+        personal = self.cast.is_personal(key.parent)
+        return self.ensure(key.parent, owner if personal else self.actors[home], home)
+
+    def _links(self, table: Table) -> list[tuple[str, ColumnOf]]:
+        """The columns of a table that policies compare with a column of another one, without a foreign key."""
+        return [(one.name, other) for one, other in self.cast.links(table.name)]
+
+    def _peer(self, column: ColumnOf, home: str) -> Made | None:
+        """The row of another table that a link leads to, if that can be made before this one."""
+        return self.ensure(column.table, self.actors[home], home)
+
+    def _identity(self, column: str, table: str, number: int) -> int:
+        """The number that the column's sequence will give to the row in the tests."""
+        start = self.connection.execute(
+            "SELECT COALESCE(last_value + increment_by, start_value) FROM pg_sequences"
+            " WHERE format('%%I.%%I', schemaname, sequencename)"
+            " = pg_get_serial_sequence(quote_ident(%s) || '.' || quote_ident(%s), %s)",
+            [*table.split("."), column],
+        ).fetchone()
+        return int(start[0] if start else 1) + number - 1
+
+    def _free(self, table: Table, owner: Actor, number: int, known: set[str]) -> dict[str, Any]:
+        """The values of the other columns that a row must have, or that must differ between rows."""
+        unique = {column for columns in table.unique.values() for column in columns}
+        free = {}
+        for column in table.columns.values():
+            is_key = column.name in table.key
+            if column.name in known or column.is_fixed or not (column.is_required or is_key):
+                continue
+            if is_key or (column.name in unique and column.type not in values.OTHERS and column.category != "E"):
+                free[column.name] = values.key(column, owner.name, self._groups[table.name], number)
+            else:
+                told = self.facts.values.get(ColumnOf(table.name, column.name), [])
+                free[column.name] = self._best(table, column.name, owner, number, [each.value for each in told])
+        return free
+
+    def _best(self, table: Table, column: str, owner: Actor, number: int, told: Sequence[Any]) -> Any:
+        """The best value of a column that no policy asks for."""
+        checks = [check.expression for check in table.checks if column in check.columns]
+        texts = [each for each in values.constants_of(checks) if isinstance(each, str)]
+        best = values.best(table.columns[column], owner.name, number)
+        choices = [*table.columns[column].labels, *texts] or [best]
+        return next((each for each in choices if each not in told), choices[0])
+
+    # -- rows that differ from Alice's in one value
+
+    def _variants(self, name: str) -> None:
+        table, alice = self.shape.tables[name], self.actors[HOMES[0]]
+        base = self._made.get((name, alice.name, HOMES[0]))
+        if base is None or any(need.table == name for actor in self.actors.values() for need in actor.needs):
+            return
+        told = {
+            column: constant
+            for column in table.columns
+            for constant in self.facts.values.get(ColumnOf(name, column), [])[:1]
+            if constant != SET and constant.value is not False and self._differs(base, table, column, constant)
+        }
+        if len(told) > 1:  # a policy may ask for all of them
+            self._quietly(name, alice, told, f"{base.name} with {' and '.join(_what(*each) for each in told.items())}")
+        for column in table.columns:
+            for constant in self.facts.values.get(ColumnOf(name, column), []):
+                if len(self.rows[name]) < MOST_ROWS and self._differs(base, table, column, constant):
+                    # What is deleted or over must be visible otherwise, to show that it is not.
+                    others = told if constant == SET or constant in (PAST, FUTURE) else {}
+                    title = f"{base.name} with {_what(column, constant)}"
+                    self._quietly(name, alice, {**others, column: constant}, title)
+
+    def _differs(self, base: Made, table: Table, column: str, constant: Constant) -> bool:
+        if column in base.sources or table.columns[column].is_fixed or table.foreign_key_of(column):
+            return False
+        if ColumnOf(table.name, column) in self.facts.named:
+            return False
+        present = base.whole[column]
+        return present is None if constant == SET else str(present) != str(constant.value)
+
+    def _quietly(self, name: str, owner: Actor, told: Mapping[str, Constant], title: str) -> None:
+        """A further row of a table that has one: it is no loss if the database refuses it."""
+        self._make(name, owner, HOMES[0], told, " ".join(title.split()))
+        self.failed.pop(name, None)
+
+
+def _what(column: str, constant: Constant) -> str:
+    """A column and its value, for the name of a row."""
+    value = constant.value
+    return (
+        f"{column} set" if constant == SET else f"{column} {str(value).lower() if isinstance(value, bool) else value}"
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A value of the database as one that can be written in Python."""
+    return str(value) if isinstance(value, (UUID, date, datetime)) else value

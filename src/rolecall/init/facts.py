@@ -45,10 +45,17 @@ class Constant(NamedTuple):
     value: Any
 
 
+class FolderOf(NamedTuple):
+    """The first part of a path in a column: ``(storage.foldername(name))[1]``, ``split_part(name, '/', 1)``."""
+
+    column: ColumnOf
+
+
 SUBJECT, ROLE = Source("subject"), Source("role")
 SET = Constant("set")  # any value but NULL
 PAST, FUTURE = Constant("2001-02-03"), Constant("2999-02-03")
-Term = Source | ColumnOf | Constant | None
+FOLDERS = ("foldername", "split_part", "string_to_array")
+Term = Source | ColumnOf | Constant | FolderOf | None
 Scope = Mapping[str, str]  # tables by alias, the innermost last
 Arguments = Mapping[str, Term]
 
@@ -58,7 +65,8 @@ class Facts:
     """``named``: columns compared with the request. ``asked``: what parts of the request are compared with.
 
     ``values``: what columns are compared with. ``linked``: columns compared with each other. ``looked_up``: the tables
-    that policies read besides their own. ``used``: all columns that they read. ``inside``: those of ``values`` that are
+    that policies read besides their own. ``used``: all columns that they read. ``folders``: columns with a path, and
+    what its first part is compared with. ``inside``: those of ``values`` that are
     compared in a subquery or a function, which looks something up.
     """
 
@@ -68,13 +76,16 @@ class Facts:
     linked: list[tuple[ColumnOf, ColumnOf]] = field(default_factory=list)
     looked_up: dict[str, None] = field(default_factory=dict)
     used: set[ColumnOf] = field(default_factory=set)
+    folders: dict[ColumnOf, Source | Constant] = field(default_factory=dict)
     inside: set[ColumnOf] = field(default_factory=set)
     is_inside: bool = False  # where the reader is
 
     def compare(self, one: Term, two: Term) -> None:
         """Two terms are compared with each other."""
         for left, right in ((one, two), (two, one)):
-            if isinstance(left, ColumnOf) and isinstance(right, Source):
+            if isinstance(left, FolderOf) and isinstance(right, (Source, Constant)):
+                self.folders.setdefault(left.column, right)
+            elif isinstance(left, ColumnOf) and isinstance(right, Source):
                 self.named.setdefault(left, right)
             elif isinstance(left, ColumnOf) and isinstance(right, Constant):
                 self.tell(left, right)
@@ -214,7 +225,7 @@ class _Reader:
             return self._column(inner, scope, arguments)
         if kind == "param_ref":
             return arguments.get(f"${inner.number}")
-        if kind in ("type_cast", "collate_clause"):
+        if kind in ("type_cast", "collate_clause", "a_indirection"):
             return self.term(inner.arg, scope, arguments, depth)
         if kind == "coalesce_expr":
             terms = (self.term(each, scope, arguments, depth) for each in inner.args)
@@ -268,6 +279,9 @@ class _Reader:
         if name == "current_setting" and call.args:
             setting = self.term(call.args[0], scope, arguments, depth)
             return _setting(str(setting.value)) if isinstance(setting, Constant) else None
+        if name in FOLDERS and call.args:
+            path = self.term(call.args[0], scope, arguments, depth)
+            return FolderOf(path) if isinstance(path, ColumnOf) else None
         if name in TRANSPARENT and call.args:
             return self.term(call.args[0], scope, arguments, depth)
         for routine, inner in self._calls(call, scope, arguments, depth):

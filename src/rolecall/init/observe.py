@@ -216,7 +216,8 @@ class Observer:
         for (row, persona), cells in observed.cells.items():
             for command, word in cells.items():
                 actor = self.actors[persona]
-                is_foreign = row.startswith(OWNED) and actor.home not in (None, row.partition("'")[0])
+                own = actor.subject is not None and actor.subject in self._values(observed.table, row)
+                is_foreign = row.startswith(OWNED) and actor.home not in (None, row.partition("'")[0]) and not own
                 writes = is_foreign and command != "select"
                 wrong = self._is_outside(actor) or (actor.name in HOMES and (writes or command.startswith(BECOME)))
                 if wrong and "yes" in word.split("/"):
@@ -225,6 +226,9 @@ class Observer:
         for (command, row), personas in found.items():
             rows.setdefault((command, tuple(personas)), []).append(row)
         yield from (Leak(observed.table, command, personas, each) for (command, personas), each in rows.items())
+
+    def _values(self, table: str, row: str) -> list[Any]:
+        return list(next(made for made in self.rows[table] if made.name == row).columns.values())
 
     @cached_property
     def actors(self) -> dict[str, Actor]:
@@ -245,8 +249,10 @@ class Observer:
                 continue
             admitted, refused = self._decisions(policy.table, policy.roles, policy.using, policy.check)
             missing = [word for word, done in (("admitted", admitted), ("refused", refused)) if not done]
-            if missing and {policy.using, policy.check} <= {"true", None}:
-                yield f'{policy.table} "{policy.name}"', "admits every row: its condition is true"
+            constant = {policy.using, policy.check} - {None}
+            if missing and constant <= {"true", "false"} and len(constant) == 1:
+                does = "admits" if constant == {"true"} else "refuses"
+                yield f'{policy.table} "{policy.name}"', f"{does} every row: its condition is {constant.pop()}"
             elif missing:
                 yield f'{policy.table} "{policy.name}"', f"{' and '.join(missing)} no row"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -9,7 +10,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from rolecall.init import values
 from rolecall.init.cast import HOMES, Actor, Cast, singular
@@ -40,6 +41,7 @@ class Made:
     sources: dict[str, From] = field(default_factory=dict)
 
 
+PATTERN = re.compile(r"[\\^$*+?%\[\]()|]")  # no value, but a pattern that a CHECK compares with
 Key = tuple[str, str, str]  # the table, the owner and the home of a row
 
 
@@ -96,10 +98,16 @@ class Rows:
         table = self.shape.tables[name]
         number = len(self.rows.get(name, ())) + 1
         given, sources = self._given(table, owner, home, self._others(table, owner))
-        given |= {
-            column: values.of_constant(value, table.columns[column], owner.name, number)
-            for column, value in told.items()
-        }
+        told = {**self._told_keys(table), **told}
+        for column, value in told.items():
+            key = table.foreign_key_of(column)
+            named = key is not None and self._is_told(key)
+            given[column] = (
+                self._named(key, value, home)
+                if key and named
+                else values.of_constant(value, table.columns[column], owner.name, number)
+            )
+            sources.pop(column, None)
         fixed = {
             each.name: self._identity(each.name, name, number) for each in table.columns.values() if each.is_identity
         }
@@ -146,11 +154,22 @@ class Rows:
                 sources.pop(name, None)
             elif source in self.cast.sources and name not in given:
                 given[name] = self.cast.value(source, home)
+        given |= self._paths(table, owner)
         for one, other in self._links(table):
             if one not in given and not table.columns[one].is_fixed and (row := self._peer(other, home)):
                 given[one] = _plain(row.whole[other.name])
                 sources[one] = From(row.table, row.name, other.name)
         return {name: value for name, value in given.items() if value is not None}, sources
+
+    def _paths(self, table: Table, owner: Actor) -> dict[str, Any]:
+        """The columns with a path, whose first part a policy asks for."""
+        paths = {}
+        for column, first in self.facts.folders.items():
+            if column.table == table.name:
+                folder = first.value if isinstance(first, Constant) else owner.subject
+                number = len(self.rows.get(table.name, ())) + 1
+                paths[column.name] = f"{folder}/file-{number}.png"
+        return paths
 
     def _referred(
         self, table: Table, owner: Actor, home: str, others: Mapping[str, Actor]
@@ -159,7 +178,7 @@ class Rows:
         for key in table.foreign_keys:
             if self._is_wanted(table, key):
                 whose = next((others[each] for each in key.columns if each in others), owner)
-                parent = self._parent(key, whose, home)
+                parent = None if self._is_told(key) else self._parent(key, whose, home)
                 for column, of_parent in zip(key.columns, key.keys, strict=True):
                     if parent:
                         yield column, parent, of_parent
@@ -178,6 +197,27 @@ class Rows:
     def _asked(self) -> set[ColumnOf]:
         linked = {column for pair in self.facts.linked for column in pair}
         return self.facts.used | linked | set(self.facts.named)
+
+    def _told_keys(self, table: Table) -> dict[str, Constant]:
+        """The foreign keys whose row a policy names, each with the first such row."""
+        keys = [key for key in table.foreign_keys if self._is_told(key)]
+        told = {key.columns[0]: self.facts.values[ColumnOf(table.name, key.columns[0])][0] for key in keys}
+        return {column: value for column, value in told.items() if value != SET}
+
+    def _is_told(self, key: ForeignKey) -> bool:
+        """Whether a policy names the row that a foreign key refers to: a bucket, a plan."""
+        return len(key.columns) == 1 and bool(self.facts.values.get(ColumnOf(key.child, key.columns[0])))
+
+    def _named(self, key: ForeignKey, constant: Constant, home: str) -> Any:
+        """The value of a foreign key that a policy names; the row is made if there is none."""
+        parent = self.shape.tables[key.parent]
+        value = values.of_constant(constant, parent.columns[key.keys[0]], home, 1)
+        query = sql.SQL("SELECT FROM {} WHERE {}::text = {}").format(
+            sql.Identifier(*key.parent.split(".")), sql.Identifier(key.keys[0]), sql.Literal(str(value))
+        )
+        if not self.connection.execute(query).fetchone():
+            self._make(key.parent, self.actors[home], home, {key.keys[0]: constant}, f"{singular(key.parent)} {value}")
+        return value
 
     def _parent(self, key: ForeignKey, owner: Actor, home: str) -> Made | None:
         personal = self.cast.is_personal(key.parent)
@@ -219,7 +259,7 @@ class Rows:
     def _best(self, table: Table, column: str, owner: Actor, number: int, told: Sequence[Any]) -> Any:
         """The best value of a column that no policy asks for."""
         checks = [check.expression for check in table.checks if column in check.columns]
-        texts = [each for each in values.constants_of(checks) if isinstance(each, str)]
+        texts = [each for each in values.constants_of(checks) if isinstance(each, str) and not PATTERN.search(each)]
         best = values.best(table.columns[column], owner.name, number)
         choices = [*table.columns[column].labels, *texts] or [best]
         return next((each for each in choices if each not in told), choices[0])
@@ -248,7 +288,9 @@ class Rows:
                     self._quietly(name, alice, {**others, column: constant}, title)
 
     def _differs(self, base: Made, table: Table, column: str, constant: Constant) -> bool:
-        if column in base.sources or table.columns[column].is_fixed or table.foreign_key_of(column):
+        if column in base.sources or table.columns[column].is_fixed:
+            return False
+        if table.foreign_key_of(column) and constant == SET:
             return False
         if ColumnOf(table.name, column) in self.facts.named:
             return False

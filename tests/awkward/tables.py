@@ -50,6 +50,12 @@ TABLES = {
         row={"author": "alice", "body": "hers"},
         options={"key": "author"},
     ),
+    "a key that only the database gives": Shape(
+        "CREATE TABLE shop.notes (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, author text, body text);"
+        + OWN.format(t="shop.notes"),
+        row=HERS | {"id": 7},
+        more=(("shop.notes", {"id": 9, "author": "bob"}),),
+    ),
     "forced row-level security": Shape(NOTES + "ALTER TABLE shop.notes FORCE ROW LEVEL SECURITY;"),
     "a name with a space and capitals": Shape(
         'CREATE TABLE shop."My Notes" ("Id" int PRIMARY KEY, author text, "the body" text);'

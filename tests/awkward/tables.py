@@ -93,6 +93,11 @@ TABLES = {
         usual("yes  yes  yes  error"),
         more=(("shop.replies", {"note": 1}),),
     ),
+    "a foreign key that prevents deletes, which the grid names": Shape(
+        NOTES + "CREATE TABLE shop.replies (note int REFERENCES shop.notes);",
+        usual("yes  yes  yes  23503"),
+        more=(("shop.replies", {"note": 1}),),
+    ),
     "a deferred foreign key": Shape(
         NOTES + "CREATE TABLE shop.replies (note int REFERENCES shop.notes DEFERRABLE INITIALLY DEFERRED);",
         usual("yes  yes  yes  error"),

@@ -112,7 +112,7 @@ class Policy(NamedTuple):
     def create(self) -> str:
         """The statement that creates it."""
         parts = [
-            f"CREATE POLICY {identifier(self.name)} ON {self.table}",
+            f"CREATE POLICY {identifier(self.name)} ON {qualified(self.table)}",
             f"AS {'PERMISSIVE' if self.permissive else 'RESTRICTIVE'} FOR {self.command.upper()}",
             f"TO {', '.join(map(grantee, self.roles))}",
         ]
@@ -122,7 +122,7 @@ class Policy(NamedTuple):
 
     def drop(self) -> str:
         """The statement that drops it."""
-        return f"DROP POLICY {identifier(self.name)} ON {self.table}"
+        return f"DROP POLICY {identifier(self.name)} ON {qualified(self.table)}"
 
 
 POLICIES = """

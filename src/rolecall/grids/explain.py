@@ -14,7 +14,7 @@ from rolecall.catalog.objects import Policy
 from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.policy import PolicyProbe
 from rolecall.grids.probe import Check, Outcome
-from rolecall.grids.verdicts import MEANING, verdict
+from rolecall.grids.verdicts import meaning, verdict
 from rolecall.report.results import Attempt, CellFailure, Decisions, PolicyDecision, Reason
 
 Results = list[tuple[Check, Outcome]]
@@ -45,10 +45,10 @@ def explain(connection: Connection[Any], grid: Grid, cell: Cell, world: World, r
         claims=dict(persona.claims),
         setup=persona.prepare(grid.table) if persona.setup else "",
         expected=cell.expected,
-        meaning=" / ".join(MEANING[word] for word in cell.expected.split("/")),
+        meaning=meaning(cell.expected),
         attempts=_attempts(results),
         reason=reason,
-        got=verdict(results),
+        got=verdict(results, cell.expected),
         settings=dict(persona.custom),
     )
 

@@ -259,7 +259,10 @@ def test_a_survivor_is_reported_in_full(suite: pytest.Pytester) -> None:
         "  killed by   a test of a value in the view that depends on this part only",
     ):
         assert f"{line}\n" in shown
-    assert '  after       CREATE OR REPLACE VIEW shop.titles WITH (security_invoker=true) AS SELECT id, "left"' in shown
+    assert (
+        '  after       CREATE OR REPLACE VIEW "shop"."titles" WITH (security_invoker=true) AS SELECT id, "left"'
+        in shown
+    )
 
 
 def test_a_mutant_without_tests_survives(toy: pytest.Pytester) -> None:

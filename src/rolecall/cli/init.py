@@ -60,9 +60,10 @@ def run(options: argparse.Namespace) -> None:
     settings = _settings(found, options)
     with choose.running(settings) as server:
         proposal = propose(server, settings)
-    _write(proposal, root, folder, found.lines(root) | _more(proposal, options))
-    print("\n".join(summary.lines(proposal, monotonic() - start)))
     name = folder.relative_to(root).as_posix()
+    seed = {"rolecall_seed": f"{name}/{write.SEED}"} if proposal.seed else {}
+    _write(proposal, root, folder, found.lines(root) | seed | _more(proposal, options))
+    print("\n".join(summary.lines(proposal, monotonic() - start)))
     print(f"\nwrote {name}. Next:\n  pytest\n  git diff, and remove the question marks in {name}/test_*.py")
 
 

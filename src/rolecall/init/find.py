@@ -10,7 +10,7 @@ import postgast
 
 from rolecall import platforms
 from rolecall.dump.reading import is_dump
-from rolecall.errors import MigrationError, RolecallError
+from rolecall.errors import RolecallError
 from rolecall.sql import files, layouts, migrations
 from rolecall.sql.layouts import AUTO
 
@@ -62,14 +62,11 @@ def find(path: Path, layout: str = AUTO, platform: str | None = None) -> Found:
 
 
 def _migrations(folder: Path, layout: str) -> Path:
-    """The folder itself, or one of the usual places in it."""
-    try:
-        layouts.choose(folder, layout)
-    except MigrationError:
-        existing = [folder / place for place in PLACES if (folder / place).exists()]
-        if not existing:
-            raise
+    """One of the usual places in a folder, or the folder itself. Raises MigrationError if it has no layout."""
+    existing = [folder / place for place in PLACES if (folder / place).exists()]
+    if existing:
         return existing[0]
+    layouts.choose(folder, layout)
     return folder
 
 

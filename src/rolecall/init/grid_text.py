@@ -49,15 +49,12 @@ def module(observed: Observed, name: str, personas: Sequence[str]) -> str:
     if list(observed.key) != ["id"]:
         keys = ", ".join(map(repr_of, observed.key))
         arguments.append(f"key={keys}" if len(observed.key) == 1 else f"key=({keys})")
-    if observed.settings:
-        arguments.append("# Other rows refer to these. Without foreign keys, a delete shows what the policies decide.")
-        arguments.append(f"settings={repr_of(dict(observed.settings))}")
     return MODULE.format(
         table=observed.table,
         name=name,
         literal=repr_of(observed.table),
         text="\n".join(f"    {line}".rstrip() for line in grid_lines(observed, personas)),
-        arguments="\n".join(f"    {argument}{'' if argument.startswith('#') else ','}" for argument in arguments),
+        arguments="\n".join(f"    {argument}," for argument in arguments),
     )
 
 

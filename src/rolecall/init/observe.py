@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import postgast
 import psycopg
+from postgast import pg_query_pb2 as pb
 from psycopg import Connection, sql
 
 from rolecall.access.world import World
@@ -26,7 +27,6 @@ from rolecall.init.shape import Column, Shape, Table
 CHANGED = {"S": "changed", "N": 7, "D": "2026-02-01", "B": True}  # by the category of a type
 OWNED = tuple(f"{home}'s " for home in HOMES)  # how the names of their rows begin
 REFERRED = "23503"  # SQLSTATE: a foreign key
-WITHOUT_TRIGGERS = {"session_replication_role": "replica"}
 BECOME = "become "  # the name of a move
 Verdicts = dict[str, str]  # by command
 
@@ -40,7 +40,6 @@ class Observed:
     moves: Mapping[str, str]
     key: Sequence[str]
     cells: Mapping[tuple[str, str], Verdicts] = field(default_factory=dict)
-    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def commands(self) -> list[str]:
@@ -48,10 +47,10 @@ class Observed:
 
 
 class Leak(NamedTuple):
-    """Access that looks wrong: a command on rows of a table, and the personas that may do it."""
+    """Access that looks wrong: commands on rows of a table, and the personas that may do them."""
 
     table: str
-    command: str
+    commands: Sequence[str]
     personas: Sequence[str]
     rows: Sequence[str]
 
@@ -78,8 +77,6 @@ class Observer:
             if bad := {cell.command for cell in errors} & set(moves):
                 moves = {name: text for name, text in moves.items() if name not in bad}
                 observed, errors = self._try(Observed(table, update, moves, key))
-            if errors and all(cell.command == "delete" and REFERRED in text for cell, text in errors.items()):
-                observed, errors = self._without_foreign_keys(observed, errors)
             if not errors:
                 return observed
             problem = next(iter(errors.values()))
@@ -87,37 +84,17 @@ class Observer:
                 break
         raise RolecallError(problem)
 
-    def _without_foreign_keys(self, observed: Observed, errors: dict[Cell, str]) -> tuple[Observed, dict[Cell, str]]:
-        """Try a grid again without foreign keys: they refuse a delete of a row that others refer to.
-
-        This switches triggers off too, so it counts only if all other verdicts stay.
-        """
-        without, others = self._try(replace(observed, settings=WITHOUT_TRIGGERS))
-        known = {cell.id for cell in errors}
-        same = all(
-            without.cells[pair][command] == word or f"{pair[0]}-{command}-{pair[1]}" in known
-            for pair, cells in observed.cells.items()
-            for command, word in cells.items()
-        )
-        return (without, others) if same else (observed, errors)
-
     def _try(self, observed: Observed) -> tuple[Observed, dict[Cell, str]]:
         """Try a grid. Returns it, and the cells without a verdict, each with an error."""
         text = "   ".join(observed.commands)
-        empty = grid(
-            observed.table,
-            text,
-            update=observed.update,
-            moves=observed.moves,
-            key=observed.key,
-            settings=observed.settings,
-        )
+        empty = grid(observed.table, text, update=observed.update, moves=observed.moves, key=observed.key)
         whole: Grid = empty.completed(self.world)
         whole.validate(self.world)
         cells: dict[tuple[str, str], Verdicts] = {}
         errors: dict[Cell, str] = {}
         for cell, results in GridOutcomes(self.connection, self.world).try_grid(whole).items():
-            word = verdict(results)
+            # A foreign key refuses to delete a row that others refer to, and to take it away from them.
+            word = verdict(results, "" if cell.command == "insert" else REFERRED)
             cells.setdefault((cell.row, cell.persona), {})[cell.command] = word
             if "error" in word.split("/"):
                 outcome = next(str(each) for _, each in results if "error" in each.words)
@@ -225,7 +202,10 @@ class Observer:
         rows: dict[tuple[str, tuple[str, ...]], list[str]] = {}
         for (command, row), personas in found.items():
             rows.setdefault((command, tuple(personas)), []).append(row)
-        yield from (Leak(observed.table, command, personas, each) for (command, personas), each in rows.items())
+        commands: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
+        for (command, who), each in rows.items():
+            commands.setdefault((who, tuple(each)), []).append(command)
+        yield from (Leak(observed.table, each, *of) for of, each in commands.items())
 
     def _values(self, table: str, row: str) -> list[Any]:
         return list(next(made for made in self.rows[table] if made.name == row).columns.values())
@@ -287,6 +267,7 @@ def _assignment(column: str, value: Any) -> str:
 def _quoted(name: str) -> str:
     """A name for SQL: in quotes only if it must be."""
     tokens = postgast.scan(name).tokens
-    simple = name.isascii() and name.isidentifier() and name == name.lower() and not tokens[0].keyword_kind
+    reserved = tokens[0].keyword_kind in (pb.RESERVED_KEYWORD, pb.TYPE_FUNC_NAME_KEYWORD)
+    simple = name.isascii() and name.isidentifier() and name == name.lower() and not reserved
     text = name if simple else sql.Identifier(name).as_string()
     return text.replace("{", "{{").replace("}", "}}")

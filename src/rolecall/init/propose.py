@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 from psycopg import Connection
 
 from rolecall.access import loading
 from rolecall.access.custom_settings import custom_settings, initialize
 from rolecall.access.world import World
+from rolecall.database import build
+from rolecall.database.run import Run
 from rolecall.drift import expected
 from rolecall.dump.rules import PLATFORM_SCHEMAS
 from rolecall.errors import RolecallError
 from rolecall.grids.probe import prepare
-from rolecall.init import facts, shape
+from rolecall.init import reader, shape
 from rolecall.init.cast import Actor, Cast
 from rolecall.init.observe import Leak, Observed, Observer
 from rolecall.init.rows import Made, Rows
 from rolecall.init.shape import Shape
 from rolecall.server.choose import Server
+from rolecall.server.connection import ServerConnection
 from rolecall.settings import Settings
+from rolecall.sql.phases import Script, Transaction
 
 USERS = "auth.users"
 GRANTED = "granted"
@@ -50,6 +56,7 @@ class Proposal:
     policies: int = 0
     unsure: list[tuple[str, str]] = field(default_factory=list)
     default_privileges: str = ""
+    seed: str = ""  # SQL that runs before the world is loaded
 
 
 def propose(server: Server, settings: Settings) -> Proposal:
@@ -57,17 +64,17 @@ def propose(server: Server, settings: Settings) -> Proposal:
 
     Raises RolecallError if there is nothing to test, and SqlError if a file fails.
     """
-    with expected.database(server, settings) as (_, connection, role):
+    with expected.database(server, settings) as (run, connection, role):
         found = shape.read(connection)
         tables = tested(connection, found)
         clients = shape.roles(connection, [*tables, *_own(found)])
         if {"anon", "authenticated"} & set(clients) or settings.default_privileges == GRANTED or role is None:
-            return _propose(connection, found, tables, clients)
+            return _propose(_Build(run, connection, role), found, tables, clients)
     # An older Supabase project: no migration grants anything, because the platform grants every new table.
-    with expected.database(server, replace(settings, default_privileges=GRANTED)) as (_, connection, _role):
+    with expected.database(server, replace(settings, default_privileges=GRANTED)) as (run, connection, role):
         found = shape.read(connection)
         tables = tested(connection, found)
-        proposal = _propose(connection, found, tables, shape.roles(connection, tables))
+        proposal = _propose(_Build(run, connection, role), found, tables, shape.roles(connection, tables))
         proposal.default_privileges = GRANTED
         return proposal
 
@@ -88,13 +95,29 @@ def tested(connection: Connection[Any], found: Shape) -> list[str]:
     ]
 
 
-def _propose(connection: Connection[Any], found: Shape, tables: Sequence[str], clients: Mapping[str, bool]) -> Proposal:
+class _Build(NamedTuple):
+    """The database that was built, and the role that ran the migrations."""
+
+    run: Run
+    connection: ServerConnection
+    role: str | None
+
+    def run_seed(self, text: str) -> None:
+        """Run a seed as a run does. Raises SqlError."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "seed.sql"
+            path.write_text(text, encoding="utf-8")
+            build.run_script(self.run, self.connection, Script(path, transaction=Transaction.OWN), self.role)
+
+
+def _propose(built: _Build, found: Shape, tables: Sequence[str], clients: Mapping[str, bool]) -> Proposal:
+    connection = built.connection
     if not tables:
         raise RolecallError(
             "no table has row-level security, and no role but the owner may use one: there is nothing to test yet.\n"
             "A table needs ENABLE ROW LEVEL SECURITY, or a GRANT to the role of your application."
         )
-    asked = facts.read(found)
+    asked = reader.read(found)
     cast = Cast(found, asked, clients, USERS if USERS in found.tables else None)
     rows = Rows(connection, found, asked, cast)
     sequences = [text for (text,) in connection.execute(SEQUENCES)]
@@ -102,11 +125,15 @@ def _propose(connection: Connection[Any], found: Shape, tables: Sequence[str], c
         rows.propose(tables)
     for statement in sequences:  # the rows get the numbers that they get in the tests
         connection.execute(statement)
+    seed = "".join(f"{statement};\n" for statement in rows.present.seed)
+    if seed:
+        built.run_seed(seed)
     world = _world(cast.actors, rows.rows)
     reasons = dict(rows.failed) | _load(connection, world, rows.rows)
     personas = [each for each in cast.actors if each.is_persona]
     observer = Observer(connection, found, asked, cast, world, rows.rows)
     proposal = Proposal(personas, rows.rows, observer.aliases, policies=len(found.policies))
+    proposal.seed = seed
     proposal.open = [name for name in tables if not found.tables[name].is_protected and shape.roles(connection, [name])]
     for name in tables:
         _observe(proposal, observer, name, reasons)
@@ -134,7 +161,7 @@ def _world(actors: Sequence[Actor], rows: Mapping[str, Sequence[Made]]) -> World
             subject = {} if actor.subject is None else {"subject": actor.subject}
             world.persona(actor.name, actor.role, settings=actor.settings, **subject, **actor.claims)
     for made in _all(rows):
-        world.add(made.table, made.name, **made.columns)
+        (world.existing if made.exists else world.add)(made.table, made.name, **made.columns)
     return world
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from psycopg import Connection, sql
 
@@ -16,6 +14,7 @@ from rolecall.init import values
 from rolecall.init.cast import HOMES, Actor, Cast, singular
 from rolecall.init.facts import FUTURE, PAST, SET, SUBJECT, ColumnOf, Constant, Facts
 from rolecall.init.fitting import Fitting, UnfitError
+from rolecall.init.present import Present, plain
 from rolecall.init.shape import Shape, Table
 from rolecall.noninterference.schema import ForeignKey
 
@@ -32,17 +31,23 @@ class From(NamedTuple):
 
 @dataclass
 class Made:
-    """A row that was inserted. ``columns`` are those that the world names, ``whole`` are all."""
+    """A row that was made. ``columns`` are those that the world names, ``whole`` are all.
+
+    ``exists``: something else makes it, as a trigger makes the profile of a new user.
+    """
 
     table: str
     name: str
     columns: dict[str, Any]
     whole: dict[str, Any]
     sources: dict[str, From] = field(default_factory=dict)
+    exists: bool = False
+
+
+Key = tuple[str, str, str]  # the table, the owner and the home of a row
 
 
 PATTERN = re.compile(r"[\\^$*+?%\[\]()|]")  # no value, but a pattern that a CHECK compares with
-Key = tuple[str, str, str]  # the table, the owner and the home of a row
 
 
 class Rows:
@@ -52,6 +57,7 @@ class Rows:
         self.connection, self.shape, self.facts, self.cast = connection, shape, facts, cast
         self.rows: dict[str, list[Made]] = {}
         self.failed: dict[str, str] = {}
+        self.present = Present(connection)
         self.actors = {each.name: each for each in cast.actors}
         self._made: dict[Key, Made | None] = {}
         self._groups = {name: number for number, name in enumerate(shape.tables, start=1)}
@@ -108,6 +114,9 @@ class Rows:
                 else values.of_constant(value, table.columns[column], owner.name, number)
             )
             sources.pop(column, None)
+        known = [made.whole for made in self.rows.get(name, ())]
+        if (row := self.present.find(table, given, known)) is not None:
+            return self._existing(table, owner, row, given, told, sources)
         fixed = {
             each.name: self._identity(each.name, name, number) for each in table.columns.values() if each.is_identity
         }
@@ -119,24 +128,63 @@ class Rows:
             self.failed.setdefault(name, str(error))
             return None
         columns = {**given, **fitting.free}
-        self.failed.pop(name, None)
-        ordered = {column: columns[column] for column in table.columns if column in columns}
-        made = Made(name, self._title(name, title or f"{owner.name}'s {singular(name)}"), ordered, whole, sources)
-        self.rows.setdefault(name, []).append(made)
+        return self._keep(name, title or _title(owner, name), columns, whole, sources)
+
+    def _keep(
+        self,
+        table: str,
+        title: str,
+        columns: Mapping[str, Any],
+        whole: dict[str, Any],
+        sources: dict[str, From],
+        *,
+        exists: bool = False,
+    ) -> Made:
+        """Note a row that was made."""
+        self.failed.pop(table, None)
+        ordered = {column: columns[column] for column in self.shape.tables[table].columns if column in columns}
+        made = Made(table, self._unique(table, title), ordered, whole, sources, exists)
+        self.rows.setdefault(table, []).append(made)
         return made
+
+    def _existing(
+        self,
+        table: Table,
+        owner: Actor,
+        row: dict[str, Any],
+        given: Mapping[str, Any],
+        told: Mapping[str, Constant],
+        sources: dict[str, From],
+    ) -> Made | None:
+        """Name a row that something else has made. If it must have other values, they are set in the seed."""
+        changed = {column: given[column] for column in told if str(row[column]) != str(given[column])}
+        users = self._made.get((self.cast.users or "", owner.name, HOMES[0]))
+        if changed:
+            error = self.present.change(table, row, changed, (users.table, users.columns) if users else None)
+            if error or users is None:
+                self.failed.setdefault(table.name, error)
+                return None
+            users.exists = True
+        row = {**row, **changed}
+        columns = {
+            each.name: plain(row[each.name])
+            for each in table.columns.values()
+            if row[each.name] is not None and not each.is_fixed and (each.name in given or each.is_required)
+        }
+        return self._keep(table.name, _title(owner, table.name), columns, row, sources, exists=True)
+
+    def _unique(self, table: str, wanted: str) -> str:
+        taken, title, number = {each.name for each in self.rows.get(table, ())}, wanted, 1
+        while title in taken:
+            number += 1
+            title = f"{wanted} {number}"
+        return title
 
     def _others(self, table: Table, owner: Actor) -> dict[str, Actor]:
         """Whose a row is by its other columns: a letter from Alice is for Bob."""
         own = [each for each in self.cast.owned(table.name) if not table.is_unique(each)]
         home = HOMES[0] if owner.name == HOMES[1] else HOMES[1]
         return dict.fromkeys(own[1:], self.actors[home])
-
-    def _title(self, table: str, wanted: str) -> str:
-        taken, title, number = {each.name for each in self.rows.get(table, ())}, wanted, 1
-        while title in taken:
-            number += 1
-            title = f"{wanted} {number}"
-        return title
 
     def _given(
         self, table: Table, owner: Actor, home: str, others: Mapping[str, Actor]
@@ -145,7 +193,7 @@ class Rows:
         given: dict[str, Any] = {}
         sources: dict[str, From] = {}
         for column, parent, of_parent in self._referred(table, owner, home, others):
-            given.setdefault(column, _plain(parent.whole[of_parent]))
+            given.setdefault(column, plain(parent.whole[of_parent]))
             sources.setdefault(column, From(parent.table, parent.name, of_parent))
         for name in (each.name for each in table.columns.values() if not each.is_fixed):
             source = self.facts.named.get(ColumnOf(table.name, name))
@@ -157,7 +205,7 @@ class Rows:
         given |= self._paths(table, owner)
         for one, other in self._links(table):
             if one not in given and not table.columns[one].is_fixed and (row := self._peer(other, home)):
-                given[one] = _plain(row.whole[other.name])
+                given[one] = plain(row.whole[other.name])
                 sources[one] = From(row.table, row.name, other.name)
         return {name: value for name, value in given.items() if value is not None}, sources
 
@@ -303,14 +351,14 @@ class Rows:
         self.failed.pop(name, None)
 
 
+def _title(owner: Actor, table: str) -> str:
+    """The name of a row."""
+    return f"{owner.name}'s {singular(table)}"
+
+
 def _what(column: str, constant: Constant) -> str:
     """A column and its value, for the name of a row."""
     value = constant.value
     return (
         f"{column} set" if constant == SET else f"{column} {str(value).lower() if isinstance(value, bool) else value}"
     )
-
-
-def _plain(value: Any) -> Any:
-    """A value of the database as one that can be written in Python."""
-    return str(value) if isinstance(value, (UUID, date, datetime)) else value

@@ -30,11 +30,11 @@ def lines(proposal: Proposal, seconds: float) -> Iterator[str]:
 
 
 def _leaks(leaks: Sequence[Leak]) -> list[str]:
-    """A line for each command of a table, and the personas that may do the same. Writes come first."""
+    """A line for each group of rows, and the personas that may do the same with them. Writes come first."""
     return [
-        f"{each.table}: {each.command} on {each.rows[0]!r}"
+        f"{each.table}: {', '.join(each.commands)} on {each.rows[0]!r}"
         f"{f' and {len(each.rows) - 1} more' if len(each.rows) > 1 else ''} as {', '.join(each.personas)}"
-        for each in sorted(leaks, key=lambda each: each.command == "select")
+        for each in sorted(leaks, key=lambda each: list(each.commands) == ["select"])
     ]
 
 

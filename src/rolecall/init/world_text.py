@@ -44,7 +44,10 @@ class WorldText:
         body += [self._alias(name, *alias) for name, alias in self.aliases.items()]
         text = "\n".join(body)
         personas = [self._persona(each, text) for each in self.actors]
-        todo = [f"# TODO: {table} has no row: {' '.join(error.split())}" for table, error in self.notes.items()]
+        todo = [
+            f"# TODO: {table}: {' '.join(error.removeprefix('TODO: ').split())}"[:LONGEST]
+            for table, error in self.notes.items()
+        ]
         lines = "\n".join(filter(None, ["\n".join(personas), "", text, *todo])).split("\n")
         return CONFTEST.format(body="\n".join(f"    {line}" if line else "" for line in lines))
 
@@ -94,7 +97,7 @@ class WorldText:
         arguments += [f"{name}={value}" for name, value in plain.items()]
         if others:
             arguments.append("**{" + ", ".join(f"{repr_of(name)}: {value}" for name, value in others.items()) + "}")
-        call = _call("world.add", arguments)
+        call = _call("world.existing" if made.exists else "world.add", arguments)
         used = any(
             (each.table, each.row) == (made.table, made.name) and self._refers(each, row.columns[column])
             for table in self.rows.values()

@@ -11,6 +11,10 @@ from rolecall.init import grid_text
 from rolecall.init.propose import Proposal
 from rolecall.init.world_text import WorldText
 
+SEED = "seed.sql"
+SEED_HEAD = """\
+-- Users, and what the trigger that makes their rows does not set. It runs before the world of conftest.py is loaded.
+"""
 CONFIGURATIONS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg", "pyproject.toml")
 
 
@@ -22,6 +26,8 @@ def files(proposal: Proposal, root: Path, folder: Path, settings: Mapping[str, s
         root / "pytest.ini": grid_text.ini(folder.relative_to(root).as_posix(), settings, proposal.without_grid),
         folder / "conftest.py": WorldText(proposal.actors, proposal.rows, proposal.aliases, reasons).render(),
     }
+    if proposal.seed:
+        texts[folder / SEED] = SEED_HEAD + proposal.seed
     schemas = {each.table.partition(".")[0] for each in proposal.grids}
     for observed in proposal.grids:
         schema, _, table = observed.table.partition(".")
@@ -34,7 +40,9 @@ def files(proposal: Proposal, root: Path, folder: Path, settings: Mapping[str, s
 
 def require_room(root: Path, folder: Path) -> None:
     """Raises RolecallError if the folder of the tests has something already."""
-    existing = [path for path in (folder / "conftest.py", *sorted(folder.glob("test_*.py"))) if path.exists()]
+    existing = [
+        path for path in (folder / "conftest.py", folder / SEED, *sorted(folder.glob("test_*.py"))) if path.exists()
+    ]
     if existing:
         raise RolecallError(
             f"{existing[0].relative_to(root)} exists, and nothing is overwritten: name another folder with --into, or "

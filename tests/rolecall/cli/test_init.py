@@ -114,7 +114,9 @@ CREATE POLICY reads ON app.letters FOR SELECT USING (app.me() IN (sender, recipi
 """
 
 AWKWARD = f"""
-CREATE TABLE public.profiles (id uuid PRIMARY KEY REFERENCES auth.users, name text NOT NULL);
+CREATE TABLE public.profiles (
+  id uuid PRIMARY KEY REFERENCES auth.users, name text NOT NULL, role text DEFAULT 'user'
+);
 CREATE FUNCTION public.new_user() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = '' AS $$
 BEGIN
   INSERT INTO public.profiles (id, name) VALUES (NEW.id, COALESCE(NEW.email, 'new'));
@@ -133,6 +135,12 @@ ALTER TABLE public.logs DISABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON public.profiles USING (id = auth.uid());
 CREATE POLICY own ON public.notes USING (user_id = auth.uid());
 CREATE POLICY open ON public.notes FOR SELECT TO anon USING (true);
+CREATE POLICY admins ON public.notes FOR DELETE TO authenticated USING (
+  (SELECT role FROM public.profiles WHERE id = auth.uid()) = 'admin'
+);
+CREATE POLICY admins_read ON public.notes FOR SELECT TO authenticated USING (
+  (SELECT role FROM public.profiles WHERE id = auth.uid()) = 'admin'
+);
 CREATE POLICY own ON public.impossible USING (code = (auth.uid())::text);
 """
 
@@ -246,10 +254,13 @@ def test_what_cannot_be_made_is_said(project: pytest.Pytester, init: Init) -> No
     assert result.ret == 0, result.stderr.str()
     files = written(project)
     assert "public.impossible: TODO: no row could be made: new row for relation" in files["pytest.ini"]
-    assert "# TODO: public.impossible has no row" in files["conftest.py"]
+    assert "    # TODO: public.impossible: no row could be made: new row for" in files["conftest.py"]
+    assert 'world.existing("public.profiles", "alice\'s profile", id=alice.subject, name="new")' in files["conftest.py"]
+    assert line_of(files["test_profiles.py"], "alice's profile", "alice") == ["yes?", "yes?", "yes?", "23503?", "yes?"]
     assert line_of(files["test_notes.py"], "alice's note", "anon")[0] == "yes?"
     result.stdout.fnmatch_lines(
         [
+            '  public.profiles: become admin on "alice\'s profile" as alice',
             "  public.notes: select on *as anon",
             "tables without row-level security that clients may use:",
             "  public.logs",

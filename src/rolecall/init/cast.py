@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rolecall.init.facts import ROLE, SET, SUBJECT, ColumnOf, Constant, Facts, Source
+from rolecall.access.persona import Persona
+from rolecall.access.world import World
+from rolecall.init.facts import SET, SUBJECT, ColumnOf, Constant, Facts, Source
 from rolecall.init.shape import Shape
 from rolecall.init.values import uuid
 
@@ -52,8 +54,14 @@ class Cast:
 
     def __init__(self, shape: Shape, facts: Facts, roles: Mapping[str, bool], users: str | None) -> None:
         self.shape, self.facts, self.roles, self.users = shape, facts, roles, users
-        self.asks_subject = users is not None or SUBJECT in {*facts.named.values(), *facts.asked}
-        self.sources = [each for each in dict.fromkeys(facts.named.values()) if each.kind in ("claim", "setting")]
+        self.asks_subject = users is not None or SUBJECT in {
+            *facts.named.values(),
+            *facts.asked,
+            *facts.folders.values(),
+        }
+        sources = [each for each in dict.fromkeys(facts.named.values()) if each.kind in ("claim", "setting")]
+        self.sources = [each for each in sources if not self._labels(each)]
+        self.asked = {**facts.asked, **{each: self._labels(each) for each in sources if self._labels(each)}}
         self._subjects = 0
         self.actors: list[Actor] = []
         signed_in = [name for name, bypasses in roles.items() if not bypasses and name not in ANONYMOUS]
@@ -72,11 +80,17 @@ class Cast:
         types = self._types(source)
         if "uuid" in types:
             return uuid(80, number)
-        return number if types & {"int2", "int4", "int8", "numeric"} else f"{home}'s".replace("'s", "")
+        return number if types & {"int2", "int4", "int8", "numeric"} else home
 
     def _types(self, source: Source) -> set[str]:
         columns = [column for column, each in self.facts.named.items() if each == source]
         return {self.shape.tables[column.table].columns[column.name].type for column in columns}
+
+    def _labels(self, source: Source) -> list[Any]:
+        """The values of a claim or setting that is compared with an enum: a role, and no tenant."""
+        columns = [column for column, each in self.facts.named.items() if each == source]
+        labels = [self.shape.tables[column.table].columns[column.name].labels for column in columns]
+        return list(dict.fromkeys(label for each in labels for label in each))
 
     def _subject(self, name: str) -> Any:
         if not self.asks_subject:
@@ -156,7 +170,7 @@ class Cast:
     def _requests(self) -> None:
         """A persona for each value that a policy asks of a claim or a setting: Alice with it."""
         alice = self.actors[0]
-        for source, values in self.facts.asked.items():
+        for source, values in self.asked.items():
             if source.kind not in ("claim", "setting") or source.path in ("", "role") or not self.main:
                 continue
             for value in values:
@@ -229,6 +243,12 @@ class Cast:
         )
 
 
+def persona_of(actor: Actor) -> Persona:
+    """The persona of an actor."""
+    subject = {} if actor.subject is None else {"subject": actor.subject}
+    return World().persona(actor.name, actor.role, settings=actor.settings, **subject, **actor.claims)
+
+
 def nested(claims: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
     """Claims with a value at a path: ``app_metadata.tenant``."""
     first, _, rest = path.partition(".")
@@ -260,8 +280,3 @@ def _persona_name(column: str, value: Constant) -> str:
 def _word(text: str) -> str:
     """A text as one word: a persona's name can be written in a grid and in {…}."""
     return re.sub(r"\W+", "_", text).strip("_").lower() or "persona"
-
-
-def is_role(source: Source) -> bool:
-    """Whether a part of the request is the database role."""
-    return source == ROLE or source == Source("claim", "role")

@@ -19,8 +19,16 @@ ATTEMPTS = 60  # inserts for one row
 COMBINATIONS = 4000  # of the values that a CHECK on several columns is given
 
 
+DEFAULT = object()  # in place of a value: the row does not name the column
+
+
 class UnfitError(RolecallError):
-    """No row can be made. The text is the server's last error, in one line."""
+    """No row can be made. The text is the server's last error, in one line.
+
+    ``asks_who``: a trigger has taken a value away, because it asks who acts.
+    """
+
+    asks_who = False
 
 
 class Fitting:
@@ -40,6 +48,7 @@ class Fitting:
     ) -> None:
         self.connection, self.table, self.given, self.free = connection, table, given, dict(free)
         self.owner, self.number = owner, number
+        self._asks_who = False
         self._more: dict[str, Iterator[dict[str, Any]]] = {}
 
     def insert(self) -> dict[str, Any]:
@@ -57,7 +66,9 @@ class Fitting:
                 error = reason(refused)
                 if not isinstance(refused, psycopg.Error) or not self._change(refused):
                     break
-        raise UnfitError(" ".join(error.split()))
+        unfit = UnfitError(" ".join(error.split()))
+        unfit.asks_who = self._asks_who
+        raise unfit
 
     def _statement(self) -> sql.Composed:
         row = {**self.given, **self.free}
@@ -71,6 +82,12 @@ class Fitting:
     def _change(self, error: psycopg.Error) -> bool:
         """Change the values to which an error points. Returns False if there are no others."""
         diag = error.diag
+        present = {**self.given, **self.free}
+        self._asks_who = (
+            isinstance(error, psycopg.errors.NotNullViolation) and present.get(diag.column_name or "") is not None
+        )
+        if self._asks_who:
+            return False
         if isinstance(error, psycopg.errors.NotNullViolation) and diag.column_name in self.table.columns:
             return self._next(f"null {diag.column_name}", lambda: self._combinations([diag.column_name or ""], []))
         if isinstance(error, psycopg.errors.CheckViolation):
@@ -104,11 +121,18 @@ class Fitting:
         for name in names:
             column = self.table.columns[name]
             found = list(values.candidates(column, self.owner, self.number, constants))
-            choices.append([*found, *([] if column.not_null else [None])])
+            nothing = [] if name in self.free else [DEFAULT]
+            choices.append([*nothing, *found, *([] if column.not_null else [None])])
+        present = {name: self.free.get(name, DEFAULT) for name in names}
         combinations = [dict(zip(names, each, strict=True)) for each in islice(product(*choices), COMBINATIONS)]
-        present = dict(self.free)
-        combinations.sort(key=lambda each: sum(present.get(name) != value for name, value in each.items()))
-        return (each for each in combinations if any(present.get(name) != value for name, value in each.items()))
+
+        def changed(row: Mapping[str, Any]) -> list[bool]:
+            """For each column that differs, whether it has a default, which is the more usual value."""
+            return [self.table.columns[name].has_default for name, value in row.items() if present[name] != value]
+
+        combinations.sort(key=lambda row: (len(changed(row)), sum(changed(row))))
+        wanted = (row for row in combinations if changed(row))
+        return ({name: value for name, value in row.items() if value is not DEFAULT} for row in wanted)
 
     def _others(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Values of columns that another row may not have."""

@@ -27,6 +27,7 @@ from rolecall.init.shape import Column, Shape, Table
 CHANGED = {"S": "changed", "N": 7, "D": "2026-02-01", "B": True}  # by the category of a type
 OWNED = tuple(f"{home}'s " for home in HOMES)  # how the names of their rows begin
 REFERRED = "23503"  # SQLSTATE: a foreign key
+OF_VALUES = ("22", "23", "P0")  # classes of SQLSTATE: what a value, a constraint or a function refuses
 BECOME = "become "  # the name of a move
 Verdicts = dict[str, str]  # by command
 
@@ -40,6 +41,8 @@ class Observed:
     moves: Mapping[str, str]
     key: Sequence[str]
     cells: Mapping[tuple[str, str], Verdicts] = field(default_factory=dict)
+    refusals: Sequence[str] = ()  # SQLSTATEs that are verdicts of their own
+    problem: str = ""  # a cell that ends with an error
 
     @property
     def commands(self) -> list[str]:
@@ -71,7 +74,8 @@ class Observer:
         """Try a table. Raises RolecallError if a cell has no verdict, with the error of the server."""
         key = self._key(table)
         moves = dict(self._moves(self.shape.tables[table]))
-        problem = "no column can be changed"
+        problem, observed = "no column can be changed", Observed(table, "", {}, key)
+        self._sqlstates: list[str] = []
         for update in self._updates(self.shape.tables[table]):
             observed, errors = self._try(Observed(table, update, moves, key))
             if bad := {cell.command for cell in errors} & set(moves):
@@ -82,7 +86,10 @@ class Observer:
             problem = next(iter(errors.values()))
             if {cell.command for cell in errors} - {"update"}:
                 break
-        raise RolecallError(problem)
+        observed, errors = self._try(replace(observed, refusals=self._sqlstates))
+        if errors:
+            raise RolecallError(problem)
+        return replace(observed, problem=problem)
 
     def _try(self, observed: Observed) -> tuple[Observed, dict[Cell, str]]:
         """Try a grid. Returns it, and the cells without a verdict, each with an error."""
@@ -94,11 +101,15 @@ class Observer:
         errors: dict[Cell, str] = {}
         for cell, results in GridOutcomes(self.connection, self.world).try_grid(whole).items():
             # A foreign key refuses to delete a row that others refer to, and to take it away from them.
-            word = verdict(results, "" if cell.command == "insert" else REFERRED)
+            refusals = [*observed.refusals, *([] if cell.command == "insert" else [REFERRED])]
+            word = verdict(results, "/".join(refusals))
             cells.setdefault((cell.row, cell.persona), {})[cell.command] = word
             if "error" in word.split("/"):
-                outcome = next(str(each) for _, each in results if "error" in each.words)
+                outcome = next(each for _, each in results if "error" in each.words)
                 errors[cell] = f"{cell.command} on {cell.row!r} as {cell.persona} ends with an error: {outcome}"
+                self._sqlstates += [
+                    each.sqlstate for _, each in results if each.sqlstate and each.sqlstate[:2] in OF_VALUES
+                ]
         return replace(observed, cells=cells), errors
 
     def _key(self, table: str) -> Sequence[str]:

@@ -14,6 +14,8 @@ from psycopg.rows import dict_row
 from rolecall.access.world import insert, literal, matching, reason
 from rolecall.init.shape import Table
 
+FEW = 4  # rows of a table that migrations inserted, to be named one by one
+
 
 class Present:
     """Finds and changes rows. ``seed`` are the statements that repeat the changes before the world is loaded."""
@@ -35,6 +37,13 @@ class Present:
                 if row and row not in known:
                     return row
         return None
+
+    def all(self, table: Table) -> list[dict[str, Any]]:
+        """The rows of a table that has a few; none of a table with many."""
+        name = sql.Identifier(*table.name.split(".")).as_string()
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            rows = cursor.execute(f"SELECT * FROM {name} LIMIT {FEW + 1}".encode()).fetchall()
+        return rows if len(rows) <= FEW else []
 
     def change(
         self,

@@ -20,7 +20,7 @@ from rolecall.dump.rules import PLATFORM_SCHEMAS
 from rolecall.errors import RolecallError
 from rolecall.grids.probe import prepare
 from rolecall.init import reader, shape
-from rolecall.init.cast import Actor, Cast
+from rolecall.init.cast import Actor, Cast, persona_of
 from rolecall.init.observe import Leak, Observed, Observer
 from rolecall.init.rows import Made, Rows
 from rolecall.init.shape import Shape
@@ -156,12 +156,12 @@ def _observe(proposal: Proposal, observer: Observer, name: str, reasons: Mapping
 
 def _world(actors: Sequence[Actor], rows: Mapping[str, Sequence[Made]]) -> World:
     world = World()
-    for actor in actors:
-        if actor.is_persona:
-            subject = {} if actor.subject is None else {"subject": actor.subject}
-            world.persona(actor.name, actor.role, settings=actor.settings, **subject, **actor.claims)
+    world.personas |= {each.name: persona_of(each) for each in actors if each.is_persona}
     for made in _all(rows):
-        (world.existing if made.exists else world.add)(made.table, made.name, **made.columns)
+        if made.maker:
+            world.add_as(made.maker, made.table, made.name, **made.columns)
+        else:
+            (world.existing if made.exists else world.add)(made.table, made.name, **made.columns)
     return world
 
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from psycopg import Connection, sql
 
+from rolecall.access.world import UNLOADABLE, as_persona, insert
 from rolecall.init import values
-from rolecall.init.cast import HOMES, Actor, Cast, singular
+from rolecall.init.cast import HOMES, Actor, Cast, persona_of, singular
 from rolecall.init.facts import FUTURE, PAST, SET, SUBJECT, ColumnOf, Constant, Facts
 from rolecall.init.fitting import Fitting, UnfitError
 from rolecall.init.present import Present, plain
@@ -33,7 +34,8 @@ class From(NamedTuple):
 class Made:
     """A row that was made. ``columns`` are those that the world names, ``whole`` are all.
 
-    ``exists``: something else makes it, as a trigger makes the profile of a new user.
+    ``exists``: something else makes it, as a trigger makes the profile of a new user. ``maker`` is the persona that
+    inserts it; empty for a superuser.
     """
 
     table: str
@@ -42,6 +44,7 @@ class Made:
     whole: dict[str, Any]
     sources: dict[str, From] = field(default_factory=dict)
     exists: bool = False
+    maker: str = ""
 
 
 Key = tuple[str, str, str]  # the table, the owner and the home of a row
@@ -64,20 +67,36 @@ class Rows:
 
     def propose(self, tables: Sequence[str]) -> None:
         """Make rows of the tables, and of those that they refer to or that policies look up."""
-        wanted = list(dict.fromkeys([*self.facts.looked_up, *tables]))
         for actor in self.actors.values():
             if self.cast.users and actor.subject is not None and actor.subject == self._first(actor).subject:
                 self.ensure(self.cast.users, self._first(actor), actor.home or HOMES[0])
-        for name in wanted:
-            for home in HOMES:
-                if not self.cast.is_list(name):
-                    self.ensure(name, self.actors[home], home)
-        for actor in self.actors.values():
-            for need in actor.needs:
-                for home in actor.homes:
-                    self.ensure(need.table, actor, home, need.values)
+        for name in tables:
+            self._name_present(name)
+        for name in dict.fromkeys([*self.facts.looked_up, *tables]):
+            for home in () if self.cast.is_list(name) else HOMES:
+                self.ensure(name, self.actors[home], home)
+        for owner, need in [(each, need) for each in self.cast.actors for need in each.needs]:
+            for home in owner.homes:
+                self.ensure(need.table, owner, home, need.values)
         for name in tables:
             self._variants(name)
+
+    def _name_present(self, name: str) -> None:
+        """Name the rows that migrations have inserted into a table of no user: a setting, a list of permissions."""
+        if self.cast.owned(name) or self.cast.has_home(name):
+            return
+        table = self.shape.tables[name]
+        for number, row in enumerate(self.present.all(table), start=1):
+            columns = {
+                each.name: plain(row[each.name])
+                for each in table.columns.values()
+                if row[each.name] is not None
+                and not each.is_fixed
+                and not (each.has_default and (each.category == "D" or each.type == "uuid"))
+            }
+            made = self._keep(name, f"{singular(name)} {number}", columns, row, {}, exists=True)
+            for home in HOMES:
+                self._made.setdefault((name, home, home), made)
 
     def _first(self, actor: Actor) -> Actor:
         """The first persona with this subject: Alice, for Alice with another token."""
@@ -122,13 +141,33 @@ class Rows:
         }
         free = self._free(table, owner, number, {*given, *fixed})
         fitting = Fitting(self.connection, table, {**given, **fixed}, free, owner.name, number)
+        maker = ""
         try:
             whole = fitting.insert()
         except UnfitError as error:
-            self.failed.setdefault(name, str(error))
-            return None
+            found = self._insert_as(table, owner, {**given, **fitting.free}) if error.asks_who else None
+            if found is None:
+                self.failed.setdefault(name, str(error))
+                return None
+            maker, whole = found
         columns = {**given, **fitting.free}
-        return self._keep(name, title or _title(owner, name), columns, whole, sources)
+        if not columns:  # a row of defaults: the world names one of them
+            columns = dict([next((name, plain(value)) for name, value in whole.items() if value is not None)])
+        return self._keep(name, title or _title(owner, name), columns, whole, sources, maker=maker)
+
+    def _insert_as(self, table: Table, owner: Actor, columns: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+        """Insert a row as a persona, because a trigger asks who acts: the owner, or another one that may do so."""
+        for actor in (owner, *(each for each in self.cast.actors if each.home and each.is_persona)):
+            try:
+                with self.connection.transaction(), as_persona(self.connection, persona_of(actor)):
+                    self.connection.execute(insert(table.name, columns))
+            except UNLOADABLE:
+                continue
+            known = [made.whole for made in self.rows.get(table.name, ())]
+            row = self.present.find(table, columns, known)
+            if row is not None:
+                return actor.name, row
+        return None
 
     def _keep(
         self,
@@ -137,13 +176,12 @@ class Rows:
         columns: Mapping[str, Any],
         whole: dict[str, Any],
         sources: dict[str, From],
-        *,
-        exists: bool = False,
+        **how: Any,
     ) -> Made:
         """Note a row that was made."""
         self.failed.pop(table, None)
         ordered = {column: columns[column] for column in self.shape.tables[table].columns if column in columns}
-        made = Made(table, self._unique(table, title), ordered, whole, sources, exists)
+        made = Made(table, self._unique(table, title), ordered, whole, sources, **how)
         self.rows.setdefault(table, []).append(made)
         return made
 

@@ -16,6 +16,8 @@ def lines(proposal: Proposal, seconds: float) -> Iterator[str]:
     yield from _section("tables without row-level security that clients may use:", proposal.open)
     reasons = [f"{table}: {reason.removeprefix('TODO: ')}" for table, reason in proposal.without_grid.items()]
     yield from _section("tables without a grid, because of an error:", reasons)
+    errors = [f"{each.table}: {each.problem}" for each in proposal.grids if each.problem]
+    yield from _section("cells that end with an error, written as its SQLSTATE:", errors)
     unsure = [f"{policy}: {what}" for policy, what in proposal.unsure]
     yield from _section("policies that did not both admit and refuse a row:", unsure)
     decided = proposal.policies - len(proposal.unsure)

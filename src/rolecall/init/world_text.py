@@ -98,6 +98,8 @@ class WorldText:
         if others:
             arguments.append("**{" + ", ".join(f"{repr_of(name)}: {value}" for name, value in others.items()) + "}")
         call = _call("world.existing" if made.exists else "world.add", arguments)
+        if made.maker:
+            call = _call("world.add_as", [repr_of(made.maker), *arguments])
         used = any(
             (each.table, each.row) == (made.table, made.name) and self._refers(each, row.columns[column])
             for table in self.rows.values()

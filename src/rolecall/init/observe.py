@@ -21,7 +21,7 @@ from rolecall.grids.verdicts import verdict
 from rolecall.init import values
 from rolecall.init.cast import ANONYMOUS, HOMES, Actor, Cast, singular
 from rolecall.init.facts import ColumnOf, Constant, Facts
-from rolecall.init.rows import Made
+from rolecall.init.made import Made
 from rolecall.init.shape import Column, Shape, Table
 
 CHANGED = {"S": "changed", "N": 7, "D": "2026-02-01", "B": True}  # by the category of a type

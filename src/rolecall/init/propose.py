@@ -21,8 +21,9 @@ from rolecall.errors import RolecallError
 from rolecall.grids.probe import prepare
 from rolecall.init import reader, shape
 from rolecall.init.cast import Actor, Cast, persona_of
+from rolecall.init.made import Made
 from rolecall.init.observe import Leak, Observed, Observer
-from rolecall.init.rows import Made, Rows
+from rolecall.init.rows import Rows
 from rolecall.init.shape import Shape
 from rolecall.server.choose import Server
 from rolecall.server.connection import ServerConnection

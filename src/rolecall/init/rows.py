@@ -4,48 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from psycopg import Connection, sql
 
 from rolecall.access.world import UNLOADABLE, as_persona, insert
-from rolecall.init import values
+from rolecall.init import values, variants
 from rolecall.init.cast import HOMES, Actor, Cast, persona_of, singular
-from rolecall.init.facts import FUTURE, PAST, SET, SUBJECT, ColumnOf, Constant, Facts
+from rolecall.init.facts import SET, SUBJECT, ColumnOf, Constant, Facts
 from rolecall.init.fitting import Fitting, UnfitError
+from rolecall.init.made import From, Made
 from rolecall.init.present import Present, plain
 from rolecall.init.shape import Shape, Table
 from rolecall.noninterference.schema import ForeignKey
-
-MOST_ROWS = 10  # of one table: a grid must stay readable
-
-
-class From(NamedTuple):
-    """Where a value comes from, for the file that is written: a column of another row, or the subject of a persona."""
-
-    table: str
-    row: str
-    column: str
-
-
-@dataclass
-class Made:
-    """A row that was made. ``columns`` are those that the world names, ``whole`` are all.
-
-    ``exists``: something else makes it, as a trigger makes the profile of a new user. ``maker`` is the persona that
-    inserts it; empty for a superuser.
-    """
-
-    table: str
-    name: str
-    columns: dict[str, Any]
-    whole: dict[str, Any]
-    sources: dict[str, From] = field(default_factory=dict)
-    exists: bool = False
-    maker: str = ""
-
 
 Key = tuple[str, str, str]  # the table, the owner and the home of a row
 
@@ -79,7 +51,9 @@ class Rows:
             for home in owner.homes:
                 self.ensure(need.table, owner, home, need.values)
         for name in tables:
-            self._variants(name)
+            base = self._made.get((name, HOMES[0], HOMES[0]))
+            if base and not any(need.table == name for actor in self.cast.actors for need in actor.needs):
+                variants.add(self, base)
 
     def _name_present(self, name: str) -> None:
         """Name the rows that migrations have inserted into a table of no user: a setting, a list of permissions."""
@@ -350,53 +324,12 @@ class Rows:
         choices = [*table.columns[column].labels, *texts] or [best]
         return next((each for each in choices if each not in told), choices[0])
 
-    # -- rows that differ from Alice's in one value
-
-    def _variants(self, name: str) -> None:
-        table, alice = self.shape.tables[name], self.actors[HOMES[0]]
-        base = self._made.get((name, alice.name, HOMES[0]))
-        if base is None or any(need.table == name for actor in self.actors.values() for need in actor.needs):
-            return
-        told = {
-            column: constant
-            for column in table.columns
-            for constant in self.facts.values.get(ColumnOf(name, column), [])[:1]
-            if constant != SET and constant.value is not False and self._differs(base, table, column, constant)
-        }
-        if len(told) > 1:  # a policy may ask for all of them
-            self._quietly(name, alice, told, f"{base.name} with {' and '.join(_what(*each) for each in told.items())}")
-        for column in table.columns:
-            for constant in self.facts.values.get(ColumnOf(name, column), []):
-                if len(self.rows[name]) < MOST_ROWS and self._differs(base, table, column, constant):
-                    # What is deleted or over must be visible otherwise, to show that it is not.
-                    others = told if constant == SET or constant in (PAST, FUTURE) else {}
-                    title = f"{base.name} with {_what(column, constant)}"
-                    self._quietly(name, alice, {**others, column: constant}, title)
-
-    def _differs(self, base: Made, table: Table, column: str, constant: Constant) -> bool:
-        if column in base.sources or table.columns[column].is_fixed:
-            return False
-        if table.foreign_key_of(column) and constant == SET:
-            return False
-        if ColumnOf(table.name, column) in self.facts.named:
-            return False
-        present = base.whole[column]
-        return present is None if constant == SET else str(present) != str(constant.value)
-
-    def _quietly(self, name: str, owner: Actor, told: Mapping[str, Constant], title: str) -> None:
-        """A further row of a table that has one: it is no loss if the database refuses it."""
-        self._make(name, owner, HOMES[0], told, " ".join(title.split()))
-        self.failed.pop(name, None)
+    def vary(self, base: Made, told: Mapping[str, Constant], what: str) -> None:
+        """Make another row of Alice's, with other values. It is no loss if the database refuses it."""
+        self._make(base.table, self.actors[HOMES[0]], HOMES[0], told, f"{base.name} with {what}")
+        self.failed.pop(base.table, None)
 
 
 def _title(owner: Actor, table: str) -> str:
     """The name of a row."""
     return f"{owner.name}'s {singular(table)}"
-
-
-def _what(column: str, constant: Constant) -> str:
-    """A column and its value, for the name of a row."""
-    value = constant.value
-    return (
-        f"{column} set" if constant == SET else f"{column} {str(value).lower() if isinstance(value, bool) else value}"
-    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rolecall.init.cast import Actor
-from rolecall.init.rows import Made
+from rolecall.init.made import Made
 
 LONGEST = 110  # characters of a line with a call
 

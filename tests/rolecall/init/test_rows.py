@@ -8,7 +8,8 @@ import pytest
 
 from rolecall.init import reader, shape
 from rolecall.init.cast import Cast
-from rolecall.init.rows import Made, Rows
+from rolecall.init.made import Made
+from rolecall.init.rows import Rows
 from rolecall.worker import Worker
 
 HEAD = """

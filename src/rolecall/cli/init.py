@@ -61,8 +61,7 @@ def run(options: argparse.Namespace) -> None:
     with choose.running(settings) as server:
         proposal = propose(server, settings)
     name = folder.relative_to(root).as_posix()
-    seed = {"rolecall_seed": f"{name}/{write.SEED}"} if proposal.seed else {}
-    _write(proposal, root, folder, found.lines(root) | seed | _more(proposal, options))
+    _write(proposal, root, folder, found.lines(root) | _more(proposal, options, name))
     print("\n".join(summary.lines(proposal, monotonic() - start)))
     print(f"\nwrote {name}. Next:\n  pytest\n  git diff, and remove the question marks in {name}/test_*.py")
 
@@ -90,12 +89,14 @@ def _settings(found: find.Found, options: argparse.Namespace) -> Settings:
     return replace(settings, pg=options.pg) if options.pg else settings
 
 
-def _more(proposal: Proposal, options: argparse.Namespace) -> dict[str, str]:
-    """Settings that are not the default."""
+def _more(proposal: Proposal, options: argparse.Namespace, folder: str) -> dict[str, str]:
+    """Settings that are not the default. ``folder`` is that of the tests."""
+    made = {"rolecall_baseline": f"{folder}/{write.ROLES}"} if proposal.roles else {}
+    made |= {"rolecall_seed": f"{folder}/{write.SEED}"} if proposal.seed else {}
     layout = {} if options.layout == AUTO else {"rolecall_layout": options.layout}
     version = {"rolecall_pg": str(options.pg)} if options.pg else {}
     privileges = {"rolecall_default_privileges": proposal.default_privileges} if proposal.default_privileges else {}
-    return layout | version | privileges
+    return made | layout | version | privileges
 
 
 def _write(proposal: Proposal, root: Path, folder: Path, settings: dict[str, str]) -> None:

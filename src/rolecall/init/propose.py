@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from psycopg import Connection
 
+from rolecall import platforms
 from rolecall.access import loading
 from rolecall.access.custom_settings import custom_settings, initialize
 from rolecall.access.world import World
@@ -17,9 +18,9 @@ from rolecall.database import build
 from rolecall.database.run import Run
 from rolecall.drift import expected
 from rolecall.dump.rules import PLATFORM_SCHEMAS
-from rolecall.errors import RolecallError
+from rolecall.errors import RolecallError, SqlError
 from rolecall.grids.probe import prepare
-from rolecall.init import reader, shape
+from rolecall.init import reader, roles, shape
 from rolecall.init.cast import Actor, Cast, persona_of
 from rolecall.init.made import Made
 from rolecall.init.observe import Leak, Observed, Observer
@@ -32,6 +33,7 @@ from rolecall.sql.phases import Script, Transaction
 
 USERS = "auth.users"
 GRANTED = "granted"
+GRANTING = (platforms.NAMES["supabase"], platforms.NAMES["neon"])  # these may grant every new table to clients
 SEQUENCES = """
 SELECT format('SELECT setval(%L, %s, %L)', format('%I.%I', schemaname, sequencename),
               COALESCE(last_value, start_value), last_value IS NOT NULL)
@@ -58,20 +60,35 @@ class Proposal:
     unsure: list[tuple[str, str]] = field(default_factory=list)
     default_privileges: str = ""
     seed: str = ""  # SQL that runs before the world is loaded
+    roles: str = ""  # SQL that makes roles before the migrations
 
 
 def propose(server: Server, settings: Settings) -> Proposal:
-    """Build the database of the settings, and propose its tests.
+    """Build the database of the settings, and propose its tests. Roles that the migrations do not make are made first.
 
     Raises RolecallError if there is nothing to test, and SqlError if a file fails.
     """
+    try:
+        return _built(server, settings)
+    except SqlError as error:
+        text = roles.script(server, settings) if error.sqlstate == roles.UNDEFINED and not settings.baseline else ""
+        if not text:
+            raise
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "roles.sql"
+        path.write_text(text, encoding="utf-8")
+        proposal = _built(server, replace(settings, baseline=path))
+        proposal.roles = text
+        return proposal
+
+
+def _built(server: Server, settings: Settings) -> Proposal:
     with expected.database(server, settings) as (run, connection, role):
         found = shape.read(connection)
         tables = tested(connection, found)
-        clients = shape.roles(connection, [*tables, *_own(found)])
-        if {"anon", "authenticated"} & set(clients) or settings.default_privileges == GRANTED or role is None:
-            return _propose(_Build(run, connection, role), found, tables, clients)
-    # An older Supabase project: no migration grants anything, because the platform grants every new table.
+        if shape.roles(connection, _own(found)) or settings.platform not in GRANTING:
+            return _propose(_Build(run, connection, role), found, tables, shape.roles(connection, tables))
+    # An older project: no migration grants anything, because the platform grants every new table.
     with expected.database(server, replace(settings, default_privileges=GRANTED)) as (run, connection, role):
         found = shape.read(connection)
         tables = tested(connection, found)

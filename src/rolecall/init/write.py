@@ -11,11 +11,21 @@ from rolecall.init import grid_text
 from rolecall.init.propose import Proposal
 from rolecall.init.world_text import WorldText
 
+ROLES = "roles.sql"
+ROLES_HEAD = """\
+-- Roles that the migrations use and do not make. They run before the migrations.
+"""
 SEED = "seed.sql"
 SEED_HEAD = """\
 -- Users, and what the trigger that makes their rows does not set. It runs before the world of conftest.py is loaded.
 """
-CONFIGURATIONS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg", "pyproject.toml")
+# The files in which pytest looks for its settings, in its order, and the section that each must have.
+CONFIGURATIONS = {
+    **dict.fromkeys(("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"), ""),
+    "pyproject.toml": r"^\[tool\.pytest\b",
+    "tox.ini": r"^\[pytest\]",
+    "setup.cfg": r"^\[tool:pytest\]",
+}
 
 
 def files(proposal: Proposal, root: Path, folder: Path, settings: Mapping[str, str]) -> dict[Path, str]:
@@ -26,6 +36,8 @@ def files(proposal: Proposal, root: Path, folder: Path, settings: Mapping[str, s
         root / "pytest.ini": grid_text.ini(folder.relative_to(root).as_posix(), settings, proposal.without_grid),
         folder / "conftest.py": WorldText(proposal.actors, proposal.rows, proposal.aliases, reasons).render(),
     }
+    if proposal.roles:
+        texts[folder / ROLES] = ROLES_HEAD + proposal.roles
     if proposal.seed:
         texts[folder / SEED] = SEED_HEAD + proposal.seed
     schemas = {each.table.partition(".")[0] for each in proposal.grids}
@@ -41,7 +53,9 @@ def files(proposal: Proposal, root: Path, folder: Path, settings: Mapping[str, s
 def require_room(root: Path, folder: Path) -> None:
     """Raises RolecallError if the folder of the tests has something already."""
     existing = [
-        path for path in (folder / "conftest.py", folder / SEED, *sorted(folder.glob("test_*.py"))) if path.exists()
+        path
+        for path in (*(folder / name for name in ("conftest.py", ROLES, SEED)), *sorted(folder.glob("test_*.py")))
+        if path.exists()
     ]
     if existing:
         raise RolecallError(
@@ -52,9 +66,9 @@ def require_room(root: Path, folder: Path) -> None:
 
 def configured_by(root: Path) -> Path | None:
     """The file in which a project configures pytest; None without one."""
-    for name in CONFIGURATIONS:
+    for name, section in CONFIGURATIONS.items():
         path = root / name
-        if path.is_file() and (name.endswith(("pytest.ini", "pytest.toml")) or "pytest" in path.read_text("utf-8")):
+        if path.is_file() and re.search(section, path.read_text("utf-8"), re.MULTILINE):
             return path
     return None
 

@@ -54,7 +54,7 @@ CREATE FUNCTION public.is_member(org uuid) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = '' AS $$
   SELECT EXISTS (SELECT 1 FROM public.members WHERE org_id = org AND user_id = (SELECT auth.uid()))
 $$;
-{PROTECT} {GRANTS}
+{PROTECT}
 CREATE POLICY "profiles are public" ON public.profiles FOR SELECT USING (true);
 CREATE POLICY "own profile" ON public.profiles FOR UPDATE TO authenticated USING (id = auth.uid());
 CREATE POLICY "members see the org" ON public.orgs FOR SELECT TO authenticated USING (public.is_member(id));
@@ -71,7 +71,6 @@ CREATE POLICY "site admins" ON public.projects FOR DELETE TO authenticated
 """
 
 TENANTS = f"""
-CREATE ROLE init_app NOLOGIN;
 CREATE SCHEMA app;
 GRANT USAGE ON SCHEMA app TO init_app;
 CREATE TABLE app.tenants (id int PRIMARY KEY, name text NOT NULL);
@@ -206,6 +205,7 @@ def test_a_project_with_teams(project: pytest.Pytester, init: Init) -> None:
         "pytest.ini",
         *(f"test_{x}.py" for x in ("members", "orgs", "profiles", "projects")),
     ]
+    assert "rolecall_default_privileges = granted" in files["pytest.ini"]  # no migration grants anything
     projects = files["test_projects.py"]
     assert line_of(projects, "alice's project", "alice") == ["yes?", "yes?", "yes?", "-?", "!?"]
     assert line_of(projects, "alice's project", "member_of_both") == ["yes?", "yes?", "yes?", "-?", "yes?"]
@@ -229,6 +229,8 @@ def test_settings_of_tenants(project: pytest.Pytester, init: Init) -> None:
     assert result.ret == 0, result.stderr.str()
     files = written(project)
     assert 'settings={"app.tenant_id": 1}' in files["conftest.py"]
+    assert "CREATE ROLE" in (project.path / "tests/access/roles.sql").read_text()
+    assert "rolecall_baseline = tests/access/roles.sql" in files["pytest.ini"]
     assert line_of(files["test_invoices.py"], "alice's invoice", "alice")[0] == "yes?"
     assert line_of(files["test_invoices.py"], "alice's invoice", "bob")[0] == "-?"
     assert line_of(files["test_lines.py"], "alice's line", "no_tenant_id")[0] == "-?"

@@ -74,7 +74,7 @@ class MutantItem(TrialItem):
                 raise NotCaughtError(text) from None
             return
         noticed = "survived" if killer is None else "pinned" if killer.is_pin else "killed"
-        word = declared.word if declared else ""
+        word = declared.word if declared else "equivalent" if self.mutant.out_of_reach and not killer else ""
         outcome = word if word == "equivalent" and not killer else noticed
         self.user_properties += [(KILLER, killer.id if killer else ""), (OUTCOME, outcome)]
         if outcome == (word or "killed"):

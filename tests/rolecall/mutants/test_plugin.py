@@ -265,6 +265,17 @@ def test_a_survivor_is_reported_in_full(suite: pytest.Pytester) -> None:
     )
 
 
+def test_a_grant_to_a_role_that_cannot_enter_the_schema_is_equivalent(toy: pytest.Pytester) -> None:
+    (toy.path / "migrations/phase_1_notes/1_3_jobs.sql").write_text(
+        "CREATE SCHEMA hidden; GRANT USAGE ON SCHEMA hidden TO toy_keeper; CREATE TABLE hidden.jobs (id int);"
+    )
+    result = toy.runpytest_inprocess(
+        "--rolecall-mutants", "--rolecall-mutants-of", "hidden.jobs", "--rolecall-mutants-operator", "grant-add"
+    )
+    assert score(result) == "survived 14, equivalent 14"  # seven privileges of PUBLIC, and of each of the three roles
+    assert {mutant.split(" for ")[1] for mutant in survivors(result)} == {"public", "toy_keeper"}
+
+
 def test_a_mutant_without_tests_survives(toy: pytest.Pytester) -> None:
     result = toy.runpytest_inprocess(
         "--rolecall-mutants", "--rolecall-mutants-of", "titles", "--rolecall-mutants-operator", "view-invoker"

@@ -141,6 +141,7 @@ class Schema:
     buckets: list[Bucket] = field(default_factory=list)
     scripts: list[Script] = field(default_factory=list)
     roles: list[str] = field(default_factory=list)  # of the personas, policies and grants
+    usages: set[tuple[str, str]] = field(default_factory=set)  # the schemas that each of these roles may enter
     types: dict[str, dict[str, str]] = field(default_factory=dict)  # of each column, by table or view
 
     @property
@@ -221,6 +222,10 @@ FROM (
 ) AS acls CROSS JOIN aclexplode(acl) AS a LEFT JOIN pg_roles r ON r.oid = a.grantee
 WHERE a.grantee <> owner GROUP BY 1, 2, 3, 4, attname IS NULL ORDER BY 1, 2, 3, 4
 """
+USAGES = """
+SELECT nspname, rolname FROM pg_namespace AS n, pg_roles AS r
+WHERE rolname = ANY (%s) AND has_schema_privilege(r.oid, n.oid, 'USAGE')
+"""
 BUCKETS = """
 SELECT id, file_size_limit, allowed_mime_types FROM storage.buckets WHERE id <> ALL (%(world_buckets)s) ORDER BY 1
 """
@@ -252,6 +257,7 @@ def read(connection: Connection[Any], manifest: Manifest, world: World, phases: 
         (has_buckets,) = rows("SELECT to_regclass('storage.buckets') IS NOT NULL")[0]
         policies = policies_named(connection, [(item.owner, item.name) for item in manifest.of_kind("policy")])
         grants = [Grant(*row) for row in rows(GRANTS)]
+        roles = _roles(world, policies, grants)
         return Schema(
             columns=[Column(*row) for row in rows(COLUMNS)],
             policies=policies,
@@ -263,7 +269,8 @@ def read(connection: Connection[Any], manifest: Manifest, world: World, phases: 
             grants=grants,
             scripts=[script for phase in phases for script in sorted(phase.tested, key=lambda script: script.path)],
             buckets=[Bucket(*row) for row in rows(BUCKETS)] if has_buckets else [],
-            roles=_roles(world, policies, grants),
+            roles=roles,
+            usages=set(connection.execute(USAGES, [roles]).fetchall()),
             types=dict(rows(TYPES)),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import psycopg
@@ -19,6 +20,8 @@ from rolecall.report.results import Attempt, CellFailure, Decisions, PolicyDecis
 
 Results = list[tuple[Check, Outcome]]
 
+TWO_ROWS = re.compile(r"\d+ rows of ")
+ADVICE = ": set key= of the grid to columns that are unique in the whole table"
 ADMITTED, STOPPED = "lets the row through", "stops the row"
 COMMANDS = {"GET": "select", "POST": "insert", "PATCH": "update", "DELETE": "delete"}
 
@@ -64,7 +67,7 @@ def _attempts(results: Results) -> list[Attempt]:
         Attempt(
             check.statement,
             outcome.verdict or "error",
-            str(outcome),
+            f"{outcome}{ADVICE if TWO_ROWS.match(outcome.broken or '') else ''}",
             check.method != "GET",
             check.blind,
             check.representation,

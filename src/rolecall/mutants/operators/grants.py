@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rolecall.catalog.definitions import Grant, Schema
 from rolecall.catalog.objects import grantee, identifier, qualified
@@ -38,16 +39,20 @@ class AddGrant(Operator):
     by_grid = True
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """One for each missing privilege of each role on each object."""
+        """One for each missing privilege of each role on each object.
+
+        A role that cannot enter the schema reaches the object only by way of a view, a policy or a function.
+        """
         existing = {(grant.on, grant.role, grant.privilege) for grant in schema.grants if not grant.columns}
         for kind, on, full_name in targets(schema):
             for role in (*schema.roles, "public"):
                 for privilege in PRIVILEGES[kind]:
                     if not {(on, role, privilege), (on, "public", privilege)} & existing:
                         sql = f"GRANT {privilege} ON {on} TO {grantee(role)}"
-                        yield self.mutant(
-                            Target.of(kind.lower(), full_name), full_name, f"{privilege} for {role}", "", sql
-                        )
+                        target = Target.of(kind.lower(), full_name)
+                        mutant = self.mutant(target, full_name, f"{privilege} for {role}", "", sql)
+                        may_enter = role == "public" or (target.owner, role) in schema.usages
+                        yield mutant if may_enter else replace(mutant, out_of_reach=f"no USAGE on {target.owner}")
 
 
 class DropGrant(Operator):

@@ -14,8 +14,10 @@ from rolecall import platforms
 from rolecall.access import loading
 from rolecall.access.custom_settings import custom_settings, initialize
 from rolecall.access.world import World
+from rolecall.catalog.manifest import Manifest
 from rolecall.database import build
 from rolecall.database.run import Run
+from rolecall.database.templates import manifest_of
 from rolecall.drift import expected
 from rolecall.dump.rules import PLATFORM_SCHEMAS
 from rolecall.errors import RolecallError, SqlError
@@ -45,8 +47,8 @@ FROM pg_sequences WHERE schemaname !~ '^pg_'
 class Proposal:
     """What was found and tried.
 
-    ``without_grid`` has the tables without a grid, with the reasons. ``open`` are the tables without row-level security
-    that clients may use. ``unsure`` are the policies that did not both admit and refuse a row.
+    ``without_grid`` has the tables without a grid, with the reasons. ``open`` are the tables and views that clients may
+    use without row-level security. ``unsure`` are the policies that did not both admit and refuse a row.
     """
 
     actors: Sequence[Actor]
@@ -152,9 +154,9 @@ def _propose(built: _Build, found: Shape, tables: Sequence[str], clients: Mappin
     observer = Observer(connection, found, asked, cast, world, rows.rows)
     proposal = Proposal(personas, rows.rows, observer.aliases, policies=len(found.policies))
     proposal.seed = seed
-    proposal.open = [name for name in tables if not found.tables[name].is_protected and shape.roles(connection, [name])]
     for name in tables:
         _observe(proposal, observer, name, reasons)
+    _add_unprotected(proposal, manifest_of(built.run))
     proposal.unsure = list(observer.undecided_policies())
     return proposal
 
@@ -170,6 +172,18 @@ def _observe(proposal: Proposal, observer: Observer, name: str, reasons: Mapping
         return
     proposal.grids.append(observed)
     proposal.leaks += observer.leaks(observed)
+
+
+def _add_unprotected(proposal: Proposal, manifest: Manifest) -> None:
+    """Note what clients may use though row-level security does not protect it. A view has no grid yet."""
+    roles = {actor.role for actor in proposal.actors}
+    proposal.open = [name for name, users in manifest.unprotected.items() if roles & set(users)]
+    tried = {each.table for each in proposal.grids}
+    for name in proposal.open:
+        if name not in tried:
+            proposal.without_grid.setdefault(name, "TODO: row-level security does not protect it: who may read it?")
+    needed = {*manifest.protected, *proposal.open}
+    proposal.without_grid = {name: why for name, why in proposal.without_grid.items() if name in needed}
 
 
 def _world(actors: Sequence[Actor], rows: Mapping[str, Sequence[Made]]) -> World:

@@ -13,8 +13,12 @@ MOST = 20  # lines of one kind
 def lines(proposal: Proposal, seconds: float) -> Iterator[str]:
     """The summary."""
     yield from _section("looks like a leak, read it first:", _leaks(proposal.leaks))
-    yield from _section("tables without row-level security that clients may use:", proposal.open)
-    reasons = [f"{table}: {reason.removeprefix('TODO: ')}" for table, reason in proposal.without_grid.items()]
+    yield from _section("not protected by row-level security, and clients may use it:", proposal.open)
+    reasons = [
+        f"{table}: {reason.removeprefix('TODO: ')}"
+        for table, reason in proposal.without_grid.items()
+        if table not in proposal.open
+    ]
     yield from _section("tables without a grid, because of an error:", reasons)
     errors = [f"{each.table}: {each.problem}" for each in proposal.grids if each.problem]
     yield from _section("cells that end with an error, written as its SQLSTATE:", errors)

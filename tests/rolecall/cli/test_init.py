@@ -129,6 +129,7 @@ CREATE TABLE public.notes (
   body text NOT NULL
 );
 CREATE TABLE public.logs (at timestamptz NOT NULL DEFAULT now(), body text NOT NULL);
+CREATE VIEW public.everything AS SELECT * FROM public.notes;
 {PROTECT} {GRANTS}
 ALTER TABLE public.logs DISABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON public.profiles USING (id = auth.uid());
@@ -256,6 +257,7 @@ def test_what_cannot_be_made_is_said(project: pytest.Pytester, init: Init) -> No
     assert result.ret == 0, result.stderr.str()
     files = written(project)
     assert "public.impossible: TODO: no row could be made: new row for relation" in files["pytest.ini"]
+    assert "public.everything: TODO: row-level security does not protect it: who may read it?" in files["pytest.ini"]
     assert "    # TODO: public.impossible: no row could be made: new row for" in files["conftest.py"]
     assert 'world.existing("public.profiles", "alice\'s profile", id=alice.subject, name="new")' in files["conftest.py"]
     assert line_of(files["test_profiles.py"], "alice's profile", "alice") == ["yes?", "yes?", "yes?", "23503?", "yes?"]
@@ -264,7 +266,8 @@ def test_what_cannot_be_made_is_said(project: pytest.Pytester, init: Init) -> No
         [
             '  public.profiles: become admin on "alice\'s profile" as alice',
             "  public.notes: select on *as anon",
-            "tables without row-level security that clients may use:",
+            "not protected by row-level security, and clients may use it:",
+            "  public.everything",
             "  public.logs",
             "tables without a grid, because of an error:",
             "  public.impossible: no row could be made: *impossible_code_check*",

@@ -43,7 +43,8 @@ WHERE i.indisunique AND i.indpred IS NULL AND 0 <> ALL (i.indkey::int[]) AND n.n
 """
 CHECKS = """
 SELECT n.nspname || '.' || c.relname, k.conname::text,
-       ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = k.conrelid AND attnum = ANY (k.conkey)),
+       ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = k.conrelid AND attnum = ANY (k.conkey)
+             ORDER BY attnum),
        pg_get_expr(k.conbin, k.conrelid)
 FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE k.contype = 'c'

@@ -68,6 +68,7 @@ def test_a_row_for_each_owner_and_each_value(propose: Propose) -> None:
     "check",
     [
         "code IN ('x1', 'x2')",
+        "code IN ('x1', 'x2') AND code <> 'x1'",
         "length(code) = 7",
         "length(code) BETWEEN 20 AND 22",
         "code ~ '^[A-Z]{2}$'",
@@ -76,14 +77,16 @@ def test_a_row_for_each_owner_and_each_value(propose: Propose) -> None:
     ],
 )
 def test_a_check_is_satisfied(propose: Propose, check: str) -> None:
-    rows = propose(f"CREATE TABLE t.notes (id int PRIMARY KEY, code text, size int DEFAULT 1, CHECK ({check}));")
+    rows = propose(
+        f"CREATE TABLE t.notes (id int PRIMARY KEY, code text NOT NULL, size int DEFAULT 1, CHECK ({check}));"
+    )
     assert rows.failed == {}
     assert len(rows.rows["t.notes"]) == 2
 
 
 def test_a_check_prefers_a_value_to_the_change_of_a_default(propose: Propose) -> None:
     rows = propose("""
-        CREATE TABLE t.accounts (id int PRIMARY KEY, personal bool NOT NULL DEFAULT false, slug text UNIQUE,
+        CREATE TABLE t.accounts (id int PRIMARY KEY, slug text UNIQUE, personal bool NOT NULL DEFAULT false,
                                  CHECK (personal = (slug IS NULL)));
     """)
     assert row(rows, "t.accounts", "alice's account").columns == {"id": 1, "slug": "alice"}

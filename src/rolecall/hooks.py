@@ -102,11 +102,12 @@ class RunHooks:
         """Fail the run if something is not covered, if a table has no grid, or if a row of the world is missing."""
         if self.settings.coverage:
             self.counts = self.process.count()
-        if self.process.template and required_grids.is_whole_suite(session.config):
-            grids = {fact[1] for fact in self.process.recorder.facts if fact[0] == "grid"}
-            exceptions = self.settings.tables_without_grid
-            self.problems = list(required_grids.problems(self.process.template.manifest, grids, exceptions))
         world = self.process.world
+        if self.process.template and required_grids.is_whole_suite(session.config):
+            grids, read = ({fact[1] for fact in self.process.recorder.facts if fact[0] == w} for w in ("grid", "ran"))
+            tried = required_grids.Tried(grids, read, {persona.role for persona in world.personas.values()})
+            exceptions = self.settings.tables_without_grid
+            self.problems = list(required_grids.problems(self.process.template.manifest, tried, exceptions))
         self.missing_rows = [world.problem(*key) for key in world.missing]
         is_incomplete = self.problems or self.missing_rows or any(count.missing for count in self.counts)
         if session.exitstatus == pytest.ExitCode.OK and is_incomplete:

@@ -1,8 +1,12 @@
-"""Every table with row-level security needs a grid. A run of the whole suite fails if one has none."""
+"""Every table with row-level security needs a grid, and so does what a persona may use without it.
+
+A run of the whole suite fails if one has none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 
@@ -30,16 +34,33 @@ def _contains(folder: Path, path: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
 
 
-def problems(manifest: Manifest, grids: Collection[str], exceptions: Mapping[str, str]) -> Iterator[str]:
+@dataclass(frozen=True)
+class Tried:
+    """What the tests tried: the tables and views of the grids, and the views that a persona read otherwise.
+
+    ``roles`` are those of the personas.
+    """
+
+    grids: Collection[str]
+    read: Collection[str]
+    roles: Collection[str]
+
+
+def problems(manifest: Manifest, tried: Tried, exceptions: Mapping[str, str]) -> Iterator[str]:
     """A line for each table without a grid, and for each exception that is not needed."""
     protected = manifest.protected
+    unprotected = {name: sorted({*roles} & {*tried.roles}) for name, roles in manifest.unprotected.items()}
+    advice = f"or add it to {SETTING} with the reason"
     for table in protected:
-        if table not in grids and table not in exceptions:
-            advice = f"write a grid, or add it to {SETTING} with the reason"
-            yield f"{table} has row-level security and no grid: {advice}."
+        if table not in tried.grids and table not in exceptions:
+            yield f"{table} has row-level security and no grid: write a grid, {advice}."
+    for name, roles in unprotected.items():
+        if roles and name not in {*tried.grids, *tried.read, *exceptions}:
+            what = f"row-level security does not protect {name}, {', '.join(roles)} may use it, and no test tries it"
+            yield f"{what}: protect it, revoke the privileges, write a grid, {advice}."
     for table in exceptions:
-        if table in grids:
+        if table in tried.grids:
             yield f"{SETTING} names {table}, which has a grid: remove the line."
-        elif table not in protected:
-            what = "which is not a table with row-level security of this project"
+        elif table not in protected and not unprotected.get(table):
+            what = "which is not a table of this project that needs a grid"
             yield f"{SETTING} names {table}, {what}: remove the line."

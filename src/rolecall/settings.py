@@ -270,7 +270,7 @@ class Settings:
         "seconds that a statement may take; 0: no limit", _seconds, default=60, ini_type="int", metavar="SECONDS"
     )
     tables_without_grid: Mapping[str, str] = _option(
-        "tables with row-level security that need no grid, one a line: schema.table: the reason",
+        "tables and views that need no grid, one a line: schema.table: the reason",
         _reasons,
         default={},
         ini_type="linelist",

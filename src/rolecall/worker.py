@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from psycopg import Connection
 
 from rolecall.access.custom_settings import custom_settings, initialize
+from rolecall.access.loading import identities
 from rolecall.access.session import Session
 from rolecall.access.world import World
 from rolecall.catalog.manifest import Manifest
@@ -317,6 +318,7 @@ def _prepare(connection: ServerConnection, world: World) -> None:
     """Prepare a connection for sessions and grids."""
     # A cached plan of one test would change the results of the next, or hide a mutant.
     connection.execute("SET plan_cache_mode = force_custom_plan")
+    world.identities = identities(connection)
     initialize(connection, {*custom_settings(connection), *world.settings})
     prepare(connection)
     changes.prepare(connection)

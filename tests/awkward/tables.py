@@ -50,6 +50,12 @@ TABLES = {
         row={"author": "alice", "body": "hers"},
         options={"key": "author"},
     ),
+    "a key that only the database gives": Shape(
+        "CREATE TABLE shop.notes (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, author text, body text);"
+        + OWN.format(t="shop.notes"),
+        row=HERS | {"id": 7},
+        more=(("shop.notes", {"id": 9, "author": "bob"}),),
+    ),
     "forced row-level security": Shape(NOTES + "ALTER TABLE shop.notes FORCE ROW LEVEL SECURITY;"),
     "a name with a space and capitals": Shape(
         'CREATE TABLE shop."My Notes" ("Id" int PRIMARY KEY, author text, "the body" text);'
@@ -85,6 +91,11 @@ TABLES = {
     "a table with a foreign key that prevents deletes": Shape(
         NOTES + "CREATE TABLE shop.replies (note int REFERENCES shop.notes);",
         usual("yes  yes  yes  error"),
+        more=(("shop.replies", {"note": 1}),),
+    ),
+    "a foreign key that prevents deletes, which the grid names": Shape(
+        NOTES + "CREATE TABLE shop.replies (note int REFERENCES shop.notes);",
+        usual("yes  yes  yes  23503"),
         more=(("shop.replies", {"note": 1}),),
     ),
     "a deferred foreign key": Shape(

@@ -36,6 +36,52 @@ def test_a_table_without_a_grid_fails_the_run(orders: pytest.Pytester, processes
     result.assert_outcomes(passed=CELLS + 1, errors=1)
 
 
+UNPROTECTED = """
+CREATE TABLE shop.orders (id int PRIMARY KEY, total int, secret int);
+CREATE TABLE shop.jobs (id int);
+CREATE VIEW shop.all_notes AS SELECT * FROM shop.notes;
+CREATE VIEW shop.own_notes WITH (security_invoker = true) AS SELECT * FROM shop.notes;
+CREATE MATERIALIZED VIEW shop.counts AS SELECT count(*) FROM shop.notes;
+CREATE SCHEMA hidden;
+CREATE TABLE hidden.orders (id int);
+GRANT SELECT (total) ON shop.orders TO toy_visitor;
+GRANT ALL ON shop.all_notes, shop.own_notes, shop.counts, hidden.orders TO PUBLIC;
+GRANT ALL ON shop.jobs TO toy_keeper;
+"""
+MAY_USE = {
+    "shop.all_notes": "toy_member, toy_visitor may use it",
+    "shop.counts": "toy_member, toy_visitor may use it",
+    "shop.orders": "toy_visitor may use it",
+}
+
+
+def unprotected(result: pytest.RunResult) -> dict[str, str]:
+    """The names that row-level security does not protect, and what the run says of them."""
+    start = "  ERROR: row-level security does not protect "
+    lines = [line.removeprefix(start).split(", ", 1) for line in result.outlines if line.startswith(start)]
+    return {name: rest.partition(", and no test tries it: protect it, revoke")[0] for name, rest in lines}
+
+
+def test_what_a_persona_may_use_without_row_level_security_fails_the_run(toy: pytest.Pytester) -> None:
+    (toy.path / "migrations/phase_1_notes/1_3_orders.sql").write_text(UNPROTECTED)
+    result = toy.runpytest_inprocess()
+    assert (result.ret, unprotected(result)) == (pytest.ExitCode.TESTS_FAILED, MAY_USE)
+
+
+def test_a_view_that_a_persona_reads_and_a_reason_do_not_fail_the_run(toy: pytest.Pytester) -> None:
+    (toy.path / "migrations/phase_1_notes/1_3_orders.sql").write_text(UNPROTECTED)
+    add_exceptions(toy, "shop.counts: it counts only", "shop.orders: everybody may know the totals")
+    toy.makepyfile(
+        test_view="""
+        def test_view(db):
+            with db.reading_as("visitor"):
+                assert len(db.rows("SELECT * FROM shop.all_notes")) == 2
+        """
+    )
+    result = toy.runpytest_inprocess()
+    assert (result.ret, unprotected(result)) == (pytest.ExitCode.OK, {})
+
+
 def test_a_table_with_a_reason_does_not_fail_the_run(orders: pytest.Pytester) -> None:
     add_exceptions(orders, "shop.orders: filled by a job, without readers")
     result = orders.runpytest_inprocess()
@@ -49,7 +95,7 @@ def test_a_table_with_a_reason_does_not_fail_the_run(orders: pytest.Pytester) ->
         ("shop.notes: it has one", "names shop.notes, which has a grid: remove the line."),
         (
             "shop.gone: it existed once",
-            "names shop.gone, which is not a table with row-level security of this project: remove the line.",
+            "names shop.gone, which is not a table of this project that needs a grid: remove the line.",
         ),
     ],
 )

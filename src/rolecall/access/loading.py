@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from rolecall.access.world import UNLOADABLE, Row, World, insert, reason
+from rolecall.access.world import UNLOADABLE, Row, World, reason
 from rolecall.errors import RolecallError
 
 Key = tuple[str, str]  # the table and the name of a row
@@ -25,11 +25,24 @@ WHERE c.contype = 'f' AND c.conname = %s AND c.conrelid = to_regclass(quote_iden
 """
 
 
+IDENTITIES = """
+SELECT n.nspname || '.' || relname, array_agg(attname::text)
+FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid JOIN pg_namespace AS n ON n.oid = relnamespace
+WHERE attidentity = 'a' AND NOT attisdropped GROUP BY 1
+"""
+
+
+def identities(connection: Connection[Any]) -> dict[str, list[str]]:
+    """The columns of each table that are GENERATED ALWAYS AS IDENTITY."""
+    return dict(connection.execute(IDENTITIES).fetchall())
+
+
 def load(connection: Connection[Any], world: World) -> Missing:
     """Load all rows, as the connection's current role. Returns the rows that cannot be loaded, with the reasons.
 
     Raises RolecallError if a deferred constraint refuses the rows and does not say which table it is about.
     """
+    world.identities = identities(connection)
     try:
         with connection.transaction():
             world.load(connection)
@@ -74,7 +87,7 @@ class _Loading:
     def _row(self, table: str, name: str, row: Row) -> None:
         try:
             with self.connection.transaction():
-                self.connection.execute(insert(table, row))
+                self.world.make(self.connection, table, name)
         except UNLOADABLE as error:
             self.missing[table, name] = self._depends_on(error, row) or _one_line(error)
 

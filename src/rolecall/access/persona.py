@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from string import Formatter
 from typing import Any, Literal
 from uuid import UUID
 
@@ -58,8 +59,14 @@ class Persona:
             *self.custom.items(),
         ]
 
-    def prepare(self, table: str) -> str:
-        """``setup`` with the names of the table ("schema.name") and its schema filled in; empty without a ``setup``."""
+    def prepare(self, table: str | None) -> str:
+        """``setup`` with the names of the table ("schema.name") and its schema filled in; empty without a ``setup``.
+
+        Without a table, it is empty too if ``setup`` names one.
+        """
+        if table is None:
+            names_a_table = any(field for _, field, *_ in Formatter().parse(self.setup))
+            return "" if names_a_table else sql.SQL(self.setup).format().as_string()
         schema, name = table.split(".")
         return sql.SQL(self.setup).format(schema=sql.Identifier(schema), table=sql.Identifier(schema, name)).as_string()
 

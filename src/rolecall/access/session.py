@@ -126,11 +126,12 @@ class Session:
     def acting_as(self, name: str, *, on: str | None = None, method: Method = "POST") -> Iterator[Persona]:
         """Sign in as a persona for the block. What it writes stays for the rest of the test.
 
-        ``on`` is the table ("schema.name") for which the persona's ``setup`` runs.
+        ``on`` is the table ("schema.name") for which the persona's ``setup`` runs. A ``setup`` that names no table
+        runs without it too.
         """
         persona, before = self._persona(name), (self.persona, self._settings)
-        if on and persona.setup:
-            self.connection.execute(persona.prepare(on).encode())
+        if setup := persona.prepare(on):
+            self.connection.execute(setup.encode())
         self._switch(persona, persona.settings(method))
         try:
             yield persona
@@ -142,9 +143,12 @@ class Session:
                 self.persona, self._settings = before
 
     @contextmanager
-    def reading_as(self, name: str) -> Iterator[Persona]:
-        """Sign in for the block as for a GET: the transaction is READ ONLY, and rolled back at the end."""
-        with self.connection.transaction(force_rollback=True), self.acting_as(name, method="GET") as persona:
+    def reading_as(self, name: str, *, on: str | None = None) -> Iterator[Persona]:
+        """Sign in for the block as for a GET: the transaction is READ ONLY, and rolled back at the end.
+
+        ``on`` is that of :meth:`acting_as`.
+        """
+        with self.connection.transaction(force_rollback=True), self.acting_as(name, on=on, method="GET") as persona:
             self.connection.execute("SELECT set_config('transaction_read_only', 'on', true)")
             yield persona
 

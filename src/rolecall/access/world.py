@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from typing import Any
 
@@ -10,7 +11,7 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.types.json import Jsonb
 
-from rolecall.access.persona import Persona, custom_of
+from rolecall.access.persona import NO_PERSONA, Persona, custom_of
 from rolecall.errors import RolecallError
 
 Row = Mapping[str, Any]
@@ -28,6 +29,10 @@ class World:
         self.rows: dict[str, dict[str, Row]] = {}
         # The rows that the database of the tests does not have, by table and name, with the reason.
         self.missing: Mapping[tuple[str, str], str] = {}
+        # The columns that are GENERATED ALWAYS AS IDENTITY, by table: a client cannot insert a value of its own.
+        self.identities: Mapping[str, Collection[str]] = {}
+        # The rows that are not inserted by a superuser, with the persona that inserts them. None: they exist already.
+        self._makers: dict[tuple[str, str], Persona | None] = {}
         self._names: dict[str, Any] = {}
 
     def persona(
@@ -62,6 +67,25 @@ class World:
             raise RolecallError(f"the world has two rows named {name!r} in {table}.")
         rows[name] = columns
         return columns
+
+    def add_as(self, persona: str, table: str, name: str, /, **columns: Any) -> Row:
+        """Add a row that a persona inserts, because a trigger or a default asks who acts.
+
+        Returns its columns. Raises RolecallError if the name exists, or the persona does not.
+        """
+        if persona not in self.personas:
+            raise RolecallError(f"unknown persona {persona!r}: the world has {', '.join(self.personas) or 'none'}.")
+        self._makers[table, name] = self.personas[persona]
+        return self.add(table, name, **columns)
+
+    def existing(self, table: str, name: str, /, **columns: Any) -> Row:
+        """Name a row that a trigger, a migration or the seed makes. It is not inserted.
+
+        Exactly one row must have these columns when its turn comes: after the rows before it. Grids try to insert a
+        row with them, so give all that an insert needs. Returns them. Raises RolecallError if the name exists.
+        """
+        self._makers[table, name] = None
+        return self.add(table, name, **columns)
 
     def row(self, table: str, name: str) -> Row:
         """The columns of a row.
@@ -113,14 +137,33 @@ class World:
         """The names of the custom settings that personas have."""
         return {name for persona in self.personas.values() for name in persona.custom}
 
+    def insertable(self, table: str, name: str) -> Row:
+        """The columns of a row that a client may insert. Raises RolecallError as :meth:`row` does."""
+        identities = self.identities.get(table, ())
+        return {column: value for column, value in self.row(table, name).items() if column not in identities}
+
     def load(self, connection: Connection[Any]) -> None:
-        """Insert all rows, in order, as the connection's current role. Raises RolecallError with the row that fails."""
-        for table, name, row in self:
+        """Make all rows, in order, as the connection's current role. Raises RolecallError with the row that fails."""
+        for table, name, _ in self:
             try:
-                connection.execute(insert(table, row))
+                self.make(connection, table, name)
             except UNLOADABLE as error:
                 text = f"the world cannot be loaded: {_printable(table)} {name!r}: {reason(error)}"
                 raise RolecallError(text) from error
+
+    def make(self, connection: Connection[Any], table: str, name: str) -> None:
+        """Insert a row, or look for it if it exists already. Raises one of UNLOADABLE.
+
+        Each row has its place in the order: rows of one table come together, and tables as they were first named.
+        """
+        row = self.rows[table][name]
+        if (table, name) not in self._makers:
+            connection.execute(insert(table, row, overriding=True))
+        elif persona := self._makers[table, name]:
+            with as_persona(connection, persona):
+                connection.execute(insert(table, {**row}))
+        else:
+            _find(connection, table, row)
 
     def __iter__(self) -> Iterator[tuple[str, str, Row]]:
         for table, rows in self.rows.items():
@@ -141,15 +184,49 @@ def _printable(text: str) -> str:
     return " ".join(text.split())
 
 
-def insert(table: str, row: Row) -> sql.Composed:
-    """``INSERT INTO table (…) VALUES (…)`` with the row's values as literals."""
-    return sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+def insert(table: str, row: Row, *, overriding: bool = False) -> sql.Composed:
+    """``INSERT INTO table (…) VALUES (…)`` with the row's values as literals.
+
+    With ``overriding``, an identity column takes the row's value, also if it is GENERATED ALWAYS.
+    """
+    return sql.SQL("INSERT INTO {} ({}){} VALUES ({})").format(
         sql.Identifier(*table.split(".")),
         sql.SQL(", ").join(map(sql.Identifier, row)),
+        sql.SQL(" OVERRIDING SYSTEM VALUE" if overriding else ""),
         sql.SQL(", ").join(literal(value) for value in row.values()),
     )
+
+
+def matching(columns: Row) -> str:
+    """The SQL condition that selects the rows with these values."""
+    terms = [
+        sql.SQL("{} IS NULL").format(sql.Identifier(column))
+        if value is None
+        else sql.SQL("{} = {}").format(sql.Identifier(column), literal(value))
+        for column, value in columns.items()
+    ]
+    return sql.SQL(" AND ").join(terms).as_string()
 
 
 def literal(value: Any) -> sql.Literal:
     """A value as an SQL literal; a dict goes in as jsonb."""
     return sql.Literal(Jsonb(value) if isinstance(value, dict) else value)
+
+
+def _find(connection: Connection[Any], table: str, row: Row) -> None:
+    """Raises ValueError unless exactly one row has these values."""
+    name = sql.Identifier(*table.split(".")).as_string()
+    ((count,),) = connection.execute(f"SELECT count(*) FROM {name} WHERE {matching(row)}".encode()).fetchall()
+    if count != 1:
+        what = "it does not exist" if count == 0 else f"{count} rows exist"
+        raise ValueError(f"{what} where {matching(row)}: world.existing() is for a row that something else has made")
+
+
+@contextmanager
+def as_persona(connection: Connection[Any], persona: Persona) -> Iterator[None]:
+    """Act as a persona for the block. If it fails, a savepoint around it restores the session."""
+    for setting in persona.settings("POST"):
+        connection.execute("SELECT set_config(%s, %s, true)", setting)
+    yield
+    for setting in [*NO_PERSONA, *((name, "") for name in persona.custom)]:
+        connection.execute("SELECT set_config(%s, %s, true)", setting)

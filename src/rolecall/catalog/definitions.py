@@ -10,7 +10,7 @@ from psycopg import Connection
 
 from rolecall.access.world import World
 from rolecall.catalog.manifest import Manifest
-from rolecall.catalog.objects import Policy, identifier, policies_named
+from rolecall.catalog.objects import Policy, identifier, policies_named, qualified
 from rolecall.sql.migrations import Phase, Script
 
 
@@ -45,7 +45,7 @@ class Index(NamedTuple):
 
 
 class Function(NamedTuple):
-    """A function. ``signature`` is for DROP FUNCTION; ``definition`` is the whole CREATE OR REPLACE."""
+    """A function. ``signature`` is SQL, as DROP FUNCTION takes it; ``definition`` is the whole CREATE OR REPLACE."""
 
     full_name: str
     signature: str
@@ -77,16 +77,31 @@ class Trigger(NamedTuple):
 
 
 class Grant(NamedTuple):
-    """A privilege of a role other than the owner. ``on`` is the object as GRANT … ON takes it.
+    """A privilege of a role other than the owner, on a table, a view or a function.
 
-    ``columns`` is empty for a privilege on the whole table.
+    ``signature`` is that of a function, and empty for others. ``columns`` is empty for a privilege on the whole table.
     """
 
-    on: str
-    object: str
+    name: str
+    signature: str
     role: str
     privilege: str
     columns: list[str]
+
+    @property
+    def kind(self) -> str:
+        """``TABLE`` (also of a view) or ``FUNCTION``."""
+        return "FUNCTION" if self.signature else "TABLE"
+
+    @property
+    def on(self) -> str:
+        """The object, as GRANT … ON takes it."""
+        return f"{self.kind} {self.signature or qualified(self.name)}"
+
+    @property
+    def object(self) -> str:
+        """The object, for messages."""
+        return self.signature or self.name
 
     @property
     def what(self) -> str:
@@ -97,11 +112,6 @@ class Grant(NamedTuple):
     def sql(self) -> str:
         """The privilege and its columns, as GRANT takes them."""
         return f"{self.privilege} ({', '.join(map(identifier, self.columns))})" if self.columns else self.privilege
-
-    @property
-    def name(self) -> str:
-        """The name of the object, without the arguments of a function."""
-        return self.object.split("(")[0]
 
 
 class Bucket(NamedTuple):
@@ -114,7 +124,11 @@ class Bucket(NamedTuple):
 
 @dataclass(frozen=True)
 class Schema:
-    """Everything that a mutant can break."""
+    """Everything that a mutant can break.
+
+    Tables, views and functions have names as in a grid ("schema.name"), without quotes:
+    :func:`rolecall.catalog.objects.qualified` makes SQL of them.
+    """
 
     columns: list[Column] = field(default_factory=list)
     policies: list[Policy] = field(default_factory=list)
@@ -127,6 +141,7 @@ class Schema:
     buckets: list[Bucket] = field(default_factory=list)
     scripts: list[Script] = field(default_factory=list)
     roles: list[str] = field(default_factory=list)  # of the personas, policies and grants
+    usages: set[tuple[str, str]] = field(default_factory=set)  # the schemas that each of these roles may enter
     types: dict[str, dict[str, str]] = field(default_factory=dict)  # of each column, by table or view
 
     @property
@@ -149,25 +164,27 @@ WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND attnum > 0 AND NOT attisdropped
 GROUP BY 1
 """
 CONSTRAINTS = """
-SELECT conrelid::regclass::text, conname, contype, pg_get_constraintdef(oid)
-FROM pg_constraint
+SELECT n.nspname || '.' || c.relname, conname, contype, pg_get_constraintdef(o.oid)
+FROM pg_constraint o JOIN pg_class c ON c.oid = conrelid JOIN pg_namespace n ON n.oid = relnamespace
 WHERE (conrelid, conname) IN (SELECT * FROM unnest(%(constrained)s::regclass[], %(constraints)s::text[]))
   AND contype IN ('c', 'f', 'p', 'u') ORDER BY 1, 2
 """
 INDEXES = """
-SELECT indrelid::regclass::text, c.relname, indisunique, pg_get_indexdef(indexrelid), o.oid IS NOT NULL,
+SELECT n.nspname || '.' || t.relname, c.relname, indisunique, pg_get_indexdef(indexrelid), o.oid IS NOT NULL,
        array(SELECT attname::text FROM pg_index p JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
              WHERE p.indrelid = i.indrelid AND indisprimary ORDER BY attnum)
 FROM pg_index i JOIN pg_class c ON c.oid = indexrelid
+JOIN pg_class t ON t.oid = indrelid JOIN pg_namespace n ON n.oid = t.relnamespace
 LEFT JOIN pg_constraint o ON conindid = indexrelid AND conrelid = indrelid
 WHERE (indrelid, c.relname) IN (SELECT * FROM unnest(%(indexed)s::regclass[], %(indexes)s::text[]))
   AND COALESCE(contype, 'u') = 'u' ORDER BY 1, 2
 """
+# An aggregate has no definition that could be changed.
 FUNCTIONS = """
 SELECT n.nspname || '.' || proname, p.oid::regprocedure::text, lanname, pg_get_functiondef(p.oid), prosrc,
        prosecdef, provolatile, proisstrict, prorettype = 'trigger'::regtype
 FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace JOIN pg_language l ON l.oid = prolang
-WHERE n.nspname || '.' || proname = ANY (%(functions)s) ORDER BY 1, 2
+WHERE n.nspname || '.' || proname = ANY (%(functions)s) AND prokind <> 'a' ORDER BY 1, 2
 """
 VIEWS = """
 SELECT n.nspname || '.' || c.relname, rtrim(pg_get_viewdef(c.oid), ';'),
@@ -178,29 +195,36 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 WHERE c.oid = ANY (%(views)s::regclass[]) ORDER BY 1
 """
 TRIGGERS = """
-SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid), tgfoid::regproc::text
-FROM pg_trigger
+SELECT n.nspname || '.' || c.relname, tgname, pg_get_triggerdef(t.oid), pn.nspname || '.' || proname
+FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid JOIN pg_namespace n ON n.oid = relnamespace
+JOIN pg_proc p ON p.oid = tgfoid JOIN pg_namespace pn ON pn.oid = pronamespace
 WHERE (tgrelid, tgname) IN (SELECT * FROM unnest(%(triggered)s::regclass[], %(triggers)s::text[])) ORDER BY 1, 2
 """
 # An object without any GRANT or REVOKE has no ACL: acldefault() has its privileges, e.g. EXECUTE for PUBLIC.
 # Trigger functions are left out: no role calls them itself.
 GRANTS = """
-SELECT kind || ' ' || object, object, COALESCE(r.rolname, 'public'), privilege_type,
+SELECT name, signature, COALESCE(r.rolname, 'public'), privilege_type,
        COALESCE(array_agg(attname::text ORDER BY attnum) FILTER (WHERE attname IS NOT NULL), '{}')
 FROM (
-  SELECT 'TABLE' AS kind, oid::regclass::text AS object, NULL AS attname, NULL AS attnum,
+  SELECT n.nspname || '.' || relname AS name, '' AS signature, NULL AS attname, NULL AS attnum,
          COALESCE(relacl, acldefault('r', relowner)) AS acl, relowner AS owner
-  FROM pg_class WHERE oid = ANY (%(tables)s::regclass[] || %(views)s::regclass[])
+  FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+  WHERE c.oid = ANY (%(tables)s::regclass[] || %(views)s::regclass[])
   UNION ALL
-  SELECT 'TABLE', attrelid::regclass::text, attname, attnum, attacl, relowner
-  FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+  SELECT n.nspname || '.' || relname, '', attname, attnum, attacl, relowner
+  FROM pg_attribute JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace
   WHERE attrelid = ANY (%(tables)s::regclass[] || %(views)s::regclass[]) AND attacl IS NOT NULL
   UNION ALL
-  SELECT 'FUNCTION', p.oid::regprocedure::text, NULL, NULL, COALESCE(proacl, acldefault('f', proowner)), proowner
+  SELECT n.nspname || '.' || proname, p.oid::regprocedure::text, NULL, NULL,
+         COALESCE(proacl, acldefault('f', proowner)), proowner
   FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
   WHERE n.nspname || '.' || proname = ANY (%(functions)s) AND prorettype <> 'trigger'::regtype
 ) AS acls CROSS JOIN aclexplode(acl) AS a LEFT JOIN pg_roles r ON r.oid = a.grantee
-WHERE a.grantee <> owner GROUP BY 1, 2, 3, 4, attname IS NULL ORDER BY 1, 3, 4
+WHERE a.grantee <> owner GROUP BY 1, 2, 3, 4, attname IS NULL ORDER BY 1, 2, 3, 4
+"""
+USAGES = """
+SELECT nspname, rolname FROM pg_namespace AS n, pg_roles AS r
+WHERE rolname = ANY (%s) AND has_schema_privilege(r.oid, n.oid, 'USAGE')
 """
 BUCKETS = """
 SELECT id, file_size_limit, allowed_mime_types FROM storage.buckets WHERE id <> ALL (%(world_buckets)s) ORDER BY 1
@@ -212,14 +236,14 @@ def read(connection: Connection[Any], manifest: Manifest, world: World, phases: 
     constraints, triggers = manifest.of_kind("constraint"), manifest.of_kind("trigger")
     indexes = manifest.of_kind("index", "unique", "constraint")  # the index of a UNIQUE constraint has its name
     params = {
-        "tables": [item.full_name for item in manifest.of_kind("table")],
-        "views": [item.full_name for item in manifest.of_kind("view")],
+        "tables": [qualified(item.full_name) for item in manifest.of_kind("table")],
+        "views": [qualified(item.full_name) for item in manifest.of_kind("view")],
         "functions": [item.full_name for item in manifest.of_kind("function", "trigger function")],
-        "constrained": [item.owner for item in constraints],
+        "constrained": [qualified(item.owner) for item in constraints],
         "constraints": [item.name for item in constraints],
-        "indexed": [item.owner for item in indexes],
+        "indexed": [qualified(item.owner) for item in indexes],
         "indexes": [item.name for item in indexes],
-        "triggered": [item.owner for item in triggers],
+        "triggered": [qualified(item.owner) for item in triggers],
         "triggers": [item.name for item in triggers],
         "world_buckets": [row["id"] for row in world.rows.get("storage.buckets", {}).values()],
     }
@@ -233,6 +257,7 @@ def read(connection: Connection[Any], manifest: Manifest, world: World, phases: 
         (has_buckets,) = rows("SELECT to_regclass('storage.buckets') IS NOT NULL")[0]
         policies = policies_named(connection, [(item.owner, item.name) for item in manifest.of_kind("policy")])
         grants = [Grant(*row) for row in rows(GRANTS)]
+        roles = _roles(world, policies, grants)
         return Schema(
             columns=[Column(*row) for row in rows(COLUMNS)],
             policies=policies,
@@ -244,7 +269,8 @@ def read(connection: Connection[Any], manifest: Manifest, world: World, phases: 
             grants=grants,
             scripts=[script for phase in phases for script in sorted(phase.tested, key=lambda script: script.path)],
             buckets=[Bucket(*row) for row in rows(BUCKETS)] if has_buckets else [],
-            roles=_roles(world, policies, grants),
+            roles=roles,
+            usages=set(connection.execute(USAGES, [roles]).fetchall()),
             types=dict(rows(TYPES)),
         )
 

@@ -21,6 +21,7 @@ class Manifest:
     added: list[Object]
     tables: list[str]  # every table that the migrations created, or added a policy to
     protected: list[str]  # tables with row-level security, of the migrations or, without migrations, of the baseline
+    unprotected: dict[str, list[str]]  # tables and views without row-level security, as protected; and who may use them
     rollbacks: list[str]  # titles of the phases that can be rolled back, in order
     notes: list[str]  # on the migrations' files, for the summary
     left_out: list[LeftOut] = field(default_factory=list)  # of a baseline that is a dump
@@ -34,7 +35,8 @@ class Manifest:
         left_out = [LeftOut(*item) for item in data["left_out"]]
         missing = [(table, name, reason) for table, name, reason in data["missing"]]
         rollbacks, notes = data["rollbacks"], data["notes"]
-        return cls(data["role"], added, data["tables"], data["protected"], rollbacks, notes, left_out, missing)
+        tables = data["tables"], data["protected"], data["unprotected"]
+        return cls(data["role"], added, *tables, rollbacks, notes, left_out, missing)
 
     def as_comment(self) -> dict[str, Any]:
         """The data that :meth:`from_comment` reads."""

@@ -112,7 +112,7 @@ class Policy(NamedTuple):
     def create(self) -> str:
         """The statement that creates it."""
         parts = [
-            f"CREATE POLICY {identifier(self.name)} ON {self.table}",
+            f"CREATE POLICY {identifier(self.name)} ON {qualified(self.table)}",
             f"AS {'PERMISSIVE' if self.permissive else 'RESTRICTIVE'} FOR {self.command.upper()}",
             f"TO {', '.join(map(grantee, self.roles))}",
         ]
@@ -122,7 +122,7 @@ class Policy(NamedTuple):
 
     def drop(self) -> str:
         """The statement that drops it."""
-        return f"DROP POLICY {identifier(self.name)} ON {self.table}"
+        return f"DROP POLICY {identifier(self.name)} ON {qualified(self.table)}"
 
 
 POLICIES = """
@@ -170,6 +170,30 @@ def privileges(connection: Connection[Any], table: str, role: str) -> list[str]:
         [names, role, qualified(table)],
     ).fetchone()
     return list(row[0]) if row else []
+
+
+# Row-level security does not apply to roles that bypass it, nor to the owner.
+UNPROTECTED = """
+SELECT n.nspname || '.' || c.relname, array_agg(r.rolname::text ORDER BY r.rolname)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace CROSS JOIN pg_roles AS r
+WHERE CASE relkind WHEN 'm' THEN true
+        WHEN 'v' THEN array_to_string(reloptions, ' ') ~ 'security_invoker=(true|on|1|yes)' IS NOT TRUE
+        ELSE relkind IN ('r', 'p') AND NOT relrowsecurity END
+  AND nspname !~ '^pg_' AND nspname <> 'information_schema'
+  AND NOT rolsuper AND NOT rolbypassrls AND NOT pg_has_role(r.oid, c.relowner, 'USAGE')
+  AND has_schema_privilege(r.oid, n.oid, 'USAGE')
+  AND (has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE')
+       OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
+GROUP BY 1
+"""
+
+
+def unprotected(connection: Connection[Any]) -> dict[str, list[str]]:
+    """The tables and views that no row-level security protects, with the roles that may use them.
+
+    They are tables without it, materialized views, and views that run with the rights of their owner.
+    """
+    return dict(connection.execute(UNPROTECTED).fetchall())
 
 
 def tables_with_column_grants(connection: Connection[Any]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import postgast
 
 from rolecall.catalog.definitions import Function
+from rolecall.catalog.foreign_types import without_foreign_types
 
 
 class Part(NamedTuple):
@@ -23,15 +24,13 @@ def parts(function: Function) -> Iterator[Part]:
     if function.is_trigger:
         # The parser's output for a trigger function is not valid JSON: parse it as a function with two records.
         return body_parts(function.source, "new record, old record", "record")
-    parsed = postgast.parse_plpgsql(function.definition)
-    return _parts(parsed[0]["PLpgSQL_function"]["action"], 1)
+    return _parsed(function.definition)
 
 
 def body_parts(body: str, arguments: str = "", result: str = "void") -> Iterator[Part]:
     """Every statement and expression of a body, in order. The default is a DO block's."""
     head = f"CREATE FUNCTION f({arguments}) RETURNS {result} LANGUAGE plpgsql AS"
-    parsed = postgast.parse_plpgsql(f"{head} $rolecall${body}$rolecall$")
-    return _parts(parsed[0]["PLpgSQL_function"]["action"], 1)
+    return _parsed(f"{head} $rolecall${body}$rolecall$")
 
 
 def statements(body: str) -> Iterator[str]:
@@ -39,6 +38,11 @@ def statements(body: str) -> Iterator[str]:
     for part in body_parts(body):
         if part.kind == "PLpgSQL_stmt_execsql":
             yield part.node["sqlstmt"]["PLpgSQL_expr"]["query"]
+
+
+def _parsed(definition: str) -> Iterator[Part]:
+    parsed = postgast.parse_plpgsql(without_foreign_types(definition))
+    return _parts(parsed[0]["PLpgSQL_function"]["action"], 1)
 
 
 def _parts(tree: Any, line: int) -> Iterator[Part]:

@@ -68,7 +68,7 @@ class Proposals:
                 row = {**self.world.row(candidate.table, candidate.name), **candidate.changes}
                 try:
                     with self.connection.transaction():
-                        self.connection.execute(insert(candidate.table, row))
+                        self.connection.execute(insert(candidate.table, row, overriding=True))
                 except UNLOADABLE:
                     continue
             return self.trial.decides(subject, variant, self.trial.original(subject))

@@ -20,7 +20,8 @@ ENDS_LIST = {"end", "else", "elsif", "elseif", "when", "exception"}  # the words
 
 # The functions that the migrations created, and those that their triggers call.
 FUNCTIONS = """
-SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid), prosrc, prorettype = 'trigger'::regtype
+SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid), prosrc, prorettype = 'trigger'::regtype,
+       n.nspname || '.' || proname
 FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace JOIN pg_language l ON l.oid = prolang
 WHERE lanname = 'plpgsql' AND n.nspname || '.' || proname = ANY (%s) ORDER BY 1
 """
@@ -41,17 +42,16 @@ class Point(NamedTuple):
 
 
 class Body(NamedTuple):
-    """A function: its original CREATE statement, the instrumented one, and the points that it can report."""
+    """A function: its original CREATE statement, the instrumented one, and the points that it can report.
+
+    ``signature`` is SQL; ``name`` is qualified and without quotes, and empty for a DO block.
+    """
 
     signature: str
     original: str
     instrumented: str
     points: list[Point]
-
-    @property
-    def name(self) -> str:
-        """Schema and name, without the arguments."""
-        return self.signature.split("(")[0]
+    name: str = ""
 
 
 def called(connection: Connection[Any], manifest: Manifest) -> list[str]:
@@ -77,12 +77,13 @@ def read(connection: Connection[Any], names: Iterable[str]) -> list[Body]:
     return [body(*row) for row in rows]
 
 
-def body(signature: str, definition: str, source: str, is_trigger: bool = False) -> Body:
+def body(signature: str, definition: str, source: str, is_trigger: bool = False, name: str = "") -> Body:
     """Instrument one function. ``definition`` is its whole CREATE, ``source`` the body between the quotes."""
     writer = _Writer(signature, source)
     text = writer.write(is_trigger)
     start = definition.rindex(source)
-    return Body(signature, definition, definition[:start] + text + definition[start + len(source) :], writer.points)
+    instrumented = definition[:start] + text + definition[start + len(source) :]
+    return Body(signature, definition, instrumented, writer.points, name)
 
 
 def parse_report(message: str | None) -> tuple[str, ...] | None:

@@ -24,6 +24,12 @@ Key = tuple[str, ...]
 
 BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = %s"
 MAY_ENTER = "SELECT has_schema_privilege(%s, %s, 'USAGE')"
+# A privilege on a single column is enough for a policy to apply.
+HOLDS = """
+SELECT command FROM unnest(%s::text[]) AS command
+WHERE has_table_privilege(%s, %s::regclass, command)
+  OR command <> 'delete' AND has_any_column_privilege(%s, %s::regclass, command)
+"""
 
 
 def outcomes(using: str | None, check: str | None, command: str) -> set[str]:
@@ -79,9 +85,10 @@ def _applicable(connection: Connection[Any], grid: Grid, persona: Persona) -> It
         if persona.setup:
             connection.execute(persona.prepare(grid.table).encode())
         may_enter = connection.execute(MAY_ENTER, [persona.role, grid.table.split(".")[0]]).fetchone()
-        privileges = objects.privileges(connection, grid.table, persona.role)
+        of_role = [persona.role, objects.qualified(grid.table)]
+        held = {command for (command,) in connection.execute(HOLDS, [list(COMMANDS), *of_role, *of_role])}
         for command in COMMANDS:
-            if may_enter and may_enter[0] and command.upper() in privileges:
+            if may_enter and may_enter[0] and command in held:
                 for policy in objects.policies(connection, grid.table, command, persona.role):
                     yield _Applicable(persona, command, policy)
 

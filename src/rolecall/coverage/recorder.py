@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import product
 
-from rolecall.catalog.objects import Object
+from rolecall.catalog.objects import Object, identifier
 
 WRITES = re.compile(r"\s*(insert|update)\b", re.IGNORECASE)
 
@@ -24,31 +25,36 @@ class CoverageRecorder:
         self.pending: set[tuple[str, ...]] = set()
         self.column_grants: Collection[str] = ()  # the tables with a privilege on single columns
         self.observe: Callable[[CoverageRecorder], None] | None = None  # after each write, with --rolecall-coverage
-        self._names: re.Pattern[str] | None = None
+        self._names: dict[str, str] = {}  # of the objects to watch for, by how a statement may write them
+        self._pattern: re.Pattern[str] | None = None
 
     def watch_for(self, objects: Iterable[Object]) -> None:
         """Record these functions and views if a statement names them."""
-        names = {re.escape(item.full_name) for item in objects}
+        self._names = {written: item.full_name for item in objects for written in _spellings(item)}
+        names = sorted(map(re.escape, self._names), reverse=True)
         # A name within a longer one is another object: app.note within app.notes, and within my_app.note.
-        self._names = re.compile(rf"(?<![\w.$])(?:{'|'.join(sorted(names))})(?![\w$])") if names else None
+        self._pattern = re.compile(rf"(?<![\w.$])(?:{'|'.join(names)})(?![\w$])") if names else None
 
     def record_statement(self, text: str, persona: str | None) -> None:
         """Record the functions and views that a statement names, and the persona that ran it."""
-        if persona and self._names:
-            self.pending |= {("ran", name, persona) for name in self._names.findall(text)}
+        if persona:
+            self.pending |= {("ran", name, persona) for name in self._named(text)}
+
+    def _named(self, text: str) -> set[str]:
+        """The functions and views that a statement names."""
+        return {self._names[written] for written in self._pattern.findall(text)} if self._pattern else set()
 
     def record_success(self, text: str, role: str | None) -> None:
         """Record that a statement succeeded: the values that it wrote, and the grants that it used."""
         if self.observe and WRITES.match(text):
             self.observe(self)
-        if role and self._names:
-            self.pending |= {("worked", name, role) for name in self._names.findall(text)}
         if role:
+            self.pending |= {("worked", name, role) for name in self._named(text)}
             self.record_columns(text, role)
 
     def record_columns(self, text: str, role: str) -> None:
         """Record the columns that a statement used, for tables with grants on single columns."""
-        if any(table in text for table in self.column_grants):
+        if any(table.rpartition(".")[2] in text for table in self.column_grants):
             from rolecall.coverage.columns import columns_used  # its parser takes 0.1 s to import
 
             self.pending |= {("used", *column, role) for column in columns_used(text)}
@@ -69,3 +75,9 @@ class CoverageRecorder:
     def merge(self, facts: Iterable[Iterable[str]]) -> None:
         """Add the facts of another process."""
         self.facts |= {tuple(fact) for fact in facts}
+
+
+def _spellings(item: Object) -> Iterator[str]:
+    """How a statement may write a qualified name: each part with or without quotes."""
+    for owner, name in product((item.owner, identifier(item.owner)), (item.name, identifier(item.name))):
+        yield f"{owner}.{name}"

@@ -49,13 +49,17 @@ def build(run: Run, settings: Settings) -> Manifest:
         for step in (step for phase in phases for step in phase.steps):
             run_script(run, connection, step, role)
         after = objects.objects(connection)
+        unprotected = objects.unprotected(connection)
     new = _without_stand_ins(objects.added(before, after), after)
     tables = {item.owner for item in new if item.kind == "policy"}
     tables |= {item.full_name for item in new if item.kind == "table"}
-    protected = _protected(new if phases else objects.added(platform, before))
+    of_project = new if phases else objects.added(platform, before)
+    protected = _protected(of_project)
+    own = {item.full_name for item in of_project if item.kind in ("table", "view") and _is_own(item.full_name)}
+    unprotected = {name: roles for name, roles in unprotected.items() if name in own}
     notes = [note for phase in phases for note in phase.session_notes()]
     rollbacks = [phase.title for phase in phases if phase.rolls_back]
-    manifest = Manifest(role, new, sorted(tables), protected, rollbacks, notes, left_out)
+    manifest = Manifest(role, new, sorted(tables), protected, unprotected, rollbacks, notes, left_out)
     run.comment_on(run.template, **manifest.as_comment())
     return manifest
 
@@ -77,8 +81,11 @@ def _protected(added: Iterable[objects.Object]) -> list[str]:
     A dump may have tables of the platform. These count only if the dump has a policy for them.
     """
     tables = {item.full_name for item in added if item.kind == "table" and item.detail == "rls"}
-    tables = {name for name in tables if name.partition(".")[0] not in PLATFORM_SCHEMAS}
-    return sorted(tables | {item.owner for item in added if item.kind == "policy"})
+    return sorted(set(filter(_is_own, tables)) | {item.owner for item in added if item.kind == "policy"})
+
+
+def _is_own(name: str) -> bool:
+    return name.partition(".")[0] not in PLATFORM_SCHEMAS
 
 
 def load(run: Run, world: World, seed: Path | None = None, role: str | None = None) -> Missing:

@@ -1,7 +1,8 @@
 """The template cache: a cluster with baseline and migrations, in an archive that the next run can start from.
 
 The archive's name begins with a key: the digest of everything that the databases depend on. The world is not in the
-archive. Each run loads it, so that rows with ``DEFAULT now()`` are new.
+archive. Each run loads it, so that rows with ``DEFAULT now()`` are new. Rows that the migrations insert are in the
+archive, and so it is used for an hour only: an invitation that is valid for a day must not expire on the next one.
 
 An archive is never changed. It is written to another name and renamed when it is complete, so two runs at the same
 time do not disturb each other. The name ends with the digest of the contents, which shows damage. A folder that other
@@ -30,6 +31,7 @@ from rolecall.sql import migrations
 
 PACKAGE = Path(rolecall.__file__).parent
 MAXIMUM = 4  # archives; each has about 50 MB
+YOUNG = 3600.0  # seconds; the rows in an older archive have aged too much
 PATIENCE = 600.0  # seconds; an older part is of a run that was killed
 IGNORE = "*\n"  # for git, as in pytest's own cache
 ARCHIVE = re.compile(r"(?P<key>[0-9a-f]{16})\.(?P<digest>[0-9a-f]{16})\.tar")
@@ -43,8 +45,9 @@ class TemplateCache:
         self.folder, self.key = folder, key
 
     def find(self) -> Path | None:
-        """The archive for this run; None if there is none."""
-        return max(self._of_this_run(), key=_age, default=None)
+        """The archive for this run; None if there is none that is young enough."""
+        oldest = (time.time() - YOUNG) * 1e9
+        return max((each for each in self._of_this_run() if _age(each)[0] >= oldest), key=_age, default=None)
 
     def is_whole(self, archive: Path) -> bool:
         """Whether an archive is undamaged."""

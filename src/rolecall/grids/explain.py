@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import psycopg
@@ -14,11 +15,13 @@ from rolecall.catalog.objects import Policy
 from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.policy import PolicyProbe
 from rolecall.grids.probe import Check, Outcome
-from rolecall.grids.verdicts import MEANING, verdict
+from rolecall.grids.verdicts import meaning, verdict
 from rolecall.report.results import Attempt, CellFailure, Decisions, PolicyDecision, Reason
 
 Results = list[tuple[Check, Outcome]]
 
+TWO_ROWS = re.compile(r"\d+ rows of ")
+ADVICE = ": set key= of the grid to columns that are unique in the whole table"
 ADMITTED, STOPPED = "lets the row through", "stops the row"
 COMMANDS = {"GET": "select", "POST": "insert", "PATCH": "update", "DELETE": "delete"}
 
@@ -45,10 +48,10 @@ def explain(connection: Connection[Any], grid: Grid, cell: Cell, world: World, r
         claims=dict(persona.claims),
         setup=persona.prepare(grid.table) if persona.setup else "",
         expected=cell.expected,
-        meaning=" / ".join(MEANING[word] for word in cell.expected.split("/")),
+        meaning=meaning(cell.expected),
         attempts=_attempts(results),
         reason=reason,
-        got=verdict(results),
+        got=verdict(results, cell.expected),
         settings=dict(persona.custom),
     )
 
@@ -64,7 +67,7 @@ def _attempts(results: Results) -> list[Attempt]:
         Attempt(
             check.statement,
             outcome.verdict or "error",
-            str(outcome),
+            f"{outcome}{ADVICE if TWO_ROWS.match(outcome.broken or '') else ''}",
             check.method != "GET",
             check.blind,
             check.representation,

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from psycopg import sql
 
 from rolecall.access.persona import Method
-from rolecall.access.world import Row, World, insert, literal
+from rolecall.access.world import Row, World, insert, literal, matching
 from rolecall.errors import GridError
 from rolecall.grids import decided_by as decisive
 from rolecall.grids.decided_by import DecidedBy
@@ -181,7 +181,7 @@ class Grid:
                 text = f"{name!r} has no {names(missing)} in the world, which is the key of the grid"
                 self._fail(self.lines[name], f"{text}: add it, or set key= to columns that every row has.")
         for name, row in rows.items():
-            key = key_condition({column: row.get(column) for column in self.key})
+            key = matching({column: row.get(column) for column in self.key})
             if key in others:
                 text = f"{others[key]!r} and {name!r} have the same key ({key})"
                 self._fail(self.line, f"{text}: set key= to columns that are unique together.")
@@ -209,7 +209,7 @@ class _Statements:
         self.name = sql.Identifier(*grid.table.split(".")).as_string()
         self.condition = cache(self._condition)
         self.before = cache(self._before)
-        self.insert = cache(lambda row: insert(grid.table, world.row(grid.table, row)).as_string())
+        self.insert = cache(lambda row: insert(grid.table, world.insertable(grid.table, row)).as_string())
         self.on_conflict = cache(self._on_conflict)
         self.assignment = cache(lambda command: fill(grid.moves.get(command, grid.update), world))
 
@@ -245,11 +245,11 @@ class _Statements:
 
     def _condition(self, row: str) -> str:
         columns = self.world.row(self.grid.table, row)
-        return key_condition({column: columns[column] for column in self.grid.key})
+        return matching({column: columns[column] for column in self.grid.key})
 
     def _on_conflict(self, row: str) -> str:
         """The clause of an upsert, as PostgREST writes it: it sets every column of the row."""
-        columns = [sql.Identifier(column) for column in self.world.row(self.grid.table, row)]
+        columns = [sql.Identifier(column) for column in self.world.insertable(self.grid.table, row)]
         key = sql.SQL(", ").join(map(sql.Identifier, self.grid.key))
         values = sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(column) for column in columns)
         return sql.SQL("ON CONFLICT ({}) DO UPDATE SET {}").format(key, values).as_string()
@@ -259,17 +259,6 @@ class _Statements:
         before = [f"SELECT set_config({_text(name)}, {_text(value)}, true)" for name, value in settings]
         setup = self.world.personas[persona].prepare(self.grid.table)
         return (*before, *([setup] if setup else []))
-
-
-def key_condition(key: Mapping[str, Any]) -> str:
-    """The SQL condition that selects the row with these values."""
-    terms = [
-        sql.SQL("{} IS NULL").format(sql.Identifier(column))
-        if value is None
-        else sql.SQL("{} = {}").format(sql.Identifier(column), literal(value))
-        for column, value in key.items()
-    ]
-    return sql.SQL(" AND ").join(terms).as_string()
 
 
 def fill(text: str, world: World) -> str:

@@ -42,7 +42,7 @@ class GridOutcomes:
         with self.connection.transaction(force_rollback=True):
             for cell, outcomes in groupby(self._outcomes(grid), key=itemgetter(0)):
                 results = [(check, outcome) for _, check, outcome in outcomes]
-                if verdict(results) != cell.expected:
+                if verdict(results, cell.expected) != cell.expected:
                     failures[cell] = results
         return {cell: failures[cell] for cell in sorted(failures, key=grid.cells.index)}
 

@@ -9,7 +9,8 @@ The text has a line of commands. Then each row of the world has its name and a l
 
 A list of names that ends with a comma continues in the next line. ``everyone else`` is a line of its own: all personas
 of the world that no other line below the heading names.
-``yes``: the row was read or written. ``-``: no error and no row. ``!``: refused (42501).
+``yes``: the row was read or written. ``-``: no error and no row. ``!``: refused (42501). A SQLSTATE such as ``P0001``:
+the command fails with it.
 Each write runs in three ways, as clients send it. Inserts: plain, with RETURNING, and as an upsert. Updates and
 deletes: with a WHERE, blind (they read no column), and with both a WHERE and RETURNING. If the first two verdicts
 differ, the cell has both: ``-/yes``. It has the third too if it is not that of the other way that reads the row:

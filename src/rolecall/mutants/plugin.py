@@ -14,7 +14,7 @@ from rolecall.catalog.definitions import Schema, read
 from rolecall.catalog.dependents import dependents
 from rolecall.defects.files import DefectItem
 from rolecall.errors import RolecallError
-from rolecall.mutants import OPERATORS, runner
+from rolecall.mutants import OPERATORS, runner, survivors
 from rolecall.mutants.declarations import Declarations
 from rolecall.mutants.operators.operator import Mutant, Operator
 from rolecall.mutants.progress import Progress
@@ -146,10 +146,16 @@ class MutantsPlugin:
         if self.progress:
             self.progress.end()
         for outcome in UNNOTICED:
-            for report in terminalreporter.stats.get(outcome, []):
-                if report.failed:
-                    terminalreporter.section(outcome, sep="_", red=True, bold=True)
-                    terminalreporter.line(report.longreprtext)
+            reports = [report for report in terminalreporter.stats.get(outcome, []) if report.failed]
+            if len(reports) > survivors.MOST and terminalreporter.verbosity <= 0:
+                terminalreporter.section(f"{len(reports)} {outcome}", sep="_", red=True, bold=True)
+                texts = (dict(report.user_properties)[survivors.PROPERTY] for report in reports)
+                for line in survivors.lines(map(survivors.Surviving.from_text, texts)):
+                    terminalreporter.line(line)
+                continue
+            for report in reports:
+                terminalreporter.section(outcome, sep="_", red=True, bold=True)
+                terminalreporter.line(report.longreprtext)
         terminalreporter.section("mutants", sep="-")
         terminalreporter.line(terminal.mutation_score(score))
 

@@ -19,6 +19,7 @@ from rolecall.errors import RolecallError
 from rolecall.mutants.declarations import Declarations
 from rolecall.mutants.operators.operator import Mutant, Operator
 from rolecall.mutants.selection import RelevantTests, Suite
+from rolecall.mutants.survivors import PROPERTY, Surviving
 from rolecall.report import terminal
 from rolecall.report.results import Survivor
 from rolecall.worker import Worker
@@ -74,7 +75,7 @@ class MutantItem(TrialItem):
                 raise NotCaughtError(text) from None
             return
         noticed = "survived" if killer is None else "pinned" if killer.is_pin else "killed"
-        word = declared.word if declared else ""
+        word = declared.word if declared else "equivalent" if self.mutant.out_of_reach and not killer else ""
         outcome = word if word == "equivalent" and not killer else noticed
         self.user_properties += [(KILLER, killer.id if killer else ""), (OUTCOME, outcome)]
         if outcome == (word or "killed"):
@@ -82,6 +83,8 @@ class MutantItem(TrialItem):
         if killer and declared:
             text = f"{self.mutant.id} is declared {word} ({declared.reason}), but {killer.id} kills it. Remove it."
             raise NotCaughtError(f"{declared.path}: {text}")
+        surviving = Surviving(self.operator.by_grid, self.operator.catches, self.mutant.id)
+        self.user_properties.append((PROPERTY, surviving.as_text()))
         raise SurvivedError(self.survivor(relevant, killer))
 
     def killer(self, worker: Worker, relevant: RelevantTests, nextitem: pytest.Item | None) -> Killer | None:

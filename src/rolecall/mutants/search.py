@@ -39,7 +39,7 @@ class FirstFailure:
             check = checks[number]
             cell = self._cells[id(check)]
             results = GridOutcomes(connection, self.world).try_cell(self.grid, cell)
-            if verdict(results) != cell.expected:
+            if verdict(results, cell.expected) != cell.expected:
                 self._put_first(check)
                 return cell
             # The single checks differ, but the verdict of the whole cell is the expected one.

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from psycopg import Connection, sql
 
-from rolecall.access.world import World
+from rolecall.access.world import World, matching
 from rolecall.catalog.objects import identifier, qualified
 from rolecall.grids.decided_by import DecidedBy
-from rolecall.grids.grid import Grid, key_condition
+from rolecall.grids.grid import Grid
 from rolecall.noninterference.changes import Change, Row, ValueChange, holds
 from rolecall.noninterference.schema import Column, Schema
 from rolecall.noninterference.values import Dictionary, Value, keys, values
@@ -74,7 +74,7 @@ class Rows:
             return []
         found = self._read(table, key, f"ORDER BY {', '.join(map(identifier, key))} LIMIT {MOST}")
         named = [dict(zip(key, row, strict=True)) for row in found]
-        return [Row(table, self._row_name(table, each), key_condition(each)) for each in named]
+        return [Row(table, self._row_name(table, each), matching(each)) for each in named]
 
     def _places(
         self, table: str, rows: Sequence[Row], chosen: Callable[[str], bool], what: Callable[[str], str]
@@ -117,7 +117,7 @@ class Rows:
     def _condition(self, name: str) -> str:
         """The condition that selects a row of the grid, as its checks have it."""
         row = self.world.row(self.grid.table, name)
-        return key_condition({column: row[column] for column in self.grid.key})
+        return matching({column: row[column] for column in self.grid.key})
 
     def keys_of_the_grid(self) -> list[str]:
         """A value of each column that is a key, refers to another row, or decides. A request might name it.

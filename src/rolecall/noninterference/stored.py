@@ -131,7 +131,9 @@ class StoredValues:
 
     def _statement(self, cell: Cell, check: Check, column: str, value: Value) -> str:
         if cell.command == "insert":
-            return insert(self.grid.table, {**self._row(cell), column: value}).as_string()
+            return insert(
+                self.grid.table, {**self.world.insertable(self.grid.table, cell.row), column: value}
+            ).as_string()
         literal = sql.Literal(value).as_string()
         return f"UPDATE {check.target} SET {identifier(column)} = {literal} WHERE {check.condition}"
 

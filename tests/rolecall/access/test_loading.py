@@ -176,6 +176,72 @@ def test_a_deferred_constraint_refuses_the_rows_of_its_table(connection: Connect
     assert loaded(connection, "shop.notes") == [1, 3]
 
 
+# ------------------------------------------------------------------ rows that a superuser does not insert
+
+FOR_THE_CALLER = """
+ALTER TABLE shop.notes ALTER author SET DEFAULT shop.me();
+CREATE FUNCTION shop.pin() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+  $$ BEGIN INSERT INTO shop.pins VALUES (NEW.id + 100, NEW.id); RETURN NULL; END $$;
+CREATE TRIGGER pin AFTER INSERT ON shop.notes FOR EACH ROW EXECUTE FUNCTION shop.pin();
+"""
+
+
+@pytest.fixture
+def world() -> World:
+    """A world of two personas."""
+    world = World()
+    world.persona("alice", "toy_member", subject="alice", settings={"app.tenant": 1})
+    world.persona("visitor", "toy_visitor")
+    return world
+
+
+@pytest.mark.parametrize("bad", [False, True], ids=["all at once", "one by one"])
+def test_a_row_that_a_persona_inserts(connection: Connection[Any], world: World, bad: bool) -> None:
+    connection.execute(FOR_THE_CALLER)
+    world.add_as("alice", "shop.notes", "hers", id=1)
+    if bad:
+        world.add_as("visitor", "shop.notes", "the visitor's", id=2)
+    world.add("shop.notes", "of the superuser", id=3, author="bob")
+    missing = {("shop.notes", "the visitor's"): "permission denied for table notes"} if bad else {}
+    assert load(connection, world) == missing
+    rows = connection.execute("SELECT id, author FROM shop.notes ORDER BY id").fetchall()
+    assert rows == [(1, "alice"), (3, "bob")]
+    query = "SELECT current_user = session_user, current_setting('app.tenant'), current_setting('request.jwt.claims')"
+    assert connection.execute(query).fetchall() == [(True, "", "")]
+
+
+def test_a_row_that_a_trigger_makes(connection: Connection[Any], world: World) -> None:
+    connection.execute(FOR_THE_CALLER)
+    world.add("shop.notes", "hers", id=1, author="alice")
+    world.existing("shop.pins", "her pin", id=101, note=1, place=None)
+    assert load(connection, world) == {}
+    assert loaded(connection, "shop.pins") == [101]
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"id": 5}, 'it does not exist where "id" = 5: world.existing() is for a row that something else has made'),
+        ({"place": None}, '2 rows exist where "place" IS NULL: world.existing() is for a row that something else'),
+        ({"colour": 1}, 'column "colour" does not exist'),
+    ],
+)
+def test_a_row_that_nothing_has_made(
+    connection: Connection[Any], world: World, columns: dict[str, Any], reason: str
+) -> None:
+    world.add("shop.pins", "one", id=1)
+    world.add("shop.pins", "two", id=2)
+    world.existing("shop.pins", "another", **columns)
+    world.add("shop.pins", "last", id=3)
+    assert [text[: len(reason)] for text in load(connection, world).values()] == [reason]
+    assert loaded(connection, "shop.pins") == [1, 2, 3]
+
+
+def test_only_a_persona_of_the_world_inserts(world: World) -> None:
+    with pytest.raises(RolecallError, match="unknown persona 'bob': the world has alice, visitor"):
+        world.add_as("bob", "shop.notes", "his", id=1)
+
+
 def test_rows_that_refer_to_each_other_are_loaded(connection: Connection[Any]) -> None:
     world = World()
     add_notes(world)

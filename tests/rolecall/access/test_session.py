@@ -10,6 +10,7 @@ import pytest
 from psycopg import sql
 
 from rolecall import RolecallError, Session, World
+from rolecall.access.persona import Persona
 from rolecall.coverage.recorder import CoverageRecorder
 from rolecall.worker import Worker
 
@@ -141,6 +142,21 @@ def test_the_persona_is_restored_after_a_refused_block(toy_db: Session) -> None:
 def test_setup_runs_for_the_given_table(toy_db: Session) -> None:
     with toy_db.acting_as("visitor", on="shop.notes"):
         assert bodies(toy_db) == []
+
+
+def test_setup_runs_for_a_read(toy_db: Session) -> None:
+    with toy_db.reading_as("visitor", on="shop.notes"):
+        assert bodies(toy_db) == []
+    with toy_db.reading_as("visitor"), toy_db.raises("42501"):
+        bodies(toy_db)
+
+
+@pytest.mark.parametrize("method", ["acting_as", "reading_as"])
+def test_a_setup_that_names_no_table_always_runs(toy_db: Session, method: str) -> None:
+    setup = "SET LOCAL app.tenant = '{{table}}'"
+    toy_db.personas = {**toy_db.personas, "tenant": Persona("tenant", "toy_member", {}, setup)}
+    with getattr(toy_db, method)("tenant"):
+        assert toy_db.value("SELECT current_setting('app.tenant')") == "{table}"
 
 
 def test_setup_does_not_run_without_a_table(toy_db: Session) -> None:

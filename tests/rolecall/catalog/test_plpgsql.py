@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from rolecall.catalog.definitions import Function
-from rolecall.catalog.plpgsql import expressions
+from rolecall.catalog.plpgsql import body_parts, expressions
 
 SOURCE = """
 BEGIN
@@ -28,3 +30,24 @@ def test_the_expressions_of_a_body_and_which_of_them_are_conditions() -> None:
     assert [each.text for each in found if not each.is_condition] == ["a > 3", "DELETE FROM s.t WHERE a = 1", "true"]
     assert [each.text for each in found if each.is_statement] == ["DELETE FROM s.t WHERE a = 1"]
     assert all(SOURCE[each.start :].startswith(each.text) for each in found)
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        "x app.kind;",
+        'x "App"."Kind" := \'a\';',
+        "x CONSTANT app.kind := (SELECT app.note.kind FROM app.note);",
+        "x app.kind[]; y app.kind ARRAY;",
+        "x extensions.vector(3);",
+        "x public.kind;",
+        "x app.note%ROWTYPE; y app.note.body%TYPE;",
+        "x int; -- ; y app.kind\ny /* of */ app.kind;",
+        "x CURSOR (a app.kind, b app.kind) FOR SELECT 1;",
+        "x int; BEGIN NULL; END; DECLARE y app.kind;",
+    ],
+)
+@pytest.mark.parametrize("head", [("", "void"), ("a app.kind, b app.note[]", "app.note"), ("", "SETOF app.note")])
+def test_a_type_of_another_schema(declaration: str, head: tuple[str, str]) -> None:
+    body = f"BEGIN NULL; DECLARE {declaration} BEGIN PERFORM 'a'::app.kind; END; END"
+    assert "PLpgSQL_stmt_perform" in [part.kind for part in body_parts(body, *head)]

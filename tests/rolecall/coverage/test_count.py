@@ -235,6 +235,71 @@ def test_grants_on_columns_are_counted_one_by_one(larger: pytest.Pytester) -> No
 # ------------------------------------------------------------------ failures do not count
 
 
+QUOTED = """\
+CREATE TYPE shop."Kind" AS ENUM ('plain', 'gift');
+CREATE TABLE shop."The Order" ("Id" int PRIMARY KEY, "Owner" text, "Kind" shop."Kind");
+ALTER TABLE shop."The Order" ENABLE ROW LEVEL SECURITY;
+CREATE FUNCTION shop."isMine"("Owner" text, "Kind" shop."Kind") RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE "gift" shop."Kind" := 'gift';
+BEGIN RETURN "Owner" = shop.me() AND "Kind" = "gift"; END $$;
+CREATE POLICY "Own Orders" ON shop."The Order" FOR UPDATE USING (shop."isMine"("Owner", "Kind"));
+CREATE POLICY "Read Orders" ON shop."The Order" FOR SELECT USING (shop."isMine"("Owner", "Kind"));
+CREATE VIEW shop."MyView" WITH (security_invoker = true) AS SELECT "Id" FROM shop."The Order";
+GRANT SELECT ON shop."The Order", shop."MyView" TO toy_member;
+GRANT UPDATE ("Kind") ON shop."The Order" TO toy_member;
+"""
+QUOTED_SUITE = """
+
+from rolecall import grid
+
+test_orders = grid(
+    "shop.The Order",
+    '''
+                          select   insert   update   delete
+    alice's order
+      alice               yes      !        yes      !
+      bob                 -        !        -        !
+      visitor, keeper     !        !        !        !
+      guest               -        !        -        -
+    ''',
+    update="\\"Kind\\" = 'gift'",
+    key="Id",
+)
+
+
+@pytest.mark.parametrize("persona", PERSONAS)
+def test_view_and_function(db, persona):
+    with db.acting_as(persona):
+        db.execute('SELECT shop."isMine"(NULL, NULL)')
+        if persona in ("alice", "bob"):
+            db.execute('SELECT * FROM shop."MyView"')
+        else:
+            with db.raises("42501"):
+                db.execute('SELECT * FROM "shop"."MyView"')
+
+
+def test_key(db):
+    with db.raises("23505", constraint="The Order_pkey"):
+        db.execute('INSERT INTO shop."The Order" VALUES (1)')
+    with db.raises("23502", column="Id"):
+        db.execute('INSERT INTO shop."The Order" VALUES (NULL)')
+"""
+
+
+def test_names_that_need_quotes(larger: pytest.Pytester) -> None:
+    phase = larger.path / "migrations/phase_1_notes"
+    (phase / "1_4_orders.sql").write_text(QUOTED)
+    with (phase / "rollback.sql").open("a") as file:
+        file.write('DROP TABLE shop."The Order" CASCADE; DROP FUNCTION shop."isMine"; DROP TYPE shop."Kind";')
+    world = larger.path / "conftest.py"
+    row = """    world.add("shop.The Order", "alice's order", Id=1, Owner="alice", Kind="gift")\n    return world\n"""
+    world.write_text(world.read_text().replace("    return world\n", row))
+    (larger.path / "test_rest.py").write_text(SUITE + QUOTED_SUITE)
+    result = larger.runpytest_inprocess("--rolecall-coverage")
+    assert missing(result) == []
+    assert result.ret == pytest.ExitCode.OK
+
+
 def test_a_failing_test_covers_nothing(larger: pytest.Pytester) -> None:
     (larger.path / "test_rest.py").write_text(
         SUITE.replace(LAST_LINES, f'{LAST_LINES}    assert persona != "keeper"\n')

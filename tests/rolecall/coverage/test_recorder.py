@@ -17,6 +17,7 @@ from rolecall.coverage.recorder import CoverageRecorder
         ("SELECT * FROM my_app.note", set()),
         ("SELECT * FROM my.app.note$", set()),
         ("SELECT (app.note(1)).body", {"app.note"}),
+        ('SELECT * FROM "app"."note", app."notes"', {"app.note", "app.notes"}),
     ],
 )
 def test_a_name_within_a_longer_name_is_another_object(statement: str, names: set[str]) -> None:

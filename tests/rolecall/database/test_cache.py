@@ -150,6 +150,24 @@ def test_rows_do_not_age(toy: pytest.Pytester, builds: list[str]) -> None:
     assert builds == ["build"]
 
 
+def test_rows_of_migrations_are_at_most_an_hour_old(toy: pytest.Pytester, folder: Path, builds: list[str]) -> None:
+    step = toy.path / f"{STEPS}/1_1_notes.sql"
+    table = "CREATE TABLE shop.invitations AS SELECT now() AS made_at; GRANT SELECT ON shop.invitations TO toy_member;"
+    step.write_text(f"{step.read_text()}{table}\n")
+    toy.makepyfile(
+        test_age="""
+        def test_age(db):
+            assert db.value("SELECT made_at > now() - interval '1 hour' FROM shop.invitations")
+        """
+    )
+    for age, known in ((0, 1), (cache.YOUNG - 600, 1), (cache.YOUNG, 2)):
+        for path in archives(folder):
+            made = path.stat().st_mtime - age
+            os.utime(path, (made, made))
+        toy.runpytest_inprocess("test_age.py").assert_outcomes(passed=1)
+        assert (len(builds), len(archives(folder))) == (known, 1)
+
+
 def test_every_room_of_rolecall_is_part_of_the_key(
     pytestconfig: pytest.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

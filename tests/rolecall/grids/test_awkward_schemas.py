@@ -43,7 +43,9 @@ def compare(
             difference for pairs in results.values() if with_oracle for difference in oracle.differences(pairs)
         ]
         oracle.close()
-        return {f"{cell.persona} {cell.command}": verdict(pairs) for cell, pairs in results.items()}, differences
+        return {
+            f"{cell.persona} {cell.command}": verdict(pairs, cell.expected) for cell, pairs in results.items()
+        }, differences
 
     return compare
 

@@ -97,6 +97,18 @@ def world() -> World:
             id="unknown verdict",
         ),
         pytest.param(
+            [COMMANDS, ROW, "  alice  yes  yes  42501  yes  !"],
+            FIRST + 2,
+            VERDICTS + "'alice  yes  yes  42501  yes  !'.",
+            id="the SQLSTATE of a refusal",
+        ),
+        pytest.param(
+            [COMMANDS, ROW, "  alice  yes  yes  P0001/P0001  yes  !"],
+            FIRST + 2,
+            VERDICTS + "'alice  yes  yes  P0001/P0001  yes  !'.",
+            id="two equal SQLSTATEs",
+        ),
+        pytest.param(
             [COMMANDS, ROW, "  alice  yes  yes  -/-  yes  !"],
             FIRST + 2,
             VERDICTS + "'alice  yes  yes  -/-  yes  !'.",

@@ -259,7 +259,21 @@ def test_a_survivor_is_reported_in_full(suite: pytest.Pytester) -> None:
         "  killed by   a test of a value in the view that depends on this part only",
     ):
         assert f"{line}\n" in shown
-    assert '  after       CREATE OR REPLACE VIEW shop.titles WITH (security_invoker=true) AS SELECT id, "left"' in shown
+    assert (
+        '  after       CREATE OR REPLACE VIEW "shop"."titles" WITH (security_invoker=true) AS SELECT id, "left"'
+        in shown
+    )
+
+
+def test_a_grant_to_a_role_that_cannot_enter_the_schema_is_equivalent(toy: pytest.Pytester) -> None:
+    (toy.path / "migrations/phase_1_notes/1_3_jobs.sql").write_text(
+        "CREATE SCHEMA hidden; GRANT USAGE ON SCHEMA hidden TO toy_keeper; CREATE TABLE hidden.jobs (id int);"
+    )
+    result = toy.runpytest_inprocess(
+        "--rolecall-mutants", "--rolecall-mutants-of", "hidden.jobs", "--rolecall-mutants-operator", "grant-add"
+    )
+    assert score(result) == "survived 14, equivalent 14"  # seven privileges of PUBLIC, and of each of the three roles
+    assert {mutant.split(" for ")[1] for mutant in survivors(result)} == {"public", "toy_keeper"}
 
 
 def test_a_mutant_without_tests_survives(toy: pytest.Pytester) -> None:
@@ -268,6 +282,26 @@ def test_a_mutant_without_tests_survives(toy: pytest.Pytester) -> None:
     )
     assert survivors(result) == {"shop.titles | view-invoker | runs as its owner"}
     assert "  tried       0 cells; tests: none\n" in result.stdout.str()
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_many_survivors_are_grouped_by_the_missing_test(toy: pytest.Pytester, processes: str) -> None:
+    (toy.path / "migrations/phase_1_notes/1_3_jobs.sql").write_text(
+        "CREATE TABLE shop.jobs (id int, due timestamptz DEFAULT now(), name text NOT NULL);"
+    )
+    select = ["--rolecall-mutants", "--rolecall-mutants-of", "shop.jobs", "-n", processes]
+    result = toy.runpytest_subprocess(*select)
+    lines = result.outlines
+    (start,) = [number for number, line in enumerate(lines) if re.fullmatch(r"_+ \d+ survived _+", line)]
+    access = "    28  a cell or a test in which this role uses, or is refused, this privilege"
+    assert access in lines[start + 2 : start + 12]
+    at = lines.index(access)
+    assert lines[at + 1].startswith("          shop.jobs | grant-add | ")
+    assert lines[at + 4] == "          … and 25 more"
+    rest = [line for line in lines if line.endswith("a test that inserts a row without the column")]
+    assert rest
+    assert lines.index(rest[0]) > at
+    assert survivors(result) == set()
 
 
 # ------------------------------------------------------------------ errors

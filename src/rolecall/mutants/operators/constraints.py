@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import postgast
 
 from rolecall.catalog.definitions import Constraint, Schema
-from rolecall.catalog.objects import identifier
+from rolecall.catalog.objects import identifier, qualified
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import expressions
 from rolecall.sql.tree import Change, edit, edit_expression, walk
@@ -23,18 +23,18 @@ ACTIONS = {"c": "CASCADE", "n": "SET NULL", "a": "NO ACTION"}  # by the letters 
 
 
 def _drop(constraint: Constraint) -> str:
-    return f"ALTER TABLE {constraint.table} DROP CONSTRAINT {identifier(constraint.name)}"
+    return f"ALTER TABLE {qualified(constraint.table)} DROP CONSTRAINT {identifier(constraint.name)}"
 
 
 def _add(constraint: Constraint, definition: str) -> str:
     # NOT VALID: existing rows may violate it, which must not make the mutant invalid.
     valid = " NOT VALID" if constraint.kind in ("c", "f") else ""
-    return f"ALTER TABLE {constraint.table} ADD CONSTRAINT {identifier(constraint.name)} {definition}{valid}"
+    return f"ALTER TABLE {qualified(constraint.table)} ADD CONSTRAINT {identifier(constraint.name)} {definition}{valid}"
 
 
 def _replaced(constraint: Constraint, added: str) -> str:
     """The statements that replace a constraint. It becomes valid unless an existing row violates it."""
-    validate = f"ALTER TABLE {constraint.table} VALIDATE CONSTRAINT {identifier(constraint.name)}"
+    validate = f"ALTER TABLE {qualified(constraint.table)} VALIDATE CONSTRAINT {identifier(constraint.name)}"
     ignore = "EXCEPTION WHEN check_violation OR foreign_key_violation THEN NULL"
     return f"{_drop(constraint)}; {added}; DO $$ BEGIN {validate}; {ignore}; END $$"
 
@@ -91,13 +91,13 @@ class NotNull(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each column."""
         for column in schema.columns:
-            alter = f"ALTER TABLE {column.table} ALTER {identifier(column.name)}"
+            alter = f"ALTER TABLE {qualified(column.table)} ALTER {identifier(column.name)}"
             before, after = ("SET", "DROP") if column.not_null else ("DROP", "SET")
             what, target = f"{after} NOT NULL", Target("column", column.name, column.table)
             sql = f"{alter} {after} NOT NULL"
             if after == "SET":  # existing rows may have NULLs, so only new rows are checked
                 sql = (
-                    f"ALTER TABLE {column.table} ADD CONSTRAINT rolecall_mutant "
+                    f"ALTER TABLE {qualified(column.table)} ADD CONSTRAINT rolecall_mutant "
                     f"CHECK ({identifier(column.name)} IS NOT NULL) NOT VALID"
                 )
             yield self.mutant(target, column.table, what, f"{alter} {before} NOT NULL", sql)
@@ -135,7 +135,7 @@ class EditDefault(Operator):
         for column in schema.columns:
             if column.default is None:
                 continue
-            alter = f"ALTER TABLE {column.table} ALTER {identifier(column.name)}"
+            alter = f"ALTER TABLE {qualified(column.table)} ALTER {identifier(column.name)}"
             target, before = Target("column", column.name, column.table), f"DEFAULT {column.default}"
             yield self.mutant(target, column.table, "without default", before, f"{alter} DROP DEFAULT")
             for what, text in edit_expression(column.default, (expressions.change_constant,)):
@@ -159,7 +159,7 @@ class WidenType(Operator):
         for column in schema.columns:
             for narrow, wide in self.WIDER:
                 if column.type.startswith(narrow):
-                    sql = f"ALTER TABLE {column.table} ALTER {identifier(column.name)} TYPE {wide}"
+                    sql = f"ALTER TABLE {qualified(column.table)} ALTER {identifier(column.name)} TYPE {wide}"
                     target = Target("column", column.name, column.table)
                     yield self.mutant(target, column.table, f"type {wide}", f"TYPE {column.type}", sql)
 
@@ -187,9 +187,11 @@ class Checking(Operator):
                 is_first = (key := (each.table, each.kind, what)) not in seen
                 seen.add(key)
                 if form.split()[0] not in each.definition and (is_first or what == "deferred"):
-                    add = f"ALTER TABLE {each.table} ADD CONSTRAINT {identifier(each.name)} {each.definition}{form}"
+                    add = f"ALTER TABLE {qualified(each.table)} ADD CONSTRAINT {identifier(each.name)}"
                     target = Target("constraint", each.name, each.table)
-                    yield self.mutant(target, each.table, what, each.definition, f"{_drop(each)}; {add}")
+                    yield self.mutant(
+                        target, each.table, what, each.definition, f"{_drop(each)}; {add} {each.definition}{form}"
+                    )
 
 
 def foreign_key(constraint: Constraint) -> Any:

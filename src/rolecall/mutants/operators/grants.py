@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rolecall.catalog.definitions import Grant, Schema
-from rolecall.catalog.objects import grantee
+from rolecall.catalog.objects import grantee, identifier, qualified
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 
 CATCHES = "a cell or a test in which this role uses, or is refused, this privilege"
@@ -19,9 +20,9 @@ PRIVILEGES = {
 def targets(schema: Schema) -> Iterator[tuple[str, str, str]]:
     """Everything that can be granted: the kind, the object as GRANT … ON takes it, and its name."""
     for table in schema.tables:
-        yield "TABLE", f"TABLE {table}", table
+        yield "TABLE", f"TABLE {qualified(table)}", table
     for view in schema.views:
-        yield "VIEW", f"TABLE {view.full_name}", view.full_name
+        yield "VIEW", f"TABLE {qualified(view.full_name)}", view.full_name
     for function in schema.functions:
         if not function.is_trigger:
             yield "FUNCTION", f"FUNCTION {function.signature}", function.full_name
@@ -38,16 +39,20 @@ class AddGrant(Operator):
     by_grid = True
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """One for each missing privilege of each role on each object."""
+        """One for each missing privilege of each role on each object.
+
+        A role that cannot enter the schema reaches the object only by way of a view, a policy or a function.
+        """
         existing = {(grant.on, grant.role, grant.privilege) for grant in schema.grants if not grant.columns}
         for kind, on, full_name in targets(schema):
             for role in (*schema.roles, "public"):
                 for privilege in PRIVILEGES[kind]:
                     if not {(on, role, privilege), (on, "public", privilege)} & existing:
                         sql = f"GRANT {privilege} ON {on} TO {grantee(role)}"
-                        yield self.mutant(
-                            Target.of(kind.lower(), full_name), full_name, f"{privilege} for {role}", "", sql
-                        )
+                        target = Target.of(kind.lower(), full_name)
+                        mutant = self.mutant(target, full_name, f"{privilege} for {role}", "", sql)
+                        may_enter = role == "public" or (target.owner, role) in schema.usages
+                        yield mutant if may_enter else replace(mutant, out_of_reach=f"no USAGE on {target.owner}")
 
 
 class DropGrant(Operator):
@@ -114,15 +119,15 @@ class DropUsage(Operator):
         """One for each schema and role. It concerns the tests of the first object in the schema."""
         seen: set[tuple[str, str]] = set()
         for grant in schema.grants:
-            namespace = grant.object.split(".")[0]
+            namespace = grant.name.split(".")[0]
             if (namespace, grant.role) not in seen and grant.role != "public":
                 seen.add((namespace, grant.role))
                 before, sql = (
-                    f"{word} USAGE ON SCHEMA {namespace} {preposition} {grantee(grant.role)}"
+                    f"{word} USAGE ON SCHEMA {identifier(namespace)} {preposition} {grantee(grant.role)}"
                     for word, preposition in (("GRANT", "TO"), ("REVOKE", "FROM"))
                 )
                 yield self.mutant(Target("schema", namespace), grant.name, f"no USAGE for {grant.role}", before, sql)
 
 
 def _target(grant: Grant) -> Target:
-    return Target.of(grant.on.partition(" ")[0].lower(), grant.name)
+    return Target.of(grant.kind.lower(), grant.name)

@@ -11,7 +11,7 @@ import postgast
 
 from rolecall.access.world import literal
 from rolecall.catalog.definitions import Index, Schema
-from rolecall.catalog.objects import identifier
+from rolecall.catalog.objects import identifier, qualified
 from rolecall.mutants.operators.constraints import SCHEMA_ANALYST
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import expressions
@@ -91,8 +91,8 @@ class EditIndex(Operator):
 
 def _drop_index(index: Index) -> str:
     if index.of_constraint:
-        return f"ALTER TABLE {index.table} DROP CONSTRAINT {identifier(index.name)}"
-    return f"DROP INDEX {index.table.split('.')[0]}.{identifier(index.name)}"
+        return f"ALTER TABLE {qualified(index.table)} DROP CONSTRAINT {identifier(index.name)}"
+    return f"DROP INDEX {identifier(index.table.split('.')[0])}.{identifier(index.name)}"
 
 
 # Only new rows must be checked: of existing rows with equal values, all but the first are left out of the index.
@@ -128,7 +128,7 @@ def _create_index(index: Index, definition: str) -> str:
         create=definition,
         key=key,
         columns=", ".join(columns),
-        table=index.table,
+        table=qualified(index.table),
         predicate=predicate,
         statement=literal(statement).as_string(),
     )

@@ -67,6 +67,7 @@ class Mutant:
     ``concerns`` is the qualified table, view or function whose tests should fail. ``before`` is the original, and
     ``sql`` the statements that change it, run as the migration role. A mutant of a script has ``script``: ``sql`` then
     replaces the whole text of the file, and ``concerns`` is the method that runs the script: apply, verify or rollback.
+    ``out_of_reach`` says why no persona may notice it; then it needs no declaration if it survives.
     """
 
     operator: str
@@ -76,6 +77,7 @@ class Mutant:
     before: str
     sql: str
     script: Script | None = None
+    out_of_reach: str = ""
 
     @property
     def id(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain, product
 
 from rolecall.catalog.definitions import Schema
-from rolecall.catalog.objects import Policy
+from rolecall.catalog.objects import Policy, qualified
 from rolecall.grids.grid import COMMANDS
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import expressions, queries
@@ -209,7 +209,7 @@ class DisableSecurity(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each table that the migrations created."""
         for table in schema.tables:
-            on, off = (f"ALTER TABLE {table} {word} ROW LEVEL SECURITY" for word in ("ENABLE", "DISABLE"))
+            on, off = (f"ALTER TABLE {qualified(table)} {word} ROW LEVEL SECURITY" for word in ("ENABLE", "DISABLE"))
             yield self.mutant(Target.of("table", table), table, "row-level security off", on, off)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import postgast
 
 from rolecall.catalog.definitions import Schema
-from rolecall.catalog.objects import Policy, identifier
+from rolecall.catalog.objects import Policy, identifier, qualified
 from rolecall.mutants.operators.constraints import foreign_key
 from rolecall.mutants.operators.policies import CLAUSE, PolicyOperator, with_part
 from rolecall.mutants.rewrites import matching
@@ -69,10 +69,10 @@ class MoreAccess(PolicyOperator):
                 if ids[0] in known or (ids[0] == key and column in known):
                     continue
                 row, caller = (
-                    f"other.{identifier(key)} = {table}.{identifier(column)}",
+                    f"other.{identifier(key)} = {qualified(table)}.{identifier(column)}",
                     f"other.{identifier(ids[0])}::text",
                 )
-                condition = f"EXISTS (SELECT FROM {other} AS other WHERE {row} AND {caller} = {CALLER})"
+                condition = f"EXISTS (SELECT FROM {qualified(other)} AS other WHERE {row} AND {caller} = {CALLER})"
                 yield f"the {ids[0]} of its {column} is the caller", condition
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rolecall.catalog.definitions import Schema
-from rolecall.catalog.objects import identifier
+from rolecall.catalog.objects import identifier, qualified
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 
 
@@ -26,7 +26,7 @@ class TableAttributes(Operator):
         """One for each attribute of each table."""
         for table in schema.tables:
             for after, before in self.CHANGES:
-                alter = f"ALTER TABLE {table}"
+                alter = f"ALTER TABLE {qualified(table)}"
                 yield self.mutant(Target.of("table", table), table, after, f"{alter} {before}", f"{alter} {after}")
 
 
@@ -42,11 +42,11 @@ class AddRule(Operator):
         """One for each command that writes to a table, and one that notifies."""
         for table in schema.tables:
             for command in ("INSERT", "UPDATE", "DELETE"):
-                rule = f"CREATE RULE rolecall_mutant AS ON {command} TO {table} DO"
+                rule = f"CREATE RULE rolecall_mutant AS ON {command} TO {qualified(table)} DO"
                 yield self.mutant(
                     Target.of("table", table), table, f"{command} does nothing", "", f"{rule} INSTEAD NOTHING"
                 )
-            sql = f"CREATE RULE rolecall_mutant AS ON INSERT TO {table} DO ALSO NOTIFY rolecall_mutant"
+            sql = f"CREATE RULE rolecall_mutant AS ON INSERT TO {qualified(table)} DO ALSO NOTIFY rolecall_mutant"
             yield self.mutant(Target.of("table", table), table, "INSERT notifies", "", sql)
 
 
@@ -71,7 +71,7 @@ class Owner(Operator):
                 # Only a role that may create objects in the schema can become an owner in it.
                 sql = (
                     f"GRANT CREATE ON SCHEMA {namespace} TO {role}; "
-                    f"ALTER {kind} {signatures.get(name, name)} OWNER TO {role}; "
+                    f"ALTER {kind} {signatures.get(name, qualified(name))} OWNER TO {role}; "
                     f"REVOKE CREATE ON SCHEMA {namespace} FROM {role}"
                 )
                 yield self.mutant(Target.of(kind.lower(), name), name, f"owned by {roles[0]}", "", sql)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from rolecall.catalog.definitions import Schema
-from rolecall.catalog.objects import identifier
+from rolecall.catalog.objects import identifier, qualified
 from rolecall.mutants.operators.constraints import foreign_key
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import expressions, triggers, values
@@ -24,7 +24,7 @@ class DisableTrigger(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each trigger."""
         for trigger in schema.triggers:
-            sql = f"ALTER TABLE {trigger.table} DISABLE TRIGGER {identifier(trigger.name)}"
+            sql = f"ALTER TABLE {qualified(trigger.table)} DISABLE TRIGGER {identifier(trigger.name)}"
             yield self.mutant(
                 Target("trigger", trigger.name, trigger.table), trigger.table, "disabled", trigger.definition, sql
             )
@@ -42,7 +42,7 @@ class EditTrigger(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each event, time, and change of the condition."""
         for trigger in schema.triggers:
-            drop = f"DROP TRIGGER {identifier(trigger.name)} ON {trigger.table}"
+            drop = f"DROP TRIGGER {identifier(trigger.name)} ON {qualified(trigger.table)}"
             for what, text in edit(trigger.definition, self.REWRITES):
                 sql = f"{drop}; {text}"
                 yield self.mutant(
@@ -62,11 +62,12 @@ class AddTrigger(Operator):
         """One for each effect and event; of each type only the first column."""
         for table in schema.tables:
             for when, what, body in self.effects(table, schema):
-                name = f"{table.split('.')[0]}.rolecall_mutant"
+                function = f"{identifier(table.split('.')[0])}.rolecall_mutant()"
                 sql = (
-                    f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
+                    f"CREATE FUNCTION {function} RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
                     f"$rolecall$BEGIN {body} END$rolecall$; "
-                    f"CREATE TRIGGER a_rolecall_mutant {when} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()"
+                    f"CREATE TRIGGER a_rolecall_mutant {when} ON {qualified(table)} "
+                    f"FOR EACH ROW EXECUTE FUNCTION {function}"
                 )
                 yield self.mutant(Target.of("table", table), table, f"{when}: {what}", "", sql)
 
@@ -79,7 +80,7 @@ class AddTrigger(Operator):
             yield f"BEFORE {command}", "the row is ignored", "RETURN NULL;"
             for other, key, column in _referenced(table, schema):
                 row = "OLD" if command == "DELETE" else "NEW"
-                statement = f"DELETE FROM {other} WHERE {identifier(key)} = {row}.{identifier(column)}"
+                statement = f"DELETE FROM {qualified(other)} WHERE {identifier(key)} = {row}.{identifier(column)}"
                 yield f"AFTER {command}", f"the row of its {column} is deleted", f"{statement}; RETURN NULL;"
         yield "BEFORE UPDATE", "the old row stays", "RETURN OLD;"
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from rolecall.catalog.definitions import Schema, View
-from rolecall.catalog.objects import identifier
+from rolecall.catalog.objects import identifier, qualified
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import matching, queries, values
 from rolecall.sql.tree import edit
@@ -22,7 +22,7 @@ class InvokerOff(Operator):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """One for each view."""
         for view in schema.views:
-            sql = f"ALTER VIEW {view.full_name} SET (security_invoker = false)"
+            sql = f"ALTER VIEW {qualified(view.full_name)} SET (security_invoker = false)"
             yield self.mutant(
                 Target.of("view", view.full_name), view.full_name, "runs as its owner", "security_invoker = true", sql
             )
@@ -140,11 +140,11 @@ class Barrier(Operator):
         """One for each view."""
         for view in schema.views:
             value = "false" if "security_barrier=true" in view.options else "true"
-            sql = f"ALTER VIEW {view.full_name} SET (security_barrier = {value})"
+            sql = f"ALTER VIEW {qualified(view.full_name)} SET (security_barrier = {value})"
             yield self.mutant(Target.of("view", view.full_name), view.full_name, f"security_barrier = {value}", "", sql)
 
 
 def _create(view: View, query: str) -> str:
     # Replaced and not dropped, so that grants and dependent objects stay. A changed column type makes it invalid.
     options = f" WITH ({', '.join(view.options)})" if view.options else ""
-    return f"CREATE OR REPLACE VIEW {view.full_name}{options} AS {query}"
+    return f"CREATE OR REPLACE VIEW {qualified(view.full_name)}{options} AS {query}"

@@ -61,10 +61,12 @@ def test_a_trigger_function_has_no_grants(toy_worker: Worker) -> None:
 def test_grants_on_columns_are_widened_and_reduced(toy_worker: Worker) -> None:
     mutants = mutants_of(toy_worker, "GRANT SELECT (id, body) ON shop.notes TO toy_visitor", grants.WidenGrant())
     assert {each: mutant.sql for each, mutant in mutants.items()} == {
-        "shop.notes | SELECT on all columns for toy_visitor": 'GRANT SELECT ON TABLE shop.notes TO "toy_visitor"',
-        "shop.notes | no SELECT (id) for toy_visitor": 'REVOKE SELECT ("id") ON TABLE shop.notes FROM "toy_visitor"',
+        "shop.notes | SELECT on all columns for toy_visitor": 'GRANT SELECT ON TABLE "shop"."notes" TO "toy_visitor"',
+        "shop.notes | no SELECT (id) for toy_visitor": (
+            'REVOKE SELECT ("id") ON TABLE "shop"."notes" FROM "toy_visitor"'
+        ),
         "shop.notes | no SELECT (body) for toy_visitor": (
-            'REVOKE SELECT ("body") ON TABLE shop.notes FROM "toy_visitor"'
+            'REVOKE SELECT ("body") ON TABLE "shop"."notes" FROM "toy_visitor"'
         ),
     }
 

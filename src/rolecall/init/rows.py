@@ -1,0 +1,335 @@
+"""Proposes rows: of each table one for each owner, and one for each value that a policy tells apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from psycopg import Connection, sql
+
+from rolecall.access.world import UNLOADABLE, as_persona, insert
+from rolecall.init import values, variants
+from rolecall.init.cast import HOMES, Actor, Cast, persona_of, singular
+from rolecall.init.facts import SET, SUBJECT, ColumnOf, Constant, Facts
+from rolecall.init.fitting import Fitting, UnfitError
+from rolecall.init.made import From, Made
+from rolecall.init.present import Present, plain
+from rolecall.init.shape import Shape, Table
+from rolecall.noninterference.schema import ForeignKey
+
+Key = tuple[str, str, str]  # the table, the owner and the home of a row
+
+
+PATTERN = re.compile(r"[\\^$*+?%\[\]()|]")  # no value, but a pattern that a CHECK compares with
+
+
+class Rows:
+    """Makes rows in the transaction of ``connection``. ``failed`` has the tables without a row, with the error."""
+
+    def __init__(self, connection: Connection[Any], shape: Shape, facts: Facts, cast: Cast) -> None:
+        self.connection, self.shape, self.facts, self.cast = connection, shape, facts, cast
+        self.rows: dict[str, list[Made]] = {}
+        self.failed: dict[str, str] = {}
+        self.present = Present(connection)
+        self.actors = {each.name: each for each in cast.actors}
+        self._made: dict[Key, Made | None] = {}
+        self._groups = {name: number for number, name in enumerate(shape.tables, start=1)}
+
+    def propose(self, tables: Sequence[str]) -> None:
+        """Make rows of the tables, and of those that they refer to or that policies look up."""
+        for actor in self.actors.values():
+            if self.cast.users and actor.subject is not None and actor.subject == self._first(actor).subject:
+                self.ensure(self.cast.users, self._first(actor), actor.home or HOMES[0])
+        for name in tables:
+            self._name_present(name)
+        for name in dict.fromkeys([*self.facts.looked_up, *tables]):
+            for home in () if self.cast.is_list(name) else HOMES:
+                self.ensure(name, self.actors[home], home)
+        for owner, need in [(each, need) for each in self.cast.actors for need in each.needs]:
+            for home in owner.homes:
+                self.ensure(need.table, owner, home, need.values)
+        for name in tables:
+            base = self._made.get((name, HOMES[0], HOMES[0]))
+            if base and not any(need.table == name for actor in self.cast.actors for need in actor.needs):
+                variants.add(self, base)
+
+    def _name_present(self, name: str) -> None:
+        """Name the rows that migrations have inserted into a table of no user: a setting, a list of permissions."""
+        if self.cast.owned(name) or self.cast.has_home(name):
+            return
+        table = self.shape.tables[name]
+        for number, row in enumerate(self.present.all(table), start=1):
+            columns = {
+                each.name: plain(row[each.name])
+                for each in table.columns.values()
+                if row[each.name] is not None
+                and not each.is_fixed
+                and not (each.has_default and (each.category == "D" or each.type == "uuid"))
+            }
+            made = self._keep(name, f"{singular(name)} {number}", columns, row, {}, exists=True)
+            for home in HOMES:
+                self._made.setdefault((name, home, home), made)
+
+    def _first(self, actor: Actor) -> Actor:
+        """The first persona with this subject: Alice, for Alice with another token."""
+        return next(each for each in self.actors.values() if each.subject == actor.subject)
+
+    # -- one row
+
+    def ensure(self, table: str, owner: Actor, home: str, told: Mapping[str, Constant] | None = None) -> Made | None:
+        """The row of an owner in a table; it is made at the first call. None if that fails, or is under way."""
+        key = (table, owner.name, HOMES[0] if self.cast.is_personal(table) else home)
+        if key not in self._made:
+            self._made[key] = None  # while its parents are made: a cycle
+            self._made[key] = self._make(table, owner, home, told or {})
+        return self._made[key]
+
+    def _make(
+        self,
+        name: str,
+        owner: Actor,
+        home: str,
+        told: Mapping[str, Constant],
+        title: str = "",
+    ) -> Made | None:
+        table = self.shape.tables[name]
+        number = len(self.rows.get(name, ())) + 1
+        given, sources = self._given(table, owner, home, self._others(table, owner))
+        told = {**self._told_keys(table), **told}
+        for column, value in told.items():
+            key = table.foreign_key_of(column)
+            named = key is not None and self._is_told(key)
+            given[column] = (
+                self._named(key, value, home)
+                if key and named
+                else values.of_constant(value, table.columns[column], owner.name, number)
+            )
+            sources.pop(column, None)
+        known = [made.whole for made in self.rows.get(name, ())]
+        if (row := self.present.find(table, given, known)) is not None:
+            return self._existing(table, owner, row, given, told, sources)
+        fixed = {
+            each.name: self._identity(each.name, name, number) for each in table.columns.values() if each.is_identity
+        }
+        free = self._free(table, owner, number, {*given, *fixed})
+        fitting = Fitting(self.connection, table, {**given, **fixed}, free, owner.name, number)
+        maker = ""
+        try:
+            whole = fitting.insert()
+        except UnfitError as error:
+            found = self._insert_as(table, owner, {**given, **fitting.free}) if error.asks_who else None
+            if found is None:
+                self.failed.setdefault(name, str(error))
+                return None
+            maker, whole = found
+        columns = {**given, **fitting.free}
+        if not columns:  # a row of defaults: the world names one of them
+            columns = dict([next((name, plain(value)) for name, value in whole.items() if value is not None)])
+        return self._keep(name, title or _title(owner, name), columns, whole, sources, maker=maker)
+
+    def _insert_as(self, table: Table, owner: Actor, columns: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+        """Insert a row as a persona, because a trigger asks who acts: the owner, or another one that may do so."""
+        for actor in (owner, *(each for each in self.cast.actors if each.home and each.is_persona)):
+            try:
+                with self.connection.transaction(), as_persona(self.connection, persona_of(actor)):
+                    self.connection.execute(insert(table.name, columns))
+            except UNLOADABLE:
+                continue
+            known = [made.whole for made in self.rows.get(table.name, ())]
+            row = self.present.find(table, columns, known)
+            if row is not None:
+                return actor.name, row
+        return None
+
+    def _keep(
+        self,
+        table: str,
+        title: str,
+        columns: Mapping[str, Any],
+        whole: dict[str, Any],
+        sources: dict[str, From],
+        **how: Any,
+    ) -> Made:
+        """Note a row that was made."""
+        self.failed.pop(table, None)
+        ordered = {column: columns[column] for column in self.shape.tables[table].columns if column in columns}
+        made = Made(table, self._unique(table, title), ordered, whole, sources, **how)
+        self.rows.setdefault(table, []).append(made)
+        return made
+
+    def _existing(
+        self,
+        table: Table,
+        owner: Actor,
+        row: dict[str, Any],
+        given: Mapping[str, Any],
+        told: Mapping[str, Constant],
+        sources: dict[str, From],
+    ) -> Made | None:
+        """Name a row that something else has made. If it must have other values, they are set in the seed."""
+        changed = {column: given[column] for column in told if str(row[column]) != str(given[column])}
+        users = self._made.get((self.cast.users or "", owner.name, HOMES[0]))
+        if changed:
+            error = self.present.change(table, row, changed, (users.table, users.columns) if users else None)
+            if error or users is None:
+                self.failed.setdefault(table.name, error)
+                return None
+            users.exists = True
+        row = {**row, **changed}
+        columns = {
+            each.name: plain(row[each.name])
+            for each in table.columns.values()
+            if row[each.name] is not None and not each.is_fixed and (each.name in given or each.is_required)
+        }
+        return self._keep(table.name, _title(owner, table.name), columns, row, sources, exists=True)
+
+    def _unique(self, table: str, wanted: str) -> str:
+        taken, title, number = {each.name for each in self.rows.get(table, ())}, wanted, 1
+        while title in taken:
+            number += 1
+            title = f"{wanted} {number}"
+        return title
+
+    def _others(self, table: Table, owner: Actor) -> dict[str, Actor]:
+        """Whose a row is by its other columns: a letter from Alice is for Bob."""
+        own = [each for each in self.cast.owned(table.name) if not table.is_unique(each)]
+        home = HOMES[0] if owner.name == HOMES[1] else HOMES[1]
+        return dict.fromkeys(own[1:], self.actors[home])
+
+    def _given(
+        self, table: Table, owner: Actor, home: str, others: Mapping[str, Actor]
+    ) -> tuple[dict[str, Any], dict[str, From]]:
+        """The values that say whose row it is, or what it refers to."""
+        given: dict[str, Any] = {}
+        sources: dict[str, From] = {}
+        for column, parent, of_parent in self._referred(table, owner, home, others):
+            given.setdefault(column, plain(parent.whole[of_parent]))
+            sources.setdefault(column, From(parent.table, parent.name, of_parent))
+        for name in (each.name for each in table.columns.values() if not each.is_fixed):
+            source = self.facts.named.get(ColumnOf(table.name, name))
+            if source == SUBJECT:
+                given[name] = others.get(name, owner).subject
+                sources.pop(name, None)
+            elif source in self.cast.sources and name not in given:
+                given[name] = self.cast.value(source, home)
+        given |= self._paths(table, owner)
+        for one, other in self._links(table):
+            if one not in given and not table.columns[one].is_fixed and (row := self._peer(other, home)):
+                given[one] = plain(row.whole[other.name])
+                sources[one] = From(row.table, row.name, other.name)
+        return {name: value for name, value in given.items() if value is not None}, sources
+
+    def _paths(self, table: Table, owner: Actor) -> dict[str, Any]:
+        """The columns with a path, whose first part a policy asks for."""
+        paths = {}
+        for column, first in self.facts.folders.items():
+            if column.table == table.name:
+                folder = first.value if isinstance(first, Constant) else owner.subject
+                number = len(self.rows.get(table.name, ())) + 1
+                paths[column.name] = f"{folder}/file-{number}.png"
+        return paths
+
+    def _referred(
+        self, table: Table, owner: Actor, home: str, others: Mapping[str, Actor]
+    ) -> Iterator[tuple[str, Made, str]]:
+        """The columns of foreign keys, each with the row that it refers to and the column there."""
+        for key in table.foreign_keys:
+            if self._is_wanted(table, key):
+                whose = next((others[each] for each in key.columns if each in others), owner)
+                parent = None if self._is_told(key) else self._parent(key, whose, home)
+                for column, of_parent in zip(key.columns, key.keys, strict=True):
+                    if parent:
+                        yield column, parent, of_parent
+
+    def _is_wanted(self, table: Table, key: ForeignKey) -> bool:
+        """Whether a row names what a foreign key refers to: it must, or a policy may ask for it."""
+        columns = [table.columns[each] for each in key.columns]
+        if key.parent == table.name and not any(each.is_required for each in columns):
+            return False
+        return any(
+            each.is_required or each.name in table.key or ColumnOf(table.name, each.name) in self._asked
+            for each in columns
+        )
+
+    @cached_property
+    def _asked(self) -> set[ColumnOf]:
+        linked = {column for pair in self.facts.linked for column in pair}
+        return self.facts.used | linked | set(self.facts.named)
+
+    def _told_keys(self, table: Table) -> dict[str, Constant]:
+        """The foreign keys whose row a policy names, each with the first such row."""
+        keys = [key for key in table.foreign_keys if self._is_told(key)]
+        told = {key.columns[0]: self.facts.values[ColumnOf(table.name, key.columns[0])][0] for key in keys}
+        return {column: value for column, value in told.items() if value != SET}
+
+    def _is_told(self, key: ForeignKey) -> bool:
+        """Whether a policy names the row that a foreign key refers to: a bucket, a plan."""
+        return len(key.columns) == 1 and bool(self.facts.values.get(ColumnOf(key.child, key.columns[0])))
+
+    def _named(self, key: ForeignKey, constant: Constant, home: str) -> Any:
+        """The value of a foreign key that a policy names; the row is made if there is none."""
+        parent = self.shape.tables[key.parent]
+        value = values.of_constant(constant, parent.columns[key.keys[0]], home, 1)
+        query = sql.SQL("SELECT FROM {} WHERE {}::text = {}").format(
+            sql.Identifier(*key.parent.split(".")), sql.Identifier(key.keys[0]), sql.Literal(str(value))
+        )
+        if not self.connection.execute(query).fetchone():
+            self._make(key.parent, self.actors[home], home, {key.keys[0]: constant}, f"{singular(key.parent)} {value}")
+        return value
+
+    def _parent(self, key: ForeignKey, owner: Actor, home: str) -> Made | None:
+        personal = self.cast.is_personal(key.parent)
+        return self.ensure(key.parent, owner if personal else self.actors[home], home)
+
+    def _links(self, table: Table) -> list[tuple[str, ColumnOf]]:
+        """The columns of a table that policies compare with a column of another one, without a foreign key."""
+        return [(one.name, other) for one, other in self.cast.links(table.name)]
+
+    def _peer(self, column: ColumnOf, home: str) -> Made | None:
+        """The row of another table that a link leads to, if that can be made before this one."""
+        return self.ensure(column.table, self.actors[home], home)
+
+    def _identity(self, column: str, table: str, number: int) -> int:
+        """The number that the column's sequence will give to the row in the tests."""
+        start = self.connection.execute(
+            "SELECT COALESCE(last_value + increment_by, start_value) FROM pg_sequences"
+            " WHERE format('%%I.%%I', schemaname, sequencename)"
+            " = pg_get_serial_sequence(quote_ident(%s) || '.' || quote_ident(%s), %s)",
+            [*table.split("."), column],
+        ).fetchone()
+        return int(start[0] if start else 1) + number - 1
+
+    def _free(self, table: Table, owner: Actor, number: int, known: set[str]) -> dict[str, Any]:
+        """The values of the other columns that a row must have, or that must differ between rows."""
+        unique = {column for columns in table.unique.values() for column in columns}
+        free = {}
+        for column in table.columns.values():
+            is_key = column.name in table.key
+            if column.name in known or column.is_fixed or not (column.is_required or is_key):
+                continue
+            if is_key or (column.name in unique and column.type not in values.OTHERS and column.category != "E"):
+                free[column.name] = values.key(column, owner.name, self._groups[table.name], number)
+            else:
+                told = self.facts.values.get(ColumnOf(table.name, column.name), [])
+                free[column.name] = self._best(table, column.name, owner, number, [each.value for each in told])
+        return free
+
+    def _best(self, table: Table, column: str, owner: Actor, number: int, told: Sequence[Any]) -> Any:
+        """The best value of a column that no policy asks for."""
+        checks = [check.expression for check in table.checks if column in check.columns]
+        texts = [each for each in values.constants_of(checks) if isinstance(each, str) and not PATTERN.search(each)]
+        best = values.best(table.columns[column], owner.name, number)
+        choices = [*table.columns[column].labels, *texts] or [best]
+        return next((each for each in choices if each not in told), choices[0])
+
+    def vary(self, base: Made, told: Mapping[str, Constant], what: str) -> None:
+        """Make another row of Alice's, with other values. It is no loss if the database refuses it."""
+        self._make(base.table, self.actors[HOMES[0]], HOMES[0], told, f"{base.name} with {what}")
+        self.failed.pop(base.table, None)
+
+
+def _title(owner: Actor, table: str) -> str:
+    """The name of a row."""
+    return f"{owner.name}'s {singular(table)}"

@@ -1,0 +1,62 @@
+"""What a folder has to build, and for which platform."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rolecall.errors import MigrationError, RolecallError
+from rolecall.init.find import find
+
+
+def write(path: Path, text: str = "SELECT 1;") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("file", "place"),
+    [
+        ("supabase/migrations/20260101000000_all.sql", "supabase/migrations"),
+        ("db/migration/V1__all.sql", "db/migration"),
+        ("migrations/000001_all.up.sql", "migrations"),
+        ("schema.sql", "schema.sql"),
+    ],
+)
+def test_the_usual_places(tmp_path: Path, file: str, place: str) -> None:
+    write(tmp_path / file)
+    found = find(tmp_path)
+    assert found.path == (tmp_path / place).resolve()
+    assert found.lines(tmp_path.resolve()) == {"rolecall_migrations": place}
+
+
+def test_a_dump_is_the_baseline(tmp_path: Path) -> None:
+    dump = write(tmp_path / "dump.sql", "--\n-- PostgreSQL database dump\n--\n\nSELECT 1;\n")
+    assert find(dump).lines(tmp_path.resolve()) == {"rolecall_baseline": "dump.sql"}
+
+
+@pytest.mark.parametrize(
+    ("text", "platform"),
+    [
+        ("SELECT auth.uid();", "supabase"),
+        ('CREATE TABLE a (b uuid REFERENCES "auth"."users");', "supabase"),
+        ("CREATE FUNCTION f() RETURNS uuid LANGUAGE sql AS $$ SELECT auth.uid() $$;", "supabase"),
+        ("CREATE POLICY p ON storage.objects USING (true);", "supabase"),
+        ("SELECT current_setting('request.jwt.claims', true);", "postgrest"),
+        ("SELECT auth.user_id();", "neon"),
+        ("SELECT 1; -- auth.uid() of Supabase", "none"),
+        ("SELECT 'call auth.uid()'; SELECT author.uid;", "none"),
+    ],
+)
+def test_the_platform(tmp_path: Path, text: str, platform: str) -> None:
+    assert find(write(tmp_path / "all.sql", text)).platform == platform
+    assert find(tmp_path / "all.sql", platform="neon").platform == "neon"
+
+
+def test_nothing_to_build(tmp_path: Path) -> None:
+    with pytest.raises(MigrationError, match="is not clear: it has no SQL file"):
+        find(tmp_path)
+    with pytest.raises(RolecallError, match=r"is no folder and no file: (?s:.*)pg_dump --schema-only"):
+        find(tmp_path / "postgresql:" / "x")

@@ -1,0 +1,199 @@
+"""Rows and personas are proposed for each kind of row that the policies can tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from rolecall.init import reader, shape
+from rolecall.init.cast import Cast
+from rolecall.init.made import Made
+from rolecall.init.rows import Rows
+from rolecall.worker import Worker
+
+HEAD = """
+CREATE SCHEMA t;
+GRANT USAGE ON SCHEMA t TO toy_member;
+CREATE FUNCTION t.me() RETURNS text LANGUAGE sql STABLE
+  RETURN NULLIF(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub';
+"""
+TAIL = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA t TO toy_member;"
+Propose = Callable[[str], Rows]
+
+
+@pytest.fixture
+def propose(toy_worker: Worker) -> Propose:
+    """A function that proposes rows of the tables of a schema `t`."""
+
+    def propose(sql: str) -> Rows:
+        connection = toy_worker.connection
+        connection.execute(f"{HEAD}{sql}{TAIL}".encode())
+        found = shape.read(connection)
+        tables = [name for name in found.tables if name.startswith("t.")]
+        found.policies[:] = [each for each in found.policies if each.table in tables]
+        facts = reader.read(found)
+        rows = Rows(connection, found, facts, Cast(found, facts, shape.roles(connection, tables), None))
+        rows.propose(tables)
+        return rows
+
+    return propose
+
+
+def names(rows: Rows, table: str) -> list[str]:
+    return [made.name for made in rows.rows.get(table, ())]
+
+
+def row(rows: Rows, table: str, name: str) -> Made:
+    return next(made for made in rows.rows[table] if made.name == name)
+
+
+def test_a_row_for_each_owner_and_each_value(propose: Propose) -> None:
+    rows = propose("""
+        CREATE TABLE t.notes (id int PRIMARY KEY, author text NOT NULL, open bool NOT NULL DEFAULT false, gone date);
+        CREATE POLICY p ON t.notes USING (author = t.me());
+        CREATE POLICY o ON t.notes FOR SELECT USING (open AND gone IS NULL);
+    """)
+    assert names(rows, "t.notes") == [
+        "alice's note",
+        "bob's note",
+        "alice's note with open true",
+        "alice's note with gone set",
+    ]
+    assert row(rows, "t.notes", "alice's note").columns == {"id": 1, "author": "alice"}
+    assert row(rows, "t.notes", "alice's note with gone set").columns["open"] is True  # visible otherwise
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "code IN ('x1', 'x2')",
+        "code IN ('x1', 'x2') AND code <> 'x1'",
+        "length(code) = 7",
+        "length(code) BETWEEN 20 AND 22",
+        "code ~ '^[A-Z]{2}$'",
+        "(code = '' OR size > 40) AND size <> 41",
+        "code IS NULL OR size IS NULL",
+    ],
+)
+def test_a_check_is_satisfied(propose: Propose, check: str) -> None:
+    rows = propose(
+        f"CREATE TABLE t.notes (id int PRIMARY KEY, code text NOT NULL, size int DEFAULT 1, CHECK ({check}));"
+    )
+    assert rows.failed == {}
+    assert len(rows.rows["t.notes"]) == 2
+
+
+def test_a_check_prefers_a_value_to_the_change_of_a_default(propose: Propose) -> None:
+    rows = propose("""
+        CREATE TABLE t.accounts (id int PRIMARY KEY, slug text UNIQUE, personal bool NOT NULL DEFAULT false,
+                                 CHECK (personal = (slug IS NULL)));
+    """)
+    assert row(rows, "t.accounts", "alice's account").columns == {"id": 1, "slug": "alice"}
+
+
+def test_what_cannot_be_made_has_the_error(propose: Propose) -> None:
+    rows = propose("""
+        CREATE TABLE t.never (id int PRIMARY KEY CHECK (id < 0 AND id > 0));
+        CREATE TABLE t.children (id int PRIMARY KEY, parent int NOT NULL REFERENCES t.never);
+    """)
+    assert rows.rows == {}
+    assert "never_id_check" in rows.failed["t.never"]
+    assert "parent" in rows.failed["t.children"]
+
+
+def test_tables_that_refer_to_each_other(propose: Propose) -> None:
+    rows = propose("""
+        CREATE TABLE t.teams (id int PRIMARY KEY, head int);
+        CREATE TABLE t.people (id int PRIMARY KEY, team int NOT NULL REFERENCES t.teams, boss int REFERENCES t.people);
+        ALTER TABLE t.teams ADD FOREIGN KEY (head) REFERENCES t.people;
+    """)
+    assert rows.failed == {}
+    assert row(rows, "t.people", "bob's people").columns == {"id": 2, "team": 2}
+
+
+def test_a_role_in_a_table_of_members_is_a_persona(propose: Propose) -> None:
+    rows = propose("""
+        CREATE TABLE t.teams (id int PRIMARY KEY);
+        CREATE TABLE t.members (team int REFERENCES t.teams, who text, role text CHECK (role IN ('guest', 'boss')));
+        CREATE TABLE t.jobs (id int PRIMARY KEY, team int NOT NULL REFERENCES t.teams);
+        CREATE POLICY p ON t.jobs USING (EXISTS (
+          SELECT FROM t.members AS m WHERE m.team = jobs.team AND m.who = t.me() AND m.role = 'boss'
+        ));
+    """)
+    assert list(rows.actors) == ["alice", "bob", "stranger", "no_subject", "boss", "member_of_both"]
+    boss = row(rows, "t.members", "boss's member").columns
+    assert boss == {"team": 1, "who": "boss", "role": "boss"}
+    assert [made.columns["team"] for made in rows.rows["t.members"] if made.columns["who"] == "member_of_both"] == [
+        1,
+        2,
+    ]
+
+
+def test_a_list_of_admins_has_only_the_admin(propose: Propose) -> None:
+    rows = propose("""
+        CREATE TABLE t.admins (who text PRIMARY KEY);
+        CREATE TABLE t.jobs (id int PRIMARY KEY);
+        CREATE POLICY p ON t.jobs USING (t.me() IN (SELECT who FROM t.admins));
+    """)
+    assert names(rows, "t.admins") == ["admin's admin"]
+
+
+def test_a_letter_is_from_one_to_the_other(propose: Propose) -> None:
+    rows = propose("""
+        CREATE TABLE t.letters (sender text, recipient text, CHECK (sender <> recipient));
+        CREATE POLICY p ON t.letters USING (t.me() IN (sender, recipient));
+    """)
+    assert [made.columns for made in rows.rows["t.letters"]] == [
+        {"sender": "alice", "recipient": "bob"},
+        {"sender": "bob", "recipient": "alice"},
+    ]
+
+
+def test_an_enum_in_a_claim_is_a_persona_for_each_label(propose: Propose) -> None:
+    rows = propose("""
+        CREATE TYPE t.kind AS ENUM ('admin', 'helper');
+        CREATE TABLE t.permissions (id int PRIMARY KEY, kind t.kind NOT NULL);
+        INSERT INTO t.permissions VALUES (1, 'admin');
+        CREATE TABLE t.jobs (id int PRIMARY KEY);
+        CREATE POLICY p ON t.jobs USING (EXISTS (
+          SELECT FROM t.permissions AS p
+          WHERE p.kind = (current_setting('request.jwt.claims', true)::jsonb ->> 'kind')::t.kind
+        ));
+    """)
+    assert rows.actors["alice_helper"].claims == {"kind": "helper"}
+    assert rows.actors["alice"].claims == {}
+    assert [(made.name, made.exists) for made in rows.rows["t.permissions"]] == [("permission 1", True)]
+
+
+def test_a_trigger_that_asks_who_acts(propose: Propose) -> None:
+    rows = propose("""
+        CREATE TABLE t.notes (id int PRIMARY KEY, author text NOT NULL, body text);
+        CREATE FUNCTION t.sign() RETURNS trigger LANGUAGE plpgsql AS
+          $$ BEGIN NEW.author = t.me(); RETURN NEW; END $$;
+        CREATE TRIGGER s BEFORE INSERT ON t.notes FOR EACH ROW EXECUTE FUNCTION t.sign();
+        CREATE POLICY p ON t.notes USING (author = t.me());
+        GRANT ALL ON t.notes TO toy_member;
+    """)
+    assert [(made.name, made.maker) for made in rows.rows["t.notes"]] == [
+        ("alice's note", "alice"),
+        ("bob's note", "bob"),
+    ]
+
+
+def test_a_path_begins_with_the_owner(propose: Propose) -> None:
+    rows = propose("""
+        CREATE TABLE t.files (name text PRIMARY KEY);
+        CREATE POLICY p ON t.files USING (split_part(name, '/', 1) = t.me());
+    """)
+    assert [made.columns["name"] for made in rows.rows["t.files"]] == ["alice/file-1.png", "bob/file-2.png"]
+
+
+def test_a_row_that_a_policy_names(propose: Propose) -> None:
+    rows = propose("""
+        CREATE TABLE t.plans (id text PRIMARY KEY);
+        CREATE TABLE t.orders (id int PRIMARY KEY, plan text NOT NULL REFERENCES t.plans);
+        CREATE POLICY p ON t.orders USING (plan = 'free');
+    """)
+    assert row(rows, "t.orders", "alice's order").columns["plan"] == "free"
+    assert "plan free" in names(rows, "t.plans")

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"\nwrote {name}. Next:\n  pytest\n  git diff, and remove the question marks in {name}/test_*.py")
 
 
-def _settings(found: find.Found, options: argparse.Namespace) -> Settings:
+def _settings(found: find.Project, options: argparse.Namespace) -> Settings:
     """The settings of the environment, with what was found."""
     read: list[Settings] = []
 
@@ -91,12 +91,12 @@ def _settings(found: find.Found, options: argparse.Namespace) -> Settings:
 
 def _more(proposal: Proposal, options: argparse.Namespace, folder: str) -> dict[str, str]:
     """Settings that are not the default. ``folder`` is that of the tests."""
-    made = {"rolecall_baseline": f"{folder}/{write.ROLES}"} if proposal.roles else {}
-    made |= {"rolecall_seed": f"{folder}/{write.SEED}"} if proposal.seed else {}
+    proposed = {"rolecall_baseline": f"{folder}/{write.ROLES}"} if proposal.roles else {}
+    proposed |= {"rolecall_seed": f"{folder}/{write.SEED}"} if proposal.seed else {}
     layout = {} if options.layout == AUTO else {"rolecall_layout": options.layout}
     version = {"rolecall_pg": str(options.pg)} if options.pg else {}
     privileges = {"rolecall_default_privileges": proposal.default_privileges} if proposal.default_privileges else {}
-    return made | layout | version | privileges
+    return proposed | layout | version | privileges
 
 
 def _write(proposal: Proposal, root: Path, folder: Path, settings: dict[str, str]) -> None:

@@ -137,8 +137,8 @@ class Cast:
             columns = self.owned(table)
             if not columns or not self.main:
                 continue
-            tells = {name: self._told(table, name) for name in self.shape.tables[table].columns}
-            for name, values in tells.items():
+            values_of = {name: self._compared_values(table, name) for name in self.shape.tables[table].columns}
+            for name, values in values_of.items():
                 for value in values:
                     if value.value is not False and name not in columns:
                         self._with_need(_persona_name(name, value), Need(table, {name: value}))
@@ -147,7 +147,7 @@ class Cast:
             elif self.has_home(table):
                 self._with_need("member_of_both", Need(table), HOMES)
 
-    def _told(self, table: str, column: str) -> list[Constant]:
+    def _compared_values(self, table: str, column: str) -> list[Constant]:
         """The values that a lookup compares a column with."""
         at = ColumnOf(table, column)
         return self.facts.values.get(at, []) if at in self.facts.inside else []
@@ -233,12 +233,12 @@ class Cast:
     def is_list(self, table: str) -> bool:
         """Whether being in the table is all that it says: a list of admins."""
         shape = self.shape.tables[table]
-        told = any(self._told(table, name) for name in shape.columns)
+        has_values = any(self._compared_values(table, name) for name in shape.columns)
         is_parent = any(key.parent == table for each in self.shape.tables.values() for key in each.foreign_keys)
         return (
             table in self.facts.looked_up
             and bool(self.owned(table))
-            and not (told or is_parent or self.has_home(table))
+            and not (has_values or is_parent or self.has_home(table))
             and not any(column.table == table and source != SUBJECT for column, source in self.facts.named.items())
         )
 

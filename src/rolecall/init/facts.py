@@ -67,7 +67,7 @@ class Facts:
             elif isinstance(left, ColumnOf) and isinstance(right, Source):
                 self.named.setdefault(left, right)
             elif isinstance(left, ColumnOf) and isinstance(right, Constant):
-                self.tell(left, right)
+                self.add_values(left, right)
             elif isinstance(left, Source) and isinstance(right, Constant):
                 known = self.asked.setdefault(left, [])
                 if right.value not in known:
@@ -75,7 +75,7 @@ class Facts:
         if isinstance(one, ColumnOf) and isinstance(two, ColumnOf) and one != two:
             self.linked.append((one, two))
 
-    def tell(self, column: ColumnOf, *values: Constant) -> None:
+    def add_values(self, column: ColumnOf, *values: Constant) -> None:
         """A column is compared with values."""
         known = self.values.setdefault(column, [])
         known += [value for value in values if value not in known]

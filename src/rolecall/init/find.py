@@ -27,7 +27,7 @@ OF_POSTGREST = ("request.jwt.claim", "web_anon", "authenticator")
 
 
 @dataclass(frozen=True)
-class Found:
+class Project:
     """What to build: a path, whether it is a dump, and the name of the platform."""
 
     path: Path
@@ -41,7 +41,7 @@ class Found:
         return {**platform, "rolecall_baseline" if self.is_dump else "rolecall_migrations": path.as_posix()}
 
 
-def find(path: Path, layout: str = AUTO, platform: str | None = None) -> Found:
+def find(path: Path, layout: str = AUTO, platform: str | None = None) -> Project:
     """What a folder or file has. Raises RolecallError if that is not clear, and MigrationError or SqlError."""
     if path.is_file():
         text = files.read(path)
@@ -58,7 +58,7 @@ def find(path: Path, layout: str = AUTO, platform: str | None = None) -> Found:
             f"{path} is no folder and no file: name the folder of the migrations, or an SQL file.\n"
             'Of a database, make one: pg_dump --schema-only --file=schema.sql "$DATABASE_URL"'
         )
-    return Found(path.resolve(), dump, platform or _platform(texts))
+    return Project(path.resolve(), dump, platform or _platform(texts))
 
 
 def _migrations(folder: Path, layout: str) -> Path:

@@ -82,9 +82,9 @@ class Fitting:
     def _change(self, error: psycopg.Error) -> bool:
         """Change the values to which an error points. Returns False if there are no others."""
         diag = error.diag
-        present = {**self.given, **self.free}
+        existing_rows = {**self.given, **self.free}
         self._asks_who = (
-            isinstance(error, psycopg.errors.NotNullViolation) and present.get(diag.column_name or "") is not None
+            isinstance(error, psycopg.errors.NotNullViolation) and existing_rows.get(diag.column_name or "") is not None
         )
         if self._asks_who:
             return False
@@ -123,12 +123,12 @@ class Fitting:
             found = list(values.candidates(column, self.owner, self.number, constants))
             nothing = [] if name in self.free else [DEFAULT]
             choices.append([*nothing, *found, *([] if column.not_null else [None])])
-        present = {name: self.free.get(name, DEFAULT) for name in names}
+        existing_rows = {name: self.free.get(name, DEFAULT) for name in names}
         combinations = [dict(zip(names, each, strict=True)) for each in islice(product(*choices), COMBINATIONS)]
 
         def changed(row: Mapping[str, Any]) -> list[bool]:
             """For each column that differs, whether it has a default, which is the more usual value."""
-            return [self.table.columns[name].has_default for name, value in row.items() if present[name] != value]
+            return [self.table.columns[name].has_default for name, value in row.items() if existing_rows[name] != value]
 
         combinations.sort(key=lambda row: (len(changed(row)), sum(changed(row))))
         wanted = (row for row in combinations if changed(row))

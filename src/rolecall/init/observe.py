@@ -21,7 +21,7 @@ from rolecall.grids.verdicts import verdict
 from rolecall.init import values
 from rolecall.init.cast import ANONYMOUS, HOMES, Actor, Cast, singular
 from rolecall.init.facts import ColumnOf, Constant, Facts
-from rolecall.init.made import Made
+from rolecall.init.proposed_row import ProposedRow
 from rolecall.init.shape import Column, Shape, Table
 
 CHANGED = {"S": "changed", "N": 7, "D": "2026-02-01", "B": True}  # by the category of a type
@@ -67,8 +67,8 @@ class Observer:
     facts: Facts
     cast: Cast
     world: World
-    rows: Mapping[str, Sequence[Made]]
-    aliases: dict[str, tuple[Made, str]] = field(default_factory=dict)
+    rows: Mapping[str, Sequence[ProposedRow]]
+    aliases: dict[str, tuple[ProposedRow, str]] = field(default_factory=dict)
 
     def observe(self, table: str) -> Observed:
         """Try a table. Raises RolecallError if a cell has no verdict, with the error of the server."""
@@ -130,8 +130,8 @@ class Observer:
         """Harmless SET clauses that the database accepts for all rows, the most harmless first."""
         columns = sorted(table.columns.values(), key=lambda column: self._harm(table, column))
         for column in (each for each in columns if not each.is_fixed):
-            present = [row.whole[column.name] for row in self.rows[table.name]]
-            for value in (CHANGED.get(column.category), *values.candidates(column, "changed", 7, []), *present):
+            existing_rows = [row.whole[column.name] for row in self.rows[table.name]]
+            for value in (CHANGED.get(column.category), *values.candidates(column, "changed", 7, []), *existing_rows):
                 text = _assignment(column.name, value) if value is not None else ""
                 if text and self._is_accepted(table.name, text):
                     yield text
@@ -179,21 +179,21 @@ class Observer:
             yield (f"give {name} to bob" if len(own) > 1 else "give to bob"), f"{_quoted(name)} = {{bob}}"
         for name, need in [(actor.name, need) for actor in self.cast.actors for need in actor.needs]:
             if need.table == table.name and need.values:
-                yield f"{BECOME}{name}", ", ".join(self._told(table, *each) for each in need.values.items())
+                yield f"{BECOME}{name}", ", ".join(self._compared_values(table, *each) for each in need.values.items())
         for key in table.foreign_keys:
             column = key.columns[0]
             name = word_of(f"bobs_{singular(key.parent)}")
-            made = next((row for row in self.rows.get(key.parent, ()) if row.name.startswith("bob's ")), None)
+            proposed = next((row for row in self.rows.get(key.parent, ()) if row.name.startswith("bob's ")), None)
             asked = ColumnOf(table.name, column) in self.facts.used | set(self.facts.named)
-            if len(key.columns) > 1 or column in own or not (made and asked) or self.cast.is_personal(key.parent):
+            if len(key.columns) > 1 or column in own or not (proposed and asked) or self.cast.is_personal(key.parent):
                 continue
-            self.aliases[name] = made, key.keys[0]
-            self.world.alias(name, made.whole[key.keys[0]])
+            self.aliases[name] = proposed, key.keys[0]
+            self.world.alias(name, proposed.whole[key.keys[0]])
             text = f"{_quoted(column)} = {{{name}}}"
             if self._is_accepted(table.name, text):
                 yield f"move to bob's {singular(key.parent)}", text
 
-    def _told(self, table: Table, column: str, value: Constant) -> str:
+    def _compared_values(self, table: Table, column: str, value: Constant) -> str:
         return _assignment(column, values.of_constant(value, table.columns[column], "changed", 7))
 
     # -- what the grids say
@@ -219,7 +219,7 @@ class Observer:
         yield from (Leak(observed.table, each, *of) for of, each in commands.items())
 
     def _values(self, table: str, row: str) -> list[Any]:
-        return list(next(made for made in self.rows[table] if made.name == row).columns.values())
+        return list(next(proposed for proposed in self.rows[table] if proposed.name == row).columns.values())
 
     @cached_property
     def actors(self) -> dict[str, Actor]:

@@ -24,8 +24,8 @@ from rolecall.errors import RolecallError, SqlError
 from rolecall.grids.probe import prepare
 from rolecall.init import reader, roles, shape
 from rolecall.init.cast import Actor, Cast, persona_of
-from rolecall.init.made import Made
 from rolecall.init.observe import Leak, Observed, Observer
+from rolecall.init.proposed_row import ProposedRow
 from rolecall.init.rows import Rows
 from rolecall.init.shape import Shape
 from rolecall.server.choose import Server
@@ -52,8 +52,8 @@ class Proposal:
     """
 
     actors: Sequence[Actor]
-    rows: Mapping[str, Sequence[Made]]
-    aliases: Mapping[str, tuple[Made, str]]
+    rows: Mapping[str, Sequence[ProposedRow]]
+    aliases: Mapping[str, tuple[ProposedRow, str]]
     grids: list[Observed] = field(default_factory=list)
     without_grid: dict[str, str] = field(default_factory=dict)
     open: list[str] = field(default_factory=list)
@@ -145,7 +145,7 @@ def _propose(built: _Build, found: Shape, tables: Sequence[str], clients: Mappin
         rows.propose(tables)
     for statement in sequences:  # the rows get the numbers that they get in the tests
         connection.execute(statement)
-    seed = "".join(f"{statement};\n" for statement in rows.present.seed)
+    seed = "".join(f"{statement};\n" for statement in rows.existing_rows.seed)
     if seed:
         built.run_seed(seed)
     world = _world(cast.actors, rows.rows)
@@ -186,31 +186,31 @@ def _add_unprotected(proposal: Proposal, manifest: Manifest) -> None:
     proposal.without_grid = {name: why for name, why in proposal.without_grid.items() if name in needed}
 
 
-def _world(actors: Sequence[Actor], rows: Mapping[str, Sequence[Made]]) -> World:
+def _world(actors: Sequence[Actor], rows: Mapping[str, Sequence[ProposedRow]]) -> World:
     world = World()
     world.personas |= {each.name: persona_of(each) for each in actors if each.is_persona}
-    for made in _all(rows):
-        if made.maker:
-            world.add_as(made.maker, made.table, made.name, **made.columns)
+    for proposed in _all(rows):
+        if proposed.maker:
+            world.add_as(proposed.maker, proposed.table, proposed.name, **proposed.columns)
         else:
-            (world.existing if made.exists else world.add)(made.table, made.name, **made.columns)
+            (world.existing if proposed.exists else world.add)(proposed.table, proposed.name, **proposed.columns)
     return world
 
 
-def _all(rows: Mapping[str, Sequence[Made]]) -> Iterator[Made]:
-    return (made for table in rows.values() for made in table)
+def _all(rows: Mapping[str, Sequence[ProposedRow]]) -> Iterator[ProposedRow]:
+    return (proposed for table in rows.values() for proposed in table)
 
 
-def _load(connection: Any, world: World, rows: dict[str, list[Made]]) -> dict[str, str]:
+def _load(connection: Any, world: World, rows: dict[str, list[ProposedRow]]) -> dict[str, str]:
     """Load the world as a run does, and prepare the connection. Rows that cannot be loaded are taken out.
 
     Returns the reasons by table.
     """
     missing = loading.load(connection, world)
     for table, name in missing:
-        rows[table] = [made for made in rows[table] if made.name != name]
+        rows[table] = [proposed for proposed in rows[table] if proposed.name != name]
         del world.rows[table][name]
-    for table in [name for name, made in rows.items() if not made]:
+    for table in [name for name, proposed in rows.items() if not proposed]:
         del rows[table], world.rows[table]
     connection.execute("SET plan_cache_mode = force_custom_plan")
     initialize(connection, {*custom_settings(connection), *world.settings})

@@ -92,11 +92,11 @@ class _Reader:
             if isinstance(column, ColumnOf):
                 self.facts.used.add(column)
                 if self.shape.tables[column.table].columns[column.name].type == "bool":
-                    self.facts.tell(column, Constant(True), Constant(False))
+                    self.facts.add_values(column, Constant(True), Constant(False))
             return
         term = self.term(node.arg, scope, arguments, depth)
         if kind == "NullTest" and isinstance(term, ColumnOf):
-            self.facts.tell(term, SET)
+            self.facts.add_values(term, SET)
         elif kind == "TypeCast" and isinstance(term, Source) and node.type_name.names[-1].string.sval == "bool":
             self.facts.compare(term, Constant(True))
 
@@ -118,9 +118,9 @@ class _Reader:
         if not isinstance(column, ColumnOf):
             return
         if self.shape.tables[column.table].columns[column.name].category == "D":
-            self.facts.tell(column, PAST, FUTURE)
+            self.facts.add_values(column, PAST, FUTURE)
         elif isinstance(other, Constant) and type(other.value) is int:
-            self.facts.tell(column, *(Constant(other.value + step) for step in (-1, 0, 1)))
+            self.facts.add_values(column, *(Constant(other.value + step) for step in (-1, 0, 1)))
 
     def _tables(self, select: Any) -> dict[str, str]:
         """The tables of a FROM, by alias."""

@@ -39,13 +39,13 @@ def script(server: Server, settings: Settings) -> str:
 def named(texts: Iterable[str]) -> list[str]:
     """The roles that statements name and do not create, in order."""
     used: dict[str, None] = {}
-    made: set[str] = set()
+    proposed: set[str] = set()
     for node in (node for text in texts for node in _nodes(text)):
         if node.DESCRIPTOR.name == "CreateRoleStmt":
-            made.add(node.role)
+            proposed.add(node.role)
         elif node.DESCRIPTOR.name == "RoleSpec" and node.roletype == pb.ROLESPEC_CSTRING:
             used[node.rolename] = None
-    return [name for name in used if name not in made]
+    return [name for name in used if name not in proposed]
 
 
 def _nodes(text: str) -> Iterator[Any]:

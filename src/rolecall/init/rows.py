@@ -12,10 +12,10 @@ from psycopg import Connection, sql
 from rolecall.access.world import UNLOADABLE, as_persona, insert
 from rolecall.init import values, variants
 from rolecall.init.cast import HOMES, Actor, Cast, persona_of, singular
+from rolecall.init.existing_rows import ExistingRows, plain
 from rolecall.init.facts import SET, SUBJECT, ColumnOf, Constant, Facts
 from rolecall.init.fitting import Fitting, UnfitError
-from rolecall.init.made import From, Made
-from rolecall.init.present import Present, plain
+from rolecall.init.proposed_row import Origin, ProposedRow
 from rolecall.init.shape import Shape, Table
 from rolecall.noninterference.schema import ForeignKey
 
@@ -30,11 +30,11 @@ class Rows:
 
     def __init__(self, connection: Connection[Any], shape: Shape, facts: Facts, cast: Cast) -> None:
         self.connection, self.shape, self.facts, self.cast = connection, shape, facts, cast
-        self.rows: dict[str, list[Made]] = {}
+        self.rows: dict[str, list[ProposedRow]] = {}
         self.failed: dict[str, str] = {}
-        self.present = Present(connection)
+        self.existing_rows = ExistingRows(connection)
         self.actors = {each.name: each for each in cast.actors}
-        self._made: dict[Key, Made | None] = {}
+        self._proposed: dict[Key, ProposedRow | None] = {}
         self._groups = {name: number for number, name in enumerate(shape.tables, start=1)}
 
     def propose(self, tables: Sequence[str]) -> None:
@@ -51,7 +51,7 @@ class Rows:
             for home in owner.homes:
                 self.ensure(need.table, owner, home, need.values)
         for name in tables:
-            base = self._made.get((name, HOMES[0], HOMES[0]))
+            base = self._proposed.get((name, HOMES[0], HOMES[0]))
             if base and not any(need.table == name for actor in self.cast.actors for need in actor.needs):
                 variants.add(self, base)
 
@@ -60,7 +60,7 @@ class Rows:
         if self.cast.owned(name) or self.cast.has_home(name):
             return
         table = self.shape.tables[name]
-        for number, row in enumerate(self.present.all(table), start=1):
+        for number, row in enumerate(self.existing_rows.all(table), start=1):
             columns = {
                 each.name: plain(row[each.name])
                 for each in table.columns.values()
@@ -68,9 +68,9 @@ class Rows:
                 and not each.is_fixed
                 and not (each.has_default and (each.category == "D" or each.type == "uuid"))
             }
-            made = self._keep(name, f"{singular(name)} {number}", columns, row, {}, exists=True)
+            proposed = self._keep(name, f"{singular(name)} {number}", columns, row, {}, exists=True)
             for home in HOMES:
-                self._made.setdefault((name, home, home), made)
+                self._proposed.setdefault((name, home, home), proposed)
 
     def _first(self, actor: Actor) -> Actor:
         """The first persona with this subject: Alice, for Alice with another token."""
@@ -78,27 +78,29 @@ class Rows:
 
     # -- one row
 
-    def ensure(self, table: str, owner: Actor, home: str, told: Mapping[str, Constant] | None = None) -> Made | None:
+    def ensure(
+        self, table: str, owner: Actor, home: str, changes: Mapping[str, Constant] | None = None
+    ) -> ProposedRow | None:
         """The row of an owner in a table; it is made at the first call. None if that fails, or is under way."""
         key = (table, owner.name, HOMES[0] if self.cast.is_personal(table) else home)
-        if key not in self._made:
-            self._made[key] = None  # while its parents are made: a cycle
-            self._made[key] = self._make(table, owner, home, told or {})
-        return self._made[key]
+        if key not in self._proposed:
+            self._proposed[key] = None  # while its parents are made: a cycle
+            self._proposed[key] = self._make(table, owner, home, changes or {})
+        return self._proposed[key]
 
     def _make(
         self,
         name: str,
         owner: Actor,
         home: str,
-        told: Mapping[str, Constant],
+        changes: Mapping[str, Constant],
         title: str = "",
-    ) -> Made | None:
+    ) -> ProposedRow | None:
         table = self.shape.tables[name]
         number = len(self.rows.get(name, ())) + 1
         given, sources = self._given(table, owner, home, self._others(table, owner))
-        told = {**self._told_keys(table), **told}
-        for column, value in told.items():
+        changes = {**self._required_keys(table), **changes}
+        for column, value in changes.items():
             key = table.foreign_key_of(column)
             named = key is not None and self._is_told(key)
             given[column] = (
@@ -107,9 +109,9 @@ class Rows:
                 else values.of_constant(value, table.columns[column], owner.name, number)
             )
             sources.pop(column, None)
-        known = [made.whole for made in self.rows.get(name, ())]
-        if (row := self.present.find(table, given, known)) is not None:
-            return self._existing(table, owner, row, given, told, sources)
+        known = [proposed.whole for proposed in self.rows.get(name, ())]
+        if (row := self.existing_rows.find(table, given, known)) is not None:
+            return self._existing(table, owner, row, given, changes, sources)
         fixed = {
             each.name: self._identity(each.name, name, number) for each in table.columns.values() if each.is_identity
         }
@@ -137,8 +139,8 @@ class Rows:
                     self.connection.execute(insert(table.name, columns))
             except UNLOADABLE:
                 continue
-            known = [made.whole for made in self.rows.get(table.name, ())]
-            row = self.present.find(table, columns, known)
+            known = [proposed.whole for proposed in self.rows.get(table.name, ())]
+            row = self.existing_rows.find(table, columns, known)
             if row is not None:
                 return actor.name, row
         return None
@@ -149,15 +151,15 @@ class Rows:
         title: str,
         columns: Mapping[str, Any],
         whole: dict[str, Any],
-        sources: dict[str, From],
+        sources: dict[str, Origin],
         **how: Any,
-    ) -> Made:
+    ) -> ProposedRow:
         """Note a row that was made."""
         self.failed.pop(table, None)
         ordered = {column: columns[column] for column in self.shape.tables[table].columns if column in columns}
-        made = Made(table, self._unique(table, title), ordered, whole, sources, **how)
-        self.rows.setdefault(table, []).append(made)
-        return made
+        proposed = ProposedRow(table, self._unique(table, title), ordered, whole, sources, **how)
+        self.rows.setdefault(table, []).append(proposed)
+        return proposed
 
     def _existing(
         self,
@@ -165,14 +167,14 @@ class Rows:
         owner: Actor,
         row: dict[str, Any],
         given: Mapping[str, Any],
-        told: Mapping[str, Constant],
-        sources: dict[str, From],
-    ) -> Made | None:
+        changes: Mapping[str, Constant],
+        sources: dict[str, Origin],
+    ) -> ProposedRow | None:
         """Name a row that something else has made. If it must have other values, they are set in the seed."""
-        changed = {column: given[column] for column in told if str(row[column]) != str(given[column])}
-        users = self._made.get((self.cast.users or "", owner.name, HOMES[0]))
+        changed = {column: given[column] for column in changes if str(row[column]) != str(given[column])}
+        users = self._proposed.get((self.cast.users or "", owner.name, HOMES[0]))
         if changed:
-            error = self.present.change(table, row, changed, (users.table, users.columns) if users else None)
+            error = self.existing_rows.change(table, row, changed, (users.table, users.columns) if users else None)
             if error or users is None:
                 self.failed.setdefault(table.name, error)
                 return None
@@ -200,13 +202,13 @@ class Rows:
 
     def _given(
         self, table: Table, owner: Actor, home: str, others: Mapping[str, Actor]
-    ) -> tuple[dict[str, Any], dict[str, From]]:
+    ) -> tuple[dict[str, Any], dict[str, Origin]]:
         """The values that say whose row it is, or what it refers to."""
         given: dict[str, Any] = {}
-        sources: dict[str, From] = {}
+        sources: dict[str, Origin] = {}
         for column, parent, of_parent in self._referred(table, owner, home, others):
             given.setdefault(column, plain(parent.whole[of_parent]))
-            sources.setdefault(column, From(parent.table, parent.name, of_parent))
+            sources.setdefault(column, Origin(parent.table, parent.name, of_parent))
         for name in (each.name for each in table.columns.values() if not each.is_fixed):
             source = self.facts.named.get(ColumnOf(table.name, name))
             if source == SUBJECT:
@@ -218,7 +220,7 @@ class Rows:
         for one, other in self._links(table):
             if one not in given and not table.columns[one].is_fixed and (row := self._peer(other, home)):
                 given[one] = plain(row.whole[other.name])
-                sources[one] = From(row.table, row.name, other.name)
+                sources[one] = Origin(row.table, row.name, other.name)
         return {name: value for name, value in given.items() if value is not None}, sources
 
     def _paths(self, table: Table, owner: Actor) -> dict[str, Any]:
@@ -233,7 +235,7 @@ class Rows:
 
     def _referred(
         self, table: Table, owner: Actor, home: str, others: Mapping[str, Actor]
-    ) -> Iterator[tuple[str, Made, str]]:
+    ) -> Iterator[tuple[str, ProposedRow, str]]:
         """The columns of foreign keys, each with the row that it refers to and the column there."""
         for key in table.foreign_keys:
             if self._is_wanted(table, key):
@@ -258,11 +260,11 @@ class Rows:
         linked = {column for pair in self.facts.linked for column in pair}
         return self.facts.used | linked | set(self.facts.named)
 
-    def _told_keys(self, table: Table) -> dict[str, Constant]:
+    def _required_keys(self, table: Table) -> dict[str, Constant]:
         """The foreign keys whose row a policy names, each with the first such row."""
         keys = [key for key in table.foreign_keys if self._is_told(key)]
-        told = {key.columns[0]: self.facts.values[ColumnOf(table.name, key.columns[0])][0] for key in keys}
-        return {column: value for column, value in told.items() if value != SET}
+        changes = {key.columns[0]: self.facts.values[ColumnOf(table.name, key.columns[0])][0] for key in keys}
+        return {column: value for column, value in changes.items() if value != SET}
 
     def _is_told(self, key: ForeignKey) -> bool:
         """Whether a policy names the row that a foreign key refers to: a bucket, a plan."""
@@ -279,7 +281,7 @@ class Rows:
             self._make(key.parent, self.actors[home], home, {key.keys[0]: constant}, f"{singular(key.parent)} {value}")
         return value
 
-    def _parent(self, key: ForeignKey, owner: Actor, home: str) -> Made | None:
+    def _parent(self, key: ForeignKey, owner: Actor, home: str) -> ProposedRow | None:
         personal = self.cast.is_personal(key.parent)
         return self.ensure(key.parent, owner if personal else self.actors[home], home)
 
@@ -287,7 +289,7 @@ class Rows:
         """The columns of a table that policies compare with a column of another one, without a foreign key."""
         return [(one.name, other) for one, other in self.cast.links(table.name)]
 
-    def _peer(self, column: ColumnOf, home: str) -> Made | None:
+    def _peer(self, column: ColumnOf, home: str) -> ProposedRow | None:
         """The row of another table that a link leads to, if that can be made before this one."""
         return self.ensure(column.table, self.actors[home], home)
 
@@ -312,21 +314,21 @@ class Rows:
             if is_key or (column.name in unique and column.type not in values.OTHERS and column.category != "E"):
                 free[column.name] = values.key(column, owner.name, self._groups[table.name], number)
             else:
-                told = self.facts.values.get(ColumnOf(table.name, column.name), [])
-                free[column.name] = self._best(table, column.name, owner, number, [each.value for each in told])
+                changes = self.facts.values.get(ColumnOf(table.name, column.name), [])
+                free[column.name] = self._best(table, column.name, owner, number, [each.value for each in changes])
         return free
 
-    def _best(self, table: Table, column: str, owner: Actor, number: int, told: Sequence[Any]) -> Any:
+    def _best(self, table: Table, column: str, owner: Actor, number: int, changes: Sequence[Any]) -> Any:
         """The best value of a column that no policy asks for."""
         checks = [check.expression for check in table.checks if column in check.columns]
         texts = [each for each in values.constants_of(checks) if isinstance(each, str) and not PATTERN.search(each)]
         best = values.best(table.columns[column], owner.name, number)
         choices = [*table.columns[column].labels, *texts] or [best]
-        return next((each for each in choices if each not in told), choices[0])
+        return next((each for each in choices if each not in changes), choices[0])
 
-    def vary(self, base: Made, told: Mapping[str, Constant], what: str) -> None:
+    def vary(self, base: ProposedRow, changes: Mapping[str, Constant], what: str) -> None:
         """Make another row of Alice's, with other values. It is no loss if the database refuses it."""
-        self._make(base.table, self.actors[HOMES[0]], HOMES[0], told, f"{base.name} with {what}")
+        self._make(base.table, self.actors[HOMES[0]], HOMES[0], changes, f"{base.name} with {what}")
         self.failed.pop(base.table, None)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rolecall.init.facts import FUTURE, PAST, SET, ColumnOf, Constant
-from rolecall.init.made import Made
+from rolecall.init.proposed_row import ProposedRow
 
 if TYPE_CHECKING:
     from rolecall.init.rows import Rows
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 10  # of one table: a grid must stay readable
 
 
-def add(rows: Rows, base: Made) -> None:
+def add(rows: Rows, base: ProposedRow) -> None:
     """Make a row for each value that differs from the one in ``base``, and one that has all that policies ask for."""
     columns = rows.shape.tables[base.table].columns
     asked = {column: rows.facts.values.get(ColumnOf(base.table, column), []) for column in columns}
@@ -33,15 +33,15 @@ def add(rows: Rows, base: Made) -> None:
                 rows.vary(base, {**others, column: constant}, _what(column, constant))
 
 
-def _differs(rows: Rows, base: Made, column: str, constant: Constant) -> bool:
+def _differs(rows: Rows, base: ProposedRow, column: str, constant: Constant) -> bool:
     """Whether a row with this value would be of another kind."""
     table = rows.shape.tables[base.table]
     if column in base.sources or table.columns[column].is_fixed:
         return False
     if (table.foreign_key_of(column) and constant == SET) or ColumnOf(base.table, column) in rows.facts.named:
         return False
-    present = base.whole[column]
-    return present is None if constant == SET else str(present) != str(constant.value)
+    existing_rows = base.whole[column]
+    return existing_rows is None if constant == SET else str(existing_rows) != str(constant.value)
 
 
 def _what(column: str, constant: Constant) -> str:

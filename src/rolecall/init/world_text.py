@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rolecall.init.cast import Actor
-from rolecall.init.made import Made
+from rolecall.init.proposed_row import ProposedRow
 
 LONGEST = 110  # characters of a line with a call
 
@@ -31,16 +31,16 @@ class WorldText:
     """Writes the world. ``aliases`` are the names that grids use, each with a row and its column."""
 
     actors: Sequence[Actor]
-    rows: Mapping[str, Sequence[Made]]
-    aliases: Mapping[str, tuple[Made, str]]
+    rows: Mapping[str, Sequence[ProposedRow]]
+    aliases: Mapping[str, tuple[ProposedRow, str]]
     notes: Mapping[str, str] = field(default_factory=dict)  # tables without a row, with the error
 
     def render(self) -> str:
         """The text of conftest.py."""
         self.subjects = {each.subject: each.name for each in reversed(self.actors) if each.subject is not None}
         self.names = self._names()
-        rows = [made for table in self.rows.values() for made in table]
-        body = [self._row(made) for made in rows]
+        rows = [proposed for table in self.rows.values() for proposed in table]
+        body = [self._row(proposed) for proposed in rows]
         body += [self._alias(name, *alias) for name, alias in self.aliases.items()]
         text = "\n".join(body)
         personas = [self._persona(each, text) for each in self.actors]
@@ -74,40 +74,40 @@ class WorldText:
 
     def _names(self) -> dict[tuple[str, str], str]:
         """A variable for each row that another one refers to."""
-        rows = [made for table in self.rows.values() for made in table]
-        wanted = {(each.table, each.row) for made in rows for each in made.sources.values()}
-        wanted |= {(made.table, made.name) for made, _ in self.aliases.values()}
+        rows = [proposed for table in self.rows.values() for proposed in table]
+        wanted = {(each.table, each.row) for proposed in rows for each in proposed.sources.values()}
+        wanted |= {(proposed.table, proposed.name) for proposed, _ in self.aliases.values()}
         taken, names = {_variable(each.name) for each in self.actors} | {"world", "seed"}, {}
-        for made in rows:
-            if (made.table, made.name) in wanted:
-                base = name = _variable(made.name.replace("'s ", "s "))
+        for proposed in rows:
+            if (proposed.table, proposed.name) in wanted:
+                base = name = _variable(proposed.name.replace("'s ", "s "))
                 number = 1
                 while name in taken:
                     number += 1
                     name = f"{base}_{number}"
                 taken.add(name)
-                names[made.table, made.name] = name
+                names[proposed.table, proposed.name] = name
         return names
 
-    def _row(self, made: Made) -> str:
-        columns = {name: self._value(made, name, value) for name, value in made.columns.items()}
-        arguments = [repr_of(made.table), repr_of(made.name)]
+    def _row(self, proposed: ProposedRow) -> str:
+        columns = {name: self._value(proposed, name, value) for name, value in proposed.columns.items()}
+        arguments = [repr_of(proposed.table), repr_of(proposed.name)]
         plain = {name: value for name, value in columns.items() if _is_argument(name)}
         others = {name: value for name, value in columns.items() if name not in plain}
         arguments += [f"{name}={value}" for name, value in plain.items()]
         if others:
             arguments.append("**{" + ", ".join(f"{repr_of(name)}: {value}" for name, value in others.items()) + "}")
-        call = _call("world.existing" if made.exists else "world.add", arguments)
-        if made.maker:
-            call = _call("world.add_as", [repr_of(made.maker), *arguments])
+        call = _call("world.existing" if proposed.exists else "world.add", arguments)
+        if proposed.maker:
+            call = _call("world.add_as", [repr_of(proposed.maker), *arguments])
         used = any(
-            (each.table, each.row) == (made.table, made.name) and self._refers(each, row.columns[column])
+            (each.table, each.row) == (proposed.table, proposed.name) and self._refers(each, row.columns[column])
             for table in self.rows.values()
             for row in table
             for column, each in row.sources.items()
             if column in row.columns
-        ) or any(each is made for each, _ in self.aliases.values())
-        return f"{self.names[made.table, made.name]} = {call}" if used else call
+        ) or any(each is proposed for each, _ in self.aliases.values())
+        return f"{self.names[proposed.table, proposed.name]} = {call}" if used else call
 
     def _refers(self, source: Any, value: Any) -> bool:
         """Whether a value is written as a column of the row that it comes from."""
@@ -118,17 +118,21 @@ class WorldText:
     def _subjects_of_personas(self) -> list[Any]:
         return [subject for subject in self.subjects if isinstance(subject, str)]
 
-    def _value(self, made: Made, column: str, value: Any) -> str:
+    def _value(self, proposed: ProposedRow, column: str, value: Any) -> str:
         if value in self._subjects_of_personas:
             return self._subject(self.subjects[value])
-        source = made.sources.get(column)
+        source = proposed.sources.get(column)
         if source and self._refers(source, value):
             return f'{self.names[source.table, source.row]}["{source.column}"]'
         return repr_of(value)
 
-    def _alias(self, name: str, made: Made, column: str) -> str:
-        has = column in made.columns
-        value = f"{self.names[made.table, made.name]}[{repr_of(column)}]" if has else repr_of(made.whole[column])
+    def _alias(self, name: str, proposed: ProposedRow, column: str) -> str:
+        has = column in proposed.columns
+        value = (
+            f"{self.names[proposed.table, proposed.name]}[{repr_of(column)}]"
+            if has
+            else repr_of(proposed.whole[column])
+        )
         return _call("world.alias", [repr_of(name), value])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from rolecall.init import reader, shape
 from rolecall.init.cast import Cast
-from rolecall.init.made import Made
+from rolecall.init.proposed_row import ProposedRow
 from rolecall.init.rows import Rows
 from rolecall.worker import Worker
 
@@ -41,11 +41,11 @@ def propose(toy_worker: Worker) -> Propose:
 
 
 def names(rows: Rows, table: str) -> list[str]:
-    return [made.name for made in rows.rows.get(table, ())]
+    return [proposed.name for proposed in rows.rows.get(table, ())]
 
 
-def row(rows: Rows, table: str, name: str) -> Made:
-    return next(made for made in rows.rows[table] if made.name == name)
+def row(rows: Rows, table: str, name: str) -> ProposedRow:
+    return next(proposed for proposed in rows.rows[table] if proposed.name == name)
 
 
 def test_a_row_for_each_owner_and_each_value(propose: Propose) -> None:
@@ -124,7 +124,9 @@ def test_a_role_in_a_table_of_members_is_a_persona(propose: Propose) -> None:
     assert list(rows.actors) == ["alice", "bob", "stranger", "no_subject", "boss", "member_of_both"]
     boss = row(rows, "t.members", "boss's member").columns
     assert boss == {"team": 1, "who": "boss", "role": "boss"}
-    assert [made.columns["team"] for made in rows.rows["t.members"] if made.columns["who"] == "member_of_both"] == [
+    assert [
+        proposed.columns["team"] for proposed in rows.rows["t.members"] if proposed.columns["who"] == "member_of_both"
+    ] == [
         1,
         2,
     ]
@@ -144,7 +146,7 @@ def test_a_letter_is_from_one_to_the_other(propose: Propose) -> None:
         CREATE TABLE t.letters (sender text, recipient text, CHECK (sender <> recipient));
         CREATE POLICY p ON t.letters USING (t.me() IN (sender, recipient));
     """)
-    assert [made.columns for made in rows.rows["t.letters"]] == [
+    assert [proposed.columns for proposed in rows.rows["t.letters"]] == [
         {"sender": "alice", "recipient": "bob"},
         {"sender": "bob", "recipient": "alice"},
     ]
@@ -163,7 +165,7 @@ def test_an_enum_in_a_claim_is_a_persona_for_each_label(propose: Propose) -> Non
     """)
     assert rows.actors["alice_helper"].claims == {"kind": "helper"}
     assert rows.actors["alice"].claims == {}
-    assert [(made.name, made.exists) for made in rows.rows["t.permissions"]] == [("permission 1", True)]
+    assert [(proposed.name, proposed.exists) for proposed in rows.rows["t.permissions"]] == [("permission 1", True)]
 
 
 def test_a_trigger_that_asks_who_acts(propose: Propose) -> None:
@@ -175,7 +177,7 @@ def test_a_trigger_that_asks_who_acts(propose: Propose) -> None:
         CREATE POLICY p ON t.notes USING (author = t.me());
         GRANT ALL ON t.notes TO toy_member;
     """)
-    assert [(made.name, made.maker) for made in rows.rows["t.notes"]] == [
+    assert [(proposed.name, proposed.maker) for proposed in rows.rows["t.notes"]] == [
         ("alice's note", "alice"),
         ("bob's note", "bob"),
     ]
@@ -186,7 +188,7 @@ def test_a_path_begins_with_the_owner(propose: Propose) -> None:
         CREATE TABLE t.files (name text PRIMARY KEY);
         CREATE POLICY p ON t.files USING (split_part(name, '/', 1) = t.me());
     """)
-    assert [made.columns["name"] for made in rows.rows["t.files"]] == ["alice/file-1.png", "bob/file-2.png"]
+    assert [proposed.columns["name"] for proposed in rows.rows["t.files"]] == ["alice/file-1.png", "bob/file-2.png"]
 
 
 def test_a_row_that_a_policy_names(propose: Propose) -> None:

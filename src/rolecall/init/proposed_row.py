@@ -1,4 +1,4 @@
-"""A row that was made, and where its values come from."""
+"""A proposed row, and where its values come from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 
-class From(NamedTuple):
+class Origin(NamedTuple):
     """Where a value comes from, for the file that is written: a column of another row, or the subject of a persona."""
 
     table: str
@@ -15,8 +15,8 @@ class From(NamedTuple):
 
 
 @dataclass
-class Made:
-    """A row that was made. ``columns`` are those that the world names, ``whole`` are all.
+class ProposedRow:
+    """A proposed row. ``columns`` are those that the world names, ``whole`` are all.
 
     ``exists``: something else makes it, as a trigger makes the profile of a new user. ``maker`` is the persona that
     inserts it; empty for a superuser.
@@ -26,6 +26,6 @@ class Made:
     name: str
     columns: dict[str, Any]
     whole: dict[str, Any]
-    sources: dict[str, From] = field(default_factory=dict)
+    sources: dict[str, Origin] = field(default_factory=dict)
     exists: bool = False
     maker: str = ""

@@ -17,7 +17,7 @@ from rolecall.init.shape import Table
 FEW = 4  # rows of a table that migrations inserted, to be named one by one
 
 
-class Present:
+class ExistingRows:
     """Finds and changes rows. ``seed`` are the statements that repeat the changes before the world is loaded."""
 
     def __init__(self, connection: Connection[Any]) -> None:
@@ -69,8 +69,8 @@ class Present:
                 self.connection.execute(statement.encode())
         except psycopg.Error as error:
             return reason(error)
-        made = insert(*user).as_string()
-        self.seed += [*([made] if made not in self.seed else []), statement]
+        proposed = insert(*user).as_string()
+        self.seed += [*([proposed] if proposed not in self.seed else []), statement]
         return ""
 
 

@@ -67,7 +67,7 @@ def project(pg_bin: Path | None = None) -> Iterator[Project]:
         build.load(run, world)
         worker = Worker(run, run_settings, world, "bench")
         try:
-            yield Project(run, run_settings, world, worker, grids())
+            yield Project(run, run_settings, world, worker, [each.expanded(world) for each in grids()])
         finally:
             worker.close()
 

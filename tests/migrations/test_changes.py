@@ -30,6 +30,7 @@ NEW_TABLES = {
     "3.3 service_booking_rules": "catalog.service_booking_rules",
 }
 DISCARD = "SET LOCAL enorae.discard_data = 'on'"
+BUCKET_EXISTS = "SELECT true FROM storage.buckets WHERE id = 'avatars'"
 BUCKET = "storage.buckets"
 
 
@@ -81,7 +82,8 @@ def runs(module_scratch: Callable[..., Scratch], world: World) -> dict[str, tupl
         for table, _, row in world:
             if table in new and (table, row.get("bucket_id")) != ("storage.objects", "avatars"):
                 database.connection.execute(insert(table, row))
-        if name == "phase 1: verify":
+        # Without the bucket, the tests of its step fail, and not this fixture.
+        if name == "phase 1: verify" and database.connection.execute(BUCKET_EXISTS).fetchone():
             for row in world.rows["storage.objects"].values():
                 if row["bucket_id"] == "avatars":
                     database.connection.execute(insert("storage.objects", row))

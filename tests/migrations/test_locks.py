@@ -97,6 +97,7 @@ def trace(scratch: Scratch, step: Step) -> Trace:
         scanned = {name for name, count in scans_of_tables(connection).items() if count > scans.get(name, count)}
         after = files_of_tables(connection)
         rewritten = {name for name in files if files[name] != after[name]}
+        scratch.execute(step.path)  # if it cannot be applied twice, the error is one of the step
         return Trace(set(locks), scanned, rewritten, lock_timeout(connection, step))
 
 

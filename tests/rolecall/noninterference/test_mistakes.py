@@ -242,5 +242,6 @@ def test_it_is_found(rolecall_db: Session, rolecall_world: World, mistake: Mista
     column = "qual" if mistake.clause == "USING" else "with_check"
     right = rolecall_db.value(f"SELECT {column} FROM pg_policies WHERE policyname = %s", [name])
     rolecall_db.execute(f'ALTER POLICY "{name}" ON {mistake.table} {mistake.clause} (({right}) {mistake.more})')
-    result = kinds.check(rolecall_db.connection, GRIDS[mistake.table], rolecall_world, mistake.kind, most=1)
+    project_grid = GRIDS[mistake.table].expanded(rolecall_world)
+    result = kinds.check(rolecall_db.connection, project_grid, rolecall_world, mistake.kind, most=1)
     assert mistake.finding in result.failure, result.failure or f"nothing found: {result.tally}"

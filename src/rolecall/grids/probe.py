@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
 from itertools import groupby, islice
+from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 from psycopg import Connection
@@ -22,6 +23,7 @@ from rolecall.server.waits import Timeouts
 
 REFUSED = "42501"
 BATCH_SIZE = 1000  # checks in one call
+ROOM = attrgetter("room")
 
 Verdict = Literal["yes", "-", "!"]
 
@@ -223,18 +225,14 @@ def _messages(checks: Iterable[Check]) -> Iterator[Message]:
         shared = [plan for plan, times in Counter(check.plan for check in batch).items() if times > 1]
         numbers = {plan: number for number, plan in enumerate(shared, start=1)}
         parts = [
-            {"before": before, "rows": [_of_row(room, of_row, numbers) for room, of_row in groupby(part, key=_room)]}
+            {"before": before, "blocks": [_block(room, checks, numbers) for room, checks in groupby(part, ROOM)]}
             for before, part in groupby(batch, key=lambda check: check.before)
         ]
         yield Message(len(batch), json.dumps(parts))
 
 
-def _of_row(room: str | None, checks: Iterable[Check], numbers: Mapping[Hashable, int]) -> dict[str, Any]:
+def _block(room: str | None, checks: Iterable[Check], numbers: Mapping[Hashable, int]) -> dict[str, Any]:
     return {
-        "room": room is not None,
+        "makes_room": room is not None,
         "checks": [check.as_json() | {"plan": numbers.get(check.plan)} for check in checks],
     }
-
-
-def _room(check: Check) -> str | None:
-    return check.room

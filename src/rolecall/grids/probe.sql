@@ -2,10 +2,10 @@
 --
 -- It is in pg_temp, so that nothing stays in the database. probe.py describes its arguments and results.
 --
--- Checks with the same preparation form one part: the preparation runs once for all of them. In a part, the inserts of
--- one row follow each other: the row is deleted once for all, since a copy would violate its own unique indexes. Each
--- check runs in a subtransaction, which an exception rolls back. The results of a check are in variables, which keep
--- their values.
+-- Checks with the same preparation form one part: the preparation runs once for all of them. In a part, the
+-- inserts of one row form a block: the row is deleted once for all of them, since a copy would violate its own unique
+-- indexes. Each check runs in a subtransaction, which an exception rolls back. The results of a check are in variables,
+-- which keep their values.
 
 -- Deallocate the prepared statements of the probe: those of one row, or all, also those that a cancelled call left.
 -- It is no error if a statement under test has deallocated them before (DEALLOCATE ALL).
@@ -26,7 +26,8 @@ $function$;
 
 -- Whether two personas of one role may share a plan. They may not if an IMMUTABLE function reads the session or a
 -- table, runs a statement that is not in its text, or calls a function that may do so: the plan keeps the result for
--- the first persona. Tables and functions are found by their names. Another IMMUTABLE function is looked at itself.
+-- the first persona. Tables, functions and operators are found by their names: `part` is how a function names them.
+-- Another IMMUTABLE function is looked at itself.
 CREATE FUNCTION pg_temp.rolecall_may_share_plans() RETURNS boolean
 LANGUAGE sql AS $function$
   WITH bodies (body) AS (
@@ -34,10 +35,15 @@ LANGUAGE sql AS $function$
     FROM pg_proc AS f JOIN pg_language AS l ON l.oid = f.prolang
     WHERE f.provolatile = 'i' AND f.oid >= 16384 AND f.prokind = 'f' AND l.lanname NOT IN ('c', 'internal')
   ), readers (name, part) AS (
-    SELECT lower(f.proname), '(\w+)"?\s*\(' FROM pg_proc AS f WHERE f.oid >= 16384 AND f.provolatile <> 'i'
+    -- A call, also with a comment before the arguments, or as if the function were a column.
+    SELECT lower(f.proname), call FROM pg_proc AS f,
+      unnest(ARRAY['(\w+)"?\s*(?:(?:--[^\n]*\n|/\*[^*]*\*/)\s*)*\(', '\.\s*"?(\w+)']) AS call
+    WHERE f.oid >= 16384 AND f.provolatile <> 'i'
     UNION SELECT lower(c.relname), '\w+' FROM pg_class AS c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    UNION SELECT o.oprname, NULL FROM pg_operator AS o JOIN pg_proc AS f ON f.oid = o.oprcode
+    WHERE o.oid >= 16384 AND f.provolatile <> 'i'
   ), parts (name, part) AS (
-    SELECT (regexp_matches(body, part, 'g'))[1], part FROM bodies, (SELECT DISTINCT part FROM readers) AS kinds
+    SELECT (regexp_matches(body, part, 'g'))[1], part FROM bodies, (SELECT DISTINCT part FROM readers) AS kinds  -- none for NULL
     WHERE part <> '\w+' OR body ~ '\m(from|join|table|into|update)\M'
   )
   SELECT NOT EXISTS (
@@ -78,12 +84,11 @@ BEGIN
 END
 $function$;
 
--- Delete a row, so that it can be inserted. PostgreSQL discards all plans when triggers are switched off and on.
-CREATE FUNCTION pg_temp.rolecall_make_room(target text, condition text, bypass boolean) RETURNS void
+-- Delete a row. PostgreSQL discards all plans when triggers are switched off and on.
+CREATE FUNCTION pg_temp.rolecall_delete(target text, condition text, bypass boolean) RETURNS void
 LANGUAGE plpgsql AS $function$
 DECLARE
   done text;
-  hits bigint;
 BEGIN
   IF bypass THEN
     done := set_config('session_replication_role', 'replica', true);
@@ -92,6 +97,16 @@ BEGIN
   IF bypass THEN
     done := set_config('session_replication_role', 'origin', true);
   END IF;
+END
+$function$;
+
+-- Delete a row that was looked at, so that it can be inserted.
+CREATE FUNCTION pg_temp.rolecall_make_room(target text, condition text, bypass boolean) RETURNS void
+LANGUAGE plpgsql AS $function$
+DECLARE
+  hits bigint;
+BEGIN
+  PERFORM pg_temp.rolecall_delete(target, condition, bypass);
   EXECUTE 'EXECUTE rolecall_look' INTO hits;
   IF hits > 0 THEN
     RAISE EXCEPTION 'the row cannot be deleted, to be inserted again: % %', target, condition;
@@ -150,13 +165,7 @@ BEGIN
     finished := false;
     BEGIN
       IF number = 3 THEN
-        IF bypass THEN
-          done := set_config('session_replication_role', 'replica', true);
-        END IF;
-        EXECUTE format('DELETE FROM %s WHERE %s', target, condition);
-        IF bypass THEN
-          done := set_config('session_replication_role', 'origin', true);
-        END IF;
+        PERFORM pg_temp.rolecall_delete(target, condition, bypass);
       END IF;
       FOREACH setting SLICE 1 IN ARRAY settings LOOP
         done := set_config(setting[1], setting[2], true);
@@ -200,7 +209,7 @@ RETURNS TABLE (
 LANGUAGE plpgsql AS $function$
 DECLARE
   part record;
-  of_row record;
+  block record;
   item record;
   command text;
   setting text[];
@@ -231,7 +240,7 @@ DECLARE
   unlock boolean := NOT EXISTS (SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid());
 BEGIN
   PERFORM pg_temp.rolecall_deallocate('^rolecall_');
-  FOR part IN SELECT * FROM jsonb_to_recordset(parts) AS (before text[], rows jsonb) LOOP
+  FOR part IN SELECT * FROM jsonb_to_recordset(parts) AS (before text[], blocks jsonb) LOOP
     finished := false;
     BEGIN
       failed := NULL;
@@ -251,12 +260,12 @@ BEGIN
       EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
         failed := SQLSTATE || ' ' || SQLERRM;
       END;
-      FOR of_row IN SELECT * FROM jsonb_to_recordset(part.rows) AS (room boolean, checks jsonb) LOOP
+      FOR block IN SELECT * FROM jsonb_to_recordset(part.blocks) AS (makes_room boolean, checks jsonb) LOOP
         BEGIN
           looked_at := NULL;
           aimed := false;
           FOR item IN
-            SELECT * FROM jsonb_to_recordset(of_row.checks) AS (
+            SELECT * FROM jsonb_to_recordset(block.checks) AS (
               settings text[], method text, statement text, target text, condition text, blind boolean,
               representation boolean, upsert boolean, columns boolean, plan int, expected text
             )
@@ -272,7 +281,7 @@ BEGIN
               BEGIN
                 SELECT look.* INTO plain, bypass, rows_before, state_before
                 FROM pg_temp.rolecall_look_at(item.target, item.condition) AS look;
-                IF of_row.room AND rows_before = 1 THEN
+                IF block.makes_room AND rows_before = 1 THEN
                   PERFORM pg_temp.rolecall_make_room(item.target, item.condition, bypass);
                 END IF;
                 looked_at := item.target || ' ' || item.condition;
@@ -337,7 +346,7 @@ BEGIN
                   done := set_config('session_authorization', superuser, true);
                 END IF;
                 done := set_config('role', 'none', true);
-                IF of_row.room THEN
+                IF block.makes_room THEN
                   EXECUTE format('SELECT count(*) FROM %s WHERE %s', item.target, item.condition) INTO rows_after;
                   touched := rows_after > 0;
                 ELSE
@@ -362,7 +371,7 @@ BEGIN
                 share := share AND refusal <> '26000';  -- the statement before deallocated the prepared statements
               ELSE
                 affected := 0; broken := SQLSTATE || ' ' || SQLERRM;
-                IF NOT of_row.room THEN  -- there the row is away
+                IF NOT block.makes_room THEN  -- there the row is away
                   looked_at := NULL; aimed := false;
                 END IF;
               END IF;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from psycopg import Connection
 
 from rolecall import Grid, World, grid
 from rolecall.access.custom_settings import custom_settings, initialize
+from rolecall.grids.grid import Cell
 from rolecall.grids.probe import Check, Outcome, prepare, probe
 from rolecall.grids.refusal import with_refusers
 from rolecall.grids.verdicts import verdict
@@ -326,6 +328,16 @@ def test_an_update_that_returns_the_row_may_be_refused_alone(connection: Connect
     assert verdict_of(connection, world, notes(), "alice's note-update-alice") == "yes/yes/!"
 
 
+def test_an_insert_that_cannot_be_tried_leaves_the_next_one_as_it_is(connection: Connection[Any], world: World) -> None:
+    """The inserts of a row share its deletion: after an error of a check, the row must not be looked for again."""
+    (check, *_) = notes().checks(Cell("alice's note", "insert", "alice", "yes", 1), world)
+    broken = replace(check, persona=replace(check.persona, role="missing"))
+    outcomes = [str(outcome) for outcome in probe(connection, [check, broken, check])]
+    assert outcomes[0] == outcomes[2] == "1 row"
+    assert outcomes[1].startswith("the check itself failed: ")
+    assert 'role "missing" does not exist' in outcomes[1]
+
+
 def test_an_upsert_needs_a_unique_index(connection: Connection[Any], world: World) -> None:
     results = try_cell(connection, world, notes(key="author"), "alice's note-insert-alice")
     assert [str(outcome) for _, outcome in results] == ["1 row", "1 row", "not possible here"]
@@ -359,6 +371,10 @@ def test_two_rows_with_one_key_are_no_verdict(connection: Connection[Any], world
         ("AS $$ SELECT SHOP.PER() $$", False),
         ("RETURN shop.per()", False),
         ("""AS $$ SELECT shop."per son"() $$""", False),
+        ("AS $$ SELECT shop.per -- who\n () $$", False),
+        ("AS $$ SELECT shop.per /* who */ () $$", False),
+        ("SET search_path = shop AS $$ SELECT (ROW('1')::code).per $$", False),
+        ("AS $$ SELECT 'a' OPERATOR(shop.%%%) 'b' $$", False),
     ],
 )
 def test_plans_are_shared_unless_an_immutable_function_may_read_the_session_or_a_table(
@@ -370,6 +386,14 @@ def test_plans_are_shared_unless_an_immutable_function_may_read_the_session_or_a
         connection.execute(
             f"CREATE FUNCTION shop.{name}() RETURNS text {kind} LANGUAGE sql AS $$ SELECT '1' $$".encode()
         )
+    connection.execute(
+        b"""
+        CREATE TYPE shop.code AS (value text);
+        CREATE FUNCTION shop.per(shop.code) RETURNS text STABLE LANGUAGE sql AS $$ SELECT '1' $$;
+        CREATE FUNCTION shop.both(text, text) RETURNS text STABLE LANGUAGE sql AS $$ SELECT '1' $$;
+        CREATE OPERATOR shop.%%% (LEFTARG = text, RIGHTARG = text, FUNCTION = shop.both)
+        """
+    )
     may_share = "SELECT pg_temp.rolecall_may_share_plans()"
     assert connection.execute(may_share).fetchone() == (True,)
     connection.execute(f"CREATE FUNCTION shop.f() RETURNS text IMMUTABLE LANGUAGE sql {body}".encode())

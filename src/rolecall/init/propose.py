@@ -26,6 +26,7 @@ from rolecall.init import reader, roles, shape
 from rolecall.init.cast import Actor, Cast, persona_of
 from rolecall.init.observe import Leak, Observed, Observer
 from rolecall.init.proposed_row import ProposedRow
+from rolecall.init.roles import NoClientError
 from rolecall.init.rows import Rows
 from rolecall.init.shape import Shape
 from rolecall.server.choose import Server
@@ -70,31 +71,29 @@ def propose(server: Server, settings: Settings) -> Proposal:
 
     Raises RolecallError if there is nothing to test, and SqlError if a file fails.
     """
-    try:
-        return _built(server, settings)
-    except SqlError as error:
-        text = roles.script(server, settings) if error.sqlstate == roles.UNDEFINED and not settings.baseline else ""
-        if not text:
-            raise
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "roles.sql"
-        path.write_text(text, encoding="utf-8")
-        proposal = _built(server, replace(settings, baseline=path))
-        proposal.roles = text
-        return proposal
+    script = ""
+    while True:
+        try:
+            with roles.before(settings, script) as used:
+                proposal = _built(server, used)
+        except (SqlError, NoClientError) as error:
+            more = "" if settings.baseline else roles.missing(server, settings, error)
+            if not more or more in script:
+                raise
+            script += more
+        else:
+            proposal.roles = script
+            return proposal
 
 
 def _built(server: Server, settings: Settings) -> Proposal:
     with expected.database(server, settings) as (run, connection, role):
         found = shape.read(connection)
-        tables = tested(connection, found)
         if shape.roles(connection, _own(found)) or settings.platform not in GRANTING:
-            return _propose(_Build(run, connection, role), found, tables, shape.roles(connection, tables))
+            return _propose(_Build(run, connection, role), found)
     # An older project: no migration grants anything, because the platform grants every new table.
     with expected.database(server, replace(settings, default_privileges=GRANTED)) as (run, connection, role):
-        found = shape.read(connection)
-        tables = tested(connection, found)
-        proposal = _propose(_Build(run, connection, role), found, tables, shape.roles(connection, tables))
+        proposal = _propose(_Build(run, connection, role), shape.read(connection))
         proposal.default_privileges = GRANTED
         return proposal
 
@@ -130,12 +129,19 @@ class _Build(NamedTuple):
             build.run_script(self.run, self.connection, Script(path, transaction=Transaction.OWN), self.role)
 
 
-def _propose(built: _Build, found: Shape, tables: Sequence[str], clients: Mapping[str, bool]) -> Proposal:
+def _propose(built: _Build, found: Shape) -> Proposal:
     connection = built.connection
+    tables = tested(connection, found)
     if not tables:
         raise RolecallError(
             "no table has row-level security, and no role but the owner may use one: there is nothing to test yet.\n"
             "A table needs ENABLE ROW LEVEL SECURITY, or a GRANT to the role of your application."
+        )
+    clients = shape.roles(connection, tables)
+    if not clients:
+        raise NoClientError(
+            "no role but the owner may use a table with row-level security: there is no access to try.\n"
+            "GRANT the tables to the role of your application."
         )
     asked = reader.read(found)
     cast = Cast(found, asked, clients, USERS if USERS in found.tables else None)

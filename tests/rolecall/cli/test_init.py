@@ -286,3 +286,18 @@ def test_nothing_is_overwritten(project: pytest.Pytester, init: Init) -> None:
     assert own.read_text() == "# mine"
     assert [path.name for path in own.parent.iterdir()] == ["conftest.py"]
     assert not Path(project.path / "pytest.ini").exists()
+
+
+def test_an_application_that_owns_its_tables(project: pytest.Pytester, init: Init) -> None:
+    sql = """
+        CREATE TABLE "Company" ("id" int PRIMARY KEY);
+        ALTER TABLE "Company" ENABLE ROW LEVEL SECURITY;
+        ALTER TABLE "Company" FORCE ROW LEVEL SECURITY;
+        CREATE POLICY tenant ON "Company" USING ("id" = NULLIF(current_setting('app.company', true), '')::int);
+    """
+    result = init(sql, file="prisma/migrations/20260101000000_init/migration.sql")
+    assert result.ret == 0, result.stderr.str()
+    result.stdout.fnmatch_lines(["1 of 1 policy admitted a row and refused one"])
+    assert "The migrations grant nothing." in (project.path / "tests/access/roles.sql").read_text()
+    assert line_of(written(project)["test_company.py"], "alice's Company", "alice") == ["yes?"] * 4
+    check_run(project, cells_of(result))

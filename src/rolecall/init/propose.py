@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from rolecall import platforms
 from rolecall.access import loading
@@ -27,6 +27,7 @@ from rolecall.init import reader, roles, shape
 from rolecall.init.cast import Actor, Cast, persona_of
 from rolecall.init.observe import Leak, Observed, Observer
 from rolecall.init.proposed_row import ProposedRow
+from rolecall.init.roles import NoClientError
 from rolecall.init.rows import Rows
 from rolecall.init.shape import Shape
 from rolecall.server.choose import Server
@@ -37,6 +38,18 @@ from rolecall.sql.phases import Script, Transaction
 USERS = "auth.users"
 GRANTED = "granted"
 GRANTING = (platforms.NAMES["supabase"], platforms.NAMES["neon"])  # these may grant every new table to clients
+NO_DATABASE = "3D000"  # SQLSTATE of "database … does not exist"
+OTHER_DATABASE = """
+
+The databases of the tests have other names. Write the statement for the database in which it runs:
+    DO $$ BEGIN EXECUTE format('GRANT CONNECT ON DATABASE %I TO my_role', current_database()); END $$;"""
+# The columns of a table that a role may not insert, although it may insert others.
+HIDDEN = """
+SELECT a.attname::text FROM pg_attribute AS a
+WHERE attrelid = %(table)s::regclass AND attnum > 0 AND NOT attisdropped AND attidentity <> 'a' AND attgenerated = ''
+  AND has_any_column_privilege(%(role)s, attrelid, 'INSERT')
+  AND NOT has_column_privilege(%(role)s, attrelid, attnum, 'INSERT')
+"""
 SEQUENCES = """
 SELECT format('SELECT setval(%L, %s, %L)', format('%I.%I', schemaname, sequencename),
               COALESCE(last_value, start_value), last_value IS NOT NULL)
@@ -49,7 +62,8 @@ class Proposal:
     """What was found and tried.
 
     ``without_grid`` has the tables without a grid, with the reasons. ``open`` are the tables and views that clients may
-    use without row-level security. ``unsure`` are the policies that did not both admit and refuse a row.
+    use without row-level security. ``unsure`` are the policies that did not both admit and refuse a row. ``hidden`` are
+    the columns that the grid's insert names, by table, and that clients may not insert.
     """
 
     actors: Sequence[Actor]
@@ -61,6 +75,7 @@ class Proposal:
     leaks: list[Leak] = field(default_factory=list)
     policies: int = 0
     unsure: list[tuple[str, str]] = field(default_factory=list)
+    hidden: dict[str, Sequence[str]] = field(default_factory=dict)
     default_privileges: str = ""
     seed: str = ""  # SQL that runs before the world is loaded
     roles: str = ""  # SQL that makes roles before the migrations
@@ -71,31 +86,31 @@ def propose(server: Server, settings: Settings) -> Proposal:
 
     Raises RolecallError if there is nothing to test, and SqlError if a file fails.
     """
-    try:
-        return _built(server, settings)
-    except SqlError as error:
-        text = roles.script(server, settings) if error.sqlstate == roles.UNDEFINED and not settings.baseline else ""
-        if not text:
-            raise
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "roles.sql"
-        path.write_text(text, encoding="utf-8")
-        proposal = _built(server, replace(settings, baseline=path))
-        proposal.roles = text
-        return proposal
+    script = ""
+    while True:
+        try:
+            with roles.before(settings, script) as used:
+                proposal = _built(server, used)
+        except (SqlError, NoClientError) as error:
+            more = "" if settings.baseline else roles.missing(server, settings, error)
+            if isinstance(error, SqlError) and error.sqlstate == NO_DATABASE:
+                raise RolecallError(f"{error}{OTHER_DATABASE}") from None
+            if not more or more in script:
+                raise
+            script += more
+        else:
+            proposal.roles = script
+            return proposal
 
 
 def _built(server: Server, settings: Settings) -> Proposal:
     with expected.database(server, settings) as (run, connection, role):
         found = shape.read(connection)
-        tables = tested(connection, found)
         if shape.roles(connection, _own(found)) or settings.platform not in GRANTING:
-            return _propose(_Build(run, connection, role), found, tables, shape.roles(connection, tables))
+            return _propose(_Build(run, connection, role), found)
     # An older project: no migration grants anything, because the platform grants every new table.
     with expected.database(server, replace(settings, default_privileges=GRANTED)) as (run, connection, role):
-        found = shape.read(connection)
-        tables = tested(connection, found)
-        proposal = _propose(_Build(run, connection, role), found, tables, shape.roles(connection, tables))
+        proposal = _propose(_Build(run, connection, role), shape.read(connection))
         proposal.default_privileges = GRANTED
         return proposal
 
@@ -131,12 +146,19 @@ class _Build(NamedTuple):
             build.run_script(self.run, self.connection, Script(path, transaction=Transaction.OWN), self.role)
 
 
-def _propose(built: _Build, found: Shape, tables: Sequence[str], clients: Mapping[str, bool]) -> Proposal:
+def _propose(built: _Build, found: Shape) -> Proposal:
     connection = built.connection
+    tables = tested(connection, found)
     if not tables:
         raise RolecallError(
             "no table has row-level security, and no role but the owner may use one: there is nothing to test yet.\n"
             "A table needs ENABLE ROW LEVEL SECURITY, or a GRANT to the role of your application."
+        )
+    clients = shape.roles(connection, tables)
+    if not clients:
+        raise NoClientError(
+            "no role but the owner may use a table with row-level security: there is no access to try.\n"
+            "GRANT the tables to the role of your application."
         )
     asked = reader.read(found)
     cast = Cast(found, asked, clients, USERS if USERS in found.tables else None)
@@ -172,6 +194,10 @@ def _observe(proposal: Proposal, observer: Observer, name: str, reasons: Mapping
         proposal.without_grid[name] = f"TODO: {error}"
         return
     proposal.grids.append(observed)
+    table = sql.Identifier(*name.split(".")).as_string()
+    hidden = observer.connection.execute(HIDDEN, {"table": table, "role": observer.cast.main})
+    if columns := [column for (column,) in hidden if any(column in row.columns for row in observer.rows[name])]:
+        proposal.hidden[name] = columns
     proposal.leaks += observer.leaks(observed)
 
 

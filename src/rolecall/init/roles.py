@@ -1,8 +1,12 @@
-"""Roles that migrations use and do not make: those of an application that were made by hand."""
+"""Roles that migrations do not make: those of an application that were made by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import postgast
@@ -10,6 +14,7 @@ from postgast import pg_query_pb2 as pb
 from psycopg import sql
 
 from rolecall.database.run import run_on
+from rolecall.errors import RolecallError, SqlError
 from rolecall.server.choose import Server
 from rolecall.settings import Settings
 from rolecall.sql import migrations
@@ -23,6 +28,37 @@ DO $$ BEGIN
   END IF;
 END $$;
 """
+APPLICATION = "rolecall_application"  # the role of an application whose migrations grant nothing
+GRANT = f"""\
+-- The migrations grant nothing. Maybe the application owns the tables, and FORCE ROW LEVEL SECURITY binds it; or its
+-- role is made by hand. This role stands for it, and may do to each new table what no policy forbids.
+{{create}}ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO {APPLICATION};
+ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {APPLICATION};
+ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO {APPLICATION};
+"""
+
+
+class NoClientError(RolecallError):
+    """No role but the owner may use the tables."""
+
+
+@contextmanager
+def before(settings: Settings, text: str) -> Iterator[Settings]:
+    """The settings with a script that runs before the migrations, for the block; without a text, those as they are."""
+    if not text:
+        yield settings
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "roles.sql"
+        path.write_text(text, encoding="utf-8")
+        yield replace(settings, baseline=path)
+
+
+def missing(server: Server, settings: Settings, error: RolecallError) -> str:
+    """SQL that makes the roles without which a build ended with an error. Empty if roles are not the reason."""
+    if isinstance(error, NoClientError):
+        return GRANT.format(create=_create(APPLICATION))
+    return script(server, settings) if isinstance(error, SqlError) and error.sqlstate == UNDEFINED else ""
 
 
 def script(server: Server, settings: Settings) -> str:
@@ -30,10 +66,11 @@ def script(server: Server, settings: Settings) -> str:
     texts = (step.read() for phase in migrations.of(settings) for step in phase.steps)
     with run_on(server).cursor() as cursor:
         existing = {name for (name,) in cursor.execute("SELECT rolname FROM pg_roles")}
-    missing = [name for name in named(texts) if name not in existing]
-    return "".join(
-        sql.SQL(CREATE).format(text=sql.Literal(name), name=sql.Identifier(name)).as_string() for name in missing
-    )
+    return "".join(_create(name) for name in named(texts) if name not in existing)
+
+
+def _create(name: str) -> str:
+    return sql.SQL(CREATE).format(text=sql.Literal(name), name=sql.Identifier(name)).as_string()
 
 
 def named(texts: Iterable[str]) -> list[str]:

@@ -24,3 +24,8 @@ def test_a_leak(toy_worker: Worker, role: str, subject: str | None, verdicts: st
     persona = World().persona("x", role, subject=subject)
     first, *others = verdicts.split()
     assert looks_like_leak(toy_worker.connection, persona, first, others) == reason
+
+
+def test_settings_say_who_a_persona_is(toy_worker: Worker) -> None:
+    persona = World().persona("x", "toy_member", settings={"app.tenant_id": 1})
+    assert looks_like_leak(toy_worker.connection, persona, "yes", ["yes", "yes", "-"]) == ""

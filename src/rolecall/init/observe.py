@@ -156,7 +156,7 @@ class Observer:
     def _is_granted(self, table: str, column: str) -> bool:
         row = self.connection.execute(
             "SELECT has_column_privilege(%s, %s, %s, 'UPDATE')",
-            [self.cast.main, sql.Identifier(*table.split(".")).as_string(), column],
+            [self.cast.main, sql.Identifier(*table.split(".", 1)).as_string(), column],
         ).fetchone()
         return row == (True,)
 
@@ -165,7 +165,7 @@ class Observer:
             with self.connection.transaction(force_rollback=True):
                 text = fill(assignment, self.world)
                 self.connection.execute(
-                    sql.SQL("UPDATE {} SET {}").format(sql.Identifier(*table.split(".")), sql.SQL(text))
+                    sql.SQL("UPDATE {} SET {}").format(sql.Identifier(*table.split(".", 1)), sql.SQL(text))
                 )
         except psycopg.Error:
             return False

@@ -135,6 +135,30 @@ POLICIES = {
         "CREATE POLICY open ON shop.notes FOR UPDATE TO toy_visitor USING (true);",
         usual("yes  yes  yes  yes", visitor="!  !  !/yes  !"),
     ),
+    "grants an insert of some columns": Shape(
+        NOTES
+        + "ALTER TABLE shop.notes ALTER body SET DEFAULT 'hers'; GRANT INSERT (author) ON shop.notes TO toy_visitor;"
+        "CREATE SEQUENCE shop.ids START 100; ALTER TABLE shop.notes ALTER id SET DEFAULT nextval('shop.ids');"
+        "GRANT USAGE ON SEQUENCE shop.ids TO toy_visitor;"
+        "CREATE POLICY open ON shop.notes FOR INSERT TO toy_visitor WITH CHECK (author = 'alice' AND body = 'hers');",
+        usual("yes  yes  yes  yes", visitor="!  !/yes  !  !"),
+    ),
+    "grants an insert of some columns, which makes another row": Shape(
+        NOTES + "ALTER TABLE shop.notes ALTER body SET DEFAULT 'other';"
+        "GRANT INSERT (id, author) ON shop.notes TO toy_visitor;"
+        "CREATE POLICY open ON shop.notes FOR INSERT TO toy_visitor WITH CHECK (true);",
+        usual("yes  yes  yes  yes", visitor="!  !/-  !  !"),
+    ),
+    "grants an insert of some columns, which its policy refuses": Shape(
+        NOTES + "GRANT INSERT (id, author) ON shop.notes TO toy_visitor;"
+        "CREATE POLICY open ON shop.notes FOR INSERT TO toy_visitor WITH CHECK (body = 'hers');",
+        usual("yes  yes  yes  yes", visitor="!  !  !  !"),
+    ),
+    "grants an insert of a column that the row does not have": Shape(
+        NOTES + "ALTER TABLE shop.notes ADD token text; GRANT INSERT (token) ON shop.notes TO toy_visitor;"
+        "CREATE POLICY open ON shop.notes FOR INSERT TO toy_visitor WITH CHECK (true);",
+        usual("yes  yes  yes  yes", visitor="!  !  !  !"),
+    ),
     "admits writes but no reads": Shape(
         NOTES + "DROP POLICY reads ON shop.notes;", usual("-  yes/!  -/yes  -/yes", "-  !  -  -")
     ),

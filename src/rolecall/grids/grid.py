@@ -210,6 +210,7 @@ class _Statements:
         self.condition = cache(self._condition)
         self.before = cache(self._before)
         self.insert = cache(lambda row: insert(grid.table, world.insertable(grid.table, row)).as_string())
+        self.new_values = cache(self._new_values)
         self.on_conflict = cache(self._on_conflict)
         self.assignment = cache(lambda command: fill(grid.moves.get(command, grid.update), world))
 
@@ -229,7 +230,7 @@ class _Statements:
         if cell.command == "insert":
             statement = self.insert(cell.row)
             return [
-                check(method="POST", statement=statement),
+                check(method="POST", statement=statement, columns=True, new_values=self.new_values(cell.row)),
                 check(method="POST", statement=f"{statement} RETURNING *", representation=True),
                 check(method="POST", statement=f"{statement} {self.on_conflict(cell.row)}", upsert=True),
             ]
@@ -246,6 +247,11 @@ class _Statements:
     def _condition(self, row: str) -> str:
         columns = self.world.row(self.grid.table, row)
         return matching({column: columns[column] for column in self.grid.key})
+
+    def _new_values(self, row: str) -> dict[str, str]:
+        """The literals of an insert, by column."""
+        columns = self.world.insertable(self.grid.table, row)
+        return {column: literal(value).as_string() for column, value in columns.items()}
 
     def _on_conflict(self, row: str) -> str:
         """The clause of an upsert, as PostgREST writes it: it sets every column of the row."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.resources import files
 from itertools import groupby, islice
@@ -35,8 +35,8 @@ class Check:
     ``before`` runs first, as the superuser. With ``blind``, ``statement`` has no WHERE: a cursor aims it at the row.
     With ``representation``, it returns the row that it writes. With ``upsert``, it would update a row with the same
     key, and is skipped if the table has no unique index on the key. With ``columns``, a persona that is refused the
-    whole table tries the columns that are granted one by one. If the verdict is not ``expected``, the checks after
-    this one are not tried.
+    whole table tries the columns that are granted one by one; for an insert, those of ``new_values``: literals by
+    column. If the verdict is not ``expected``, the checks after this one are not tried.
     """
 
     persona: Persona
@@ -49,6 +49,7 @@ class Check:
     representation: bool = False
     upsert: bool = False
     columns: bool = False
+    new_values: Mapping[str, str] | None = field(default=None, hash=False)
     expected: str | None = None
 
     @property
@@ -82,6 +83,7 @@ class Check:
             "representation": self.representation,
             "upsert": self.upsert,
             "columns": self.columns,
+            "new_values": self.new_values,
             "expected": self.expected,
         }
 

@@ -114,15 +114,32 @@ BEGIN
 END
 $function$;
 
--- What a persona may do with the columns that are granted one by one, if the whole table is refused: read the row, or
--- write its present values to it. `names` is NULL if no column is granted by itself.
+-- The condition that an inserted row is the wanted one, if a persona could not write all of its columns. Of those that it
+-- left out, times, numbers of sequences and random keys cannot be the wanted ones.
+CREATE FUNCTION pg_temp.rolecall_is_wanted(target text, written text[], new_values jsonb) RETURNS text
+LANGUAGE sql AS $function$
+  SELECT coalesce(
+    string_agg(format('%I::text IS NOT DISTINCT FROM (%s)::%s::text', a.attname, new_values ->> a.attname,
+                      format_type(a.atttypid, a.atttypmod)), ' AND '),
+    'true')
+  FROM pg_attribute AS a
+  JOIN pg_type AS t ON t.oid = a.atttypid
+  LEFT JOIN pg_attrdef AS d ON (d.adrelid, d.adnum) = (a.attrelid, a.attnum)
+  WHERE a.attrelid = target::regclass AND new_values ? a.attname AND quote_ident(a.attname) <> ALL (written)
+    AND t.typcategory <> 'D' AND coalesce(pg_get_expr(d.adbin, d.adrelid), '') !~ 'nextval|random|uuid'
+$function$;
+
+-- What a persona may do with the columns that are granted one by one, if the whole table is refused: read the row,
+-- write its present values to it, or insert a row with them. `new_values` are the literals of that row by column.
+-- `names` is NULL if no column is granted by itself.
 CREATE FUNCTION pg_temp.rolecall_try_columns(
-  target text, condition text, method text, settings text[], bypass boolean, OUT names text[], OUT hits bigint
+  target text, condition text, method text, new_values jsonb, settings text[], bypass boolean,
+  OUT names text[], OUT hits bigint
 )
 LANGUAGE plpgsql AS $function$
 DECLARE
   acting_role text := settings[1][2];
-  privilege text := CASE method WHEN 'GET' THEN 'SELECT' ELSE 'UPDATE' END;
+  privilege text := CASE method WHEN 'GET' THEN 'SELECT' WHEN 'POST' THEN 'INSERT' ELSE 'UPDATE' END;
   setting text[];
   done text;
   list text;
@@ -130,6 +147,8 @@ DECLARE
   statement text;
   visible bigint[] := '{}';
   tries text[];
+  wanted text;
+  hits_before bigint;
   finished boolean;
 BEGIN
   IF has_table_privilege(acting_role, target::regclass, privilege)
@@ -143,9 +162,14 @@ BEGIN
     WHERE a.attrelid = target::regclass AND a.attnum > 0 AND NOT a.attisdropped
       AND has_column_privilege(acting_role, a.attrelid, a.attnum, privilege)
       AND (method = 'GET' OR a.attgenerated = '' AND a.attidentity <> 'a')
+      AND (method <> 'POST' OR new_values ? a.attname)
     ORDER BY a.attnum
   );
   list := array_to_string(names, ', ');
+  IF list = '' THEN  -- the granted columns are not those of the new row
+    names := NULL;
+    RETURN;
+  END IF;
   IF method = 'GET' THEN
     -- With the key, if it may be read. Otherwise the row counts if the table shows fewer rows without it.
     tries := ARRAY[
@@ -153,6 +177,14 @@ BEGIN
       format('SELECT count(*) FROM (SELECT %s FROM %s) AS readable', list, target),
       format('SELECT count(*) FROM (SELECT %s FROM %s) AS readable', list, target)
     ];
+  ELSIF method = 'POST' THEN
+    SELECT format('INSERT INTO %s (%s) VALUES (%s)', target, list,
+                  string_agg(new_values ->> a.attname, ', ' ORDER BY a.attnum))
+    INTO statement FROM pg_attribute AS a
+    WHERE a.attrelid = target::regclass AND a.attnum > 0 AND quote_ident(a.attname) = ANY (names);
+    tries := ARRAY[statement];
+    wanted := format('SELECT count(*) FROM %s WHERE %s', target, pg_temp.rolecall_is_wanted(target, names, new_values));
+    EXECUTE wanted INTO hits_before;
   ELSE
     list := '';
     FOREACH one IN ARRAY names LOOP
@@ -175,6 +207,12 @@ BEGIN
       ELSE
         EXECUTE tries[number];
         GET DIAGNOSTICS hits = ROW_COUNT;
+        SET CONSTRAINTS ALL IMMEDIATE;
+      END IF;
+      IF method = 'POST' THEN
+        done := set_config('role', 'none', true);
+        EXECUTE wanted INTO hits;
+        hits := hits - hits_before;
       END IF;
       finished := true;
       RAISE EXCEPTION USING ERRCODE = 'RC000';
@@ -267,7 +305,7 @@ BEGIN
           FOR item IN
             SELECT * FROM jsonb_to_recordset(block.checks) AS (
               settings text[], method text, statement text, target text, condition text, blind boolean,
-              representation boolean, upsert boolean, columns boolean, plan int, expected text
+              representation boolean, upsert boolean, columns boolean, new_values jsonb, plan int, expected text
             )
           LOOP
             affected := 0; touched := false; refusal := NULL; message := NULL; broken := failed; skipped := false;
@@ -378,7 +416,9 @@ BEGIN
             END;
             IF refusal = '42501' AND item.columns THEN
               SELECT t.names, t.hits INTO columns, column_rows
-              FROM pg_temp.rolecall_try_columns(item.target, item.condition, item.method, item.settings, bypass) AS t;
+              FROM pg_temp.rolecall_try_columns(
+                item.target, item.condition, item.method, item.new_values, item.settings, bypass
+              ) AS t;
             END IF;
             IF unlock THEN
               PERFORM pg_advisory_unlock_all();

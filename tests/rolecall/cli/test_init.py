@@ -303,9 +303,11 @@ def test_an_application_that_owns_its_tables(project: pytest.Pytester, init: Ini
     check_run(project, cells_of(result))
 
 
-def test_grants_of_columns_and_of_a_database(init: Init) -> None:
+def test_grants_of_columns_and_of_a_database(project: pytest.Pytester, init: Init) -> None:
     sql = """
-        CREATE TABLE public.lists (id uuid PRIMARY KEY, owner uuid NOT NULL DEFAULT auth.uid(), name text NOT NULL);
+        CREATE TABLE public.lists (
+            id uuid PRIMARY KEY DEFAULT gen_random_uuid(), owner uuid NOT NULL DEFAULT auth.uid(), name text NOT NULL
+        );
         ALTER TABLE public.lists ENABLE ROW LEVEL SECURITY;
         REVOKE ALL ON public.lists FROM anon, authenticated;
         GRANT SELECT, INSERT (name), UPDATE (name) ON public.lists TO authenticated;
@@ -313,14 +315,11 @@ def test_grants_of_columns_and_of_a_database(init: Init) -> None:
     """
     result = init(sql)
     assert result.ret == 0, result.stderr.str()
-    result.stdout.fnmatch_lines(
-        [
-            "clients may not insert these columns, so the grid's insert is refused; test it without:",
-            "  public.lists: id, owner",
-        ]
-    )
+    grid = written(project)["test_lists.py"]
+    assert line_of(grid, "alice's list", "alice")[1] == "!/yes?"
+    assert line_of(grid, "alice's list", "bob")[1] == "!/-?"
     result = init(f"{sql} GRANT CONNECT ON DATABASE my_app TO authenticated;", "--into", "tests/other")
     assert result.ret == 2
     result.stderr.fnmatch_lines(
-        ['ERROR: *:7:*: database "my_app" does not exist*', "The databases of the tests have other names.*"]
+        ['ERROR: *:9:*: database "my_app" does not exist*', "The databases of the tests have other names.*"]
     )

@@ -144,6 +144,13 @@ CREATE POLICY admins_read ON public.notes FOR SELECT TO authenticated USING (
 CREATE POLICY own ON public.impossible USING (code = (auth.uid())::text);
 """
 
+UNGRANTED = """
+CREATE SCHEMA app;
+CREATE TABLE app.notes (id int PRIMARY KEY, tenant text NOT NULL);
+ALTER TABLE app.notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON app.notes USING (tenant = current_setting('app.tenant', true));
+"""
+
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, toy: pytest.Pytester) -> pytest.Pytester:
@@ -274,6 +281,53 @@ def test_what_cannot_be_made_is_said(project: pytest.Pytester, init: Init) -> No
         ]
     )
     check_run(project, cells_of(result))
+
+
+def test_a_role_for_tables_that_no_migration_grants(project: pytest.Pytester, init: Init) -> None:
+    """The application connects as a role that somebody made by hand."""
+    result = init(UNGRANTED, file="schema.sql")
+    assert result.ret == 0, result.stderr.str()
+    assert "GRANT SELECT, INSERT" in (project.path / "tests/access/roles.sql").read_text()
+    notes = written(project)["test_notes.py"]
+    assert line_of(notes, "alice's note", "alice")[0] == "yes?"
+    assert line_of(notes, "alice's note", "bob")[0] == "-?"
+    result.stdout.fnmatch_lines(["1 of 1 policy admitted a row and refused one"])
+    check_run(project, cells_of(result))
+
+
+def test_a_role_of_the_migrations_that_has_no_grant(init: Init) -> None:
+    result = init("CREATE ROLE init_own;" + UNGRANTED.replace("USING", "TO init_own USING"), file="schema.sql")
+    assert result.ret == 2
+    result.stderr.fnmatch_lines(
+        ["ERROR: no role but the owner may use the tables, *", "*needs a GRANT: in the migrations*"]
+    )
+
+
+def test_only_a_role_that_bypasses_row_level_security(project: pytest.Pytester, init: Init) -> None:
+    result = init(
+        "CREATE TABLE public.jobs (id int PRIMARY KEY, name text); ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;"
+        "GRANT ALL ON public.jobs TO service_role;"
+    )
+    assert result.ret == 0, result.stderr.str()
+    assert "looks like a leak" not in result.stdout.str()
+    assert line_of(written(project)["test_jobs.py"], "alice's job", "service") == ["yes?"] * 4
+    check_run(project, cells_of(result))
+
+
+def test_settings_for_a_configuration_that_exists(project: pytest.Pytester, init: Init) -> None:
+    """They are written as in that file: TOML has quotes."""
+    (project.path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    result = init(UNGRANTED, file="schema.sql")
+    assert result.ret == 0, result.stderr.str()
+    result.stdout.fnmatch_lines(
+        [
+            "pyproject.toml configures pytest already, and is not changed. Add these settings there:",
+            '  rolecall_migrations = "schema.sql"',
+            "wrote tests/access. Next:",
+            "  add the settings above to pyproject.toml",
+            "  pytest",
+        ]
+    )
 
 
 def test_nothing_is_overwritten(project: pytest.Pytester, init: Init) -> None:

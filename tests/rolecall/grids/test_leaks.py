@@ -24,3 +24,13 @@ def test_a_leak(toy_worker: Worker, role: str, subject: str | None, verdicts: st
     persona = World().persona("x", role, subject=subject)
     first, *others = verdicts.split()
     assert looks_like_leak(toy_worker.connection, persona, first, others) == reason
+
+
+def test_a_persona_of_a_tenant_needs_no_subject(toy_worker: Worker) -> None:
+    """Where policies ask for a claim or a setting of the tenant, no request has a subject."""
+    world = World()
+    for persona in (
+        world.persona("claim", "toy_visitor", tenant_id="a"),
+        world.persona("setting", "toy_visitor", settings={"app.tenant": "a"}),
+    ):
+        assert not looks_like_leak(toy_worker.connection, persona, "yes", ["yes", "yes", "yes"])

@@ -64,8 +64,9 @@ class Cast:
         self.asked = {**facts.asked, **{each: self._labels(each) for each in sources if self._labels(each)}}
         self._subjects = 0
         self.actors: list[Actor] = []
-        signed_in = [name for name, bypasses in roles.items() if not bypasses and name not in ANONYMOUS]
-        self.main = signed_in[0] if signed_in else next(iter(roles), "")
+        bound = [name for name, bypasses in roles.items() if not bypasses]
+        signed_in = [name for name in bound if name not in ANONYMOUS]
+        self.main = next(iter(signed_in or bound), "")  # that of Alice and Bob; none if row-level security binds none
         self._owners()
         self._lookups()
         self._requests()

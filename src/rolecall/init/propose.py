@@ -15,6 +15,7 @@ from rolecall.access import loading
 from rolecall.access.custom_settings import custom_settings, initialize
 from rolecall.access.world import World
 from rolecall.catalog.manifest import Manifest
+from rolecall.catalog.objects import Policy
 from rolecall.database import build
 from rolecall.database.run import Run
 from rolecall.database.templates import manifest_of
@@ -65,23 +66,49 @@ class Proposal:
     roles: str = ""  # SQL that makes roles before the migrations
 
 
+class NoClientsError(RolecallError):
+    """No role may use the tables. ``roles`` is SQL that makes one before the migrations."""
+
+    def __init__(self, policies: Sequence[Policy]) -> None:
+        super().__init__(
+            "no role but the owner may use the tables, so row-level security cannot be tried.\n"
+            "The role of your application needs a GRANT: in the migrations, or in a file of rolecall_baseline."
+        )
+        self.roles = roles.with_privileges(policies)
+
+
 def propose(server: Server, settings: Settings) -> Proposal:
     """Build the database of the settings, and propose its tests. Roles that the migrations do not make are made first.
 
     Raises RolecallError if there is nothing to test, and SqlError if a file fails.
     """
-    try:
-        return _built(server, settings)
-    except SqlError as error:
-        text = roles.script(server, settings) if error.sqlstate == roles.UNDEFINED and not settings.baseline else ""
-        if not text:
-            raise
+    text, attempt = "", settings
+    unused: NoClientsError | None = None
     with TemporaryDirectory() as folder:
         path = Path(folder) / "roles.sql"
-        path.write_text(text, encoding="utf-8")
-        proposal = _built(server, replace(settings, baseline=path))
-        proposal.roles = text
-        return proposal
+        while True:
+            try:
+                proposal = _built(server, attempt)
+            except (SqlError, NoClientsError) as error:
+                if unused and isinstance(error, SqlError) and error.sqlstate == roles.EXISTS:
+                    raise unused from None  # the migrations make the role themselves
+                unused = error if isinstance(error, NoClientsError) else unused
+                more = "" if settings.baseline else _roles(server, settings, error)
+                if not more or more in text:
+                    raise
+                text += more
+                path.write_text(text, encoding="utf-8")
+                attempt = replace(settings, baseline=path)
+            else:
+                proposal.roles = text
+                return proposal
+
+
+def _roles(server: Server, settings: Settings, error: SqlError | NoClientsError) -> str:
+    """SQL that makes the roles without which a build failed. Empty if it failed for another reason."""
+    if isinstance(error, NoClientsError):
+        return error.roles
+    return roles.script(server, settings) if error.sqlstate == roles.UNDEFINED else ""
 
 
 def _built(server: Server, settings: Settings) -> Proposal:
@@ -137,6 +164,8 @@ def _propose(built: _Build, found: Shape, tables: Sequence[str], clients: Mappin
             "no table has row-level security, and no role but the owner may use one: there is nothing to test yet.\n"
             "A table needs ENABLE ROW LEVEL SECURITY, or a GRANT to the role of your application."
         )
+    if not clients:
+        raise NoClientsError(found.policies)
     asked = reader.read(found)
     cast = Cast(found, asked, clients, USERS if USERS in found.tables else None)
     rows = Rows(connection, found, asked, cast)

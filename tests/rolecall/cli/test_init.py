@@ -259,6 +259,22 @@ def test_claims_of_postgrest(project: pytest.Pytester, init: Init) -> None:
     check_run(project, cells_of(result))
 
 
+def test_a_setting_for_each_claim(project: pytest.Pytester, init: Init) -> None:
+    """As PostgREST set them before version 12: a project with a function of its own may read only these."""
+    one = "RETURN NULLIF(current_setting('request.jwt.claim.sub', true), '')"
+    result = init(
+        f"CREATE ROLE init_legacy; CREATE SCHEMA auth; CREATE FUNCTION auth.uid() RETURNS text {one};"
+        "CREATE TABLE public.notes (id int PRIMARY KEY, author text NOT NULL);"
+        "ALTER TABLE public.notes ENABLE ROW LEVEL SECURITY; GRANT SELECT ON public.notes TO init_legacy;"
+        "GRANT USAGE ON SCHEMA auth TO init_legacy; CREATE POLICY own ON public.notes USING (author = auth.uid());",
+        file="schema.sql",
+    )
+    assert result.ret == 0, result.stderr.str()
+    assert 'settings={"request.jwt.claim.sub": "alice"}' in written(project)["conftest.py"]
+    result.stdout.fnmatch_lines(["1 of 1 policy admitted a row and refused one"])
+    check_run(project, cells_of(result))
+
+
 def test_what_cannot_be_made_is_said(project: pytest.Pytester, init: Init) -> None:
     result = init(AWKWARD)
     assert result.ret == 0, result.stderr.str()

@@ -12,6 +12,7 @@ from psycopg import errors
 from rolecall.access.session import Recorder
 from rolecall.database.build import run_script
 from rolecall.database.run import Run
+from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
 from rolecall.server.choose import embedded
 from rolecall.server.connection import ServerConnection, run_program
@@ -42,6 +43,15 @@ class Scratch:
         self.run, self.name, self.connection = run, name, connection
         self.phases, self.role, self._recorder = phases, role, recorder
         self._observer = observer
+
+    @property
+    def conninfo(self) -> Conninfo:
+        """The connection string of the database, as a superuser, for the application that a test runs.
+
+        ``psycopg.connect`` takes it as it is, and ``params`` has its parameters by name. Printed, it has ``***`` for
+        its password.
+        """
+        return self.run.conninfo.to(dbname=self.name)
 
     def apply(self, *numbers: int) -> None:
         """Apply the phases with these numbers, in this order; without numbers, all phases. Raises SqlError."""
@@ -80,7 +90,7 @@ class Scratch:
         # It sets its own timeouts. 0 is not no limit here, but no waiting.
         limit = [f"--lock-wait-timeout={self.run.timeouts.lock}s"] if self.run.timeouts.lock else []
         arguments = ["--schema-only", "--restrict-key=rolecall", *limit]
-        result = run_program(program, arguments, self.run.conninfo.to(dbname=self.name), self.run.timeouts)
+        result = run_program(program, arguments, self.conninfo, self.run.timeouts)
         if result.returncode:
             lines = [f"{program} failed: {self.run.conninfo.scrub(result.stderr.strip())}"]
             if self.connection.watch:

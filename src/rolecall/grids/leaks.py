@@ -23,7 +23,7 @@ def looks_like_leak(connection: Connection[Any], persona: Persona, verdict: str,
         return ""
     if persona.role == ANONYMOUS:
         return f"{persona.name} has the role {ANONYMOUS}"
-    is_known = persona.custom or set(persona.claims) - {"sub", "role"}  # for policies of a tenant, not of a user
+    is_known = persona.custom or set(persona.claims) - {"sub", "role"}  # they may say who it is
     if not persona.claims.get("sub") and not is_known:
         return f"{persona.name} has no subject"
     if others and not any(map(_allows, others)):

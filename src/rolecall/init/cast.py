@@ -146,7 +146,7 @@ class Cast:
         """A persona for each value of a column in a table that says what a user may do."""
         for table in self.facts.looked_up:
             columns = self.owned(table)
-            if not columns or not self.main:
+            if not columns or not self.main or not self._says_who(table):
                 continue
             values_of = {name: self._compared_values(table, name) for name in self.shape.tables[table].columns}
             for name, values in values_of.items():
@@ -157,6 +157,14 @@ class Cast:
                 self._with_need(_word(singular(table)), Need(table))
             elif self.has_home(table):
                 self._with_need("member_of_both", Need(table), HOMES)
+
+    def _says_who(self, table: str) -> bool:
+        """Whether a lookup finds the user in a table. A thing that has an owner, as a topic with replies, does not."""
+        is_thing = self._is_parent(table) and not self.is_personal(table) and not self.has_home(table)
+        return table in self.facts.of_users and not is_thing
+
+    def _is_parent(self, table: str) -> bool:
+        return any(key.parent == table for each in self.shape.tables.values() for key in each.foreign_keys)
 
     def _compared_values(self, table: str, column: str) -> list[Constant]:
         """The values that a lookup compares a column with."""
@@ -245,11 +253,10 @@ class Cast:
         """Whether being in the table is all that it says: a list of admins."""
         shape = self.shape.tables[table]
         has_values = any(self._compared_values(table, name) for name in shape.columns)
-        is_parent = any(key.parent == table for each in self.shape.tables.values() for key in each.foreign_keys)
         return (
-            table in self.facts.looked_up
+            table in self.facts.of_users
             and bool(self.owned(table))
-            and not (has_values or is_parent or self.has_home(table))
+            and not (has_values or self._is_parent(table) or self.has_home(table))
             and not any(column.table == table and source != SUBJECT for column, source in self.facts.named.items())
         )
 
@@ -286,7 +293,7 @@ def _persona_name(column: str, value: Constant) -> str:
     """``admin`` for role = 'admin' and for is_admin."""
     if value == SET:
         return f"with_{_word(column)}"
-    if value.value is True or value.value in ("true", "t"):
+    if value.value is True or value.value in ("true", "t", "on"):
         return _word(column).removeprefix("is_").removeprefix("has_")
     text = _word(str(value.value))
     return text if re.match(r"[A-Za-z]", text) else f"{_word(column)}_{text}"

@@ -45,7 +45,8 @@ class Facts:
     ``values``: what columns are compared with. ``linked``: columns compared with each other. ``looked_up``: the tables
     that policies read besides their own. ``used``: all columns that they read. ``folders``: columns with a path, and
     what its first part is compared with. ``inside``: those of ``values`` that are
-    compared in a subquery or a function, which looks something up.
+    compared in a subquery or a function, which looks something up. ``of_users``: the tables in which such a lookup
+    looks for the user. ``negated``: the tables with a policy that asks for what must not exist.
     """
 
     named: dict[ColumnOf, Source] = field(default_factory=dict)
@@ -56,6 +57,8 @@ class Facts:
     used: set[ColumnOf] = field(default_factory=set)
     folders: dict[ColumnOf, Source | Constant] = field(default_factory=dict)
     inside: set[ColumnOf] = field(default_factory=set)
+    of_users: set[str] = field(default_factory=set)
+    negated: set[str] = field(default_factory=set)
     own: str = ""  # the table of the policy that is read
     is_inside: bool = False  # whether a subquery or a function is read
 
@@ -66,6 +69,8 @@ class Facts:
                 self.folders.setdefault(left.column, right)
             elif isinstance(left, ColumnOf) and isinstance(right, Source):
                 self.named.setdefault(left, right)
+                if right == SUBJECT and self._is_looked_up(left):
+                    self.of_users.add(left.table)
             elif isinstance(left, ColumnOf) and isinstance(right, Constant):
                 self.add_values(left, right)
             elif isinstance(left, Source) and isinstance(right, Constant):
@@ -79,5 +84,8 @@ class Facts:
         """A column is compared with values."""
         known = self.values.setdefault(column, [])
         known += [value for value in values if value not in known]
-        if self.is_inside or column.table != self.own:
+        if self._is_looked_up(column):
             self.inside.add(column)
+
+    def _is_looked_up(self, column: ColumnOf) -> bool:
+        return self.is_inside or column.table != self.own

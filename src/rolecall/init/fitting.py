@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 
 from rolecall.access.world import UNLOADABLE, literal, reason
 from rolecall.errors import RolecallError
-from rolecall.init import values
+from rolecall.init import causes, values
 from rolecall.init.shape import Check, Column, Table
 
 ATTEMPTS = 60  # inserts for one row
@@ -63,7 +63,7 @@ class Fitting:
                     raise UnfitError("a trigger or a rule has not stored the row")
                 return row
             except UNLOADABLE as refused:
-                error = reason(refused)
+                error = reason(refused) + causes.place(refused)
                 if not isinstance(refused, psycopg.Error) or not self._change(refused):
                     break
         unfit = UnfitError(" ".join(error.split()))

@@ -27,7 +27,8 @@ from rolecall.init.shape import Column, Shape, Table
 CHANGED = {"S": "changed", "N": 7, "D": "2026-02-01", "B": True}  # by the category of a type
 OWNED = tuple(f"{home}'s " for home in HOMES)  # how the names of their rows begin
 REFERRED = "23503"  # SQLSTATE: a foreign key
-OF_VALUES = ("22", "23", "P0")  # classes of SQLSTATE: what a value, a constraint or a function refuses
+# SQLSTATEs: what a value, a constraint, a function or the privileges of another object refuse. Or how they begin.
+NOT_OF_THE_TABLE = ("22", "23", "P0", "42501")
 BECOME = "become "  # the name of a move
 Verdicts = dict[str, str]  # by command
 
@@ -108,7 +109,7 @@ class Observer:
                 outcome = next(each for _, each in results if "error" in each.words)
                 errors[cell] = f"{cell.command} on {cell.row!r} as {cell.persona} ends with an error: {outcome}"
                 self._sqlstates += [
-                    each.sqlstate for _, each in results if each.sqlstate and each.sqlstate[:2] in OF_VALUES
+                    each.sqlstate for _, each in results if each.sqlstate and each.sqlstate.startswith(NOT_OF_THE_TABLE)
                 ]
         return replace(observed, cells=cells), errors
 

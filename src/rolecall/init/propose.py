@@ -15,7 +15,6 @@ from rolecall.access import loading
 from rolecall.access.custom_settings import custom_settings, initialize
 from rolecall.access.world import World
 from rolecall.catalog.manifest import Manifest
-from rolecall.catalog.objects import Policy
 from rolecall.database import build
 from rolecall.database.run import Run
 from rolecall.database.templates import manifest_of
@@ -27,6 +26,7 @@ from rolecall.init import reader, roles, shape
 from rolecall.init.cast import Actor, Cast, persona_of
 from rolecall.init.observe import Leak, Observed, Observer
 from rolecall.init.proposed_row import ProposedRow
+from rolecall.init.roles import NoClientError
 from rolecall.init.rows import Rows
 from rolecall.init.shape import Shape
 from rolecall.server.choose import Server
@@ -66,62 +66,38 @@ class Proposal:
     roles: str = ""  # SQL that makes roles before the migrations
 
 
-class NoClientsError(RolecallError):
-    """No role may use the tables. ``roles`` is SQL that makes one before the migrations."""
-
-    def __init__(self, policies: Sequence[Policy]) -> None:
-        super().__init__(
-            "no role but the owner may use the tables, so row-level security cannot be tried.\n"
-            "The role of your application needs a GRANT: in the migrations, or in a file of rolecall_baseline."
-        )
-        self.roles = roles.with_privileges(policies)
-
-
 def propose(server: Server, settings: Settings) -> Proposal:
     """Build the database of the settings, and propose its tests. Roles that the migrations do not make are made first.
 
     Raises RolecallError if there is nothing to test, and SqlError if a file fails.
     """
-    text, attempt = "", settings
-    unused: NoClientsError | None = None
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "roles.sql"
-        while True:
-            try:
-                proposal = _built(server, attempt)
-            except (SqlError, NoClientsError) as error:
-                if unused and isinstance(error, SqlError) and error.sqlstate == roles.EXISTS:
-                    raise unused from None  # the migrations make the role themselves
-                unused = error if isinstance(error, NoClientsError) else unused
-                more = "" if settings.baseline else _roles(server, settings, error)
-                if not more or more in text:
-                    raise
-                text += more
-                path.write_text(text, encoding="utf-8")
-                attempt = replace(settings, baseline=path)
-            else:
-                proposal.roles = text
-                return proposal
-
-
-def _roles(server: Server, settings: Settings, error: SqlError | NoClientsError) -> str:
-    """SQL that makes the roles without which a build failed. Empty if it failed for another reason."""
-    if isinstance(error, NoClientsError):
-        return error.roles
-    return roles.script(server, settings) if error.sqlstate == roles.UNDEFINED else ""
+    script = ""
+    unused: NoClientError | None = None
+    while True:
+        try:
+            with roles.before(settings, script) as used:
+                proposal = _built(server, used)
+        except (SqlError, NoClientError) as error:
+            if unused and isinstance(error, SqlError) and error.sqlstate == roles.EXISTS:
+                raise unused from None  # the migrations make the role themselves
+            unused = error if isinstance(error, NoClientError) else unused
+            more = "" if settings.baseline else roles.missing(server, settings, error)
+            if not more or more in script:
+                raise
+            script += more
+        else:
+            proposal.roles = script
+            return proposal
 
 
 def _built(server: Server, settings: Settings) -> Proposal:
     with expected.database(server, settings) as (run, connection, role):
         found = shape.read(connection)
-        tables = tested(connection, found)
         if shape.roles(connection, _own(found)) or settings.platform not in GRANTING:
-            return _propose(_Build(run, connection, role), found, tables, shape.roles(connection, tables))
+            return _propose(_Build(run, connection, role), found)
     # An older project: no migration grants anything, because the platform grants every new table.
     with expected.database(server, replace(settings, default_privileges=GRANTED)) as (run, connection, role):
-        found = shape.read(connection)
-        tables = tested(connection, found)
-        proposal = _propose(_Build(run, connection, role), found, tables, shape.roles(connection, tables))
+        proposal = _propose(_Build(run, connection, role), shape.read(connection))
         proposal.default_privileges = GRANTED
         return proposal
 
@@ -157,15 +133,21 @@ class _Build(NamedTuple):
             build.run_script(self.run, self.connection, Script(path, transaction=Transaction.OWN), self.role)
 
 
-def _propose(built: _Build, found: Shape, tables: Sequence[str], clients: Mapping[str, bool]) -> Proposal:
+def _propose(built: _Build, found: Shape) -> Proposal:
     connection = built.connection
+    tables = tested(connection, found)
     if not tables:
         raise RolecallError(
             "no table has row-level security, and no role but the owner may use one: there is nothing to test yet.\n"
             "A table needs ENABLE ROW LEVEL SECURITY, or a GRANT to the role of your application."
         )
+    clients = shape.roles(connection, tables)
     if not clients:
-        raise NoClientsError(found.policies)
+        raise NoClientError(
+            "no role but the owner may use a table with row-level security: there is no access to try.\n"
+            "GRANT the tables to the role of your application.",
+            dict.fromkeys(role for policy in found.policies for role in policy.roles if role != "public"),
+        )
     asked = reader.read(found)
     cast = Cast(found, asked, clients, USERS if USERS in found.tables else None)
     rows = Rows(connection, found, asked, cast)

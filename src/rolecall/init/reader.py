@@ -75,6 +75,8 @@ class _Reader:
                 self.term(node.testexpr, scope, arguments, depth),
                 self._selected(node.subselect, scope, arguments, depth),
             )
+        elif kind == "BoolExpr" and node.boolop == pb.NOT_EXPR and is_a(node.args[0], "sub_link"):
+            self.facts.negated.add(self.facts.own)
         elif kind in ("NullTest", "TypeCast", "ColumnRef"):
             self._single(node, scope, arguments, depth)
         elif kind == "FuncCall":

@@ -1,16 +1,20 @@
-"""Roles that migrations use and do not make, or give no privilege: those of an application that were made by hand."""
+"""Roles that migrations do not make: those of an application that were made by hand."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, LiteralString
 
 import postgast
 from postgast import pg_query_pb2 as pb
 from psycopg import sql
 
-from rolecall.catalog.objects import Policy
 from rolecall.database.run import run_on
+from rolecall.errors import RolecallError, SqlError
 from rolecall.server.choose import Server
 from rolecall.settings import Settings
 from rolecall.sql import migrations
@@ -24,14 +28,43 @@ DO $$ BEGIN
   END IF;
 END $$;
 """
-# The role that runs the migrations runs this, too: so these are the privileges on all that they make.
-GRANT = """\
--- No migration gives this role a privilege: these are what an application needs.
+APPLICATION = "rolecall_application"  # the role of an application whose migrations grant nothing
+HEAD = """\
+-- The migrations grant nothing. Maybe the application owns the tables, and FORCE ROW LEVEL SECURITY binds it; or its
+-- role is made by hand. This role stands for it, and may do to each new table what no policy forbids.
+"""
+GRANTS = """\
 ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO {name};
 ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {name};
 ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO {name};
 """
-APP = "app"  # the role of an application, if no policy names one
+
+
+class NoClientError(RolecallError):
+    """No role but the owner may use the tables. ``roles`` are those that policies name."""
+
+    def __init__(self, text: str, roles: Iterable[str]) -> None:
+        super().__init__(text)
+        self.roles = list(roles)
+
+
+@contextmanager
+def before(settings: Settings, text: str) -> Iterator[Settings]:
+    """The settings with a script that runs before the migrations, for the block; without a text, those as they are."""
+    if not text:
+        yield settings
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "roles.sql"
+        path.write_text(text, encoding="utf-8")
+        yield replace(settings, baseline=path)
+
+
+def missing(server: Server, settings: Settings, error: RolecallError) -> str:
+    """SQL that makes the roles without which a build ended with an error. Empty if roles are not the reason."""
+    if isinstance(error, NoClientError):
+        return HEAD + "".join(_create(name) + _formatted(GRANTS, name) for name in error.roles or [APPLICATION])
+    return script(server, settings) if isinstance(error, SqlError) and error.sqlstate == UNDEFINED else ""
 
 
 def script(server: Server, settings: Settings) -> str:
@@ -39,20 +72,15 @@ def script(server: Server, settings: Settings) -> str:
     texts = (step.read() for phase in migrations.of(settings) for step in phase.steps)
     with run_on(server).cursor() as cursor:
         existing = {name for (name,) in cursor.execute("SELECT rolname FROM pg_roles")}
-    missing = [name for name in named(texts) if name not in existing]
-    return _format(CREATE, missing)
+    return "".join(_create(name) for name in named(texts) if name not in existing)
 
 
-def with_privileges(policies: Iterable[Policy]) -> str:
-    """SQL that makes the roles which policies name, or one, and lets them use all that the migrations make."""
-    named = dict.fromkeys(role for policy in policies for role in policy.roles if role != "public")
-    return _format(CREATE + GRANT, named or [APP])
+def _create(name: str) -> str:
+    return _formatted(CREATE, name)
 
 
-def _format(text: LiteralString, names: Iterable[str]) -> str:
-    return "".join(
-        sql.SQL(text).format(text=sql.Literal(name), name=sql.Identifier(name)).as_string() for name in names
-    )
+def _formatted(text: LiteralString, name: str) -> str:
+    return sql.SQL(text).format(text=sql.Literal(name), name=sql.Identifier(name)).as_string()
 
 
 def named(texts: Iterable[str]) -> list[str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from psycopg import Connection, sql
 
 from rolecall.access.world import UNLOADABLE, as_persona, insert
-from rolecall.init import values, variants
+from rolecall.init import causes, values, variants
 from rolecall.init.cast import HOMES, Actor, Cast, persona_of, singular
 from rolecall.init.existing_rows import ExistingRows, plain
 from rolecall.init.facts import SET, SUBJECT, ColumnOf, Constant, Facts
@@ -35,6 +35,7 @@ class Rows:
         self.existing_rows = ExistingRows(connection)
         self.actors = {each.name: each for each in cast.actors}
         self._proposed: dict[Key, ProposedRow | None] = {}
+        self._alternatives: dict[str, tuple[str, Sequence[str]]] = {}  # by table: the one in use, and all
         self._groups = {name: number for number, name in enumerate(shape.tables, start=1)}
 
     def propose(self, tables: Sequence[str]) -> None:
@@ -44,16 +45,31 @@ class Rows:
                 self.ensure(self.cast.users, self._first(actor), actor.home or HOMES[0])
         for name in tables:
             self._name_present(name)
-        for name in dict.fromkeys([*self.facts.looked_up, *tables]):
-            for home in () if self.cast.is_list(name) else HOMES:
-                self.ensure(name, self.actors[home], home)
+        self._of_homes(self.facts.looked_up)
         for owner, need in [(each, need) for each in self.cast.actors for need in each.needs]:
             for home in owner.homes:
                 self.ensure(need.table, owner, home, need.values)
+        self._of_homes(tables)  # a trigger may ask whether the persona that inserts a row is one of those
         for name in tables:
             base = self._proposed.get((name, HOMES[0], HOMES[0]))
             if base and not any(need.table == name for actor in self.cast.actors for need in actor.needs):
                 variants.add(self, base)
+        for name in tables:
+            self._other_alternatives(name)
+            if name in self.facts.negated:
+                self._cross(name)
+
+    def _of_homes(self, tables: Iterable[str]) -> None:
+        """Make the rows of Alice and of Bob."""
+        for name in tables:
+            for home in () if self.cast.is_list(name) else HOMES:
+                self.ensure(name, self.actors[home], home)
+
+    def _cross(self, name: str) -> None:
+        """Make a row of Alice's that refers to what is Bob's: a policy wants that something of hers does not exist."""
+        if self.cast.owned(name) and self.cast.has_home(name) and not self.cast.is_personal(name):
+            self._make(name, self.actors[HOMES[0]], HOMES[1], {}, f"{_title(self.actors[HOMES[0]], name)} at bob's")
+            self._forget(name)
 
     def _name_present(self, name: str) -> None:
         """Name the rows that migrations have inserted into a table of no user: a setting, a list of permissions."""
@@ -95,10 +111,14 @@ class Rows:
         home: str,
         changes: Mapping[str, Constant],
         title: str = "",
+        without: Collection[str] = (),
     ) -> ProposedRow | None:
         table = self.shape.tables[name]
         number = len(self.rows.get(name, ())) + 1
         given, sources = self._given(table, owner, home, self._others(table, owner))
+        alternatives = [] if without else _alternatives(table, sources)
+        given = {column: value for column, value in given.items() if column not in without}
+        sources = {column: source for column, source in sources.items() if column not in without}
         changes = {**self._required_keys(table), **changes}
         for column, value in changes.items():
             key = table.foreign_key_of(column)
@@ -123,13 +143,40 @@ class Rows:
         except UnfitError as error:
             found = self._insert_as(table, owner, {**given, **fitting.free}) if error.asks_who else None
             if found is None:
-                self.failed.setdefault(name, str(error))
-                return None
+                self.failed.setdefault(name, causes.first(table, self.failed, self.rows) or str(error))
+                return self._one_of(alternatives, name, owner, home, changes, title)
             maker, whole = found
         columns = {**given, **fitting.free}
         if not columns:  # a row of defaults: the world names one of them
             columns = dict([next((name, plain(value)) for name, value in whole.items() if value is not None)])
         return self._keep(name, title or _title(owner, name), columns, whole, sources, maker=maker)
+
+    def _one_of(
+        self,
+        alternatives: Sequence[str],
+        name: str,
+        owner: Actor,
+        home: str,
+        changes: Mapping[str, Constant],
+        title: str,
+    ) -> ProposedRow | None:
+        """Make a row that refers to one thing only. Each other thing gets a row of Alice's, later."""
+        for kept in alternatives:
+            made = self._make(name, owner, home, changes, title, {*alternatives} - {kept})
+            if made:
+                self._alternatives.setdefault(name, (kept, alternatives))
+                return made
+        return None
+
+    def _other_alternatives(self, name: str) -> None:
+        """Make a row of Alice's for each thing to which a row of the table may refer, in place of the first."""
+        first, alternatives = self._alternatives.get(name, ("", []))
+        alice = self.actors[HOMES[0]]
+        for kept in alternatives:
+            if kept != first:
+                title = f"{_title(alice, name)} with {kept}"
+                self._make(name, alice, HOMES[0], {}, title, {*alternatives} - {kept})
+                self._forget(name)
 
     def _insert_as(self, table: Table, owner: Actor, columns: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
         """Insert a row as a persona, because a trigger asks who acts: the owner, or another one that may do so."""
@@ -263,12 +310,13 @@ class Rows:
     def _required_keys(self, table: Table) -> dict[str, Constant]:
         """The foreign keys whose row a policy names, each with the first such row."""
         keys = [key for key in table.foreign_keys if self._is_told(key)]
-        changes = {key.columns[0]: self.facts.values[ColumnOf(table.name, key.columns[0])][0] for key in keys}
-        return {column: value for column, value in changes.items() if value != SET}
+        values = {key.columns[0]: self.facts.values[ColumnOf(table.name, key.columns[0])] for key in keys}
+        return {column: next(each for each in named if each != SET) for column, named in values.items()}
 
     def _is_told(self, key: ForeignKey) -> bool:
         """Whether a policy names the row that a foreign key refers to: a bucket, a plan."""
-        return len(key.columns) == 1 and bool(self.facts.values.get(ColumnOf(key.child, key.columns[0])))
+        values = self.facts.values.get(ColumnOf(key.child, key.columns[0]), [])
+        return len(key.columns) == 1 and any(each != SET for each in values)
 
     def _named(self, key: ForeignKey, constant: Constant, home: str) -> Any:
         """The value of a foreign key that a policy names; the row is made if there is none."""
@@ -329,7 +377,19 @@ class Rows:
     def vary(self, base: ProposedRow, changes: Mapping[str, Constant], what: str) -> None:
         """Make another row of Alice's, with other values. It is no loss if the database refuses it."""
         self._make(base.table, self.actors[HOMES[0]], HOMES[0], changes, f"{base.name} with {what}")
-        self.failed.pop(base.table, None)
+        self._forget(base.table)
+
+    def _forget(self, table: str) -> None:
+        """A table that has a row has not failed."""
+        if self.rows.get(table):
+            self.failed.pop(table, None)
+
+
+def _alternatives(table: Table, sources: Mapping[str, Origin]) -> list[str]:
+    """The optional columns that refer to a row each, if a CHECK is about several: maybe only one may do so."""
+    optional = [column for column in sources if not table.columns[column].not_null]
+    found = [column for column in optional for check in table.checks if column in check.columns]
+    return list(dict.fromkeys(found)) if len(set(found)) > 1 else []
 
 
 def _title(owner: Actor, table: str) -> str:

@@ -13,7 +13,7 @@ from rolecall.init.world_text import WorldText
 
 ROLES = "roles.sql"
 ROLES_HEAD = """\
--- Roles that the migrations use and do not make. They run before the migrations.
+-- Roles that the migrations do not make. This file runs before them.
 """
 SEED = "seed.sql"
 SEED_HEAD = """\

@@ -299,11 +299,10 @@ def test_what_cannot_be_made_is_said(project: pytest.Pytester, init: Init) -> No
     check_run(project, cells_of(result))
 
 
-def test_a_role_for_tables_that_no_migration_grants(project: pytest.Pytester, init: Init) -> None:
-    """The application connects as a role that somebody made by hand."""
-    result = init(UNGRANTED, file="schema.sql")
+def test_a_role_that_policies_name_and_no_migration_grants(project: pytest.Pytester, init: Init) -> None:
+    result = init(UNGRANTED.replace("USING", "TO init_named USING"), file="schema.sql")
     assert result.ret == 0, result.stderr.str()
-    assert "GRANT SELECT, INSERT" in (project.path / "tests/access/roles.sql").read_text()
+    assert "DELETE ON TABLES TO \"init_named\"" in (project.path / "tests/access/roles.sql").read_text()
     notes = written(project)["test_notes.py"]
     assert line_of(notes, "alice's note", "alice")[0] == "yes?"
     assert line_of(notes, "alice's note", "bob")[0] == "-?"
@@ -314,9 +313,7 @@ def test_a_role_for_tables_that_no_migration_grants(project: pytest.Pytester, in
 def test_a_role_of_the_migrations_that_has_no_grant(init: Init) -> None:
     result = init("CREATE ROLE init_own;" + UNGRANTED.replace("USING", "TO init_own USING"), file="schema.sql")
     assert result.ret == 2
-    result.stderr.fnmatch_lines(
-        ["ERROR: no role but the owner may use the tables, *", "*needs a GRANT: in the migrations*"]
-    )
+    result.stderr.fnmatch_lines(["ERROR: no role but the owner may use a table *", "GRANT the tables to the role *"])
 
 
 def test_only_a_role_that_bypasses_row_level_security(project: pytest.Pytester, init: Init) -> None:
@@ -356,3 +353,18 @@ def test_nothing_is_overwritten(project: pytest.Pytester, init: Init) -> None:
     assert own.read_text() == "# mine"
     assert [path.name for path in own.parent.iterdir()] == ["conftest.py"]
     assert not Path(project.path / "pytest.ini").exists()
+
+
+def test_an_application_that_owns_its_tables(project: pytest.Pytester, init: Init) -> None:
+    sql = """
+        CREATE TABLE "Company" ("id" int PRIMARY KEY);
+        ALTER TABLE "Company" ENABLE ROW LEVEL SECURITY;
+        ALTER TABLE "Company" FORCE ROW LEVEL SECURITY;
+        CREATE POLICY tenant ON "Company" USING ("id" = NULLIF(current_setting('app.company', true), '')::int);
+    """
+    result = init(sql, file="prisma/migrations/20260101000000_init/migration.sql")
+    assert result.ret == 0, result.stderr.str()
+    result.stdout.fnmatch_lines(["1 of 1 policy admitted a row and refused one"])
+    assert "The migrations grant nothing." in (project.path / "tests/access/roles.sql").read_text()
+    assert line_of(written(project)["test_company.py"], "alice's Company", "alice") == ["yes?"] * 4
+    check_run(project, cells_of(result))

@@ -21,7 +21,7 @@ SOURCE = ROOT / "src" / "rolecall"
 GITHUB = "https://github.com/enorae/rolecall/blob/main/"
 PAGES = sorted(
     path
-    for folder in (ROOT, ROOT / "docs", ROOT / "tests", ROOT / "benchmarks")
+    for folder in (ROOT, ROOT / "docs", ROOT / "tests", ROOT / "benchmarks", *(ROOT / "examples").iterdir())
     for path in folder.glob("*.md")
     if path.name != "CHANGELOG.md"  # it has the old names, too
 )

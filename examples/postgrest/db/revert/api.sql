@@ -1,0 +1,6 @@
+-- Revert lists:api from pg
+BEGIN;
+
+DROP SCHEMA api CASCADE;
+
+COMMIT;

@@ -1,0 +1,6 @@
+-- Revert lists:lists from pg
+BEGIN;
+
+DROP SCHEMA data CASCADE;
+
+COMMIT;

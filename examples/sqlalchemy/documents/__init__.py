@@ -1,0 +1,1 @@
+"""The application: people write documents, and share them."""

@@ -1,0 +1,2 @@
+-- What the administrator of the server makes once, before the migrations.
+CREATE ROLE documents_app NOLOGIN;

@@ -27,8 +27,9 @@ from rolecall.init.shape import Column, Shape, Table
 CHANGED = {"S": "changed", "N": 7, "D": "2026-02-01", "B": True}  # by the category of a type
 OWNED = tuple(f"{home}'s " for home in HOMES)  # how the names of their rows begin
 REFERRED = "23503"  # SQLSTATE: a foreign key
-# SQLSTATEs: what a value, a constraint, a function or the privileges of another object refuse. Or how they begin.
-NOT_OF_THE_TABLE = ("22", "23", "P0", "42501")
+# How SQLSTATEs begin: what a value, a constraint or a function refuses. 42501 is no verdict: the table's own refusal is
+# "!", and a grid that has the privileges of another object for a verdict cannot be read.
+NOT_OF_THE_TABLE = ("22", "23", "P0")
 BECOME = "become "  # the name of a move
 Verdicts = dict[str, str]  # by command
 

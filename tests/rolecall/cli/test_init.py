@@ -302,7 +302,7 @@ def test_what_cannot_be_made_is_said(project: pytest.Pytester, init: Init) -> No
 def test_a_role_that_policies_name_and_no_migration_grants(project: pytest.Pytester, init: Init) -> None:
     result = init(UNGRANTED.replace("USING", "TO init_named USING"), file="schema.sql")
     assert result.ret == 0, result.stderr.str()
-    assert "DELETE ON TABLES TO \"init_named\"" in (project.path / "tests/access/roles.sql").read_text()
+    assert 'DELETE ON TABLES TO "init_named"' in (project.path / "tests/access/roles.sql").read_text()
     notes = written(project)["test_notes.py"]
     assert line_of(notes, "alice's note", "alice")[0] == "yes?"
     assert line_of(notes, "alice's note", "bob")[0] == "-?"
@@ -343,6 +343,23 @@ def test_settings_for_a_configuration_that_exists(project: pytest.Pytester, init
     )
 
 
+def test_a_policy_that_reads_a_table_without_a_grant(project: pytest.Pytester, init: Init) -> None:
+    """A grid of such refusals could not be read: the table has none."""
+    result = init(
+        "CREATE TABLE public.teams (id int PRIMARY KEY, owner uuid NOT NULL);"
+        "CREATE TABLE public.games (id int PRIMARY KEY, team int NOT NULL REFERENCES public.teams);"
+        "CREATE TABLE public.notes (id int PRIMARY KEY, owner uuid NOT NULL);"
+        "CREATE POLICY own ON public.games USING (team IN (SELECT id FROM public.teams WHERE owner = auth.uid()));"
+        "CREATE POLICY own ON public.notes USING (owner = auth.uid());"
+        f"{PROTECT} GRANT ALL ON public.games, public.notes TO authenticated;"
+    )
+    assert result.ret == 0, result.stderr.str()
+    result.stdout.fnmatch_lines(
+        ["  public.games: *42501 permission denied for table teams (refused by another object*"]
+    )
+    check_run(project, cells_of(result))
+
+
 def test_nothing_is_overwritten(project: pytest.Pytester, init: Init) -> None:
     own = project.path / "tests/access/conftest.py"
     own.parent.mkdir(parents=True)
@@ -368,3 +385,26 @@ def test_an_application_that_owns_its_tables(project: pytest.Pytester, init: Ini
     assert "The migrations grant nothing." in (project.path / "tests/access/roles.sql").read_text()
     assert line_of(written(project)["test_company.py"], "alice's Company", "alice") == ["yes?"] * 4
     check_run(project, cells_of(result))
+
+
+def test_grants_of_columns_and_of_a_database(init: Init) -> None:
+    sql = """
+        CREATE TABLE public.lists (id uuid PRIMARY KEY, owner uuid NOT NULL DEFAULT auth.uid(), name text NOT NULL);
+        ALTER TABLE public.lists ENABLE ROW LEVEL SECURITY;
+        REVOKE ALL ON public.lists FROM anon, authenticated;
+        GRANT SELECT, INSERT (name), UPDATE (name) ON public.lists TO authenticated;
+        CREATE POLICY own ON public.lists TO authenticated USING (owner = auth.uid());
+    """
+    result = init(sql)
+    assert result.ret == 0, result.stderr.str()
+    result.stdout.fnmatch_lines(
+        [
+            "clients may not insert these columns, so the grid's insert is refused; test it without:",
+            "  public.lists: id, owner",
+        ]
+    )
+    result = init(f"{sql} GRANT CONNECT ON DATABASE my_app TO authenticated;", "--into", "tests/other")
+    assert result.ret == 2
+    result.stderr.fnmatch_lines(
+        ['ERROR: *:7:*: database "my_app" does not exist*', "The databases of the tests have other names.*"]
+    )

@@ -27,9 +27,7 @@ from rolecall.init.shape import Column, Shape, Table
 CHANGED = {"S": "changed", "N": 7, "D": "2026-02-01", "B": True}  # by the category of a type
 OWNED = tuple(f"{home}'s " for home in HOMES)  # how the names of their rows begin
 REFERRED = "23503"  # SQLSTATE: a foreign key
-# How SQLSTATEs begin: what a value, a constraint or a function refuses. 42501 is no verdict: the table's own refusal is
-# "!", and a grid that has the privileges of another object for a verdict cannot be read.
-NOT_OF_THE_TABLE = ("22", "23", "P0")
+OF_VALUES = ("22", "23", "P0")  # classes of SQLSTATE: what a value, a constraint or a function refuses
 BECOME = "become "  # the name of a move
 Verdicts = dict[str, str]  # by command
 
@@ -110,7 +108,7 @@ class Observer:
                 outcome = next(each for _, each in results if "error" in each.words)
                 errors[cell] = f"{cell.command} on {cell.row!r} as {cell.persona} ends with an error: {outcome}"
                 self._sqlstates += [
-                    each.sqlstate for _, each in results if each.sqlstate and each.sqlstate.startswith(NOT_OF_THE_TABLE)
+                    each.sqlstate for _, each in results if each.sqlstate and each.sqlstate.startswith(OF_VALUES)
                 ]
         return replace(observed, cells=cells), errors
 
@@ -160,7 +158,7 @@ class Observer:
             return True
         row = self.connection.execute(
             "SELECT has_column_privilege(%s, %s, %s, 'UPDATE')",
-            [self.cast.main, sql.Identifier(*table.split(".")).as_string(), column],
+            [self.cast.main, sql.Identifier(*table.split(".", 1)).as_string(), column],
         ).fetchone()
         return row == (True,)
 
@@ -169,7 +167,7 @@ class Observer:
             with self.connection.transaction(force_rollback=True):
                 text = fill(assignment, self.world)
                 self.connection.execute(
-                    sql.SQL("UPDATE {} SET {}").format(sql.Identifier(*table.split(".")), sql.SQL(text))
+                    sql.SQL("UPDATE {} SET {}").format(sql.Identifier(*table.split(".", 1)), sql.SQL(text))
                 )
         except psycopg.Error:
             return False

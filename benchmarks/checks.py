@@ -19,7 +19,7 @@ from benchmarks import enorae
 from benchmarks.clock import time_pytest
 from benchmarks.enorae import Project
 from benchmarks.results import Result, seconds
-from benchmarks.scripts import VERDICT, Case, pgtap_script, psql_script, psql_verdicts, verdict_of
+from benchmarks.scripts import Case, pgtap_script, psql_script, psql_verdicts, verdict_of
 from rolecall.grids.probe import probe
 from rolecall.grids.verdicts import expected_words
 from rolecall.server.choose import embedded
@@ -175,7 +175,7 @@ class Comparison:
         run = self.project.run
         with run.clone(run.template, "pgtap") as name:
             with run.connect(name) as connection:
-                connection.execute(b"CREATE EXTENSION pgtap;" + VERDICT.encode())
+                connection.execute(b"CREATE EXTENSION pgtap")
             yield name
 
     def tap_files(self, number: int) -> list[Path]:

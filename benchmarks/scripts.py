@@ -13,32 +13,10 @@ from typing import NamedTuple
 from psycopg import sql
 
 from rolecall.grids.probe import Check
+from rolecall.pgtap.script import Assertion, script
 
 # Whether the row, as it was before the transaction, no longer exists.
 CHANGED = "SELECT NOT EXISTS ({} AND pg_xact_status(xmin::text::xid8) IS DISTINCT FROM 'in progress')"
-
-# What a database with pgTAP needs besides it.
-VERDICT = """
-CREATE FUNCTION public.is_changed(query text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$
-DECLARE
-  result boolean;
-BEGIN
-  EXECUTE query INTO result;
-  RETURN result;
-END
-$$;
-CREATE FUNCTION public.verdict(statement text, look text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  affected bigint;
-BEGIN
-  EXECUTE statement;
-  GET DIAGNOSTICS affected = ROW_COUNT;
-  RETURN CASE WHEN affected > 0 OR public.is_changed(look) THEN 'yes' ELSE '-' END;
-EXCEPTION
-  WHEN insufficient_privilege THEN RETURN '!';
-END
-$$;
-"""
 
 
 class Case(NamedTuple):
@@ -110,21 +88,9 @@ def verdict_of(sqlstate: str, count: int, changed: bool) -> str:
     return "!" if sqlstate == "42501" else sqlstate
 
 
-def pgtap_script(cases: list[Case]) -> str:
-    """A script for pg_prove: a savepoint and an assertion for each case."""
-    lines = ["BEGIN;", f"SELECT plan({len(cases)});"]
-    for case in cases:
-        look = _text(case.look or "SELECT false")
-        lines += [
-            "SAVEPOINT one;",
-            # pg_prove would read their output as TAP.
-            *(f"{statement} \\g /dev/null" for statement in (*case.before, *case.sign_in)),
-            f"SELECT public.verdict({_text(case.statement)}, {look}) AS got \\gset",
-            "ROLLBACK TO one;",
-            "RELEASE one;",
-            f"SELECT is(:'got'::text, {_text(case.expected)}, {_text(case.name)});",
-        ]
-    return "\n".join([*lines, "SELECT * FROM finish();", "ROLLBACK;", ""])
+def pgtap_script(cases: Iterable[Case]) -> str:
+    """A script for pg_prove, as ``rolecall pgtap`` writes it. The database has the world."""
+    return script([Assertion(*case) for case in cases])
 
 
 def _set(setting: tuple[str, str]) -> str:

@@ -15,7 +15,6 @@ from psycopg import Connection, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.enorae import Project
-from benchmarks.scripts import VERDICT
 from league.cases import Case
 from league.programs import installed, run
 from rolecall.errors import SqlError
@@ -66,8 +65,6 @@ class Lab:
             self.psql(self._database(self._with_pgtap), "-f", script)
             control = script.with_name("pgtap.control").read_text(encoding="utf-8")
         self.pgtap_version = control.partition("default_version = '")[2].partition("'")[0]
-        with self.run.connect(self._with_pgtap) as connection:
-            connection.execute(VERDICT.encode())
 
     def _database(self, name: str, concerns: tuple[str, ...] = ()) -> Database:
         server = conninfo_to_dict(self.run.conninfo)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import cycle, groupby
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.scripts import Case, pgtap_script
 from league.lab import Database, Lab
 from league.tools.tool import Tool
-from rolecall import Grid
-from rolecall.grids.grid import Cell
-from rolecall.grids.probe import Check
+from rolecall.access.custom_settings import custom_settings
+from rolecall.pgtap.cells import export
+from rolecall.pgtap.script import script
 
 STRUCTURE = Path(__file__).parent / "pgtap_structure.sql"
 
@@ -56,18 +56,16 @@ class Cells(Pgtap):
     commands = ("psql -f, for each table: is(verdict, …) for each check",)
 
     def prepare(self, database: Database) -> None:  # noqa: ARG002  # it has the grids
-        cells = sorted(self.lab.project.checks(), key=_table)
-        for table, group in groupby(cells, key=_table):
-            cases = [
-                Case(f"{table} {cell.id}", check, expected)
-                for _, cell, checks in group
-                for check, expected in zip(checks, cycle(cell.expected.split("/")), strict=False)
+        worker = self.lab.project.worker
+        settings = {*custom_settings(worker.connection), *worker.world.settings}
+        table = attrgetter("table")
+        for name, grids in groupby(sorted(self.lab.project.grids, key=table), key=table):
+            assertions = [
+                assertion._replace(name=f"{name} {assertion.name}")
+                for grid in grids
+                for assertion in export(grid, worker.outcomes.results(grid)).assertions
             ]
-            self.add(table, pgtap_script(cases))
-
-
-def _table(cell: tuple[Grid, Cell, list[Check]]) -> str:
-    return cell[0].table
+            self.add(name, script(assertions, settings=settings))
 
 
 class Structure(Pgtap):

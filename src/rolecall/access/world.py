@@ -157,13 +157,21 @@ class World:
         Each row has its place in the order: rows of one table come together, and tables as they were first named.
         """
         row = self.rows[table][name]
-        if (table, name) not in self._makers:
-            connection.execute(insert(table, row, overriding=True))
-        elif persona := self._makers[table, name]:
+        if self.is_existing(table, name):
+            _find(connection, table, row)
+        elif persona := self.maker(table, name):
             with as_persona(connection, persona):
                 connection.execute(insert(table, {**row}))
         else:
-            _find(connection, table, row)
+            connection.execute(insert(table, row, overriding=True))
+
+    def is_existing(self, table: str, name: str) -> bool:
+        """Whether something else makes a row, so that it is not inserted."""
+        return self._makers.get((table, name), ...) is None
+
+    def maker(self, table: str, name: str) -> Persona | None:
+        """The persona that inserts a row; None if it is a superuser, or if the row is not inserted."""
+        return self._makers.get((table, name))
 
     def __iter__(self) -> Iterator[tuple[str, str, Row]]:
         for table, rows in self.rows.items():

@@ -38,13 +38,16 @@ class GridOutcomes:
 
     def try_grid(self, grid: Grid) -> dict[Cell, Results]:
         """The cells that differ from the grid in the current state of the database, in the order of the grid."""
-        failures: dict[Cell, Results] = {}
+        failures = {
+            cell: results for cell, results in self.results(grid) if verdict(results, cell.expected) != cell.expected
+        }
+        return {cell: failures[cell] for cell in sorted(failures, key=grid.cells.index)}
+
+    def results(self, grid: Grid) -> Iterator[tuple[Cell, Results]]:
+        """Each cell with its checks and their outcomes, in the current state of the database."""
         with self.connection.transaction(force_rollback=True):
             for cell, outcomes in groupby(self._outcomes(grid), key=itemgetter(0)):
-                results = [(check, outcome) for _, check, outcome in outcomes]
-                if verdict(results, cell.expected) != cell.expected:
-                    failures[cell] = results
-        return {cell: failures[cell] for cell in sorted(failures, key=grid.cells.index)}
+                yield cell, [(check, outcome) for _, check, outcome in outcomes]
 
     def try_cell(self, grid: Grid, cell: Cell) -> Results:
         """The checks of one cell and their outcomes, in the current state of the database."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from rolecall import platforms
 from rolecall.access import loading
@@ -37,6 +37,18 @@ from rolecall.sql.phases import Script, Transaction
 USERS = "auth.users"
 GRANTED = "granted"
 GRANTING = (platforms.NAMES["supabase"], platforms.NAMES["neon"])  # these may grant every new table to clients
+NO_DATABASE = "3D000"  # SQLSTATE of "database … does not exist"
+OTHER_DATABASE = """
+
+The databases of the tests have other names. Write the statement for the database in which it runs:
+    DO $$ BEGIN EXECUTE format('GRANT CONNECT ON DATABASE %I TO my_role', current_database()); END $$;"""
+# The columns of a table that a role may not insert, although it may insert others.
+HIDDEN = """
+SELECT a.attname::text FROM pg_attribute AS a
+WHERE attrelid = %(table)s::regclass AND attnum > 0 AND NOT attisdropped AND attidentity <> 'a' AND attgenerated = ''
+  AND has_any_column_privilege(%(role)s, attrelid, 'INSERT')
+  AND NOT has_column_privilege(%(role)s, attrelid, attnum, 'INSERT')
+"""
 SEQUENCES = """
 SELECT format('SELECT setval(%L, %s, %L)', format('%I.%I', schemaname, sequencename),
               COALESCE(last_value, start_value), last_value IS NOT NULL)
@@ -49,7 +61,8 @@ class Proposal:
     """What was found and tried.
 
     ``without_grid`` has the tables without a grid, with the reasons. ``open`` are the tables and views that clients may
-    use without row-level security. ``unsure`` are the policies that did not both admit and refuse a row.
+    use without row-level security. ``unsure`` are the policies that did not both admit and refuse a row. ``hidden`` are
+    the columns that the grid's insert names, by table, and that clients may not insert.
     """
 
     actors: Sequence[Actor]
@@ -61,6 +74,7 @@ class Proposal:
     leaks: list[Leak] = field(default_factory=list)
     policies: int = 0
     unsure: list[tuple[str, str]] = field(default_factory=list)
+    hidden: dict[str, Sequence[str]] = field(default_factory=dict)
     default_privileges: str = ""
     seed: str = ""  # SQL that runs before the world is loaded
     roles: str = ""  # SQL that makes roles before the migrations
@@ -78,6 +92,8 @@ def propose(server: Server, settings: Settings) -> Proposal:
                 proposal = _built(server, used)
         except (SqlError, NoClientError) as error:
             more = "" if settings.baseline else roles.missing(server, settings, error)
+            if isinstance(error, SqlError) and error.sqlstate == NO_DATABASE:
+                raise RolecallError(f"{error}{OTHER_DATABASE}") from None
             if not more or more in script:
                 raise
             script += more
@@ -177,6 +193,10 @@ def _observe(proposal: Proposal, observer: Observer, name: str, reasons: Mapping
         proposal.without_grid[name] = f"TODO: {error}"
         return
     proposal.grids.append(observed)
+    table = sql.Identifier(*name.split(".")).as_string()
+    hidden = observer.connection.execute(HIDDEN, {"table": table, "role": observer.cast.main})
+    if columns := [column for (column,) in hidden if any(column in row.columns for row in observer.rows[name])]:
+        proposal.hidden[name] = columns
     proposal.leaks += observer.leaks(observed)
 
 

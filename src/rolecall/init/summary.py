@@ -22,6 +22,10 @@ def lines(proposal: Proposal, seconds: float) -> Iterator[str]:
     yield from _section("tables without a grid, because of an error:", reasons)
     errors = [f"{each.table}: {each.problem}" for each in proposal.grids if each.problem]
     yield from _section("cells that end with an error, written as its SQLSTATE:", errors)
+    hidden = [f"{table}: {', '.join(columns)}" for table, columns in proposal.hidden.items()]
+    yield from _section(
+        "clients may not insert these columns, so the grid's insert is refused; test it without:", hidden
+    )
     unsure = [f"{policy}: {what}" for policy, what in proposal.unsure]
     yield from _section("policies that did not both admit and refuse a row:", unsure)
     decided = proposal.policies - len(proposal.unsure)

@@ -30,7 +30,7 @@ def add(rows: Rows, base: ProposedRow) -> None:
             if len(rows.rows[base.table]) < MOST_ROWS and _differs(rows, base, column, constant):
                 # What is deleted or over must be visible otherwise, to show that it is not.
                 others = all_at_once if constant in (SET, PAST, FUTURE) else {}
-                rows.vary(base, {**others, column: constant}, _what(column, constant))
+                rows.vary(base, {**others, column: constant}, _what(column, constant), column)
 
 
 def _differs(rows: Rows, base: ProposedRow, column: str, constant: Constant) -> bool:

@@ -301,3 +301,26 @@ def test_an_application_that_owns_its_tables(project: pytest.Pytester, init: Ini
     assert "The migrations grant nothing." in (project.path / "tests/access/roles.sql").read_text()
     assert line_of(written(project)["test_company.py"], "alice's Company", "alice") == ["yes?"] * 4
     check_run(project, cells_of(result))
+
+
+def test_grants_of_columns_and_of_a_database(init: Init) -> None:
+    sql = """
+        CREATE TABLE public.lists (id uuid PRIMARY KEY, owner uuid NOT NULL DEFAULT auth.uid(), name text NOT NULL);
+        ALTER TABLE public.lists ENABLE ROW LEVEL SECURITY;
+        REVOKE ALL ON public.lists FROM anon, authenticated;
+        GRANT SELECT, INSERT (name), UPDATE (name) ON public.lists TO authenticated;
+        CREATE POLICY own ON public.lists TO authenticated USING (owner = auth.uid());
+    """
+    result = init(sql)
+    assert result.ret == 0, result.stderr.str()
+    result.stdout.fnmatch_lines(
+        [
+            "clients may not insert these columns, so the grid's insert is refused; test it without:",
+            "  public.lists: id, owner",
+        ]
+    )
+    result = init(f"{sql} GRANT CONNECT ON DATABASE my_app TO authenticated;", "--into", "tests/other")
+    assert result.ret == 2
+    result.stderr.fnmatch_lines(
+        ['ERROR: *:7:*: database "my_app" does not exist*', "The databases of the tests have other names.*"]
+    )

@@ -259,6 +259,19 @@ def test_a_row_that_only_an_owner_may_insert(propose: Propose) -> None:
     assert [(proposed.name, proposed.maker) for proposed in rows.rows["t.letters"]] == [("alice's letter", "boss")]
 
 
+def test_a_time_that_a_trigger_sets_makes_no_row(propose: Propose) -> None:
+    rows = propose("""
+        CREATE TABLE t.notes (id int PRIMARY KEY, made timestamptz, over timestamptz);
+        CREATE FUNCTION t.stamp() RETURNS trigger LANGUAGE plpgsql AS
+          $$ BEGIN NEW.made := now(); RETURN NEW; END $$;
+        CREATE TRIGGER stamp BEFORE INSERT ON t.notes FOR EACH ROW EXECUTE FUNCTION t.stamp();
+        CREATE POLICY p ON t.notes USING (made > now() - interval '1 day' AND over < now());
+    """)
+    assert [name.partition(" with ")[2] for name in names(rows, "t.notes")] == [
+        *("", "", "made 2001-02-03 and over 2001-02-03", "over 2001-02-03", "over 2999-02-03"),
+    ]
+
+
 def test_a_table_without_rows_has_the_first_cause(propose: Propose) -> None:
     rows = propose("""
         CREATE TABLE t.users (id int PRIMARY KEY, email text);

@@ -36,6 +36,7 @@ class RunHooks:
         self.process, self.settings, self.ending = process, process.settings, ending
         self.counts: list[CoverageCount] = []
         self.problems: list[str] = []
+        self.notes: list[str] = []
         self.missing_rows: list[str] = []
 
     @pytest.hookimpl(tryfirst=True)
@@ -104,10 +105,12 @@ class RunHooks:
             self.counts = self.process.count()
         world = self.process.world
         if self.process.template and required_grids.is_whole_suite(session.config):
-            grids, read = ({fact[1] for fact in self.process.recorder.facts if fact[0] == w} for w in ("grid", "ran"))
-            tried = required_grids.Tried(grids, read, {persona.role for persona in world.personas.values()})
-            exceptions = self.settings.tables_without_grid
-            self.problems = list(required_grids.problems(self.process.template.manifest, tried, exceptions))
+            facts, manifest = self.process.recorder.facts, self.process.template.manifest
+            grids = {fact[1] for fact in facts if fact[0] == "grid"}
+            ran = {(fact[1], fact[2]) for fact in facts if fact[0] == "ran"}
+            tried = required_grids.Tried(grids, ran, world.personas)
+            self.problems = list(required_grids.problems(manifest, tried, self.settings.tables_without_grid))
+            self.notes = list(required_grids.notes(manifest, tried))
         self.missing_rows = [world.problem(*key) for key in world.missing]
         is_incomplete = self.problems or self.missing_rows or any(count.missing for count in self.counts)
         if session.exitstatus == pytest.ExitCode.OK and is_incomplete:
@@ -129,7 +132,7 @@ class RunHooks:
                 self.settings,
                 self.counts or self.process.count(),
                 time.monotonic() - self.process.started,
-                self._notes(template.manifest),
+                [*self._notes(template.manifest), *self.notes],
                 [*self.problems, *self.missing_rows],
             )
             errors = [_error(required_grids.ID, problem) for problem in self.problems]

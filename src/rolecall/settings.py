@@ -152,7 +152,7 @@ def _reasons(source: Source) -> dict[str, str]:
     reasons: dict[str, str] = {}
     for line in filter(None, map(str.strip, lines)):
         table, colon, reason = (part.strip() for part in line.partition(":"))
-        if not colon or not reason or not re.fullmatch(r"[^.\s]+\.[^.\s]+", table):
+        if not colon or not reason or not re.fullmatch(r"[^.]+\..+", table):
             raise RolecallError(f"{source.name} has the line {_short(line)}: write schema.table: the reason.")
         reasons[table] = reason
     return reasons
@@ -270,7 +270,7 @@ class Settings:
         "seconds that a statement may take; 0: no limit", _seconds, default=60, ini_type="int", metavar="SECONDS"
     )
     tables_without_grid: Mapping[str, str] = _option(
-        "tables and views that need no grid, one a line: schema.table: the reason",
+        "tables, views and functions that need no grid or test, one a line: schema.table: the reason",
         _reasons,
         default={},
         ini_type="linelist",

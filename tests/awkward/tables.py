@@ -64,6 +64,11 @@ TABLES = {
         table="shop.My Notes",
         options={"key": "Id", "update": "\"the body\" = 'changed'"},
     ),
+    "a name with a dot": Shape(
+        'CREATE TABLE shop."notes.2026" (id int PRIMARY KEY, author text, body text);'
+        + OWN.format(t='shop."notes.2026"'),
+        table="shop.notes.2026",
+    ),
     "a name that is longer than 63 bytes": Shape(
         f'CREATE TABLE shop."{LONG}" (id int PRIMARY KEY, author text, body text);' + OWN.format(t=f'shop."{LONG}"'),
         table=f"shop.{LONG}",

@@ -68,6 +68,115 @@ def test_what_a_persona_may_use_without_row_level_security_fails_the_run(toy: py
     assert (result.ret, unprotected(result)) == (pytest.ExitCode.TESTS_FAILED, MAY_USE)
 
 
+DEFINER = "LANGUAGE sql SECURITY DEFINER SET search_path = '' AS"
+DEFECTS = {
+    "EXECUTE for PUBLIC on a SECURITY DEFINER function": (
+        f"CREATE FUNCTION shop.all_bodies() RETURNS SETOF text {DEFINER} 'SELECT body FROM shop.notes'",
+        "shop.all_bodies is SECURITY DEFINER, toy_visitor may call it without signing in, and no test does: ",
+    ),
+    "EXECUTE for a role on a SECURITY DEFINER procedure": (
+        f"CREATE PROCEDURE shop.clear() {DEFINER} 'DELETE FROM shop.notes';"
+        "REVOKE EXECUTE ON PROCEDURE shop.clear() FROM PUBLIC;"
+        "GRANT EXECUTE ON PROCEDURE shop.clear() TO toy_visitor",
+        "shop.clear is SECURITY DEFINER, toy_visitor may call it without signing in, and no test does: ",
+    ),
+    "a column grant": (
+        "GRANT SELECT (body) ON shop.notes TO toy_visitor; CREATE POLICY all_of_them ON shop.notes"
+        " FOR SELECT TO toy_visitor USING (true)",
+        'visitor: select on "alice\'s note" of shop.notes',
+    ),
+    "TRUNCATE": (
+        "GRANT TRUNCATE ON shop.notes TO toy_member",
+        "row-level security does not cover TRUNCATE, which toy_member may do on shop.notes: revoke it, ",
+    ),
+    "TRUNCATE for PUBLIC": (
+        "GRANT TRUNCATE ON shop.notes TO PUBLIC",
+        "row-level security does not cover TRUNCATE, which toy_member, toy_visitor may do on shop.notes: revoke it, ",
+    ),
+    "a table without row-level security": (
+        "CREATE TABLE shop.totals (id int); GRANT SELECT ON shop.totals TO toy_member",
+        "row-level security does not protect shop.totals, toy_member may use it, and no test tries it: ",
+    ),
+    "a view with the rights of its owner": (
+        "CREATE VIEW shop.every AS SELECT * FROM shop.notes; GRANT SELECT ON shop.every TO toy_visitor",
+        "row-level security does not protect shop.every, toy_visitor may use it, and no test tries it: ",
+    ),
+    "a materialized view": (
+        "CREATE MATERIALIZED VIEW shop.copy AS SELECT * FROM shop.notes; GRANT SELECT ON shop.copy TO toy_member",
+        "row-level security does not protect shop.copy, toy_member may use it, and no test tries it: ",
+    ),
+}
+
+
+@pytest.mark.parametrize(("sql", "message"), DEFECTS.values(), ids=DEFECTS)
+def test_a_planted_defect_fails_a_plain_run(toy: pytest.Pytester, sql: str, message: str) -> None:
+    (toy.path / "migrations/phase_1_notes/1_3_defect.sql").write_text(f"{sql};")
+    result = toy.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert message in result.stdout.str()
+
+
+NO_DEFECT = {
+    "a function with the rights of its caller": "CREATE FUNCTION shop.one() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "a trigger function": (
+        "CREATE FUNCTION shop.acts() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN NULL; END'"
+    ),
+    "a function for those who sign in": (
+        f"CREATE FUNCTION shop.one() RETURNS int {DEFINER} 'SELECT 1';"
+        "REVOKE EXECUTE ON FUNCTION shop.one() FROM PUBLIC;"
+        "GRANT EXECUTE ON FUNCTION shop.one() TO toy_member, toy_keeper"
+    ),
+    "a function in a schema that the role cannot enter": (
+        f"CREATE SCHEMA hidden; CREATE FUNCTION hidden.one() RETURNS int {DEFINER} 'SELECT 1'"
+    ),
+    "a function that a policy of the role calls": (
+        f"CREATE FUNCTION shop.is_open() RETURNS bool STABLE {DEFINER} 'SELECT true';"
+        "CREATE POLICY open ON shop.notes AS RESTRICTIVE USING (shop.is_open())"
+    ),
+    "TRUNCATE for a role that bypasses row-level security": "GRANT TRUNCATE ON shop.notes TO toy_keeper",
+}
+
+
+@pytest.mark.parametrize("sql", NO_DEFECT.values(), ids=NO_DEFECT)
+def test_what_is_no_defect_does_not_fail_the_run(toy: pytest.Pytester, sql: str) -> None:
+    (toy.path / "migrations/phase_1_notes/1_3_more.sql").write_text(f"{sql};")
+    result = toy.runpytest_inprocess()
+    assert (result.ret, "ERROR" in result.stdout.str()) == (pytest.ExitCode.OK, False)
+
+
+CALLABLE = f"CREATE FUNCTION shop.count_all() RETURNS bigint {DEFINER} 'SELECT count(*) FROM shop.notes';"
+
+
+@pytest.mark.parametrize(("persona", "is_tried"), [("visitor", True), ("alice", False)])
+def test_a_call_as_the_role_tries_a_function(toy: pytest.Pytester, persona: str, is_tried: bool) -> None:
+    (toy.path / "migrations/phase_1_notes/1_3_count_all.sql").write_text(CALLABLE)
+    toy.makepyfile(
+        test_call=f"""
+        def test_call(db):
+            with db.reading_as("{persona}"):
+                assert db.value("SELECT shop.count_all()") == 2
+        """
+    )
+    assert (toy.runpytest_inprocess().ret == pytest.ExitCode.OK) is is_tried
+
+
+def test_functions_and_tables_that_are_truncated_may_have_a_reason(toy: pytest.Pytester) -> None:
+    sql = f"{CALLABLE} GRANT TRUNCATE ON shop.notes TO toy_member;"
+    (toy.path / "migrations/phase_1_notes/1_3_more.sql").write_text(sql)
+    add_exceptions(toy, "shop.count_all: everybody may know the number", "shop.notes: the nightly import")
+    assert toy.runpytest_inprocess().ret == pytest.ExitCode.OK
+
+
+def test_truncate_that_came_with_all_is_one_note(toy: pytest.Pytester) -> None:
+    (toy.path / "migrations/phase_1_notes/1_3_all.sql").write_text("GRANT ALL ON shop.notes TO toy_member;")
+    result = toy.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.OK
+    (note,) = [line for line in result.outlines if "TRUNCATE" in line]
+    assert note.startswith(
+        "  note: row-level security does not cover TRUNCATE, which toy_member may do on shop.notes. "
+    )
+
+
 def test_a_view_that_a_persona_reads_and_a_reason_do_not_fail_the_run(toy: pytest.Pytester) -> None:
     (toy.path / "migrations/phase_1_notes/1_3_orders.sql").write_text(UNPROTECTED)
     add_exceptions(toy, "shop.counts: it counts only", "shop.orders: everybody may know the totals")

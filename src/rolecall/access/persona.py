@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from string import Formatter
@@ -67,8 +67,16 @@ class Persona:
         if table is None:
             names_a_table = any(field for _, field, *_ in Formatter().parse(self.setup))
             return "" if names_a_table else sql.SQL(self.setup).format().as_string()
-        schema, name = table.split(".")
+        schema, name = table.split(".", 1)
         return sql.SQL(self.setup).format(schema=sql.Identifier(schema), table=sql.Identifier(schema, name)).as_string()
+
+
+def anonymous_roles(personas: Iterable[Persona]) -> set[str]:
+    """The roles of clients who have not signed in: no persona of the role has a subject, or settings of its own."""
+    by_role: dict[str, list[Persona]] = {}
+    for persona in personas:
+        by_role.setdefault(persona.role, []).append(persona)
+    return {role for role, all_ in by_role.items() if not any("sub" in each.claims or each.custom for each in all_)}
 
 
 OF_A_REQUEST = frozenset({"request.jwt.claims", "request.method", "request.path", "request.headers"})

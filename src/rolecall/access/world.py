@@ -198,7 +198,7 @@ def insert(table: str, row: Row, *, overriding: bool = False) -> sql.Composed:
     With ``overriding``, an identity column takes the row's value, also if it is GENERATED ALWAYS.
     """
     return sql.SQL("INSERT INTO {} ({}){} VALUES ({})").format(
-        sql.Identifier(*table.split(".")),
+        sql.Identifier(*table.split(".", 1)),
         sql.SQL(", ").join(map(sql.Identifier, row)),
         sql.SQL(" OVERRIDING SYSTEM VALUE" if overriding else ""),
         sql.SQL(", ").join(literal(value) for value in row.values()),
@@ -223,7 +223,7 @@ def literal(value: Any) -> sql.Literal:
 
 def _find(connection: Connection[Any], table: str, row: Row) -> None:
     """Raises ValueError unless exactly one row has these values."""
-    name = sql.Identifier(*table.split(".")).as_string()
+    name = sql.Identifier(*table.split(".", 1)).as_string()
     ((count,),) = connection.execute(f"SELECT count(*) FROM {name} WHERE {matching(row)}".encode()).fetchall()
     if count != 1:
         what = "it does not exist" if count == 0 else f"{count} rows exist"

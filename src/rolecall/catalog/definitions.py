@@ -45,7 +45,10 @@ class Index(NamedTuple):
 
 
 class Function(NamedTuple):
-    """A function. ``signature`` is SQL, as DROP FUNCTION takes it; ``definition`` is the whole CREATE OR REPLACE."""
+    """A function or a procedure.
+
+    ``signature`` is SQL, as DROP ROUTINE takes it; ``definition`` is the whole CREATE OR REPLACE.
+    """
 
     full_name: str
     signature: str
@@ -56,6 +59,7 @@ class Function(NamedTuple):
     volatility: str
     strict: bool
     is_trigger: bool
+    is_procedure: bool = False
 
 
 class View(NamedTuple):
@@ -96,7 +100,7 @@ class Grant(NamedTuple):
     @property
     def on(self) -> str:
         """The object, as GRANT … ON takes it."""
-        return f"{self.kind} {self.signature or qualified(self.name)}"
+        return f"ROUTINE {self.signature}" if self.signature else f"TABLE {qualified(self.name)}"  # or a procedure
 
     @property
     def object(self) -> str:
@@ -149,6 +153,10 @@ class Schema:
         """The tables that the migrations created."""
         return list(dict.fromkeys(column.table for column in self.columns))
 
+    def grantees(self, name: str) -> tuple[str, ...]:
+        """The roles, or ``public``, that hold a privilege on a table, view or function."""
+        return tuple(dict.fromkeys(grant.role for grant in self.grants if grant.name == name))
+
 
 COLUMNS = """
 SELECT n.nspname || '.' || c.relname, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid)
@@ -182,7 +190,7 @@ WHERE (indrelid, c.relname) IN (SELECT * FROM unnest(%(indexed)s::regclass[], %(
 # An aggregate has no definition that could be changed.
 FUNCTIONS = """
 SELECT n.nspname || '.' || proname, p.oid::regprocedure::text, lanname, pg_get_functiondef(p.oid), prosrc,
-       prosecdef, provolatile, proisstrict, prorettype = 'trigger'::regtype
+       prosecdef, provolatile, proisstrict, prorettype = 'trigger'::regtype, prokind = 'p'
 FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace JOIN pg_language l ON l.oid = prolang
 WHERE n.nspname || '.' || proname = ANY (%(functions)s) AND prokind <> 'a' ORDER BY 1, 2
 """

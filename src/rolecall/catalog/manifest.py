@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rolecall.catalog.objects import Object
+from rolecall.catalog.unprotected import Unprotected
 from rolecall.dump.left_out import LeftOut
 
 KEY = "manifest"  # in the JSON of the comment
@@ -21,7 +22,7 @@ class Manifest:
     added: list[Object]
     tables: list[str]  # every table that the migrations created, or added a policy to
     protected: list[str]  # tables with row-level security, of the migrations or, without migrations, of the baseline
-    unprotected: dict[str, list[str]]  # tables and views without row-level security, as protected; and who may use them
+    unprotected: Unprotected  # what row-level security does not protect, of the same objects as protected
     rollbacks: list[str]  # titles of the phases that can be rolled back, in order
     notes: list[str]  # on the migrations' files, for the summary
     left_out: list[LeftOut] = field(default_factory=list)  # of a baseline that is a dump
@@ -35,7 +36,7 @@ class Manifest:
         left_out = [LeftOut(*item) for item in data["left_out"]]
         missing = [(table, name, reason) for table, name, reason in data["missing"]]
         rollbacks, notes = data["rollbacks"], data["notes"]
-        tables = data["tables"], data["protected"], data["unprotected"]
+        tables = data["tables"], data["protected"], Unprotected(**data["unprotected"])
         return cls(data["role"], added, *tables, rollbacks, notes, left_out, missing)
 
     def as_comment(self) -> dict[str, Any]:

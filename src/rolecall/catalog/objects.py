@@ -172,30 +172,6 @@ def privileges(connection: Connection[Any], table: str, role: str) -> list[str]:
     return list(row[0]) if row else []
 
 
-# Row-level security does not apply to roles that bypass it, nor to the owner.
-UNPROTECTED = """
-SELECT n.nspname || '.' || c.relname, array_agg(r.rolname::text ORDER BY r.rolname)
-FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace CROSS JOIN pg_roles AS r
-WHERE CASE relkind WHEN 'm' THEN true
-        WHEN 'v' THEN array_to_string(reloptions, ' ') ~ 'security_invoker=(true|on|1|yes)' IS NOT TRUE
-        ELSE relkind IN ('r', 'p') AND NOT relrowsecurity END
-  AND nspname !~ '^pg_' AND nspname <> 'information_schema'
-  AND NOT rolsuper AND NOT rolbypassrls AND NOT pg_has_role(r.oid, c.relowner, 'USAGE')
-  AND has_schema_privilege(r.oid, n.oid, 'USAGE')
-  AND (has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE')
-       OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
-GROUP BY 1
-"""
-
-
-def unprotected(connection: Connection[Any]) -> dict[str, list[str]]:
-    """The tables and views that no row-level security protects, with the roles that may use them.
-
-    They are tables without it, materialized views, and views that run with the rights of their owner.
-    """
-    return dict(connection.execute(UNPROTECTED).fetchall())
-
-
 def tables_with_column_grants(connection: Connection[Any]) -> list[str]:
     """The tables with a privilege on single columns."""
     rows = connection.execute(
@@ -215,7 +191,7 @@ def identifier(text: str) -> str:
 
 def qualified(table: str) -> str:
     """A table ("schema.name") as SQL, with each part quoted."""
-    return sql.Identifier(*table.split(".")).as_string()
+    return sql.Identifier(*table.split(".", 1)).as_string()
 
 
 def grantee(role: str) -> str:

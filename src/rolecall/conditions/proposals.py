@@ -14,7 +14,7 @@ from rolecall.conditions.conditions import Variant
 from rolecall.conditions.subjects import Subject
 from rolecall.conditions.trial import Trial
 
-MAX_SECONDS = 20.0  # for all proposals of a test
+MAX_SECONDS = 20.0  # for all proposals of a test, or of a process that runs mutants
 MAX_CANDIDATES = 400  # of one table
 FIRST_KEY = 1_000_000  # of candidates, if keys are numbers: the world's are smaller
 # The columns of a table that an INSERT may name: whether it is of the primary key, and of type boolean.
@@ -45,9 +45,11 @@ class Candidate(NamedTuple):
 class Proposals:
     """Searches for rows, on the connection of a trial. Everything is rolled back."""
 
-    def __init__(self, connection: Connection[Any], trial: Trial, world: World) -> None:
+    def __init__(
+        self, connection: Connection[Any], trial: Trial, world: World, *, seconds: float = MAX_SECONDS
+    ) -> None:
         self.connection, self.trial, self.world = connection, trial, world
-        self._end = monotonic() + MAX_SECONDS
+        self._end = monotonic() + seconds
 
     def row_for(self, subject: Subject, variant: Variant) -> str | None:
         """The code of a row with which a condition decides; None if none is found in time."""
@@ -78,7 +80,7 @@ class Proposals:
         rows = {
             name: row for name, row in self.world.rows.get(table, {}).items() if (table, name) not in self.world.missing
         }
-        columns = self.connection.execute(COLUMNS, table.split(".")).fetchall()
+        columns = self.connection.execute(COLUMNS, table.split(".", 1)).fetchall()
         keys = {name for name, is_key, _ in columns if is_key}
         number = 0
         for column, is_boolean in [(name, is_boolean) for name, is_key, is_boolean in columns if not is_key]:

@@ -120,10 +120,18 @@ def _lines(bodies: Iterable[Body]) -> Requirements:
     }
 
 
+OF_ALL = {"TRUNCATE", "REFERENCES", "TRIGGER"}  # what no cell of a grid uses
+
+
 def _grants(manifest: Manifest, schema: Schema, facts: Iterable[tuple[str, ...]]) -> Requirements:
-    """Each grant, by column, and each USAGE on a schema."""
+    """Each grant, by column, and each USAGE on a schema. Of ALL, only what a cell can use."""
+    held: dict[tuple[str, str], set[str]] = {}
+    for grant in schema.grants:
+        held.setdefault((grant.name, grant.role), set()).add(grant.privilege)
     grants = {
-        f"{grant.what} on {grant.object} to {grant.role}": _uses(grant, facts) for grant in _by_column(schema.grants)
+        f"{grant.what} on {grant.object} to {grant.role}": _uses(grant, facts)
+        for grant in _by_column(schema.grants)
+        if not (held[grant.name, grant.role] >= OF_ALL and grant.privilege in {*OF_ALL, "MAINTAIN"})
     }
     usages = manifest.of_kind("usage")
     return grants | {f"USAGE on {usage.owner} to {usage.name}": _schema_uses(usage, facts) for usage in usages}

@@ -54,7 +54,7 @@ class CoverageRecorder:
 
     def record_columns(self, text: str, role: str) -> None:
         """Record the columns that a statement used, for tables with grants on single columns."""
-        if any(table.rpartition(".")[2] in text for table in self.column_grants):
+        if any(table.partition(".")[2] in text for table in self.column_grants):
             from rolecall.coverage.columns import columns_used  # its parser takes 0.1 s to import
 
             self.pending |= {("used", *column, role) for column in columns_used(text)}

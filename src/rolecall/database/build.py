@@ -15,7 +15,7 @@ from rolecall import platforms
 from rolecall.access import loading
 from rolecall.access.loading import Missing
 from rolecall.access.world import World
-from rolecall.catalog import objects
+from rolecall.catalog import objects, unprotected
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.run import Run
 from rolecall.database.templates import manifest_of
@@ -29,6 +29,8 @@ from rolecall.server.connection import ServerConnection
 from rolecall.settings import Settings
 from rolecall.sql import files, migrations, piecewise
 from rolecall.sql.migrations import Script, Transaction
+
+OPEN = ("table", "view", "function")  # the kinds of objects that may be unprotected
 
 
 def build(run: Run, settings: Settings) -> Manifest:
@@ -49,17 +51,16 @@ def build(run: Run, settings: Settings) -> Manifest:
         for step in (step for phase in phases for step in phase.steps):
             run_script(run, connection, step, role)
         after = objects.objects(connection)
-        unprotected = objects.unprotected(connection)
+        found = unprotected.read(connection, by_default=settings.default_privileges == "granted")
     new = _without_stand_ins(objects.added(before, after), after)
     tables = {item.owner for item in new if item.kind == "policy"}
     tables |= {item.full_name for item in new if item.kind == "table"}
     of_project = new if phases else objects.added(platform, before)
     protected = _protected(of_project)
-    own = {item.full_name for item in of_project if item.kind in ("table", "view") and _is_own(item.full_name)}
-    unprotected = {name: roles for name, roles in unprotected.items() if name in own}
+    own = {item.full_name for item in of_project if item.kind in OPEN and _is_own(item.full_name)}
     notes = [note for phase in phases for note in phase.session_notes()]
     rollbacks = [phase.title for phase in phases if phase.rolls_back]
-    manifest = Manifest(role, new, sorted(tables), protected, unprotected, rollbacks, notes, left_out)
+    manifest = Manifest(role, new, sorted(tables), protected, unprotected.of(found, own), rollbacks, notes, left_out)
     run.comment_on(run.template, **manifest.as_comment())
     return manifest
 

@@ -203,7 +203,7 @@ class GridEffects:
     def _make_room(self, delete: str) -> None:
         """Remove the row that is inserted again. What refers to it stays."""
         is_table = self.connection.execute(
-            IS_TABLE, [sql.Identifier(*self.grid.table.split(".")).as_string()]
+            IS_TABLE, [sql.Identifier(*self.grid.table.split(".", 1)).as_string()]
         ).fetchone()
         if is_table == (True,):
             self.connection.execute("SET LOCAL session_replication_role = replica")

@@ -206,7 +206,7 @@ class _Statements:
 
     def __init__(self, grid: Grid, world: World) -> None:
         self.grid, self.world = grid, world
-        self.name = sql.Identifier(*grid.table.split(".")).as_string()
+        self.name = sql.Identifier(*grid.table.split(".", 1)).as_string()
         self.condition = cache(self._condition)
         self.before = cache(self._before)
         self.insert = cache(lambda row: insert(grid.table, world.insertable(grid.table, row)).as_string())

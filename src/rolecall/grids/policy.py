@@ -31,7 +31,7 @@ class PolicyProbe:
 
     def __init__(self, connection: Connection[Any], table: str) -> None:
         self.connection = connection
-        self.table = sql.Identifier(*table.split("."))
+        self.table = sql.Identifier(*table.split(".", 1))
 
     def rows(
         self,

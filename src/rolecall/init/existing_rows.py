@@ -32,7 +32,7 @@ class ExistingRows:
             key = {column: wanted[column] for column in columns if wanted.get(column) is not None}
             if len(key) == len(columns):
                 with self.connection.cursor(row_factory=dict_row) as cursor:
-                    name = sql.Identifier(*table.name.split(".")).as_string()
+                    name = sql.Identifier(*table.name.split(".", 1)).as_string()
                     row = cursor.execute(f"SELECT * FROM {name} WHERE {matching(key)}".encode()).fetchone()
                 if row and row not in known:
                     return row
@@ -40,7 +40,7 @@ class ExistingRows:
 
     def all(self, table: Table) -> list[dict[str, Any]]:
         """The rows of a table that has a few; none of a table with many."""
-        name = sql.Identifier(*table.name.split(".")).as_string()
+        name = sql.Identifier(*table.name.split(".", 1)).as_string()
         with self.connection.cursor(row_factory=dict_row) as cursor:
             rows = cursor.execute(f"SELECT * FROM {name} LIMIT {FEW + 1}".encode()).fetchall()
         return rows if len(rows) <= FEW else []
@@ -62,7 +62,7 @@ class ExistingRows:
             sql.SQL("{} = {}").format(sql.Identifier(column), literal(value)) for column, value in changed.items()
         )
         key = sql.SQL(matching({column: plain(row[column]) for column in table.key}))
-        name = sql.Identifier(*table.name.split("."))
+        name = sql.Identifier(*table.name.split(".", 1))
         statement = sql.SQL("UPDATE {} SET {} WHERE {}").format(name, sets, key).as_string()
         try:
             with self.connection.transaction():

@@ -72,7 +72,7 @@ class Fitting:
 
     def _statement(self) -> sql.Composed:
         row = {**self.given, **self.free}
-        table = sql.Identifier(*self.table.name.split("."))
+        table = sql.Identifier(*self.table.name.split(".", 1))
         if not row:
             return sql.SQL("INSERT INTO {} DEFAULT VALUES RETURNING *").format(table)
         return sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({}) RETURNING *").format(

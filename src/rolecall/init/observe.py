@@ -27,8 +27,7 @@ from rolecall.init.shape import Column, Shape, Table
 CHANGED = {"S": "changed", "N": 7, "D": "2026-02-01", "B": True}  # by the category of a type
 OWNED = tuple(f"{home}'s " for home in HOMES)  # how the names of their rows begin
 REFERRED = "23503"  # SQLSTATE: a foreign key
-# SQLSTATEs: what a value, a constraint, a function or the privileges of another object refuse. Or how they begin.
-NOT_OF_THE_TABLE = ("22", "23", "P0", "42501")
+OF_VALUES = ("22", "23", "P0")  # classes of SQLSTATE: what a value, a constraint or a function refuses
 BECOME = "become "  # the name of a move
 Verdicts = dict[str, str]  # by command
 
@@ -109,7 +108,7 @@ class Observer:
                 outcome = next(each for _, each in results if "error" in each.words)
                 errors[cell] = f"{cell.command} on {cell.row!r} as {cell.persona} ends with an error: {outcome}"
                 self._sqlstates += [
-                    each.sqlstate for _, each in results if each.sqlstate and each.sqlstate.startswith(NOT_OF_THE_TABLE)
+                    each.sqlstate for _, each in results if each.sqlstate and each.sqlstate.startswith(OF_VALUES)
                 ]
         return replace(observed, cells=cells), errors
 
@@ -157,7 +156,7 @@ class Observer:
     def _is_granted(self, table: str, column: str) -> bool:
         row = self.connection.execute(
             "SELECT has_column_privilege(%s, %s, %s, 'UPDATE')",
-            [self.cast.main, sql.Identifier(*table.split(".")).as_string(), column],
+            [self.cast.main, sql.Identifier(*table.split(".", 1)).as_string(), column],
         ).fetchone()
         return row == (True,)
 
@@ -166,7 +165,7 @@ class Observer:
             with self.connection.transaction(force_rollback=True):
                 text = fill(assignment, self.world)
                 self.connection.execute(
-                    sql.SQL("UPDATE {} SET {}").format(sql.Identifier(*table.split(".")), sql.SQL(text))
+                    sql.SQL("UPDATE {} SET {}").format(sql.Identifier(*table.split(".", 1)), sql.SQL(text))
                 )
         except psycopg.Error:
             return False

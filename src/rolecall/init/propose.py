@@ -13,6 +13,7 @@ from psycopg import Connection, sql
 from rolecall import platforms
 from rolecall.access import loading
 from rolecall.access.custom_settings import custom_settings, initialize
+from rolecall.access.persona import anonymous_roles
 from rolecall.access.world import World
 from rolecall.catalog.manifest import Manifest
 from rolecall.database import build
@@ -203,7 +204,11 @@ def _observe(proposal: Proposal, observer: Observer, name: str, reasons: Mapping
 def _add_unprotected(proposal: Proposal, manifest: Manifest) -> None:
     """Note what clients may use though row-level security does not protect it. A view has no grid yet."""
     roles = {actor.role for actor in proposal.actors}
-    proposal.open = [name for name, users in manifest.unprotected.items() if roles & set(users)]
+    found, anonymous = manifest.unprotected, anonymous_roles(map(persona_of, proposal.actors))
+    open_functions = [name for name, users in found.functions.items() if anonymous & set(users)]
+    for name in open_functions:
+        proposal.without_grid[name] = "TODO: SECURITY DEFINER, and callable without signing in: what may it do?"
+    proposal.open = [name for name, users in found.relations.items() if roles & set(users)] + open_functions
     tried = {each.table for each in proposal.grids}
     for name in proposal.open:
         if name not in tried:

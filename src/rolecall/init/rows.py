@@ -324,7 +324,7 @@ class Rows:
         parent = self.shape.tables[key.parent]
         value = values.of_constant(constant, parent.columns[key.keys[0]], home, 1)
         query = sql.SQL("SELECT FROM {} WHERE {}::text = {}").format(
-            sql.Identifier(*key.parent.split(".")), sql.Identifier(key.keys[0]), sql.Literal(str(value))
+            sql.Identifier(*key.parent.split(".", 1)), sql.Identifier(key.keys[0]), sql.Literal(str(value))
         )
         if not self.connection.execute(query).fetchone():
             self._make(key.parent, self.actors[home], home, {key.keys[0]: constant}, f"{singular(key.parent)} {value}")
@@ -348,7 +348,7 @@ class Rows:
             "SELECT COALESCE(last_value + increment_by, start_value) FROM pg_sequences"
             " WHERE format('%%I.%%I', schemaname, sequencename)"
             " = pg_get_serial_sequence(quote_ident(%s) || '.' || quote_ident(%s), %s)",
-            [*table.split("."), column],
+            [*table.split(".", 1), column],
         ).fetchone()
         return int(start[0] if start else 1) + number - 1
 

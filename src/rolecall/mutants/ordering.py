@@ -81,7 +81,7 @@ class OrderedTests:
         names = mutant.target.test_names
         turns: dict[pytest.Item, int] = {}
         for function in self._functions:
-            mentions_object = mutant.concerns.rpartition(".")[2] in function.source
+            mentions_object = mutant.concerns.split(".", 1)[-1] in function.source
             for number, test in enumerate(function.ordered_for(names), start=1):
                 delay = 0 if mentions_object or _has(test, names) else DELAY
                 delay += 0 if self._is_own(test) else OF_OTHERS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -18,8 +19,11 @@ from rolecall.mutants import OPERATORS, runner, survivors
 from rolecall.mutants.declarations import Declarations
 from rolecall.mutants.operators.operator import Mutant, Operator
 from rolecall.mutants.progress import Progress
+from rolecall.mutants.reach import out_of_reach
 from rolecall.mutants.selection import Suite
 from rolecall.mutants.since import changed
+from rolecall.mutants.survivors import Surviving
+from rolecall.mutants.witness import Witnesses
 from rolecall.process.process import Process
 from rolecall.report import terminal
 from rolecall.report.results import MutationScore
@@ -65,7 +69,9 @@ class MutantsPlugin:
         schema = read(worker.connection, worker.manifest, worker.world, worker.phases.values())
         # Mutants of scripts need tests that run the scripts.
         possible = [
-            (operator, mutant) for operator, mutant in all_mutants(schema) if not mutant.script or suite.migration_tests
+            (operator, replace(mutant, out_of_reach=out_of_reach(operator, mutant, schema)))
+            for operator, mutant in all_mutants(schema)
+            if not mutant.script or suite.migration_tests
         ]
         selected = [(operator, mutant) for operator, mutant in possible if self.is_selected(operator, mutant)]
         if not selected:
@@ -73,7 +79,7 @@ class MutantsPlugin:
             text = "--rolecall-mutants: the options select no mutant."
             raise RolecallError(f"{text} The operators are: {operators}.")
         declarations = Declarations.read(self.settings.equivalents, self.settings.pinned)
-        mutants = runner.items(session, selected, suite, declarations)
+        mutants = runner.items(session, selected, suite, declarations, Witnesses(worker, schema, suite.grids))
         if len(selected) < len(possible):
             return list[pytest.Item](mutants)
         declarations.check(item.mutant.id for item in mutants)
@@ -146,18 +152,31 @@ class MutantsPlugin:
         if self.progress:
             self.progress.end()
         for outcome in UNNOTICED:
-            reports = [report for report in terminalreporter.stats.get(outcome, []) if report.failed]
-            if len(reports) > survivors.MOST and terminalreporter.verbosity <= 0:
-                terminalreporter.section(f"{len(reports)} {outcome}", sep="_", red=True, bold=True)
-                texts = (dict(report.user_properties)[survivors.PROPERTY] for report in reports)
-                for line in survivors.lines(map(survivors.Surviving.from_text, texts)):
-                    terminalreporter.line(line)
-                continue
-            for report in reports:
-                terminalreporter.section(outcome, sep="_", red=True, bold=True)
-                terminalreporter.line(report.longreprtext)
+            self.write_unnoticed(terminalreporter, outcome)
         terminalreporter.section("mutants", sep="-")
+        equivalent = (dict(report.user_properties) for report in terminalreporter.stats.get("equivalent", []))
+        reasons = (properties.get(survivors.OUT_OF_REACH, "") for properties in equivalent)
+        if line := survivors.out_of_reach(filter(None, reasons)):
+            terminalreporter.line(line)
         terminalreporter.line(terminal.mutation_score(score))
+
+    def write_unnoticed(self, reporter: pytest.TerminalReporter, outcome: str) -> None:
+        """Write the mutants that survived, or that only a pin noticed: the worst first, and many as a list."""
+        reports = [(_surviving(report), report) for report in reporter.stats.get(outcome, []) if report.failed]
+        if len(reports) > survivors.MOST and reporter.verbosity <= 0:
+            reporter.section(f"{len(reports)} {outcome}", sep="_", red=True, bold=True)
+            for line in survivors.lines(each for each, _ in reports):
+                reporter.line(line)
+            return
+        for _, report in sorted(reports, key=lambda pair: pair[0].rank):
+            reporter.section(outcome, sep="_", red=True, bold=True)
+            reporter.line(report.longreprtext)
+
+
+def _surviving(report: pytest.TestReport) -> Surviving:
+    """What a report says of a survivor. One that is declared, and that a test notices after all, comes first."""
+    text = dict(report.user_properties).get(survivors.PROPERTY)
+    return Surviving.from_text(str(text)) if text else Surviving((-1, 0, 0), "declared by mistake", "", report.nodeid)
 
 
 def all_mutants(schema: Schema) -> Iterator[tuple[Operator, Mutant]]:

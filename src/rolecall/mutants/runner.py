@@ -16,10 +16,12 @@ from psycopg import Connection, sql
 
 from rolecall.defects.trial import NotCaughtError, TrialItem
 from rolecall.errors import RolecallError
+from rolecall.mutants import ranking
 from rolecall.mutants.declarations import Declarations
 from rolecall.mutants.operators.operator import Mutant, Operator
 from rolecall.mutants.selection import RelevantTests, Suite
-from rolecall.mutants.survivors import PROPERTY, Surviving
+from rolecall.mutants.survivors import OUT_OF_REACH, PROPERTY, Surviving
+from rolecall.mutants.witness import Witnesses
 from rolecall.report import terminal
 from rolecall.report.results import Survivor
 from rolecall.worker import Worker
@@ -52,10 +54,18 @@ class MutantItem(TrialItem):
     """Passes if the behaviour of the schema shows the mutant, or if it does what a declaration says of it."""
 
     def __init__(
-        self, *, mutant: Mutant, operator: Operator, suite: Suite, declarations: Declarations, **kwargs: Any
+        self,
+        *,
+        mutant: Mutant,
+        operator: Operator,
+        suite: Suite,
+        declarations: Declarations,
+        witnesses: Witnesses,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.mutant, self.operator, self.suite, self.declarations = mutant, operator, suite, declarations
+        self.witnesses = witnesses
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """The id of the mutant as its title."""
@@ -78,14 +88,16 @@ class MutantItem(TrialItem):
         word = declared.word if declared else "equivalent" if self.mutant.out_of_reach and not killer else ""
         outcome = word if word == "equivalent" and not killer else noticed
         self.user_properties += [(KILLER, killer.id if killer else ""), (OUTCOME, outcome)]
+        if outcome == "equivalent" and not declared:
+            self.user_properties.append((OUT_OF_REACH, self.mutant.out_of_reach))
         if outcome == (word or "killed"):
             return
         if killer and declared:
             text = f"{self.mutant.id} is declared {word} ({declared.reason}), but {killer.id} kills it. Remove it."
             raise NotCaughtError(f"{declared.path}: {text}")
-        surviving = Surviving(self.operator.by_grid, self.operator.catches, self.mutant.id)
+        surviving = self.surviving(worker)
         self.user_properties.append((PROPERTY, surviving.as_text()))
-        raise SurvivedError(self.survivor(relevant, killer))
+        raise SurvivedError(self.survivor(relevant, killer, surviving.notice))
 
     def killer(self, worker: Worker, relevant: RelevantTests, nextitem: pytest.Item | None) -> Killer | None:
         """The first cell or test that fails because of the mutant, or None. Pins come last."""
@@ -163,8 +175,20 @@ class MutantItem(TrialItem):
         except psycopg.Error as error:
             raise InvalidError(f"{error.sqlstate} {error.diag.message_primary}") from None
 
-    def survivor(self, relevant: RelevantTests, pin: Killer | None) -> Survivor:
-        """The survivor for the report; ``pin`` is what noticed it all the same."""
+    def surviving(self, worker: Worker) -> Surviving:
+        """Who gains what with this mutant, and what would notice it. The mutant is applied once more."""
+        mutant, witnesses, found, row = self.mutant, self.witnesses, None, ""
+        gain = ranking.effective(mutant, witnesses.schema, worker.manifest.protected)
+        if not mutant.script and (gain or self.operator.by_grid or mutant.target.kind == "function"):
+            tables = self.suite.tables_of(mutant.concerns)
+            witnesses.prepare(tables)
+            with self.applied(worker):
+                found = witnesses.difference(tables)
+            row = "" if found else witnesses.row_for(mutant)
+        return ranking.surviving(self.operator, mutant, found, row, gain, witnesses)
+
+    def survivor(self, relevant: RelevantTests, pin: Killer | None, notice: str) -> Survivor:
+        """The survivor for the report; ``pin`` is what noticed it all the same, ``notice`` what would notice it."""
         modules = Counter(str(test.path.relative_to(self.config.rootpath)) for test in relevant.tests)
         return Survivor(
             id=self.mutant.id,
@@ -177,13 +201,17 @@ class MutantItem(TrialItem):
             after=self.mutant.sql,
             cells=sum(len(grid.cells) for grid in relevant.grids),
             tests=modules,
-            catches=self.operator.catches,
+            catches=notice,
             pin=pin.id if pin else "",
         )
 
 
 def items(
-    session: pytest.Session, mutants: Iterable[tuple[Operator, Mutant]], suite: Suite, declarations: Declarations
+    session: pytest.Session,
+    mutants: Iterable[tuple[Operator, Mutant]],
+    suite: Suite,
+    declarations: Declarations,
+    witnesses: Witnesses,
 ) -> list[MutantItem]:
     """An item for each mutant. A number makes equal ids unique."""
     result, ids = [], Counter[str]()
@@ -200,6 +228,7 @@ def items(
                 operator=operator,
                 suite=suite,
                 declarations=declarations,
+                witnesses=witnesses,
             )
         )
     return result

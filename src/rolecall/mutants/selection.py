@@ -74,7 +74,7 @@ class Suite:
             self._relevant[mutant.concerns] = (
                 self._relevant_to(mutant.concerns, [], self.migration_tests)
                 if mutant.script
-                else self._relevant_to(mutant.concerns, self._tables(mutant.concerns), self._naming(mutant.concerns))
+                else self._relevant_to(mutant.concerns, self.tables_of(mutant.concerns), self._naming(mutant.concerns))
             )
         return self._relevant[mutant.concerns]
 
@@ -104,7 +104,7 @@ class Suite:
         return [test for tests in self.modules.values() for test in tests if runs_migrations(test)]
 
     def _relevant_to(self, name: str, tables: Collection[str], tests: list[pytest.Item]) -> RelevantTests:
-        bare = name.rpartition(".")[2]
+        bare = name.split(".", 1)[-1]
         groups: dict[bool, list[pytest.Item]] = {False: [], True: []}
         for test in tests:
             groups[is_pin(test)].append(test)
@@ -114,13 +114,13 @@ class Suite:
             *(OrderedTests(bare, group, self._functions) for group in (grid_items, groups[False], groups[True])),
         )
 
-    def _tables(self, name: str) -> list[str]:
+    def tables_of(self, name: str) -> list[str]:
         """An object, and the tables and views that use it: a mutant of it may change the access to their rows."""
         return [name, *self._dependents.get(name, ())]
 
     def _naming(self, name: str) -> list[pytest.Item]:
         """The tests that name an object, but for tests of scripts: in the text of their module, or in their id."""
-        bare = name.rpartition(".")[2]
+        bare = name.split(".", 1)[-1]
         pattern = re.compile(rf"\b{re.escape(bare)}\b")
         paths = [path for path in self.modules if pattern.search(self.sources[path])]
         paths.sort(key=lambda path: (path.stem != f"test_{bare}", path))

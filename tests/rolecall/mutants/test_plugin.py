@@ -293,15 +293,81 @@ def test_many_survivors_are_grouped_by_the_missing_test(toy: pytest.Pytester, pr
     result = toy.runpytest_subprocess(*select)
     lines = result.outlines
     (start,) = [number for number, line in enumerate(lines) if re.fullmatch(r"_+ \d+ survived _+", line)]
-    access = "    28  a cell or a test in which this role uses, or is refused, this privilege"
-    assert access in lines[start + 2 : start + 12]
-    at = lines.index(access)
-    assert lines[at + 1].startswith("          shop.jobs | grant-add | ")
-    assert lines[at + 4] == "          … and 25 more"
-    rest = [line for line in lines if line.endswith("a test that inserts a row without the column")]
-    assert rest
-    assert lines.index(rest[0]) > at
+    shown = [line for line in lines[start + 2 :] if re.match(r" +\d+  ", line)]
+    assert shown[:5] == [
+        "     3  public could perhaps write shop.jobs",
+        "     3  toy_visitor could perhaps write shop.jobs",
+        "     1  public could perhaps read shop.jobs",
+        "     1  toy_visitor could perhaps read shop.jobs",
+        "     3  toy_member could perhaps write shop.jobs",
+    ]
+    at = lines.index(shown[0])
+    assert lines[at + 1] == "          a cell or a test in which this role uses, or is refused, this privilege"
+    assert lines[at + 2].startswith("          e.g. shop.jobs | grant-add | ")
+    assert "    12  TRUNCATE, REFERENCES or TRIGGER for a role, which no request of a client uses" in shown
+    assert any(line.endswith("a test that inserts a row without the column") for line in shown[10:])
     assert survivors(result) == set()
+
+
+GRIDLESS = """
+CREATE TABLE shop.drafts (id int PRIMARY KEY, author text, body text, shared boolean);
+ALTER TABLE shop.drafts ENABLE ROW LEVEL SECURITY;
+GRANT SELECT, INSERT, UPDATE, DELETE ON shop.drafts TO toy_member;
+GRANT SELECT ON shop.drafts TO toy_visitor;
+CREATE POLICY "own drafts" ON shop.drafts USING (author = shop.me());
+CREATE POLICY "shared drafts" ON shop.drafts FOR SELECT TO toy_member USING (shared);
+"""
+
+
+def of_drafts(toy: pytest.Pytester, *options: str) -> pytest.RunResult:
+    """A run of mutants of a table that has rows and no grid."""
+    (toy.path / "migrations/phase_1_notes/1_3_drafts.sql").write_text(GRIDLESS)
+    conftest, more = toy.path / "conftest.py", 'world.add("shop.drafts", "alice\'s draft", id=1, author="alice")\n'
+    conftest.write_text(conftest.read_text().replace("    return world\n", f"    {more}    return world\n"))
+    return toy.runpytest_inprocess("--rolecall-mutants", "--rolecall-mutants-of", "drafts", *options)
+
+
+def test_a_survivor_without_a_grid_names_the_cell_that_would_notice_it(toy: pytest.Pytester) -> None:
+    shown = of_drafts(toy, "--rolecall-mutants-operator", "policy-constant").outlines
+    notices = [line for line in shown if line.startswith("  killed by")]
+    # Worst first: USING (true) lets a visitor read, WITH CHECK (true) lets nobody do more in this world.
+    assert notices[0] == (
+        '  killed by   no grid has shop.drafts: write one; below "alice\'s draft", visitor  select -  (it becomes yes)'
+    )
+
+
+def test_a_long_list_says_who_gains_what_and_the_worst_comes_first(toy: pytest.Pytester) -> None:
+    lines = of_drafts(toy).outlines
+    shown = [line for line in lines if re.match(r" +\d+  ", line)]
+    assert shown[0].endswith("  somebody who has not signed in could read shop.drafts")
+    places = [
+        next(number for number, line in enumerate(shown) if text in line)
+        for text in ("toy_visitor could perhaps write", "somebody without any right to the row could write", "TRUNCATE")
+    ]
+    assert places == sorted(places)
+
+
+def test_a_survivor_names_the_row_that_the_world_lacks(toy: pytest.Pytester) -> None:
+    """No draft of the world is shared."""
+    lines = of_drafts(toy, "--rolecall-mutants-of", "shared drafts", "--rolecall-mutants-operator", "policy-constant")
+    (notice,) = [line for line in lines.outlines if line.startswith("  killed by   add this row to the world: ")]
+    assert 'world.add("shop.drafts", "…", **{**world.row("shop.drafts", "alice\'s draft"), ' in notice
+    assert notice.endswith('"shared": True})')
+
+
+def test_what_nobody_can_reach_is_one_line(toy: pytest.Pytester) -> None:
+    (toy.path / "migrations/phase_1_notes/1_3_jobs.sql").write_text(
+        "CREATE SCHEMA hidden; CREATE TABLE hidden.jobs (id int); ALTER TABLE hidden.jobs ENABLE ROW LEVEL SECURITY;"
+        "CREATE POLICY open ON hidden.jobs USING (id > 1); CREATE TABLE shop.jobs (id int);"
+        "ALTER TABLE shop.jobs ENABLE ROW LEVEL SECURITY; CREATE POLICY open ON shop.jobs USING (id > 1);"
+    )
+    result = toy.runpytest_inprocess(
+        "--rolecall-mutants", "--rolecall-mutants-of", "jobs", "--rolecall-mutants-operator", "policy-constant"
+    )
+    assert score(result) == "equivalent 6"
+    (line,) = [line for line in result.outlines if line.startswith("6 mutants change what nobody can reach: ")]
+    assert "no role may enter the schema hidden (3)" in line
+    assert "no role that may enter the schema shop holds a privilege on shop.jobs (3)" in line
 
 
 # ------------------------------------------------------------------ errors

@@ -194,8 +194,8 @@ class Checking(Operator):
                     )
 
 
-def foreign_key(constraint: Constraint) -> Any:
-    """The node of a foreign key: ``pktable``, ``pk_attrs`` and ``fk_attrs`` have its tables and columns."""
+def parsed(constraint: Constraint) -> Any:
+    """The node of a constraint: of a foreign key with ``pktable``, ``pk_attrs`` and ``fk_attrs``, or with ``keys``."""
     tree = postgast.parse(f"ALTER TABLE t ADD {constraint.definition}")
     return next(node for node in walk(tree) if node.DESCRIPTOR.name == "Constraint")
 

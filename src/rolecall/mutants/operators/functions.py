@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import postgast
@@ -10,7 +11,7 @@ from postgast import pg_query_pb2 as pb
 
 from rolecall.catalog.definitions import Function, Schema
 from rolecall.catalog.plpgsql import parts
-from rolecall.mutants.operators.operator import Mutant, Operator, Target
+from rolecall.mutants.operators.operator import Gain, Mutant, Operator, Target
 from rolecall.mutants.rewrites import matching, plpgsql, queries, values
 from rolecall.sql.tree import Rewrite, edit
 
@@ -28,8 +29,10 @@ class Attributes(Operator):
         """One for each attribute of each function."""
         for function in schema.functions:
             for attribute in self.changes(function):
-                sql = f"ALTER FUNCTION {function.signature} {attribute}"
-                yield _mutant(self, schema, function, attribute.lower(), sql)
+                sql = f"ALTER ROUTINE {function.signature} {attribute}"
+                mutant = _mutant(self, schema, function, attribute.lower(), sql)
+                gain = Gain(schema.grantees(function.full_name), "execute")
+                yield replace(mutant, gain=gain) if attribute == "SECURITY DEFINER" else mutant
 
     def changes(self, function: Function) -> Iterator[str]:
         """The changed attributes, as ALTER FUNCTION takes them."""
@@ -38,7 +41,7 @@ class Attributes(Operator):
             yield "RESET search_path"
             if "SET search_path TO ''" not in function.definition:
                 yield "SET search_path = ''"
-        if not function.is_trigger:
+        if not function.is_trigger and not function.is_procedure:
             yield from (word for letter, word in VOLATILITY.items() if letter != function.volatility)
             yield "CALLED ON NULL INPUT" if function.strict else "STRICT"
             yield "PARALLEL UNSAFE" if "PARALLEL SAFE" in function.definition else "PARALLEL SAFE"
@@ -71,7 +74,7 @@ class FunctionSettings(Operator):
         """One for each setting of each function whose body has a date, or a part of a time."""
         for function in schema.functions:
             for setting in self.SETTINGS if self.TIMES & plpgsql.words(function.source) else ():
-                sql = f"ALTER FUNCTION {function.signature} SET {setting}"
+                sql = f"ALTER ROUTINE {function.signature} SET {setting}"
                 yield _mutant(self, schema, function, f"SET {setting}", sql)
 
 
@@ -142,7 +145,8 @@ def _returns_rows(function: Function) -> bool:
     """Whether RETURN has no value: the function returns rows, nothing, or its OUT arguments."""
     node = _statement(function)
     modes = {parameter.function_parameter.mode for parameter in node.parameters}
-    is_void = node.return_type.names[-1].string.sval == "void"
+    names = node.return_type.names  # of a procedure: empty
+    is_void = not names or names[-1].string.sval == "void"
     return bool(
         node.return_type.setof or is_void or modes & {pb.FUNC_PARAM_OUT, pb.FUNC_PARAM_INOUT, pb.FUNC_PARAM_TABLE}
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rolecall.catalog.definitions import Grant, Schema
 from rolecall.catalog.objects import grantee, identifier, qualified
-from rolecall.mutants.operators.operator import Mutant, Operator, Target
+from rolecall.mutants.operators.operator import Gain, Mutant, Operator, Target
 
 CATCHES = "a cell or a test in which this role uses, or is refused, this privilege"
 PRIVILEGES = {
@@ -25,7 +25,7 @@ def targets(schema: Schema) -> Iterator[tuple[str, str, str]]:
         yield "VIEW", f"TABLE {qualified(view.full_name)}", view.full_name
     for function in schema.functions:
         if not function.is_trigger:
-            yield "FUNCTION", f"FUNCTION {function.signature}", function.full_name
+            yield "FUNCTION", f"ROUTINE {function.signature}", function.full_name
 
 
 class AddGrant(Operator):
@@ -50,7 +50,9 @@ class AddGrant(Operator):
                     if not {(on, role, privilege), (on, "public", privilege)} & existing:
                         sql = f"GRANT {privilege} ON {on} TO {grantee(role)}"
                         target = Target.of(kind.lower(), full_name)
-                        mutant = self.mutant(target, full_name, f"{privilege} for {role}", "", sql)
+                        mutant = self.mutant(
+                            target, full_name, f"{privilege} for {role}", "", sql, Gain((role,), privilege.lower())
+                        )
                         may_enter = role == "public" or (target.owner, role) in schema.usages
                         yield mutant if may_enter else replace(mutant, out_of_reach=f"no USAGE on {target.owner}")
 
@@ -85,7 +87,7 @@ class WidenGrant(Operator):
             if grant.columns:
                 what = f"{grant.privilege} on all columns for {role}"
                 before, sql = f"GRANT {grant.sql} {to}", f"GRANT {grant.privilege} {to}"
-                yield self.mutant(_target(grant), grant.name, what, before, sql)
+                yield self.mutant(_target(grant), grant.name, what, before, sql, Gain((role,), grant.privilege.lower()))
             for column in grant.columns if len(grant.columns) > 1 else ():
                 single = grant._replace(columns=[column])
                 before, sql = f"GRANT {single.sql} {to}", f"REVOKE {single.sql} ON {grant.on} FROM {grantee(role)}"

@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rolecall.catalog.definitions import Schema
 from rolecall.sql.migrations import Script
@@ -40,7 +41,7 @@ class Target:
     @classmethod
     def of(cls, kind: str, full_name: str) -> Target:
         """A table, view or function by its qualified name."""
-        owner, _, name = full_name.rpartition(".")
+        owner, _, name = full_name.partition(".")
         return cls(kind, name, owner)
 
     @classmethod
@@ -60,6 +61,16 @@ class Target:
         return (self.name,)
 
 
+class Gain(NamedTuple):
+    """What a mutant may let roles do: ``command`` is select, insert, update, delete, execute or another privilege.
+
+    It is ``write`` for more than one command that writes.
+    """
+
+    roles: tuple[str, ...]
+    command: str
+
+
 @dataclass(frozen=True)
 class Mutant:
     """One change that breaks the schema.
@@ -67,7 +78,8 @@ class Mutant:
     ``concerns`` is the qualified table, view or function whose tests should fail. ``before`` is the original, and
     ``sql`` the statements that change it, run as the migration role. A mutant of a script has ``script``: ``sql`` then
     replaces the whole text of the file, and ``concerns`` is the method that runs the script: apply, verify or rollback.
-    ``out_of_reach`` says why no persona may notice it; then it needs no declaration if it survives.
+    ``out_of_reach`` says why no persona may notice it; then it needs no declaration if it survives. ``gain`` is None if
+    it lets nobody do more.
     """
 
     operator: str
@@ -78,6 +90,7 @@ class Mutant:
     sql: str
     script: Script | None = None
     out_of_reach: str = ""
+    gain: Gain | None = None
 
     @property
     def id(self) -> str:
@@ -105,6 +118,8 @@ class Operator(ABC):
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
         """Every mutant of this operator for a schema."""
 
-    def mutant(self, target: Target, concerns: str, what: str, before: str, sql: str) -> Mutant:
+    def mutant(
+        self, target: Target, concerns: str, what: str, before: str, sql: str, gain: Gain | None = None
+    ) -> Mutant:
         """A mutant of this operator."""
-        return Mutant(self.name, target, concerns, what, before, sql)
+        return Mutant(self.name, target, concerns, what, before, sql, gain=gain)

@@ -9,7 +9,7 @@ from itertools import chain, product
 from rolecall.catalog.definitions import Schema
 from rolecall.catalog.objects import Policy, qualified
 from rolecall.grids.grid import COMMANDS
-from rolecall.mutants.operators.operator import Mutant, Operator, Target
+from rolecall.mutants.operators.operator import Gain, Mutant, Operator, Target
 from rolecall.mutants.rewrites import expressions, queries
 from rolecall.sql.tree import aliases, edit_expression, may_be_null
 
@@ -23,6 +23,7 @@ class PolicyOperator(Operator):
 
     catches = "a cell of the table's grid: a row, a command and a persona whose access depends on this part only"
     by_grid = True
+    widens = True  # whether a changed policy may admit more
 
     @abstractmethod
     def changes(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:
@@ -33,7 +34,14 @@ class PolicyOperator(Operator):
         for policy in schema.policies:
             for what, changed in self.changes(policy, schema):
                 sql = f"{policy.drop()}; {changed.create()}"
-                yield self.mutant(Target("policy", policy.name, policy.table), policy.table, what, policy.create(), sql)
+                target, gain = Target("policy", policy.name, policy.table), self.gain(what, changed)
+                yield self.mutant(target, policy.table, what, policy.create(), sql, gain)
+
+    def gain(self, what: str, changed: Policy) -> Gain | None:
+        """What a changed policy may admit in addition; None if it admits less."""
+        if not self.widens or what.endswith("becomes false"):
+            return None
+        return Gain(tuple(changed.roles), "write" if changed.command == "all" else changed.command)
 
 
 class DropPolicy(Operator):
@@ -69,7 +77,8 @@ class AddPermissivePolicy(Operator):
             for command, role in product(COMMANDS, roles):
                 using, check = _clauses(command)
                 policy = Policy(table, "rolecall mutant", True, command, [role], using, check)
-                yield self.mutant(Target.of("table", table), table, f"{command} for {role}", "", policy.create())
+                target, gain = Target.of("table", table), Gain((role,), command)
+                yield self.mutant(target, table, f"{command} for {role}", "", policy.create(), gain)
 
 
 class ConstantPredicate(PolicyOperator):
@@ -123,7 +132,7 @@ class EditPredicate(PolicyOperator):
     REWRITES = (*expressions.PREDICATE, queries.drop_where, queries.drop_arm, queries.change_join, queries.drop_on)
 
     def changes(self, policy: Policy, schema: Schema) -> Iterator[tuple[str, Policy]]:
-        own = {"": policy.table, policy.table.rpartition(".")[2]: policy.table}
+        own = {"": policy.table, policy.table.partition(".")[2]: policy.table}
         for part in ("using", "check"):
             if predicate := getattr(policy, part):
                 tables = own | aliases(predicate)
@@ -210,7 +219,8 @@ class DisableSecurity(Operator):
         """One for each table that the migrations created."""
         for table in schema.tables:
             on, off = (f"ALTER TABLE {qualified(table)} {word} ROW LEVEL SECURITY" for word in ("ENABLE", "DISABLE"))
-            yield self.mutant(Target.of("table", table), table, "row-level security off", on, off)
+            target, gain = Target.of("table", table), Gain(schema.grantees(table), "write")
+            yield self.mutant(target, table, "row-level security off", on, off, gain)
 
 
 def _clauses(command: str) -> tuple[str | None, str | None]:

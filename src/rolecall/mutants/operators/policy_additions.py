@@ -9,7 +9,7 @@ import postgast
 
 from rolecall.catalog.definitions import Schema
 from rolecall.catalog.objects import Policy, identifier, qualified
-from rolecall.mutants.operators.constraints import foreign_key
+from rolecall.mutants.operators.constraints import parsed
 from rolecall.mutants.operators.policies import CLAUSE, PolicyOperator, with_part
 from rolecall.mutants.rewrites import matching
 from rolecall.sql.tree import edit_expression, is_a, walk
@@ -62,7 +62,7 @@ class MoreAccess(PolicyOperator):
         """
         for each in schema.constraints:
             if each.table == table and each.kind == "f":
-                node = foreign_key(each)
+                node = parsed(each)
                 column, key = node.fk_attrs[0].string.sval, node.pk_attrs[0].string.sval
                 other = f"{node.pktable.schemaname}.{node.pktable.relname}"
                 ids = [name for name in _of_type(schema.types.get(other, {}), "uuid") if name != key] or [key]
@@ -80,6 +80,7 @@ class LessAccess(PolicyOperator):
     """USING or WITH CHECK gets one more condition with AND, which few rows violate."""
 
     name = "policy-and"
+    widens = False
     stands_for = "a filter of one screen, put into the policy: not in the future, not too long, not without a value"
     catches = "a row that only this condition leaves out: a NULL, a long text, a time in the future or long ago"
 

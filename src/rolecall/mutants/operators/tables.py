@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rolecall.catalog.definitions import Schema
 from rolecall.catalog.objects import identifier, qualified
-from rolecall.mutants.operators.operator import Mutant, Operator, Target
+from rolecall.mutants.operators.operator import Gain, Mutant, Operator, Target
 
 
 class TableAttributes(Operator):
@@ -63,7 +63,7 @@ class Owner(Operator):
         kinds = dict.fromkeys(schema.tables, "TABLE")
         kinds |= {view.full_name: "VIEW" for view in schema.views}
         signatures = {function.full_name: function.signature for function in schema.functions}
-        kinds |= dict.fromkeys(signatures, "FUNCTION")
+        kinds |= dict.fromkeys(signatures, "ROUTINE")
         for name, kind in kinds.items():
             roles = [grant.role for grant in schema.grants if grant.name == name and grant.role != "public"]
             if roles:
@@ -74,4 +74,5 @@ class Owner(Operator):
                     f"ALTER {kind} {signatures.get(name, qualified(name))} OWNER TO {role}; "
                     f"REVOKE CREATE ON SCHEMA {namespace} FROM {role}"
                 )
-                yield self.mutant(Target.of(kind.lower(), name), name, f"owned by {roles[0]}", "", sql)
+                target = Target.of({"ROUTINE": "function"}.get(kind, kind.lower()), name)
+                yield self.mutant(target, name, f"owned by {roles[0]}", "", sql, Gain((roles[0],), "write"))

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from rolecall.catalog.definitions import Schema
 from rolecall.catalog.objects import identifier, qualified
-from rolecall.mutants.operators.constraints import foreign_key
+from rolecall.mutants.operators.constraints import parsed
 from rolecall.mutants.operators.operator import Mutant, Operator, Target
 from rolecall.mutants.rewrites import expressions, triggers, values
 from rolecall.sql.tree import edit
@@ -110,7 +110,7 @@ def _referenced(table: str, schema: Schema) -> Iterator[tuple[str, str, str]]:
     """The table that the first foreign key refers to, the key there, and the column here."""
     for each in schema.constraints:
         if each.table == table and each.kind == "f":
-            node = foreign_key(each)
+            node = parsed(each)
             other = f"{node.pktable.schemaname}.{node.pktable.relname}"
             yield other, node.pk_attrs[0].string.sval, node.fk_attrs[0].string.sval
             return

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from rolecall.catalog.definitions import Schema, View
 from rolecall.catalog.objects import identifier, qualified
-from rolecall.mutants.operators.operator import Mutant, Operator, Target
+from rolecall.mutants.operators.operator import Gain, Mutant, Operator, Target
 from rolecall.mutants.rewrites import matching, queries, values
 from rolecall.sql.tree import edit
 
@@ -23,9 +23,8 @@ class InvokerOff(Operator):
         """One for each view."""
         for view in schema.views:
             sql = f"ALTER VIEW {qualified(view.full_name)} SET (security_invoker = false)"
-            yield self.mutant(
-                Target.of("view", view.full_name), view.full_name, "runs as its owner", "security_invoker = true", sql
-            )
+            target, gain = Target.of("view", view.full_name), Gain(schema.grantees(view.full_name), "select")
+            yield self.mutant(target, view.full_name, "runs as its owner", "security_invoker = true", sql, gain)
 
 
 class EditView(Operator):

@@ -27,6 +27,8 @@ DECLARE "{state}" shop."{kind}" := 'draft';
 BEGIN RETURN EXISTS (SELECT FROM shop."{author}" AS a WHERE a."{id}" = "{mine}"."{id}" AND a."{name}" = shop.me()); END $$;
 CREATE POLICY "{policy}" ON shop."{order}" TO toy_member USING (shop."{mine}"("{by}") AND "{state}" = 'draft');
 CREATE VIEW shop."{view}" WITH (security_invoker = true) AS SELECT "{id}", "{by}", "{name}" FROM shop."{order}" WHERE "{by}" > 0;
+CREATE PROCEDURE shop."{rename}"("{id}" int) LANGUAGE plpgsql SET search_path = shop AS $$
+BEGIN UPDATE "{author}" AS a SET "{name}" = 'x' WHERE a."{id}" = "{rename}"."{id}"; END $$;
 CREATE AGGREGATE shop."{sum}"(int) (SFUNC = int4pl, STYPE = int);
 CREATE FUNCTION shop."{stamp}"() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW."{name}" := lower(NEW."{name}"); RETURN NEW; END $$;
 CREATE TRIGGER "{trigger}" BEFORE INSERT ON shop."{order}" FOR EACH ROW EXECUTE FUNCTION shop."{stamp}"();
@@ -34,7 +36,7 @@ GRANT SELECT, INSERT, UPDATE ("{name}", "{state}"), DELETE ON shop."{order}" TO 
 GRANT SELECT ON shop."{view}" TO toy_member
 """  # noqa: E501 - SQL
 NAMES = ["kind", "author", "id", "name", "order", "by", "state", "index", "unique", "mine", "policy", "view"]
-NAMES += ["stamp", "sum", "trigger"]
+NAMES += ["rename", "stamp", "sum", "trigger"]
 
 
 def invalid(worker: Worker, mutant: Mutant) -> str:
@@ -57,7 +59,7 @@ def found(toy_worker: Worker, mutants_of: MutantsOf, names: dict[str, str]) -> C
     return counts
 
 
-@pytest.mark.parametrize("pattern", ["The {} {}", '"{}"{}'], ids=["space", "quote"])
+@pytest.mark.parametrize("pattern", ["The {} {}", '"{}"{}', "{}.{}"], ids=["space", "quote", "dot"])
 def test_the_mutants_are_those_of_a_schema_with_plain_names(
     toy_worker: Worker, mutants_of: MutantsOf, pattern: str
 ) -> None:

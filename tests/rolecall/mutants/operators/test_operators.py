@@ -58,6 +58,29 @@ def test_a_trigger_function_has_no_grants(toy_worker: Worker) -> None:
     assert not [each for each in mutants_of(toy_worker, sql, grants.DropGrant()) if each.startswith("shop.stop")]
 
 
+PROCEDURE = """
+CREATE PROCEDURE shop.clear(n int) LANGUAGE plpgsql SECURITY DEFINER SET search_path = shop AS $$
+BEGIN IF n > 1 THEN DELETE FROM shop.notes WHERE id < n; END IF; END $$;
+GRANT EXECUTE ON PROCEDURE shop.clear(int) TO toy_member
+"""
+OF_ROUTINES = (
+    *(grants.AddGrant(), grants.DropGrant(), grants.GrantOption(), functions.Attributes(), functions.EditBody()),
+    *(functions.FunctionSettings(), functions.EditResult(), functions.SwallowErrors()),
+)
+
+
+def test_the_mutants_of_a_procedure_are_valid(toy_worker: Worker) -> None:
+    errors, count = {}, 0
+    for operator in OF_ROUTINES:
+        with toy_worker.connection.transaction(force_rollback=True):
+            for name, mutant in mutants_of(toy_worker, PROCEDURE, operator).items():
+                if name.startswith("shop.clear "):
+                    count += 1
+                    errors[operator.name, name] = sqlstate(toy_worker, f"SET ROLE toy_migrator; {mutant.sql}")
+    assert count > 10
+    assert {key: error for key, error in errors.items() if error} == {}
+
+
 def test_grants_on_columns_are_widened_and_reduced(toy_worker: Worker) -> None:
     mutants = mutants_of(toy_worker, "GRANT SELECT (id, body) ON shop.notes TO toy_visitor", grants.WidenGrant())
     assert {each: mutant.sql for each, mutant in mutants.items()} == {

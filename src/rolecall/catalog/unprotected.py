@@ -1,0 +1,87 @@
+"""What a role may reach although row-level security does not protect it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import Connection
+
+ByName = dict[str, list[str]]  # the roles, by the qualified name of what they may use
+
+# Row-level security does not apply to roles that bypass it, nor to the owner.
+MAY_ENTER = """
+  nspname !~ '^pg_' AND nspname <> 'information_schema'
+  AND NOT rolsuper AND NOT rolbypassrls AND has_schema_privilege(r.oid, n.oid, 'USAGE')
+"""
+RELATIONS = f"""
+SELECT n.nspname || '.' || c.relname, array_agg(r.rolname::text ORDER BY r.rolname)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace CROSS JOIN pg_roles AS r
+WHERE CASE relkind WHEN 'm' THEN true
+        WHEN 'v' THEN array_to_string(reloptions, ' ') ~ 'security_invoker=(true|on|1|yes)' IS NOT TRUE
+        ELSE relkind IN ('r', 'p') AND NOT relrowsecurity END
+  AND {MAY_ENTER} AND NOT pg_has_role(r.oid, c.relowner, 'USAGE')
+  AND (has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE')
+       OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
+GROUP BY 1
+"""
+# A role whose policies call the function needs EXECUTE, and the grids of these tables try it. No role calls a
+# trigger function itself.
+FUNCTIONS = f"""
+SELECT n.nspname || '.' || proname, array_agg(DISTINCT r.rolname::text)
+FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace CROSS JOIN pg_roles AS r
+WHERE prosecdef AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+  AND {MAY_ENTER} AND NOT pg_has_role(r.oid, proowner, 'USAGE') AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
+  AND NOT EXISTS (
+    SELECT FROM pg_depend JOIN pg_policy ON classid = 'pg_policy'::regclass AND objid = pg_policy.oid
+    WHERE refclassid = 'pg_proc'::regclass AND refobjid = p.oid
+      AND EXISTS (SELECT FROM unnest(polroles) AS role WHERE role = 0 OR pg_has_role(r.oid, role, 'USAGE')))
+GROUP BY 1
+"""
+TRUNCATES = f"""
+SELECT n.nspname || '.' || c.relname, r.rolname::text,
+       (SELECT bool_and(has_table_privilege(r.oid, c.oid, name)) FROM unnest(%s::text[]) AS name)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace CROSS JOIN pg_roles AS r
+WHERE relkind IN ('r', 'p') AND {MAY_ENTER} AND NOT pg_has_role(r.oid, c.relowner, 'USAGE')
+  AND has_table_privilege(r.oid, c.oid, 'TRUNCATE')
+ORDER BY 1, 2
+"""
+ALL = ["SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES", "TRIGGER"]  # besides TRUNCATE
+
+
+@dataclass(frozen=True)
+class Unprotected:
+    """What the project's objects leave open, with the roles that may use each.
+
+    ``relations`` are tables without row-level security, materialized views, and views that run with the rights of
+    their owner. ``functions`` are SECURITY DEFINER; those that a policy of the role calls are left out. ``truncates``
+    are the tables on which a role holds TRUNCATE. If it came with ALL, as platforms and dumps grant it, the table is in
+    ``truncates_by_all`` instead.
+    """
+
+    relations: ByName = field(default_factory=dict)
+    functions: ByName = field(default_factory=dict)
+    truncates: ByName = field(default_factory=dict)
+    truncates_by_all: ByName = field(default_factory=dict)
+
+
+def read(connection: Connection[Any], *, by_default: bool) -> Unprotected:
+    """Read it from a migrated database.
+
+    ``by_default``: the platform grants all privileges on every new table, so that each TRUNCATE came with ALL.
+    """
+    truncates: dict[bool, ByName] = {False: {}, True: {}}
+    for table, role, has_all in connection.execute(TRUNCATES.encode(), [ALL]):
+        truncates[by_default or has_all].setdefault(table, []).append(role)
+    relations, functions = (dict(connection.execute(query.encode()).fetchall()) for query in (RELATIONS, FUNCTIONS))
+    return Unprotected(relations, functions, truncates[False], truncates[True])
+
+
+def of(found: Unprotected, names: Collection[str]) -> Unprotected:
+    """Only the objects with these names."""
+
+    def own(roles: ByName) -> ByName:
+        return {name: roles[name] for name in roles if name in names}
+
+    return Unprotected(own(found.relations), own(found.functions), own(found.truncates), own(found.truncates_by_all))

@@ -1,0 +1,26 @@
+"""Which mutants nobody can reach: changed access to a table that no role may use."""
+
+from __future__ import annotations
+
+from rolecall.catalog.definitions import Schema
+from rolecall.mutants.operators.operator import Mutant, Operator
+
+
+def out_of_reach(operator: Operator, mutant: Mutant, schema: Schema) -> str:
+    """Why no client can notice a mutant; empty if one may.
+
+    Policies decide nothing for a role that cannot enter the schema, or that holds no privilege on the table.
+    """
+    is_about_policies = operator.by_grid and mutant.concerns in schema.tables and mutant.target.kind != "function"
+    if mutant.out_of_reach or not is_about_policies or operator.name in OTHERS:
+        return mutant.out_of_reach
+    namespace = mutant.concerns.split(".", 1)[0]
+    entering = {role for name, role in schema.usages if name == namespace}
+    if not entering:
+        return f"no role may enter the schema {namespace}"
+    if not {*schema.grantees(mutant.concerns)} & {*entering, "public"}:
+        return f"no role that may enter the schema {namespace} holds a privilege on {mutant.concerns}"
+    return ""
+
+
+OTHERS = ("grant-add", "grant-drop", "owner", "rule-add")  # of those with by_grid: they change more than policies

@@ -62,7 +62,11 @@ def _worst(roles: Collection[str], witnesses: Witnesses) -> int:
 
 
 def effective(mutant: Mutant, schema: Schema, protected: Collection[str]) -> Gain | None:
-    """What a mutant lets roles do; None for a privilege that row-level security makes useless: no policy applies."""
+    """What a mutant lets roles do.
+
+    None for a privilege that row-level security makes useless, because no policy applies, and for a policy whose roles
+    hold no privilege on the table.
+    """
     gain, table = mutant.gain, mutant.concerns
     if gain is None or gain.command in NO_REQUEST:
         return None
@@ -75,6 +79,10 @@ def effective(mutant: Mutant, schema: Schema, protected: Collection[str]) -> Gai
         for_everybody = "public" in gain.roles
         if not any(for_everybody or {*policy.roles} & {*gain.roles, "public"} for policy in applying):
             return None
+    holders = schema.grantees(table)
+    if mutant.operator.startswith("policy-") and "public" not in holders:
+        roles = tuple(role for role in holders if "public" in gain.roles or role in gain.roles)
+        return gain._replace(roles=roles) if roles else None
     return gain
 
 

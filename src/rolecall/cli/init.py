@@ -16,6 +16,7 @@ from rolecall.errors import RolecallError
 from rolecall.init import find, summary, write
 from rolecall.init.propose import Proposal, propose
 from rolecall.server import choose
+from rolecall.server.choose import Server
 from rolecall.settings import LAYOUTS, Settings
 from rolecall.sql.layouts import AUTO
 
@@ -59,11 +60,26 @@ def run(options: argparse.Namespace) -> None:
     found = find.find(root / options.path, options.layout, options.platform)
     settings = _settings(found, options)
     with choose.running(settings) as server:
-        proposal = propose(server, settings)
+        proposal = _propose(server, settings, found)
     name = folder.relative_to(root).as_posix()
-    _write(proposal, root, folder, found.lines(root) | _more(proposal, options, name))
+    configured = _write(proposal, root, folder, found.lines(root) | _more(proposal, options, name))
     print("\n".join(summary.lines(proposal, monotonic() - start)))
-    print(f"\nwrote {name}. Next:\n  pytest\n  git diff, and remove the question marks in {name}/test_*.py")
+    steps = ["pytest", f"git diff, and remove the question marks in {name}/test_*.py"]
+    if configured:
+        steps.insert(0, f"add the settings above to {configured.name}")
+    print("\n  ".join([f"\nwrote {name}. Next:", *steps]))
+
+
+def _propose(server: Server, settings: Settings, found: find.Project) -> Proposal:
+    """The proposal. It, and an error, name the SQL files beside the one that was read."""
+    note = f"\n{found.note}" if found.note else ""
+    try:
+        proposal = propose(server, settings)
+    except RolecallError as error:
+        raise RolecallError(f"{error}{note}") from None
+    if note:
+        print(f"{note[1:]}\n")
+    return proposal
 
 
 def _settings(found: find.Project, options: argparse.Namespace) -> Settings:
@@ -99,7 +115,8 @@ def _more(proposal: Proposal, options: argparse.Namespace, folder: str) -> dict[
     return proposed | layout | version | privileges
 
 
-def _write(proposal: Proposal, root: Path, folder: Path, settings: dict[str, str]) -> None:
+def _write(proposal: Proposal, root: Path, folder: Path, settings: dict[str, str]) -> Path | None:
+    """Write the files. Returns the file that configures pytest already; None without one."""
     texts = write.files(proposal, root, folder, settings)
     configured = write.configured_by(root)
     if configured:
@@ -107,3 +124,4 @@ def _write(proposal: Proposal, root: Path, folder: Path, settings: dict[str, str
         name = folder.relative_to(root).as_posix()
         print("\n".join([*summary.missing_settings(configured.name, name, settings, proposal.without_grid), ""]))
     write.write(texts)
+    return configured

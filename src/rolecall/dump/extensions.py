@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection, sql
 
-from rolecall.dump import dropping, stand_ins
+from rolecall.dump import dropping, indexes, stand_ins
 from rolecall.dump.nodes import Node, cascades, node_of, object_type, string_option
 from rolecall.dump.stand_ins import USUAL_SCHEMA, StandIn
 from rolecall.sql.script import Statement
@@ -69,6 +69,10 @@ class Extensions:
             return Outcome.INSTALLED
         self._make(stand_in, schema)
         return Outcome.STAND_IN
+
+    def needs_stand_in(self, name: str) -> bool:
+        """Whether the server lacks an extension, and there is a stand-in for it."""
+        return name in stand_ins.all_stand_ins() and not self._is_available(name)
 
     def _is_available(self, name: str) -> bool:
         query = "SELECT 1 FROM pg_available_extensions WHERE name = %s"
@@ -145,16 +149,21 @@ class Extensions:
 def for_migrations(connection: Connection[Any], role: str | None) -> Callable[[Statement], bool]:
     """What runs a migration's CREATE EXTENSION and DROP EXTENSION as Supabase does: its postgres may do both.
 
-    It returns whether it has run the statement. On another platform, and for an extension that Supabase does not have,
-    it does nothing: the role asks, and the server answers.
+    It returns whether it has run the statement. On another platform it does so only for an extension that the server
+    lacks and that has a stand-in; else the role asks, and the server answers. It runs CREATE INDEX for a stand-in's
+    type, too.
     """
 
     def run(statement: Statement) -> bool:
         node = node_of(statement.text)
+        if node and node.kind == "index_stmt":
+            return indexes.make_plain(connection, node)
         names = _extensions_of(node) if node else set()
-        if not node or not names or not names <= OF_SUPABASE or not _is_supabase(connection):
+        if not node or not names:
             return False
         extensions = Extensions(connection, role)
+        if not (names <= OF_SUPABASE if _is_supabase(connection) else all(map(extensions.needs_stand_in, names))):
+            return False
         if node.kind == "drop_stmt":
             for name in sorted(names):
                 extensions.drop(name, if_exists=node.tree.missing_ok, cascade=cascades(node))

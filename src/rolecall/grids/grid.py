@@ -267,15 +267,23 @@ class _Statements:
         return (*before, *([setup] if setup else []))
 
 
+BRACES = "a brace begins the name of a value of the world, as in {name}: write {{ and }} for braces of the SQL."
+
+
 def fill(text: str, world: World) -> str:
-    """SQL text in which ``{name}`` is replaced by a value of the world. Raises GridError for an unknown name."""
+    """SQL text in which ``{name}`` is replaced by a value of the world.
+
+    Raises GridError for an unknown name, and for other braces.
+    """
     literals = {name: literal(value) for name, value in world.names().items()}
     try:
         return sql.SQL(text).format(**literals).as_string()
     except KeyError as error:
-        raise GridError(f"{text!r}: the world has no name {error}; it has: {names(literals)}.") from None
-    except (ValueError, IndexError) as error:
-        raise GridError(f"{text!r}: {error}: write {{name}} for a value of the world, and {{{{ for a brace.") from None
+        if '"' not in error.args[0]:  # as in JSON
+            raise GridError(f"{text!r}: the world has no name {error}; it has: {names(literals)}.") from None
+    except (ValueError, IndexError):
+        pass
+    raise GridError(f"{text!r}: {BRACES}")
 
 
 def grid(

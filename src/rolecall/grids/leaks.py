@@ -23,7 +23,8 @@ def looks_like_leak(connection: Connection[Any], persona: Persona, verdict: str,
         return ""
     if persona.role == ANONYMOUS:
         return f"{persona.name} has the role {ANONYMOUS}"
-    if not persona.claims.get("sub") and not persona.custom:  # settings may say who it is, in place of a token
+    is_known = persona.custom or set(persona.claims) - {"sub", "role"}  # they may say who it is
+    if not persona.claims.get("sub") and not is_known:
         return f"{persona.name} has no subject"
     if others and not any(map(_allows, others)):
         return f"{persona.name} may do nothing else with this row"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any
+from uuid import UUID
 
 from rolecall.access.persona import Persona
 from rolecall.access.world import World
@@ -14,6 +16,7 @@ from rolecall.init.shape import Shape
 from rolecall.init.values import uuid
 
 ANONYMOUS = ("anon", "anonymous", "web_anon")  # roles of requests without a token
+SINGLE = "request.jwt.claim."  # how the setting of a single claim begins
 MOST = 14  # personas: a grid must stay readable
 HOMES = ("alice", "bob")  # each has rows of her own, and a tenant of her own
 
@@ -64,8 +67,9 @@ class Cast:
         self.asked = {**facts.asked, **{each: self._labels(each) for each in sources if self._labels(each)}}
         self._subjects = 0
         self.actors: list[Actor] = []
-        signed_in = [name for name, bypasses in roles.items() if not bypasses and name not in ANONYMOUS]
-        self.main = signed_in[0] if signed_in else next(iter(roles), "")
+        bound = [name for name, bypasses in roles.items() if not bypasses]
+        signed_in = [name for name in bound if name not in ANONYMOUS]
+        self.main = next(iter(signed_in or bound), "")  # that of Alice and Bob; none if row-level security binds none
         self._owners()
         self._lookups()
         self._requests()
@@ -117,8 +121,15 @@ class Cast:
         while unique in taken:
             number += 1
             unique = f"{name}_{number}"
-        self.actors.append(Actor(unique, role, **details))
+        actor = Actor(unique, role, **details)
+        self.actors.append(replace(actor, settings={**actor.settings, **self._single_claims(actor)}))
         return self.actors[-1]
+
+    def _single_claims(self, actor: Actor) -> dict[str, Any]:
+        """The settings with one claim each that the SQL reads."""
+        claims = {"role": actor.role} | ({} if actor.subject is None else {"sub": actor.subject})
+        found = {path: reduce(_inner, path.split("."), {**actor.claims, **claims}) for path in self.shape.single_claims}
+        return {f"{SINGLE}{path}": value for path, value in found.items() if isinstance(value, (str, int, UUID))}
 
     def _owners(self) -> None:
         is_persona = bool(self.main) and (self.asks_subject or bool(self.sources))
@@ -248,6 +259,10 @@ class Cast:
             and not (has_values or self._is_parent(table) or self.has_home(table))
             and not any(column.table == table and source != SUBJECT for column, source in self.facts.named.items())
         )
+
+
+def _inner(claims: Any, key: str) -> Any:
+    return claims.get(key) if isinstance(claims, dict) else None
 
 
 def persona_of(actor: Actor) -> Persona:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import postgast
 
 from rolecall import platforms
 from rolecall.dump.reading import is_dump
-from rolecall.errors import RolecallError
+from rolecall.errors import MigrationError, RolecallError
 from rolecall.sql import files, layouts, migrations
 from rolecall.sql.layouts import AUTO
+from rolecall.sql.layouts.layout import sql_files
 
 # Where the common tools keep the migrations, or a schema in one file.
 PLACES = (
@@ -24,15 +27,32 @@ SUPABASE, POSTGREST, NEON = "supabase", "postgrest", "neon"
 OF_SUPABASE = ("auth.uid", "auth.users", "auth.jwt", "auth.role", "auth.email", "storage.", "service_role")
 OF_NEON = ("auth.user_id", "auth.session", "neon_auth.")
 OF_POSTGREST = ("request.jwt.claim", "web_anon", "authenticator")
+SHOWN = 5  # files or folders in a message
+OF_OTHERS = ("node_modules", "site-packages", "vendor")  # folders with what a project did not write
 
 
 @dataclass(frozen=True)
 class Project:
-    """What to build: a path, whether it is a dump, and the name of the platform."""
+    """What to build: a path, whether it is a dump, and the name of the platform.
+
+    ``unread`` are the SQL files beside a file that was found, and not named.
+    """
 
     path: Path
     is_dump: bool
     platform: str
+    unread: Sequence[str] = ()
+
+    @property
+    def note(self) -> str:
+        """What was read, if there are other SQL files beside it."""
+        if not self.unread:
+            return ""
+        more = f" and {len(self.unread) - SHOWN} more" if len(self.unread) > SHOWN else ""
+        return (
+            f"Only {self.path.name} was read, and not {', '.join(self.unread[:SHOWN])}{more} beside it. If they belong "
+            "together, join them in their order into one file, and name it: rolecall init all.sql"
+        )
 
     def lines(self, root: Path) -> dict[str, str]:
         """The settings of pytest's configuration in the folder ``root``."""
@@ -46,37 +66,74 @@ def find(path: Path, layout: str = AUTO, platform: str | None = None) -> Project
     if path.is_file():
         text = files.read(path)
         dump = is_dump(text)
-        texts = iter([text])
-    elif path.is_dir():
-        path, dump = _migrations(path, layout), False
-        if path.is_file():
-            return find(path, layout, platform)
-        phases = migrations.read(path, layout)
-        texts = (step.read() for phase in phases for step in phase.steps)
-    else:
+        return Project(path.resolve(), dump, platform or _platform(path, [text], is_dump=dump))
+    if not path.is_dir():
         raise RolecallError(
             f"{path} is no folder and no file: name the folder of the migrations, or an SQL file.\n"
             'Of a database, make one: pg_dump --schema-only --file=schema.sql "$DATABASE_URL"'
         )
-    return Project(path.resolve(), dump, platform or _platform(texts))
+    found = _migrations(path, layout)
+    if found.is_file():
+        unread = [each.name for each in sql_files(found.parent) if each != found]
+        return replace(find(found, layout, platform), unread=unread)
+    texts = [step.read() for phase in migrations.read(found, layout) for step in phase.steps]
+    return Project(found.resolve(), False, platform or _platform(found, texts))
 
 
 def _migrations(folder: Path, layout: str) -> Path:
-    """One of the usual places in a folder, or the folder itself. Raises MigrationError if it has no layout."""
+    """One of the usual places in a folder that has SQL, or the folder itself, or its only SQL file.
+
+    Raises MigrationError if it has no layout.
+    """
     existing = [folder / place for place in PLACES if (folder / place).exists()]
-    if existing:
-        return existing[0]
-    layouts.choose(folder, layout)
-    return folder
+    found = next((place for place in existing if place.is_file() or any(place.rglob("*.sql"))), folder)
+    if found.is_file():
+        return found
+    try:
+        layouts.choose(found, layout)
+    except MigrationError as error:
+        alone = sql_files(found)
+        if len(alone) == 1:
+            return alone[0]
+        raise MigrationError(f"{error}{'' if alone else _elsewhere(folder)}") from None
+    return found
 
 
-def _platform(texts: Iterator[str]) -> str:
-    """The platform that SQL is written for."""
-    words = {word.lower() for text in texts for word in _words(text)}
-    for name, marks in ((NEON, OF_NEON), (SUPABASE, OF_SUPABASE), (POSTGREST, OF_POSTGREST)):
-        if any(word.startswith(mark) if mark[-1] in "._m" else word == mark for word in words for mark in marks):
-            return name
-    return platforms.NONE
+def _elsewhere(folder: Path) -> str:
+    """The folders below a folder that have SQL files, as the end of an error."""
+    paths = [path.relative_to(folder) for path in sorted(folder.rglob("*.sql"))]
+    own = [path for path in paths if not any(part.startswith(".") or part in OF_OTHERS for part in path.parts)]
+    count = Counter(path.parent.as_posix() for path in own)
+    shown = ", ".join(f"{name} ({number})" for name, number in count.most_common(SHOWN))
+    more = f", and {len(count) - SHOWN} more folders" if len(count) > SHOWN else ""
+    return f"\nSQL files are in {shown}{more}." if count else ""
+
+
+def _platform(path: Path, texts: Sequence[str], *, is_dump: bool = False) -> str:
+    """The platform that SQL is written for. Supabase's folder says it, too."""
+    if path.parent.name == SUPABASE:
+        return SUPABASE
+    words = [word.lower() for text in texts for word in _words(text)]
+    platforms_of = ((NEON, OF_NEON), (SUPABASE, OF_SUPABASE), (POSTGREST, OF_POSTGREST))
+    # A project that makes auth.uid() or auth.users does without the platform. A dump has what its platform made.
+    made = set() if is_dump else _made(words)
+    if any(_marks(word, marks) for word in made for name, marks in platforms_of if name != POSTGREST):
+        return platforms.NONE
+    used = set(words)
+    return next((name for name, marks in platforms_of if any(_marks(word, marks) for word in used)), platforms.NONE)
+
+
+def _marks(word: str, marks: Sequence[str]) -> bool:
+    """Whether a word is one of the marks of a platform, or begins with one that is open at its end."""
+    return any(word.startswith(mark) if mark[-1] in "._m" else word == mark for mark in marks)
+
+
+def _made(words: Sequence[str]) -> set[str]:
+    """The functions and tables that statements create, among the words of a text. They have their schema."""
+    rest = [word for word in words if word not in ("or", "replace", "if", "not", "exists")]
+    named = zip(pairwise(rest), pairwise(rest[2:]), strict=False)  # a name with a schema comes after the schema
+    kinds = (("create", "function"), ("create", "table"))
+    return {name for kind, (schema, name) in named if kind in kinds and name.startswith(f"{schema}.")}
 
 
 def _words(text: str, depth: int = 0) -> Iterator[str]:

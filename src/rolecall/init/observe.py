@@ -154,6 +154,8 @@ class Observer:
         )
 
     def _is_granted(self, table: str, column: str) -> bool:
+        if not self.cast.main:
+            return True
         row = self.connection.execute(
             "SELECT has_column_privilege(%s, %s, %s, 'UPDATE')",
             [self.cast.main, sql.Identifier(*table.split(".", 1)).as_string(), column],

@@ -78,11 +78,15 @@ def propose(server: Server, settings: Settings) -> Proposal:
     Raises RolecallError if there is nothing to test, and SqlError if a file fails.
     """
     script = ""
+    unused: NoClientError | None = None
     while True:
         try:
             with roles.before(settings, script) as used:
                 proposal = _built(server, used)
         except (SqlError, NoClientError) as error:
+            if unused and isinstance(error, SqlError) and error.sqlstate == roles.EXISTS:
+                raise unused from None  # the migrations make the role themselves
+            unused = error if isinstance(error, NoClientError) else unused
             more = "" if settings.baseline else roles.missing(server, settings, error)
             if isinstance(error, SqlError) and error.sqlstate == NO_DATABASE:
                 raise RolecallError(f"{error}{OTHER_DATABASE}") from None
@@ -149,7 +153,8 @@ def _propose(built: _Build, found: Shape) -> Proposal:
     if not clients:
         raise NoClientError(
             "no role but the owner may use a table with row-level security: there is no access to try.\n"
-            "GRANT the tables to the role of your application."
+            "GRANT the tables to the role of your application.",
+            dict.fromkeys(role for policy in found.policies for role in policy.roles if role != "public"),
         )
     asked = reader.read(found)
     cast = Cast(found, asked, clients, USERS if USERS in found.tables else None)

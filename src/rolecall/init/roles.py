@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, LiteralString
 
 import postgast
 from postgast import pg_query_pb2 as pb
@@ -20,7 +20,7 @@ from rolecall.settings import Settings
 from rolecall.sql import migrations
 from rolecall.sql.tree import walk
 
-UNDEFINED = "42704"  # SQLSTATE of "role … does not exist"
+UNDEFINED, EXISTS = "42704", "42710"  # SQLSTATEs of "role … does not exist" and "role … already exists"
 CREATE = """\
 DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {text}) THEN
@@ -29,17 +29,23 @@ DO $$ BEGIN
 END $$;
 """
 APPLICATION = "rolecall_application"  # the role of an application whose migrations grant nothing
-GRANT = f"""\
+HEAD = """\
 -- The migrations grant nothing. Maybe the application owns the tables, and FORCE ROW LEVEL SECURITY binds it; or its
 -- role is made by hand. This role stands for it, and may do to each new table what no policy forbids.
-{{create}}ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO {APPLICATION};
-ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {APPLICATION};
-ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO {APPLICATION};
+"""
+GRANTS = """\
+ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO {name};
+ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {name};
+ALTER DEFAULT PRIVILEGES GRANT USAGE ON SEQUENCES TO {name};
 """
 
 
 class NoClientError(RolecallError):
-    """No role but the owner may use the tables."""
+    """No role but the owner may use the tables. ``roles`` are those that policies name."""
+
+    def __init__(self, text: str, roles: Iterable[str]) -> None:
+        super().__init__(text)
+        self.roles = list(roles)
 
 
 @contextmanager
@@ -57,7 +63,7 @@ def before(settings: Settings, text: str) -> Iterator[Settings]:
 def missing(server: Server, settings: Settings, error: RolecallError) -> str:
     """SQL that makes the roles without which a build ended with an error. Empty if roles are not the reason."""
     if isinstance(error, NoClientError):
-        return GRANT.format(create=_create(APPLICATION))
+        return HEAD + "".join(_create(name) + _formatted(GRANTS, name) for name in error.roles or [APPLICATION])
     return script(server, settings) if isinstance(error, SqlError) and error.sqlstate == UNDEFINED else ""
 
 
@@ -70,7 +76,11 @@ def script(server: Server, settings: Settings) -> str:
 
 
 def _create(name: str) -> str:
-    return sql.SQL(CREATE).format(text=sql.Literal(name), name=sql.Identifier(name)).as_string()
+    return _formatted(CREATE, name)
+
+
+def _formatted(text: LiteralString, name: str) -> str:
+    return sql.SQL(text).format(text=sql.Literal(name), name=sql.Identifier(name)).as_string()
 
 
 def named(texts: Iterable[str]) -> list[str]:

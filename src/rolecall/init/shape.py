@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -137,6 +138,10 @@ class Routine(NamedTuple):
     arguments: Sequence[str]
 
 
+SINGLE_CLAIM = re.compile(r"\brequest\.jwt\.claim\.([\w.]+)")
+ALL_CLAIMS = "request.jwt.claims"
+
+
 @dataclass
 class Shape:
     """The tables by name, the policies, and the functions by name."""
@@ -144,6 +149,14 @@ class Shape:
     tables: dict[str, Table]
     policies: list[Policy]
     functions: dict[str, list[Routine]]
+
+    @cached_property
+    def single_claims(self) -> list[str]:
+        """The claims that SQL reads only from a setting of their own, which PostgREST set before version 12."""
+        functions = [each.function.definition for routines in self.functions.values() for each in routines]
+        policies = [text for policy in self.policies for text in (policy.using, policy.check) if text]
+        alone = (text for text in [*functions, *policies] if ALL_CLAIMS not in text)
+        return list(dict.fromkeys(claim for text in alone for claim in SINGLE_CLAIM.findall(text)))
 
     @cached_property
     def by_short_name(self) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rolecall.init.observe import Leak
@@ -58,9 +59,10 @@ def _count(number: int, one: str, many: str = "") -> str:
 
 
 def missing_settings(file: str, folder: str, settings: Mapping[str, str], without: Iterable[str]) -> Iterator[str]:
-    """What to add to a configuration that exists."""
+    """What to add to a configuration that exists, as it is written there."""
+    is_toml = file.endswith(".toml")
     yield f"{file} configures pytest already, and is not changed. Add these settings there:"
     yield f"  testpaths: {folder}, besides what it has"
-    yield from (f"  {name} = {value}" for name, value in settings.items())
+    yield from (f"  {name} = {json.dumps(value) if is_toml else value}" for name, value in settings.items())
     if tables := list(without):
         yield "  rolecall_tables_without_grid, with a reason each: " + ", ".join(tables)

@@ -12,7 +12,8 @@ from rolecall.noninterference.rows import Rows
 ADVICE = "Fix the policy, trigger or function that reads it. If it may decide, add it to decided_by."
 UNSHOWN = (
     "If it no longer decides, remove it. If it does, the world lacks a row that shows it: add one to the world, "
-    "for which another value of it gives another verdict."
+    "for which another value of it gives another verdict. A value that a constraint forbids is not tried: if one fixes "
+    "all values of a column, leave the column out."
 )
 
 

@@ -37,6 +37,7 @@ PLATFORMS = {
             STAND_INS / "realtime.sql",
             STAND_INS / "supabase_realtime.sql",
             _SUPABASE / "extensions.sql",
+            _SUPABASE / "migrations.sql",
             _SUPABASE / "owners.sql",
         ),
         ("postgres", "supabase_postgres"),

@@ -22,7 +22,10 @@ __all__ = ["read", "run", "session_notes", "statements"]
 
 LEFT = "the file has ended the transaction that it runs in, and its changes cannot be undone: remove the statement."
 ONE_TRANSACTION = "HINT: A file runs in one transaction, as with psql -1. This command cannot run in a transaction."
-ABOUT_EXTENSIONS = re.compile(r"(create|drop)\s+extension\b", re.IGNORECASE)
+# The kinds of indexes are those of the extension vector.
+ABOUT_EXTENSIONS = re.compile(
+    r"(create|drop)\s+extension\b|create\s+index\b.*?\busing\s+(hnsw|ivfflat)\b", re.IGNORECASE | re.DOTALL
+)
 BODY_LINE = re.compile(r"inline_code_block\D+(\d+)")  # in any language of the server's messages
 FUNCTION_LINE = re.compile(r"^.*\bfunction .*\bline \d+.*$", re.MULTILINE)
 

@@ -144,6 +144,13 @@ CREATE POLICY admins_read ON public.notes FOR SELECT TO authenticated USING (
 CREATE POLICY own ON public.impossible USING (code = (auth.uid())::text);
 """
 
+UNGRANTED = """
+CREATE SCHEMA app;
+CREATE TABLE app.notes (id int PRIMARY KEY, tenant text NOT NULL);
+ALTER TABLE app.notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON app.notes USING (tenant = current_setting('app.tenant', true));
+"""
+
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, toy: pytest.Pytester) -> pytest.Pytester:
@@ -252,6 +259,22 @@ def test_claims_of_postgrest(project: pytest.Pytester, init: Init) -> None:
     check_run(project, cells_of(result))
 
 
+def test_a_setting_for_each_claim(project: pytest.Pytester, init: Init) -> None:
+    """As PostgREST set them before version 12: a project with a function of its own may read only these."""
+    one = "RETURN NULLIF(current_setting('request.jwt.claim.sub', true), '')"
+    result = init(
+        f"CREATE ROLE init_legacy; CREATE SCHEMA auth; CREATE FUNCTION auth.uid() RETURNS text {one};"
+        "CREATE TABLE public.notes (id int PRIMARY KEY, author text NOT NULL);"
+        "ALTER TABLE public.notes ENABLE ROW LEVEL SECURITY; GRANT SELECT ON public.notes TO init_legacy;"
+        "GRANT USAGE ON SCHEMA auth TO init_legacy; CREATE POLICY own ON public.notes USING (author = auth.uid());",
+        file="schema.sql",
+    )
+    assert result.ret == 0, result.stderr.str()
+    assert 'settings={"request.jwt.claim.sub": "alice"}' in written(project)["conftest.py"]
+    result.stdout.fnmatch_lines(["1 of 1 policy admitted a row and refused one"])
+    check_run(project, cells_of(result))
+
+
 def test_what_cannot_be_made_is_said(project: pytest.Pytester, init: Init) -> None:
     result = init(AWKWARD)
     assert result.ret == 0, result.stderr.str()
@@ -272,6 +295,67 @@ def test_what_cannot_be_made_is_said(project: pytest.Pytester, init: Init) -> No
             "tables without a grid, because of an error:",
             "  public.impossible: no row could be made: *impossible_code_check*",
         ]
+    )
+    check_run(project, cells_of(result))
+
+
+def test_a_role_that_policies_name_and_no_migration_grants(project: pytest.Pytester, init: Init) -> None:
+    result = init(UNGRANTED.replace("USING", "TO init_named USING"), file="schema.sql")
+    assert result.ret == 0, result.stderr.str()
+    assert 'DELETE ON TABLES TO "init_named"' in (project.path / "tests/access/roles.sql").read_text()
+    notes = written(project)["test_notes.py"]
+    assert line_of(notes, "alice's note", "alice")[0] == "yes?"
+    assert line_of(notes, "alice's note", "bob")[0] == "-?"
+    result.stdout.fnmatch_lines(["1 of 1 policy admitted a row and refused one"])
+    check_run(project, cells_of(result))
+
+
+def test_a_role_of_the_migrations_that_has_no_grant(init: Init) -> None:
+    result = init("CREATE ROLE init_own;" + UNGRANTED.replace("USING", "TO init_own USING"), file="schema.sql")
+    assert result.ret == 2
+    result.stderr.fnmatch_lines(["ERROR: no role but the owner may use a table *", "GRANT the tables to the role *"])
+
+
+def test_only_a_role_that_bypasses_row_level_security(project: pytest.Pytester, init: Init) -> None:
+    result = init(
+        "CREATE TABLE public.jobs (id int PRIMARY KEY, name text); ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;"
+        "GRANT ALL ON public.jobs TO service_role;"
+    )
+    assert result.ret == 0, result.stderr.str()
+    assert "looks like a leak" not in result.stdout.str()
+    assert line_of(written(project)["test_jobs.py"], "alice's job", "service") == ["yes?"] * 4
+    check_run(project, cells_of(result))
+
+
+def test_settings_for_a_configuration_that_exists(project: pytest.Pytester, init: Init) -> None:
+    """They are written as in that file: TOML has quotes."""
+    (project.path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    result = init(UNGRANTED, file="schema.sql")
+    assert result.ret == 0, result.stderr.str()
+    result.stdout.fnmatch_lines(
+        [
+            "pyproject.toml configures pytest already, and is not changed. Add these settings there:",
+            '  rolecall_migrations = "schema.sql"',
+            "wrote tests/access. Next:",
+            "  add the settings above to pyproject.toml",
+            "  pytest",
+        ]
+    )
+
+
+def test_a_policy_that_reads_a_table_without_a_grant(project: pytest.Pytester, init: Init) -> None:
+    """A grid of such refusals could not be read: the table has none."""
+    result = init(
+        "CREATE TABLE public.teams (id int PRIMARY KEY, owner uuid NOT NULL);"
+        "CREATE TABLE public.games (id int PRIMARY KEY, team int NOT NULL REFERENCES public.teams);"
+        "CREATE TABLE public.notes (id int PRIMARY KEY, owner uuid NOT NULL);"
+        "CREATE POLICY own ON public.games USING (team IN (SELECT id FROM public.teams WHERE owner = auth.uid()));"
+        "CREATE POLICY own ON public.notes USING (owner = auth.uid());"
+        f"{PROTECT} GRANT ALL ON public.games, public.notes TO authenticated;"
+    )
+    assert result.ret == 0, result.stderr.str()
+    result.stdout.fnmatch_lines(
+        ["  public.games: *42501 permission denied for table teams (refused by another object*"]
     )
     check_run(project, cells_of(result))
 

@@ -86,6 +86,30 @@ def test_on_another_platform_the_server_decides(run: Run, connection: Connection
     assert installed(connection) == set()
 
 
+def lacks_vector(connection: Connection[Any]) -> None:
+    if connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'").fetchone():
+        pytest.skip("this server has the extension")
+
+
+def test_on_another_platform_what_the_server_lacks_has_its_stand_in(run: Run, connection: Connection[Any]) -> None:
+    lacks_vector(connection)
+    connection.execute("ALTER FUNCTION auth.uid() RENAME TO who")
+    run("CREATE EXTENSION IF NOT EXISTS vector; CREATE TABLE public.t (v vector(3));")
+    run("CREATE EXTENSION IF NOT EXISTS vector; DROP EXTENSION vector CASCADE;")
+    assert connection.execute("SELECT to_regtype('public.vector')").fetchone() == (None,)
+
+
+@pytest.mark.parametrize("kind", ["hnsw (v vector_cosine_ops) WITH (m = 16)", "ivfflat (v vector_l2_ops)"])
+@pytest.mark.parametrize("unless", ["", "IF NOT EXISTS "])
+def test_an_index_of_a_stand_ins_type(run: Run, connection: Connection[Any], kind: str, unless: str) -> None:
+    lacks_vector(connection)
+    run("CREATE EXTENSION vector; CREATE TABLE public.t (v vector(3));")
+    run(f"CREATE INDEX {unless}i ON public.t USING {kind};\nCOMMENT ON INDEX public.i IS 'for searches';")
+    run("INSERT INTO public.t VALUES ('[1,2,3]'); DROP INDEX public.i;")
+    with pytest.raises(SqlError, match=r'step\.sql:2:1: relation "public.none" does not exist'):
+        run(f"SELECT 1;\nCREATE INDEX i ON public.none USING {kind};")
+
+
 def test_the_rest_of_the_file_runs_as_the_role(run: Run, connection: Connection[Any]) -> None:
     name = untrusted(connection)
     with pytest.raises(SqlError, match="permission denied"):

@@ -10,6 +10,7 @@ import pytest
 
 from rolecall import Grid, World, grid
 from rolecall.errors import GridError, RolecallError
+from rolecall.grids.grid import fill
 
 COMMANDS = "               select  insert  update  delete  hand over"
 ROW = "alice's note"
@@ -237,6 +238,14 @@ def test_an_unknown_name_in_a_move_is_an_error(tmp_path: Path, world: World) -> 
     message = re.escape("'author = {bob}': the world has no name 'bob'; it has: 'alice'.")
     with pytest.raises(GridError, match=message):
         notes_grid.checks(cell, world)
+
+
+@pytest.mark.parametrize("braces", ["{}", "{0}", '{"a": 1}', "{"])
+def test_braces_of_the_sql_are_an_error_that_says_how_to_write_them(world: World, braces: str) -> None:
+    with pytest.raises(GridError, match=re.escape("as in {name}: write {{ and }} for braces of the SQL.")):
+        fill(f"data = '{braces}'", world)
+    doubled = braces.replace("{", "{{").replace("}", "}}")
+    assert fill(f"data = '{doubled}'", world) == f"data = '{braces}'"
 
 
 def test_a_row_without_the_key_is_an_error_with_its_line(tmp_path: Path, world: World) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rolecall import World
@@ -26,6 +28,7 @@ def test_a_leak(toy_worker: Worker, role: str, subject: str | None, verdicts: st
     assert looks_like_leak(toy_worker.connection, persona, first, others) == reason
 
 
-def test_settings_say_who_a_persona_is(toy_worker: Worker) -> None:
-    persona = World().persona("x", "toy_member", settings={"app.tenant_id": 1})
+@pytest.mark.parametrize("details", [{"settings": {"app.tenant_id": 1}}, {"tenant_id": 1}], ids=["setting", "claim"])
+def test_settings_and_claims_say_who_a_persona_is(toy_worker: Worker, details: Any) -> None:
+    persona = World().persona("x", "toy_member", **details)
     assert looks_like_leak(toy_worker.connection, persona, "yes", ["yes", "yes", "-"]) == ""

@@ -19,10 +19,11 @@ def write(path: Path, text: str = "SELECT 1;") -> Path:
 @pytest.mark.parametrize(
     ("file", "place"),
     [
-        ("supabase/migrations/20260101000000_all.sql", "supabase/migrations"),
         ("db/migration/V1__all.sql", "db/migration"),
         ("migrations/000001_all.up.sql", "migrations"),
         ("schema.sql", "schema.sql"),
+        ("all.sql", "all.sql"),  # no usual name, but the only file
+        ("sql/all.sql", "sql/all.sql"),
     ],
 )
 def test_the_usual_places(tmp_path: Path, file: str, place: str) -> None:
@@ -30,6 +31,28 @@ def test_the_usual_places(tmp_path: Path, file: str, place: str) -> None:
     found = find(tmp_path)
     assert found.path == (tmp_path / place).resolve()
     assert found.lines(tmp_path.resolve()) == {"rolecall_migrations": place}
+
+
+def test_the_folder_of_supabase_says_the_platform(tmp_path: Path) -> None:
+    write(tmp_path / "supabase/migrations/20260101000000_all.sql")
+    lines = {"rolecall_platform": "supabase", "rolecall_migrations": "supabase/migrations"}
+    assert find(tmp_path).lines(tmp_path.resolve()) == lines
+
+
+def test_a_usual_place_without_sql_is_passed_over(tmp_path: Path) -> None:
+    write(tmp_path / "migrations/0001_all.ts", "export {}")
+    write(tmp_path / "schema.sql")
+    assert find(tmp_path).path == (tmp_path / "schema.sql").resolve()
+
+
+def test_files_beside_the_schema_are_named(tmp_path: Path) -> None:
+    for name in ("schema.sql", "policies.sql", "views.sql"):
+        write(tmp_path / name)
+    note = find(tmp_path).note
+    assert note.startswith(
+        "Only schema.sql was read, and not policies.sql, views.sql beside it. If they belong together,"
+    )
+    assert not find(tmp_path / "schema.sql").note  # it was named
 
 
 def test_a_dump_is_the_baseline(tmp_path: Path) -> None:
@@ -46,6 +69,12 @@ def test_a_dump_is_the_baseline(tmp_path: Path) -> None:
         ("CREATE POLICY p ON storage.objects USING (true);", "supabase"),
         ("SELECT current_setting('request.jwt.claims', true);", "postgrest"),
         ("SELECT auth.user_id();", "neon"),
+        # A project that makes these itself runs without the platform.
+        ("CREATE OR REPLACE FUNCTION auth.uid() RETURNS uuid RETURN NULL; SELECT auth.uid();", "none"),
+        ("CREATE TABLE IF NOT EXISTS auth.users (id int); SELECT current_setting('request.jwt.claims');", "none"),
+        ("DO $$ BEGIN CREATE FUNCTION auth.user_id() RETURNS text RETURN NULL; END $$;", "none"),
+        ("CREATE FUNCTION f() RETURNS uuid RETURN auth.uid(); GRANT EXECUTE ON FUNCTION auth.uid TO a;", "supabase"),
+        ("CREATE TABLE a (id uuid REFERENCES auth.users); DROP FUNCTION auth.role();", "supabase"),
         ("SELECT 1; -- auth.uid() of Supabase", "none"),
         ("SELECT 'call auth.uid()'; SELECT author.uid;", "none"),
     ],
@@ -57,6 +86,12 @@ def test_the_platform(tmp_path: Path, text: str, platform: str) -> None:
 
 def test_nothing_to_build(tmp_path: Path) -> None:
     with pytest.raises(MigrationError, match="is not clear: it has no SQL file"):
+        find(tmp_path)
+    write(tmp_path / "app/db/tables.sql")
+    write(tmp_path / "node_modules/a/b.sql")
+    with pytest.raises(
+        MigrationError, match=r"is not clear: it has no SQL file(?s:.*)\nSQL files are in app/db \(1\)\.$"
+    ):
         find(tmp_path)
     with pytest.raises(RolecallError, match=r"is no folder and no file: (?s:.*)pg_dump --schema-only"):
         find(tmp_path / "postgresql:" / "x")

@@ -70,7 +70,8 @@ def test_an_entry_that_decides_nothing_fails(toy_worker: Worker) -> None:
         "declared": "decided_by names what does not decide about shop.notes.\n"
         "  body: no change of it changes a verdict of the grid\n"
         "If it no longer decides, remove it. If it does, the world lacks a row that shows it: add one to the world, "
-        "for which another value of it gives another verdict."
+        "for which another value of it gives another verdict. A value that a constraint forbids is not tried: if one "
+        "fixes all values of a column, leave the column out."
     }
 
 

@@ -44,6 +44,7 @@ def test_personas_may_share_plans(supabase: Connection[Any]) -> None:
     [
         *("auth.users", "auth.identities", "auth.sessions", "auth.mfa_factors"),
         *("storage.buckets", "storage.objects", "realtime.messages", "vault.secrets", "vault.decrypted_secrets"),
+        "supabase_migrations.schema_migrations",
     ],
 )
 def test_tables_exist(supabase: Connection[Any], name: str) -> None:

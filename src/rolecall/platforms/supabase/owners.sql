@@ -68,6 +68,9 @@ BEGIN
   );
   -- ALTER PUBLICATION … ADD TABLE is how a migration turns Realtime on for a table.
   EXECUTE format('ALTER PUBLICATION supabase_realtime OWNER TO %I', migration_role);
+  -- The CLI makes them as this role.
+  EXECUTE format('ALTER SCHEMA supabase_migrations OWNER TO %I', migration_role);
+  EXECUTE format('ALTER TABLE supabase_migrations.schema_migrations OWNER TO %I', migration_role);
 
   -- A new project has them in public. Here they are in every schema, as Supabase's guide for custom schemas grants them.
   IF regime = 'granted' THEN

@@ -12,6 +12,8 @@ import pytest
 Init = Callable[..., pytest.RunResult]
 MIGRATION = "supabase/migrations/20260101000000_all.sql"
 GRANTS = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO anon, authenticated, service_role;"
+# Roles belong to the whole server, which the tests share: one may be there while another run uses the server.
+ROLE = "DO $$ BEGIN CREATE ROLE {} NOLOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
 PROTECT = """
 DO $$ DECLARE name text; BEGIN
   FOR name IN SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('public', 'app') LOOP
@@ -92,7 +94,7 @@ CREATE POLICY tenant ON app.lines USING (EXISTS (
 """
 
 POSTGREST = f"""
-CREATE ROLE init_user NOLOGIN;
+{ROLE.format("init_user")}
 CREATE SCHEMA app;
 GRANT USAGE ON SCHEMA app TO init_user, web_anon;
 CREATE FUNCTION app.me() RETURNS text LANGUAGE sql STABLE
@@ -263,7 +265,7 @@ def test_a_setting_for_each_claim(project: pytest.Pytester, init: Init) -> None:
     """As PostgREST set them before version 12: a project with a function of its own may read only these."""
     one = "RETURN NULLIF(current_setting('request.jwt.claim.sub', true), '')"
     result = init(
-        f"CREATE ROLE init_legacy; CREATE SCHEMA auth; CREATE FUNCTION auth.uid() RETURNS text {one};"
+        f"{ROLE.format('init_legacy')} CREATE SCHEMA auth; CREATE FUNCTION auth.uid() RETURNS text {one};"
         "CREATE TABLE public.notes (id int PRIMARY KEY, author text NOT NULL);"
         "ALTER TABLE public.notes ENABLE ROW LEVEL SECURITY; GRANT SELECT ON public.notes TO init_legacy;"
         "GRANT USAGE ON SCHEMA auth TO init_legacy; CREATE POLICY own ON public.notes USING (author = auth.uid());",

@@ -101,13 +101,20 @@ def propose(server: Server, settings: Settings) -> Proposal:
 def _built(server: Server, settings: Settings) -> Proposal:
     with expected.database(server, settings) as (run, connection, role):
         found = shape.read(connection)
-        if shape.roles(connection, _own(found)) or settings.platform not in GRANTING:
+        if settings.platform not in GRANTING or not _needs_grants(connection, found):
             return _propose(_Build(run, connection, role), found)
-    # An older project: no migration grants anything, because the platform grants every new table.
+    # An older project: its migrations grant nothing, or little, because the platform grants every new table.
     with expected.database(server, replace(settings, default_privileges=GRANTED)) as (run, connection, role):
         proposal = _propose(_Build(run, connection, role), shape.read(connection))
         proposal.default_privileges = GRANTED
         return proposal
+
+
+def _needs_grants(connection: Connection[Any], found: Shape) -> bool:
+    """Whether no client may use any table, or a table that has a policy."""
+    own = _own(found)
+    with_policy = {policy.table for policy in found.policies} & set(own)
+    return not shape.roles(connection, own) or not all(shape.roles(connection, [name]) for name in with_policy)
 
 
 def _own(found: Shape) -> list[str]:

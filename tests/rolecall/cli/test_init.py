@@ -389,6 +389,21 @@ def test_an_application_that_owns_its_tables(project: pytest.Pytester, init: Ini
     check_run(project, cells_of(result))
 
 
+def test_an_older_project_that_grants_one_table(project: pytest.Pytester, init: Init) -> None:
+    sql = """
+        CREATE TABLE public.lists (id uuid PRIMARY KEY, owner uuid NOT NULL);
+        ALTER TABLE public.lists ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY own ON public.lists USING (owner = auth.uid());
+        CREATE TABLE public.jobs (id uuid PRIMARY KEY);
+        ALTER TABLE public.jobs ENABLE ROW LEVEL SECURITY;
+        GRANT ALL ON public.jobs TO service_role;
+    """
+    result = init(sql)
+    assert result.ret == 0, result.stderr.str()
+    assert "rolecall_default_privileges = granted" in written(project)["pytest.ini"]
+    result.stdout.fnmatch_lines(["1 of 1 policy admitted a row and refused one"])
+
+
 def test_grants_of_columns_and_of_a_database(project: pytest.Pytester, init: Init) -> None:
     sql = """
         CREATE TABLE public.lists (

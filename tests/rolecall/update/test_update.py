@@ -66,6 +66,13 @@ def test_a_grid_of_commands_alone_is_filled(toy: pytest.Pytester, notes: Path, p
     assert notes.read_text() == header + FILLED + end
 
 
+def test_undecided_cells_fail_only_without_the_update(toy: pytest.Pytester, notes: Path) -> None:
+    """A project says in its configuration that they must fail in CI."""
+    notes.write_text(EMPTY)
+    assert run(toy, "--rolecall-undecided", "fail").ret == pytest.ExitCode.OK
+    toy.runpytest_inprocess("test_notes.py", "--rolecall-undecided", "fail").assert_outcomes(failed=40)
+
+
 @pytest.mark.parametrize("processes", ["0", "2"])
 def test_cells_that_differ_are_rewritten(toy: pytest.Pytester, notes: Path, processes: str) -> None:
     right = notes.read_text()

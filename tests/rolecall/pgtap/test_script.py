@@ -12,6 +12,7 @@ from rolecall import Grid, World, grid
 from rolecall.access.custom_settings import custom_settings, initialize
 from rolecall.access.loading import identities
 from rolecall.grids.outcomes import GridOutcomes
+from rolecall.grids.probe import prepare
 from rolecall.pgtap.cells import Exported, export
 from rolecall.pgtap.script import script
 from rolecall.worker import Worker
@@ -29,12 +30,20 @@ VERDICTS = [
 ]
 
 
-@pytest.fixture
-def database(toy_built: Worker) -> Iterator[Connection[Any]]:
-    """A superuser's connection to a database with the toy's baseline. What happens in a test is rolled back."""
-    with toy_built.rolled_back_scratch(migrated=False) as scratch:
-        scratch.connection.execute(AUTHENTICATOR.encode())
+@pytest.fixture(scope="module")
+def connection(toy_built: Worker) -> Iterator[Connection[Any]]:
+    """A superuser's connection to a database with the toy's baseline, with the probe."""
+    with toy_built.scratch(migrated=False) as scratch:
+        prepare(scratch.connection)
         yield scratch.connection
+
+
+@pytest.fixture
+def database(connection: Connection[Any]) -> Iterator[Connection[Any]]:
+    """The connection in a transaction, which is rolled back."""
+    with connection.transaction(force_rollback=True):
+        connection.execute(AUTHENTICATOR.encode())
+        yield connection
 
 
 def migrate(database: Connection[Any], sql: str) -> None:

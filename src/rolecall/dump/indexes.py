@@ -9,7 +9,7 @@ from psycopg import Connection
 from rolecall.dump.nodes import Node, node_of, text_of
 
 KINDS = ("hnsw", "ivfflat")  # those of the extension vector
-CONSTANT = node_of("CREATE INDEX ON a ((true))")
+CONSTANT = "CREATE INDEX ON a ((true))"
 
 
 def make_plain(connection: Connection[Any], node: Node) -> bool:
@@ -20,9 +20,10 @@ def make_plain(connection: Connection[Any], node: Node) -> bool:
     kind = node.tree.access_method
     if kind not in KINDS or connection.execute("SELECT 1 FROM pg_am WHERE amname = %s", [kind]).fetchone():
         return False
-    assert CONSTANT
-    node.tree.access_method = CONSTANT.tree.access_method
+    constant = node_of(CONSTANT)
+    assert constant
+    node.tree.access_method = constant.tree.access_method
     del node.tree.options[:], node.tree.index_params[:]
-    node.tree.index_params.extend(CONSTANT.tree.index_params)
+    node.tree.index_params.extend(constant.tree.index_params)
     connection.execute(text_of(node).encode())
     return True

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rolecall import settings
+from rolecall.server import choose
 from rolecall.server.choose import Server
 from tests.rolecall.docs.pages import blocks, without_settings
 
@@ -49,11 +53,18 @@ EDITS: dict[str, tuple[str, str | re.Pattern[str], str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def server(pytestconfig: pytest.Config) -> Iterator[Server]:
+    """A server of its own: on one with another run, the roles of a run stay, and the page makes them each time."""
+    with choose.running(replace(settings.read(pytestconfig), pg_dsn=None)) as server:
+        yield server
+
+
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, toy_server: Server) -> pytest.Pytester:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, server: Server) -> pytest.Pytester:
     """The project of the page."""
     without_settings(monkeypatch)
-    monkeypatch.setenv("ROLECALL_PG_DSN", toy_server.conninfo)
+    monkeypatch.setenv("ROLECALL_PG_DSN", server.conninfo)
     page = blocks(PAGE)
     conftest, test = page["python"]
     for file, text in {

@@ -13,11 +13,12 @@ from rolecall.database.scratch import Scratch
 from tests.types import node
 
 KINDS = {"table": "Tables", "view": "Views", "function": "Functions"}
-# The schemas of the application are those of the role that migrates; the platform's belong to others. `public` is in
-# every types file, because supabase-js takes it where no schema is named.
+# The schemas of the application belong to the role that migrates. The platform's belong to others, but for the CLI's.
+# `public` is in every types file, because supabase-js takes it where no schema is named.
 SCHEMAS = """
 SELECT nspname FROM pg_namespace
-WHERE nspname = 'public' OR pg_get_userbyid(nspowner) = COALESCE(%s, current_user)
+WHERE nspname = 'public'
+  OR pg_get_userbyid(nspowner) = COALESCE(%s, current_user) AND nspname <> 'supabase_migrations'
 ORDER BY nspname
 """
 

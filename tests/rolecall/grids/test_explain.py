@@ -58,6 +58,13 @@ def test_a_read_that_is_stopped(toy_worker: Worker) -> None:
         """)
 
 
+def test_a_key_with_two_rows(toy_worker: Worker) -> None:
+    """A migration or a trigger may have made the other row."""
+    toy_worker.connection.execute("INSERT INTO shop.notes VALUES (3, 'bob', 'hers')")
+    text = explanation(toy_worker, notes("-", key="body"), "alice's note-select-bob")
+    assert text.endswith("""'hers': set key= of the grid to columns that are unique in the whole table\n""")
+
+
 def test_a_read_that_is_let_through(toy_worker: Worker) -> None:
     """One of two permissive policies admits the row, and the restrictive one does not stop it."""
     toy_worker.connection.execute("CREATE POLICY open ON shop.notes FOR SELECT TO toy_member USING (true)")

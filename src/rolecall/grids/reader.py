@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from rolecall.errors import GridError
-from rolecall.grids.verdicts import VERDICTS, is_verdict
+from rolecall.grids.verdicts import VERDICTS, is_no_name, is_verdict
 
 EVERYONE_ELSE = "everyone else"
 NO_CELL = "the grid has no cell: write the commands, the name of a row, and a line for each persona."
@@ -121,7 +121,7 @@ class Reader:
         verdicts = words[-count:]
         if not self.headings:
             self.fail(number, "a persona before the first row: write the name of the row above, without indentation.")
-        if len(words) <= count or not all(map(is_verdict, verdicts)) or is_verdict(words[-count - 1]):
+        if len(words) <= count or not all(map(is_verdict, verdicts)) or is_no_name(words[-count - 1]):
             self.fail(number, f"expected names, then {count} verdicts ({', '.join(VERDICTS)}): {line.strip()!r}.")
         row = next(reversed(self.headings))
         personas = re.split(r",\s*", " ".join(words[:-count]))

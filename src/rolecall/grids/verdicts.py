@@ -24,6 +24,11 @@ def is_verdict(word: str) -> bool:
     return all(map(_is_word, parts)) and len(parts) <= 3 and (len(parts) == 1 or len(set(parts)) > 1)
 
 
+def is_no_name(word: str) -> bool:
+    """Whether a word is a verdict, and cannot be the name of a persona. A name may look like a SQLSTATE (``USER1``)."""
+    return is_verdict(word) and not SQLSTATE.fullmatch(word.removesuffix(UNDECIDED))
+
+
 def _is_word(word: str) -> bool:
     return word in VERDICTS or bool(SQLSTATE.fullmatch(word) and word != REFUSED)
 

@@ -286,6 +286,16 @@ def test_a_list_continues_in_the_next_line(tmp_path: Path, world: World) -> None
     ]
 
 
+def test_a_name_may_look_like_a_sqlstate(tmp_path: Path) -> None:
+    cells = read(tmp_path, COMMANDS, ROW, "  USER1, USER2   yes  P0001  23503?  -/P0001  !").cells
+    assert [cell.persona for cell in cells[::5]] == ["USER1", "USER2"]
+    assert [(cell.expected, cell.decided) for cell in cells[1:4]] == [
+        ("P0001", True),
+        ("23503", False),
+        ("-/P0001", True),
+    ]
+
+
 def test_every_cell_has_an_id_and_its_line(tmp_path: Path, world: World) -> None:
     notes_grid = read(tmp_path, COMMANDS, "", ROW, ALICE, "", BOB)
     notes_grid.validate(world)

@@ -148,6 +148,23 @@ POLICIES = {
         "GRANT INSERT (id, author) ON shop.notes TO toy_visitor;"
         "CREATE POLICY open ON shop.notes FOR INSERT TO toy_visitor WITH CHECK (true);",
         usual("yes  yes  yes  yes", visitor="!  !/-  !  !"),
+        more=(("shop.notes", {"id": 2, "author": "bob", "body": "hers"}),),
+    ),
+    "grants an insert of some columns, with a time of the table": Shape(
+        NOTES + "ALTER TABLE shop.notes ADD made timestamptz DEFAULT now();"
+        "GRANT INSERT (id, author, body) ON shop.notes TO toy_visitor;"
+        "CREATE POLICY open ON shop.notes FOR INSERT TO toy_visitor WITH CHECK (true);",
+        usual("yes  yes  yes  yes", visitor="!  !/yes  !  !"),
+        row=HERS | {"made": "2020-02-03 04:05+00"},
+    ),
+    "grants an insert of some columns, which a deferred constraint refuses": Shape(
+        NOTES
+        + "CREATE TABLE shop.bodies (body text PRIMARY KEY); INSERT INTO shop.bodies VALUES ('hers'), ('changed');"
+        "ALTER TABLE shop.notes ALTER body SET DEFAULT 'other',"
+        " ADD FOREIGN KEY (body) REFERENCES shop.bodies DEFERRABLE INITIALLY DEFERRED;"
+        "GRANT INSERT (id, author) ON shop.notes TO toy_visitor;"
+        "CREATE POLICY open ON shop.notes FOR INSERT TO toy_visitor WITH CHECK (true);",
+        usual("yes  yes  yes  yes", visitor="!  !  !  !"),
     ),
     "grants an insert of some columns, which its policy refuses": Shape(
         NOTES + "GRANT INSERT (id, author) ON shop.notes TO toy_visitor;"

@@ -98,7 +98,8 @@ DEFECTS = {
         "row-level security does not protect shop.totals, toy_member may use it, and no test tries it: ",
     ),
     "a view with the rights of its owner": (
-        "CREATE VIEW shop.every AS SELECT * FROM shop.notes; GRANT SELECT ON shop.every TO toy_visitor",
+        "CREATE VIEW shop.every WITH (security_invoker = off) AS SELECT * FROM shop.notes;"
+        "GRANT SELECT ON shop.every TO toy_visitor",
         "row-level security does not protect shop.every, toy_visitor may use it, and no test tries it: ",
     ),
     "a materialized view": (
@@ -120,6 +121,13 @@ NO_DEFECT = {
     "a function with the rights of its caller": "CREATE FUNCTION shop.one() RETURNS int LANGUAGE sql AS 'SELECT 1'",
     "a trigger function": (
         "CREATE FUNCTION shop.acts() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN NULL; END'"
+    ),
+    "the function of an event trigger": (
+        "CREATE FUNCTION shop.notes_it() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN END'"
+    ),
+    "a view with the rights of its reader": (
+        "CREATE VIEW shop.every WITH (security_invoker = 't') AS SELECT * FROM shop.notes;"
+        "GRANT SELECT ON shop.every TO toy_visitor"
     ),
     "a function for those who sign in": (
         f"CREATE FUNCTION shop.one() RETURNS int {DEFINER} 'SELECT 1';"

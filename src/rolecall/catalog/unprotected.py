@@ -19,19 +19,20 @@ RELATIONS = f"""
 SELECT n.nspname || '.' || c.relname, array_agg(r.rolname::text ORDER BY r.rolname)
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace CROSS JOIN pg_roles AS r
 WHERE CASE relkind WHEN 'm' THEN true
-        WHEN 'v' THEN array_to_string(reloptions, ' ') ~ 'security_invoker=(true|on|1|yes)' IS NOT TRUE
+        WHEN 'v' THEN NOT EXISTS (
+          SELECT FROM pg_options_to_table(reloptions) WHERE option_name = 'security_invoker' AND option_value::boolean)
         ELSE relkind IN ('r', 'p') AND NOT relrowsecurity END
   AND {MAY_ENTER} AND NOT pg_has_role(r.oid, c.relowner, 'USAGE')
   AND (has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE')
        OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
 GROUP BY 1
 """
-# A role whose policies call the function needs EXECUTE, and the grids of these tables try it. No role calls a
-# trigger function itself.
+# A role whose policies call the function needs EXECUTE, and the grids of these tables try it. No role calls the
+# function of an event trigger itself; those of triggers are none of the objects that may be open.
 FUNCTIONS = f"""
 SELECT n.nspname || '.' || proname, array_agg(DISTINCT r.rolname::text)
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace CROSS JOIN pg_roles AS r
-WHERE prosecdef AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+WHERE prosecdef AND prorettype <> 'event_trigger'::regtype
   AND {MAY_ENTER} AND NOT pg_has_role(r.oid, proowner, 'USAGE') AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
   AND NOT EXISTS (
     SELECT FROM pg_depend JOIN pg_policy ON classid = 'pg_policy'::regclass AND objid = pg_policy.oid

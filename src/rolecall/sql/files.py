@@ -22,6 +22,10 @@ __all__ = ["read", "run", "session_notes", "statements"]
 
 LEFT = "the file has ended the transaction that it runs in, and its changes cannot be undone: remove the statement."
 ONE_TRANSACTION = "HINT: A file runs in one transaction, as with psql -1. This command cannot run in a transaction."
+ROLES_ARE_SHARED = (
+    "HINT: A role belongs to all databases of a server. Create it in a DO block, if pg_roles does not have it, "
+    "or leave out --rolecall-pg-dsn: a throwaway server has no roles of others."
+)
 # The kinds of indexes are those of the extension vector.
 ABOUT_EXTENSIONS = re.compile(
     r"(create|drop)\s+extension\b|create\s+index\b.*?\busing\s+(hnsw|ivfflat)\b", re.IGNORECASE | re.DOTALL
@@ -336,6 +340,8 @@ def _details(error: psycopg.Error) -> Iterator[str]:
         yield f"HINT: {diag.message_hint}"
     elif error.sqlstate == "25001":
         yield ONE_TRANSACTION
+    elif error.sqlstate == "42710" and diag.source_function == "CreateRole":
+        yield ROLES_ARE_SHARED
     # The error's place shows the line of a DO block. For functions that it calls, name the innermost one.
     functions = [line for line in FUNCTION_LINE.findall(diag.context or "") if not BODY_LINE.search(line)]
     if functions:

@@ -32,11 +32,14 @@ def block(example: Path, language: str) -> list[str]:
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, toy_server: Server) -> Run:
-    """A function that runs the second command of an example in the folder of the test, on the shared server."""
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, running_server: Server) -> Run:
+    """A function that runs the second command of an example in the folder of the test.
+
+    The server is for these tests only: the examples create roles, which stay while another run is alive.
+    """
     for name in [name for name in os.environ if name.startswith("ROLECALL_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("ROLECALL_PG_DSN", toy_server.conninfo)
+    monkeypatch.setenv("ROLECALL_PG_DSN", running_server.conninfo)
 
     def run(example: Path) -> pytest.RunResult:
         _, command = block(example, "sh")

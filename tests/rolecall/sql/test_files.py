@@ -105,6 +105,15 @@ def test_a_command_that_cannot_run_in_a_transaction_is_refused_with_a_hint(conne
     )
 
 
+def test_a_role_that_exists_is_refused_with_a_hint(connection: Connection[Any]) -> None:
+    """Another database of the server may have it: then the file is right, and only this server is in the way."""
+    connection.execute("ALTER ROLE toy_migrator CREATEROLE")
+    connection.execute("CREATE ROLE files_role")
+    error = refused(connection, TABLE + "\nCREATE ROLE files_role;")
+    assert (error.sqlstate, error.line) == ("42710", 3)
+    assert "HINT: A role belongs to all databases of a server." in str(error)
+
+
 # ------------------------------------------------------------------ deferred constraints
 
 DEFERRED = """

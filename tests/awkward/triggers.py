@@ -102,6 +102,9 @@ TRIGGERS = {
         usual("yes  yes  !  yes"),
     ),
     "deallocates prepared statements": Shape(trigger("EXECUTE 'DEALLOCATE ALL'; RETURN OLD;", "BEFORE DELETE")),
+    "deallocates prepared statements and skips the row": Shape(
+        trigger("EXECUTE 'DEALLOCATE ALL'; RETURN NULL;", "BEFORE DELETE"), usual("yes  yes  yes  -")
+    ),
     "changes the key": Shape(
         trigger("NEW.id := 7; RETURN NEW;", "BEFORE UPDATE"),
     ),

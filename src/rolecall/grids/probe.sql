@@ -373,8 +373,15 @@ BEGIN
                   planned[item.plan] := false;  -- it runs without a plan, and its own error is reported
                 END;
               END IF;
-              EXECUTE CASE WHEN share AND planned[item.plan] THEN 'EXECUTE rolecall_' || item.plan ELSE command END;
-              GET DIAGNOSTICS affected = ROW_COUNT;
+              BEGIN
+                EXECUTE CASE WHEN share AND planned[item.plan] THEN 'EXECUTE rolecall_' || item.plan ELSE command END;
+                GET DIAGNOSTICS affected = ROW_COUNT;
+              EXCEPTION WHEN invalid_sql_statement_name THEN
+                -- An earlier check has deallocated the prepared statements, or this is an error of the statement.
+                share := false;
+                EXECUTE command;
+                GET DIAGNOSTICS affected = ROW_COUNT;
+              END;
               IF item.method <> 'GET' THEN
                 SET CONSTRAINTS ALL IMMEDIATE;  -- a commit would check them, but nothing is committed here
               END IF;
@@ -388,7 +395,13 @@ BEGIN
                   EXECUTE format('SELECT count(*) FROM %s WHERE %s', item.target, item.condition) INTO rows_after;
                   touched := rows_after > 0;
                 ELSE
-                  EXECUTE 'EXECUTE rolecall_look' INTO rows_after, state_after;
+                  BEGIN
+                    EXECUTE 'EXECUTE rolecall_look' INTO rows_after, state_after;
+                  EXCEPTION WHEN invalid_sql_statement_name THEN  -- the check has deallocated it
+                    SELECT look.hits, look.state INTO rows_after, state_after
+                    FROM pg_temp.rolecall_look_at(item.target, item.condition) AS look;
+                    aimed := false;  -- that closes the cursor
+                  END;
                   touched := (rows_after, state_after) IS DISTINCT FROM (rows_before, state_before);
                 END IF;
               END IF;
@@ -406,7 +419,6 @@ BEGIN
                   OR refusal = '0A000' AND (item.upsert OR item.representation AND item.method <> 'POST') THEN
                   skipped := true; refusal := NULL; message := NULL;
                 END IF;
-                share := share AND refusal <> '26000';  -- the statement before deallocated the prepared statements
               ELSE
                 affected := 0; broken := SQLSTATE || ' ' || SQLERRM;
                 IF NOT block.makes_room THEN  -- there the row is away

@@ -5,28 +5,32 @@ With ``--rolecall-oracle``, each verdict is also compared with the result of a c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
 from rolecall import World, grid, settings
+from rolecall.grids.explain import Results
+from rolecall.grids.grid import Cell
 from rolecall.grids.verdicts import verdict
 from rolecall.oracle.requests import Difference, Oracle
 from rolecall.worker import Worker
 from tests.awkward import POLICIES, TABLES, TRIGGERS, Shape
 
 Project = Callable[[str, World], Worker]
-Compare = Callable[[Shape], tuple[dict[str, str], list[Difference]]]
+Verdicts = dict[str, str]
+Compare = Callable[[Shape], tuple[Verdicts, Verdicts, list[Difference]]]
 
 
 @pytest.fixture
-def compare(
-    project: Project, pytestconfig: pytest.Config
-) -> Callable[[Shape], tuple[dict[str, str], list[Difference]]]:
-    """A function that returns the verdicts of a shape's cells, and the checks with another result as a request."""
+def compare(project: Project, pytestconfig: pytest.Config) -> Compare:
+    """A function that tries the cells of a shape.
+
+    It returns their verdicts, cell by cell and all at once, and the checks with another result as a request.
+    """
     with_oracle = settings.read(pytestconfig).oracle
 
-    def compare(shape: Shape) -> tuple[dict[str, str], list[Difference]]:
+    def compare(shape: Shape) -> tuple[Verdicts, Verdicts, list[Difference]]:
         world = World()
         for name in ("alice", "bob"):
             world.persona(name, "toy_member", subject=name)
@@ -43,16 +47,19 @@ def compare(
             difference for pairs in results.values() if with_oracle for difference in oracle.differences(pairs)
         ]
         oracle.close()
-        return {
-            f"{cell.persona} {cell.command}": verdict(pairs, cell.expected) for cell, pairs in results.items()
-        }, differences
+        return verdicts(results.items()), verdicts(worker.outcomes.results(shape_grid)), differences
 
     return compare
 
 
-def expected(verdicts: str) -> dict[str, str]:
+def verdicts(results: Iterable[tuple[Cell, Results]]) -> Verdicts:
+    """The verdict of each cell."""
+    return {f"{cell.persona} {cell.command}": verdict(pairs, cell.expected) for cell, pairs in results}
+
+
+def expected(text: str) -> Verdicts:
     """The verdicts of a grid's text, in which a cell may also be an error."""
-    commands, _, *lines = (line.split() for line in verdicts.strip().splitlines())
+    commands, _, *lines = (line.split() for line in text.strip().splitlines())
     return {
         f"{persona} {command}": word for persona, *words in lines for command, word in zip(commands, words, strict=True)
     }
@@ -68,4 +75,4 @@ def shapes(**groups: dict[str, Shape]) -> pytest.MarkDecorator:
 
 @shapes(table=TABLES, trigger=TRIGGERS, policy=POLICIES)
 def test_the_verdicts_are_those_of_a_client(compare: Compare, shape: Shape) -> None:
-    assert compare(shape) == (expected(shape.verdicts), [])
+    assert compare(shape) == (expected(shape.verdicts), expected(shape.verdicts), [])

@@ -51,7 +51,8 @@ class Project:
         more = f" and {len(self.unread) - SHOWN} more" if len(self.unread) > SHOWN else ""
         return (
             f"Only {self.path.name} was read, and not {', '.join(self.unread[:SHOWN])}{more} beside it. If they belong "
-            "together, join them in their order into one file, and name it: rolecall init all.sql"
+            f"together, write a file all.sql with a line \\ir {self.path.name} for each, in their order, and name it: "
+            "rolecall init all.sql"
         )
 
     def lines(self, root: Path) -> dict[str, str]:
@@ -64,9 +65,9 @@ class Project:
 def find(path: Path, layout: str = AUTO, platform: str | None = None) -> Project:
     """What a folder or file has. Raises RolecallError if that is not clear, and MigrationError or SqlError."""
     if path.is_file():
-        text = files.read(path)
-        dump = is_dump(text)
-        return Project(path.resolve(), dump, platform or _platform(path, [text], is_dump=dump))
+        dump = is_dump(text := files.read(path))
+        texts = [text] if dump else _texts(path, layout)
+        return Project(path.resolve(), dump, platform or _platform(path, texts, is_dump=dump))
     if not path.is_dir():
         raise RolecallError(
             f"{path} is no folder and no file: name the folder of the migrations, or an SQL file.\n"
@@ -76,8 +77,11 @@ def find(path: Path, layout: str = AUTO, platform: str | None = None) -> Project
     if found.is_file():
         unread = [each.name for each in sql_files(found.parent) if each != found]
         return replace(find(found, layout, platform), unread=unread)
-    texts = [step.read() for phase in migrations.read(found, layout) for step in phase.steps]
-    return Project(found.resolve(), False, platform or _platform(found, texts))
+    return Project(found.resolve(), False, platform or _platform(found, _texts(found, layout)))
+
+
+def _texts(path: Path, layout: str) -> list[str]:
+    return [step.read() for phase in migrations.read(path, layout) for step in phase.steps]
 
 
 def _migrations(folder: Path, layout: str) -> Path:

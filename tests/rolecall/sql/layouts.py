@@ -87,6 +87,21 @@ PROJECTS = {
     "file of Alembic": Project(
         "file", "all.sql", {"all.sql": transaction(NOTES) + "\n" + transaction(COUNT)}, ["all"], []
     ),
+    "file that includes others": Project(
+        "file",
+        "db/all.sql",
+        {
+            "db/all.sql": (
+                "-- In this order.\n\\set ON_ERROR_STOP on\n\\ir tables/z.sql\n\\include_relative '../more/all.sql'\n"
+            ),
+            "db/tables/z.sql": NOTES,
+            "more/all.sql": "\\ir a.sql\n",
+            "more/a.sql": COUNT,
+            "more/not_included.sql": "SELECT 1/0;",
+        },
+        ["tables/z", "../more/a"],
+        [],
+    ),
     "flyway": Project(
         "flyway",
         "db",

@@ -214,9 +214,52 @@ def test_what_does_not_fit_is_an_error(tmp_path: Path, files: list[str] | dict[s
     assert str(caught.value) == message.format(folder, tmp_path)
 
 
+BROKEN_INCLUDES = {
+    "SQL beside": (
+        {"all.sql": "\\ir a.sql\n\nSELECT 1;\n", "a.sql": "SELECT 1;"},
+        "{0}/all.sql:3: a file that includes others may have nothing else. Move the SQL to a file, and include it.",
+    ),
+    "no such file": ({"all.sql": "-- all\n\\ir b.sql\n"}, "{0}/all.sql:2: b.sql does not exist: correct the name."),
+    "a folder": ({"all.sql": "\\ir d\n", "d/a.sql": "SELECT 1;"}, "{0}/d is not a file: replace or remove it."),
+    "a circle": (
+        {"all.sql": "\\ir d/a.sql\n", "d/a.sql": "\\ir ../all.sql\n"},
+        "{0}/d/a.sql:1: all.sql includes itself: remove the line.",
+    ),
+    "an empty file": (
+        {"all.sql": "\\ir a.sql\n", "a.sql": "\n"},
+        "{0}/a.sql: the file is empty: write its SQL, or remove the file.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "message"), BROKEN_INCLUDES.values(), ids=BROKEN_INCLUDES)
+def test_a_file_that_includes_others_has_nothing_else(tmp_path: Path, files: dict[str, str], message: str) -> None:
+    for name, text in files.items():
+        add(tmp_path / name, text)
+    with pytest.raises(MigrationError) as caught:
+        migrations.read(tmp_path / "all.sql")
+    assert str(caught.value) == message.format(tmp_path)
+
+
+def test_an_include_starts_at_the_working_directory_as_with_psql(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only with ``\\i``, and only if the file is there: others start psql in the folder of the file."""
+    add(tmp_path / "db" / "all.sql", "\\i db/a.sql\n\\i b.sql\n\\ir c.sql\n")
+    for name in ("db/a.sql", "db/b.sql", "db/c.sql", "c.sql"):
+        add(tmp_path / name, "SELECT 1;")
+    monkeypatch.chdir(tmp_path)
+    (phase,) = migrations.read(tmp_path / "db" / "all.sql")
+    assert [step.path.relative_to(tmp_path).as_posix() for step in phase.steps] == ["db/a.sql", "db/b.sql", "db/c.sql"]
+
+
 UNCLEAR: dict[str, tuple[list[str], str]] = {
     "an empty folder": ([], "it has no SQL file"),
-    "names without numbers": (["a.sql", "b.sql", "c.sql", "d.sql"], "it has a.sql, b.sql, c.sql and 1 more"),
+    "names without numbers": (
+        ["a.sql", "b.sql", "c.sql", "d.sql"],
+        "it has a.sql, b.sql, c.sql and 1 more, whose names say no order. A file with a line such as \\ir a.sql for "
+        "each can be named, too",
+    ),
     "a level too high": (["migrations/1_a.sql"], "it has a folder migrations, which can be named"),
     "Alembic": (
         ["env.py", "versions/1_a.py"],

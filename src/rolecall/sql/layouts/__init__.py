@@ -24,6 +24,7 @@ ADVICE = (
     f"Name another folder, or set rolecall_layout to one of {', '.join(layout.name for layout in LAYOUTS)}.\n"
     'The page "Layouts of migrations" of rolecall\'s documentation has an example of each.'
 )
+INCLUDES = ", whose names say no order. A file with a line such as \\ir {} for each can be named, too"
 SHOWN = 3  # names of files in the error
 
 
@@ -55,4 +56,4 @@ def _contents(folder: Path) -> str:
     if not names:
         return "it has no SQL file"
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return "it has " + ", ".join(names[:SHOWN]) + more
+    return "it has " + ", ".join(names[:SHOWN]) + more + INCLUDES.format(names[0])

@@ -1,18 +1,25 @@
-"""SQL that no tool has numbered: one file, and Supabase's declarative schemas."""
+"""SQL that no tool has numbered: one file, which may include others, and Supabase's declarative schemas."""
 
 from __future__ import annotations
 
+import os
+import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rolecall.errors import MigrationError
-from rolecall.sql.layouts.layout import Layout, Migration, as_phases, require_text, sql_files
-from rolecall.sql.phases import Phase, Step, Transaction
+from rolecall.sql.layouts.layout import Layout, Migration, as_phases, require_file, require_text, sql_files
+from rolecall.sql.phases import Phase, Script, Step, Transaction
+from rolecall.sql.text import display_path
+
+INCLUDE = re.compile(r"\\(?P<command>ir?|include(?:_relative)?)\s+(?P<quote>'?)(?P<name>.+?)(?P=quote)")
+BESIDE = re.compile(r"(--.*|\\set\s+ON_ERROR_STOP\b.*)?", re.IGNORECASE)  # what may stand between includes
 
 
 def _as_phases(path: Path, files: list[Path], root: Path) -> tuple[Phase, ...]:
-    titles = [file.relative_to(root).with_suffix("").as_posix() for file in files]
+    titles = [Path(os.path.relpath(file, root)).with_suffix("").as_posix() for file in files]
     steps = [
         Step(file, (number,), file.stem, title, transaction=Transaction.OWN)
         for number, (file, title) in enumerate(zip(files, titles, strict=True), start=1)
@@ -21,7 +28,7 @@ def _as_phases(path: Path, files: list[Path], root: Path) -> tuple[Phase, ...]:
 
 
 class SingleFile(Layout):
-    """One SQL file, for example from ``alembic upgrade head --sql``."""
+    r"""One SQL file, for example from ``alembic upgrade head --sql``. It may only include others: ``\ir roles.sql``."""
 
     name, example, is_file = "file", "one SQL file, for example of alembic upgrade head --sql", True
 
@@ -30,8 +37,41 @@ class SingleFile(Layout):
         return True
 
     def phases(self, path: Path) -> tuple[Phase, ...]:
-        """The file as the only step."""
-        return _as_phases(path, [path], path.parent)
+        """The file as the only step, or the files that it includes."""
+        return _as_phases(path, list(_included(path)), path.parent)
+
+
+def _included(path: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """The files that a file includes, in their order; the file itself if it includes none.
+
+    Raises MigrationError if it has anything else too, or includes itself.
+    """
+    lines = [line.strip() for line in Script(path).read().splitlines()]
+    includes = [INCLUDE.fullmatch(line) for line in lines]
+    if not any(includes):
+        yield path
+        return
+    for number, (line, include) in enumerate(zip(lines, includes, strict=True), start=1):
+        place = f"{display_path(path)}:{number}"
+        if include:
+            file = require_file(_place_of(include, path, place))
+            if file in (path, *above):
+                raise MigrationError(f"{place}: {file.name} includes itself: remove the line.")
+            yield from _included(file, (path, *above))
+        elif not BESIDE.fullmatch(line):
+            raise MigrationError(
+                f"{place}: a file that includes others may have nothing else. Move the SQL to a file, and include it."
+            )
+
+
+def _place_of(include: re.Match[str], path: Path, place: str) -> Path:
+    r"""The file that a line includes. ``\i`` starts at the working directory, as with psql, or beside the file."""
+    beside = (path.parent / include["name"]).resolve()
+    here = Path(include["name"]).resolve()
+    file = here if "r" not in include["command"] and here.exists() else beside
+    if not file.exists():
+        raise MigrationError(f"{place}: {include['name']} does not exist: correct the name.")
+    return file
 
 
 class Schemas(Layout):

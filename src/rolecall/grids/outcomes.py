@@ -13,7 +13,7 @@ from psycopg import Connection
 from rolecall.access.world import World
 from rolecall.grids.explain import Results
 from rolecall.grids.grid import Cell, Grid
-from rolecall.grids.probe import BATCH_SIZE, Check, LateError, Outcome, probe
+from rolecall.grids.probe import BATCH_SIZE, Check, LateError, Outcome, probe_in_any_order
 from rolecall.grids.refusal import with_refusers
 from rolecall.grids.verdicts import verdict
 from rolecall.server.waits import ended_by_server
@@ -77,4 +77,5 @@ class GridOutcomes:
                     yield cell, check, outcome
 
     def _probe(self, checks: list[Check]) -> list[Outcome]:
-        return with_refusers(self.connection, zip(checks, probe(self.connection, checks), strict=True))
+        outcomes = probe_in_any_order(self.connection, checks)
+        return with_refusers(self.connection, zip(checks, outcomes, strict=True))

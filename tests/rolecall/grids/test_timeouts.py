@@ -155,7 +155,7 @@ def test_a_timeout_while_a_refusal_is_looked_up_is_an_error(
         other.execute("LOCK TABLE shop.locked")
         return outcomes
 
-    monkeypatch.setattr("rolecall.grids.outcomes.probe", probe_then_lock)
+    monkeypatch.setattr("rolecall.grids.outcomes.probe_in_any_order", probe_then_lock)
     failures = GridOutcomes(clone, toy_worker.world).try_grid(notes)
     assert list(failures) == list(notes.cells)
     assert all("canceling statement due to lock timeout" in text for text in texts(failures))

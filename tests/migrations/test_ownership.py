@@ -311,8 +311,22 @@ def test_a_step_stops_at_a_bucket_of_somebody_else(bare: Scratch, bucket: str, d
     with bare.connection.transaction(force_rollback=True):
         as_owner(bare, f"INSERT INTO storage.buckets (id, name, public, file_size_limit) VALUES ({bucket})")
         before = everything(bare.connection)
-        with pytest.raises(SqlError, match=f"the bucket avatars exists with other settings: {difference}"):
+        with pytest.raises(SqlError, match=f"the bucket avatars exists with other settings: {difference}") as excinfo:
             bare.execute(step_path(bare, THE_STORAGE_STEP))
+        assert excinfo.value.sqlstate == "55000"
+        bare.rollback(1)
+        assert everything(bare.connection) == before
+
+
+def test_a_rollback_of_nothing_needs_no_right_on_the_schema_of_somebody_else(bare: Scratch) -> None:
+    """It comments on the schema only if a step has done so."""
+    with bare.connection.transaction(force_rollback=True):
+        bare.connection.execute(
+            "CREATE ROLE somebody; GRANT somebody TO postgres; ALTER SCHEMA audit OWNER TO somebody"
+        )
+        bare.connection.execute("REVOKE somebody FROM postgres; GRANT USAGE ON SCHEMA audit TO postgres")
+        bare.connection.execute("COMMENT ON SCHEMA audit IS 'Theirs.'")
+        before = everything(bare.connection)
         bare.rollback(1)
         assert everything(bare.connection) == before
 

@@ -186,6 +186,16 @@ def test_the_last_of_several_later_phases_is_named(migrated: Scratch, number: in
         migrated.rollback(number)
 
 
+def test_a_later_phase_stops_the_rollback_in_a_session_that_has_no_setting(scratch: Callable[..., Scratch]) -> None:
+    """Where another script has set it, the setting is empty. That is not the same: NULL <> 'on' is no yes."""
+    database = scratch(migrated=True)
+    (setting,) = database.connection.execute("SELECT current_setting('enorae.keep_others', true)").fetchone() or ("",)
+    assert setting is None
+    for number in (1, 2, 3):
+        with pytest.raises(SqlError, match=f"phase {number} cannot be rolled back .* roll back phase 4 first"):
+            database.rollback(number)
+
+
 # ------------------------------------------------------------------ rows that a rollback would delete
 
 COUNTED = {

@@ -17,7 +17,8 @@ from rolecall.sql.script import Statement
 # Supabase lets its role postgres, which is no superuser, create these. Here are those that a server or a stand-in has.
 OF_SUPABASE = frozenset(
     {"autoinc", "bloom", "btree_gin", "btree_gist", "citext", "cube", "dblink", "dict_int", "dict_xsyn"}
-    | {"earthdistance", "fuzzystrmatch", "hstore", "insert_username", "intarray", "isn", "ltree", "moddatetime"}
+    | {"earthdistance", "fuzzystrmatch", "hstore", "hypopg", "index_advisor", "insert_username", "intarray", "isn"}
+    | {"ltree", "moddatetime", "pgtap"}
     | {"pg_buffercache", "pg_cron", "pg_graphql", "pg_net", "pg_prewarm", "pg_stat_statements", "pg_trgm"}
     | {"pg_walinspect", "pgcrypto", "pgjwt", "pgrowlocks", "pgsodium", "pgstattuple", "postgres_fdw", "refint"}
     | {"seg", "sslinfo", "supabase_vault", "tablefunc", "tcn", "tsm_system_rows", "tsm_system_time", "unaccent"}
@@ -164,6 +165,8 @@ def for_migrations(connection: Connection[Any], role: str | None) -> Callable[[S
         extensions = Extensions(connection, role)
         if not (names <= OF_SUPABASE if _is_supabase(connection) else all(map(extensions.needs_stand_in, names))):
             return False
+        if node.kind == "comment_stmt":
+            return all(map(extensions.needs_stand_in, names))  # there is nothing to comment on
         if node.kind == "drop_stmt":
             for name in sorted(names):
                 extensions.drop(name, if_exists=node.tree.missing_ok, cascade=cascades(node))
@@ -185,11 +188,13 @@ def _already_exists(connection: Connection[Any], name: str, *, skips: bool) -> N
 
 
 def _extensions_of(node: Node) -> set[str]:
-    """The extensions that a statement creates or drops."""
+    """The extensions that a statement creates, drops or comments on."""
     if node.kind == "create_extension_stmt":
         return {node.tree.extname}
     if node.kind == "drop_stmt" and object_type(node) == "OBJECT_EXTENSION":
         return {each.string.sval for each in node.tree.objects}
+    if node.kind == "comment_stmt" and object_type(node) == "OBJECT_EXTENSION":
+        return {node.tree.object.string.sval}
     return set()
 
 

@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 from rolecall.access.world import insert, literal, matching, reason
 from rolecall.init.shape import Table
 
+MANY = 20  # rows among which one is looked for
 FEW = 4  # rows of a table that migrations inserted, to be named one by one
 
 
@@ -37,6 +38,20 @@ class ExistingRows:
                 if row and row not in known:
                     return row
         return None
+
+    def like(
+        self, table: Table, wanted: Mapping[str, Any], known: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any] | None:
+        """The first row with these values that is none of the ``known``: one of those that a trigger makes."""
+        if not wanted:
+            return None
+        name = sql.Identifier(*table.name.split(".", 1)).as_string()
+        columns = next((each for each in table.unique.values() if list(each) != list(table.key)), table.key)
+        order = " ORDER BY " + ", ".join(map(_quoted, columns)) if columns else ""
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            query = f"SELECT * FROM {name} WHERE {matching(wanted)}{order} LIMIT {MANY}"
+            rows = cursor.execute(query.encode()).fetchall()
+        return next((row for row in rows if row not in known), None)
 
     def all(self, table: Table) -> list[dict[str, Any]]:
         """The rows of a table that has a few; none of a table with many."""
@@ -72,6 +87,10 @@ class ExistingRows:
         proposed = insert(*user).as_string()
         self.seed += [*([proposed] if proposed not in self.seed else []), statement]
         return ""
+
+
+def _quoted(name: str) -> str:
+    return sql.Identifier(name).as_string()
 
 
 def plain(value: Any) -> Any:

@@ -21,7 +21,7 @@ from rolecall.sql.layouts.layout import sql_files
 PLACES = (
     *("supabase/migrations", "supabase/schemas", "prisma/migrations", "db/migrations", "db/migration"),
     *("src/main/resources/db/migration", "migrations", "drizzle", "sql", "schema.sql", "db/structure.sql"),
-    "db/schema.sql",
+    *("db/schema.sql", "docker-entrypoint-initdb.d"),
 )
 SUPABASE, POSTGREST, NEON = "supabase", "postgrest", "neon"
 OF_SUPABASE = ("auth.uid", "auth.users", "auth.jwt", "auth.role", "auth.email", "storage.", "service_role")
@@ -89,25 +89,43 @@ def _migrations(folder: Path, layout: str) -> Path:
 
     Raises MigrationError if it has no layout.
     """
-    existing = [folder / place for place in PLACES if (folder / place).exists()]
-    found = next((place for place in existing if place.is_file() or any(place.rglob("*.sql"))), folder)
+    found = next(iter(_places(folder)), folder)
     if found.is_file():
         return found
     try:
         layouts.choose(found, layout)
     except MigrationError as error:
-        alone = sql_files(found)
+        alone = sql_files(found) or _below(folder)
         if len(alone) == 1:
             return alone[0]
-        raise MigrationError(f"{error}{'' if alone else _elsewhere(folder)}") from None
+        raise MigrationError(f"{error}{'' if sql_files(found) else _elsewhere(folder)}") from None
     return found
+
+
+def _places(folder: Path) -> list[Path]:
+    """The usual places in a folder that have SQL, the most usual first."""
+    existing = [folder / place for place in PLACES if (folder / place).exists()]
+    return [place for place in existing if place.is_file() or any(place.rglob("*.sql"))]
+
+
+def _below(folder: Path) -> list[Path]:
+    """The usual places in the folders below a folder: a repository may have several applications."""
+    paths = (path.relative_to(folder) for path in sorted(folder.rglob("*.sql")))
+    parents = {parent for path in paths if _is_own(path) for parent in path.parents}
+    found = (place for parent in sorted(parents) for place in _places(folder / parent)[:1])
+    outer = dict.fromkeys(place for place in found if place != folder)
+    return [place for place in outer if not any(other in place.parents for other in outer)]
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a project wrote a file: it is not hidden, and in no folder with what others wrote."""
+    return not any(part.startswith(".") or part in OF_OTHERS for part in path.parts)
 
 
 def _elsewhere(folder: Path) -> str:
     """The folders below a folder that have SQL files, as the end of an error."""
     paths = [path.relative_to(folder) for path in sorted(folder.rglob("*.sql"))]
-    own = [path for path in paths if not any(part.startswith(".") or part in OF_OTHERS for part in path.parts)]
-    count = Counter(path.parent.as_posix() for path in own)
+    count = Counter(path.parent.as_posix() for path in paths if _is_own(path))
     shown = ", ".join(f"{name} ({number})" for name, number in count.most_common(SHOWN))
     more = f", and {len(count) - SHOWN} more folders" if len(count) > SHOWN else ""
     return f"\nSQL files are in {shown}{more}." if count else ""

@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from rolecall.access.world import UNLOADABLE, literal, reason
 from rolecall.errors import RolecallError
 from rolecall.init import causes, values
-from rolecall.init.shape import Check, Column, Table
+from rolecall.init.shape import Check, Table
 
 ATTEMPTS = 60  # inserts for one row
 COMBINATIONS = 4000  # of the values that a CHECK on several columns is given
@@ -25,10 +25,10 @@ DEFAULT = object()  # in place of a value: the row does not name the column
 class UnfitError(RolecallError):
     """No row can be made. The text is the server's last error, in one line.
 
-    ``asks_who``: a trigger has taken a value away, because it asks who acts.
+    ``asks_who``: a trigger has taken a value away, because it asks who acts. ``exists``: such a row exists already.
     """
 
-    asks_who = False
+    asks_who = exists = False
 
 
 class Fitting:
@@ -53,7 +53,7 @@ class Fitting:
 
     def insert(self) -> dict[str, Any]:
         """Insert the row. Returns all its columns. Raises UnfitError."""
-        error = "no value fits"
+        error, exists = "no value fits", False
         for _ in range(ATTEMPTS):
             try:
                 with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
@@ -64,10 +64,11 @@ class Fitting:
                 return row
             except UNLOADABLE as refused:
                 error = reason(refused) + causes.place(refused)
+                exists = isinstance(refused, psycopg.errors.UniqueViolation)
                 if not isinstance(refused, psycopg.Error) or not self._change(refused):
                     break
         unfit = UnfitError(" ".join(error.split()))
-        unfit.asks_who = self._asks_who
+        unfit.asks_who, unfit.exists = self._asks_who, exists
         raise unfit
 
     def _statement(self) -> sql.Composed:
@@ -135,18 +136,16 @@ class Fitting:
         return ({name: value for name, value in row.items() if value is not DEFAULT} for row in wanted)
 
     def _others(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Values of columns that another row may not have."""
+        """Values of columns that another row may not have. What a CHECK allows is changed only if nothing else is."""
         free = [name for name in columns if name not in self.given and not self.table.columns[name].is_fixed]
-        for step in range(1, 20):
+        checked = {name for check in self.table.checks for name in check.columns}
+        names = [name for name in free if name not in checked] or free
+        for step in range(1, 20) if names else ():
             number = self.number + 100 * step
-            changed = {name: _distinct(self.table.columns[name], self.owner, number) for name in free}
-            if changed:
-                yield changed
+            yield {name: _distinct(self.table, name, self.owner, number) for name in names}
 
 
-def _distinct(column: Column, owner: str, number: int) -> Any:
-    if column.category == "E":
-        return column.labels[(number // 100) % len(column.labels)]
-    if column.type in values.TIMES:
-        return values.TIMES[column.type][(number // 100) % len(values.TIMES[column.type])]
-    return values.key(column, owner, 91, number)
+def _distinct(table: Table, name: str, owner: str, number: int) -> Any:
+    column = table.columns[name]
+    choices = column.labels or values.TIMES.get(column.type) or values.choices(table, name)
+    return choices[(number // 100) % len(choices)] if choices else values.key(column, owner, 91, number)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cached_property
@@ -21,9 +20,6 @@ from rolecall.init.shape import Shape, Table
 from rolecall.noninterference.schema import ForeignKey
 
 Key = tuple[str, str, str]  # the table, the owner and the home of a row
-
-
-PATTERN = re.compile(r"[\\^$*+?%\[\]()|]")  # no value, but a pattern that a CHECK compares with
 
 
 class Rows:
@@ -113,14 +109,19 @@ class Rows:
         changes: Mapping[str, Constant],
         title: str = "",
         without: Collection[str] = (),
+        parents: Mapping[str, ProposedRow] | None = None,
     ) -> ProposedRow | None:
         table = self.shape.tables[name]
         number = len(self.rows.get(name, ())) + 1
         given, sources = self._given(table, owner, home, self._others(table, owner))
+        for column, parent in (parents or {}).items():
+            of_parent = sources[column].column
+            given[column] = plain(parent.whole[of_parent])
+            sources[column] = Origin(parent.table, parent.name, of_parent)
         alternatives = [] if without else _alternatives(table, sources)
         given = {column: value for column, value in given.items() if column not in without}
         sources = {column: source for column, source in sources.items() if column not in without}
-        changes = {**self._required_keys(table), **changes}
+        changes = {**self.named_keys(table), **changes}
         for column, value in changes.items():
             key = table.foreign_key_of(column)
             named = key is not None and self._is_told(key)
@@ -143,9 +144,14 @@ class Rows:
             whole = fitting.insert()
         except UnfitError as error:
             found = self._insert_as(table, owner, {**given, **fitting.free}) if error.asks_who else None
+            row = self.existing_rows.like(table, given, known) if error.exists else None
+            if row is not None:
+                return self._existing(table, owner, row, given, {}, sources)
             if found is None:
                 self.failed.setdefault(name, causes.first(table, self.failed, self.rows) or str(error))
-                return self._one_of(alternatives, name, owner, home, changes, title)
+                made = self._one_of(alternatives, name, owner, home, changes, title)
+                again = made is None and parents is None and not (without or error.asks_who)
+                return self._of_other_parents(table, owner, home, changes, title, sources) if again else made
             maker, whole = found
         columns = {**given, **fitting.free}
         if not columns:  # a row of defaults: the world names one of them
@@ -167,6 +173,26 @@ class Rows:
             if made:
                 self._alternatives.setdefault(name, (kept, alternatives))
                 return made
+        return None
+
+    def _of_other_parents(
+        self,
+        table: Table,
+        owner: Actor,
+        home: str,
+        changes: Mapping[str, Constant],
+        title: str,
+        sources: Mapping[str, Origin],
+    ) -> ProposedRow | None:
+        """Make a row that refers to another row than the usual one: maybe it may not refer to one thing twice."""
+        other = self.actors[HOMES[0] if home == HOMES[1] else HOMES[1]]
+        for column, origin in reversed([*sources.items()]):
+            key = table.foreign_key_of(column)
+            parent = self.ensure(origin.table, other, other.name)
+            if key and parent and parent.name != origin.row:
+                columns = [each for each in key.columns if each in sources]
+                if made := self._make(table.name, owner, home, changes, title, parents=dict.fromkeys(columns, parent)):
+                    return made
         return None
 
     def _other_alternatives(self, name: str) -> None:
@@ -308,7 +334,7 @@ class Rows:
         linked = {column for pair in self.facts.linked for column in pair}
         return self.facts.used | linked | set(self.facts.named)
 
-    def _required_keys(self, table: Table) -> dict[str, Constant]:
+    def named_keys(self, table: Table) -> dict[str, Constant]:
         """The foreign keys whose row a policy names, each with the first such row."""
         keys = [key for key in table.foreign_keys if self._is_told(key)]
         values = {key.columns[0]: self.facts.values[ColumnOf(table.name, key.columns[0])] for key in keys}
@@ -326,9 +352,18 @@ class Rows:
         query = sql.SQL("SELECT FROM {} WHERE {}::text = {}").format(
             sql.Identifier(*key.parent.split(".", 1)), sql.Identifier(key.keys[0]), sql.Literal(str(value))
         )
-        if not self.connection.execute(query).fetchone():
+        if self.connection.execute(query).fetchone() is None:
             self._make(key.parent, self.actors[home], home, {key.keys[0]: constant}, f"{singular(key.parent)} {value}")
+            self._move_before(key.parent, key.child)
         return value
+
+    def _move_before(self, parent: str, child: str) -> None:
+        """Put a table before another one. The world is loaded in this order."""
+        names = list(self.rows)
+        if parent in names and child in names and names.index(parent) > names.index(child):
+            names.remove(parent)
+            names.insert(names.index(child), parent)
+            self.rows = {name: self.rows[name] for name in names}
 
     def _parent(self, key: ForeignKey, owner: Actor, home: str) -> ProposedRow | None:
         personal = self.cast.is_personal(key.parent)
@@ -360,7 +395,8 @@ class Rows:
             is_key = column.name in table.key
             if column.name in known or column.is_fixed or not (column.is_required or is_key):
                 continue
-            if is_key or (column.name in unique and column.type not in values.OTHERS and column.category != "E"):
+            listed = column.type in values.OTHERS or column.category == "E" or values.choices(table, column.name)
+            if is_key or (column.name in unique and not listed):
                 free[column.name] = values.key(column, owner.name, self._groups[table.name], number)
             else:
                 changes = self.facts.values.get(ColumnOf(table.name, column.name), [])
@@ -369,10 +405,8 @@ class Rows:
 
     def _best(self, table: Table, column: str, owner: Actor, number: int, changes: Sequence[Any]) -> Any:
         """The best value of a column that no policy asks for."""
-        checks = [check.expression for check in table.checks if column in check.columns]
-        texts = [each for each in values.constants_of(checks) if isinstance(each, str) and not PATTERN.search(each)]
         best = values.best(table.columns[column], owner.name, number)
-        choices = [*table.columns[column].labels, *texts] or [best]
+        choices = [*table.columns[column].labels, *values.choices(table, column)] or [best]
         return next((each for each in choices if each not in changes), choices[0])
 
     def vary(self, base: ProposedRow, changes: Mapping[str, Constant], what: str, column: str = "") -> None:

@@ -5,13 +5,14 @@ They are Python values of a few types, so that the written file is readable. Pos
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import postgast
 
 from rolecall.init.facts import SET, Constant
-from rolecall.init.shape import Column
+from rolecall.init.shape import Column, Table
 from rolecall.sql.tree import expression, walk
 
 # By a part of the column's name; {0} is the owner.
@@ -76,6 +77,7 @@ OTHERS: dict[str, tuple[Any, ...]] = {
 }
 RANGES = {"int4range": "[1,5)", "int8range": "[1,5)", "numrange": "[1,5)", "daterange": "[2026-01-15,2026-01-20)"}
 RANGES |= {"tstzrange": "[2026-01-15 09:00+00,2026-01-15 10:00+00)", "tsrange": "[2026-01-15 09:00,2026-01-15 10:00)"}
+PATTERN = re.compile(r"[\\^$*+?%\[\]()|]")  # no value, but a pattern that a CHECK compares with
 LONGEST = 200  # characters that a CHECK is given
 
 
@@ -146,6 +148,12 @@ def constants_of(expressions: Iterable[str]) -> list[Any]:
             if kind in ("ival", "sval"):
                 found.append(node.ival.ival if kind == "ival" else node.sval.sval)
     return found
+
+
+def choices(table: Table, column: str) -> list[str]:
+    """The texts that the CHECK constraints on a column name: those that it allows, mostly."""
+    checks = [check.expression for check in table.checks if column in check.columns]
+    return [each for each in constants_of(checks) if isinstance(each, str) and each and not PATTERN.search(each)]
 
 
 def of_constant(constant: Constant, column: Column, owner: str, number: int) -> Any:

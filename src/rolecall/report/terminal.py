@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rolecall.settings import Settings
 
 MAX_NAMES = 3  # that are not covered, before "and n more"
-MAX_LEAKS = 20  # that are named, before "and n more"
+MAX_LEAKS, MAX_PERSONAS = 20, 4  # that are named, before "and n more"
 MAX_GROUPS = 6  # of the first section of the digest, before "in n more groups"
 LATER_GROUPS = 3  # of every other section
 MAX_LINES = 12  # of the explanation of one failure in the digest
@@ -97,15 +97,26 @@ def undecided(cell: ObservedCell) -> str:
 def write_undecided(reporter: pytest.TerminalReporter, cells: Sequence[ObservedCell]) -> None:
     """Write a section: the cells that look like a leak, and how many cells are left in each file."""
     reporter.section("undecided", sep="-", yellow=True)
-    leaks = sorted((cell for cell in cells if cell.leak), key=lambda cell: (cell.file, cell.line))
-    for cell in leaks[:MAX_LEAKS]:
-        where = f"{cell.file}:{cell.line}"
-        reporter.line(f"  looks like a leak: {where}: {cell} ({cell.leak})", red=True)
-    if rest := len(leaks) - MAX_LEAKS if len(leaks) > MAX_LEAKS else 0:
-        reporter.line(f"  and {rest} more look like a leak", red=True)
+    leaks = list(_leaks(cells))
+    for leak in leaks[:MAX_LEAKS]:
+        reporter.line(f"  looks like a leak: {leak}", red=True)
+    if len(leaks) > MAX_LEAKS:
+        reporter.line(f"  and {len(leaks) - MAX_LEAKS} more look like a leak", red=True)
     files = ", ".join(f"{file} {count}" for file, count in Counter(cell.file for cell in cells).most_common())
     are = "1 cell is" if len(cells) == 1 else f"{len(cells)} cells are"
     reporter.line(f"{are} not decided yet: {files}: read them, and remove the question marks", yellow=True)
+
+
+def _leaks(cells: Iterable[ObservedCell]) -> Iterator[str]:
+    """A line for each command on a row, with all personas that should perhaps not have it, and why for the first."""
+    ordered = sorted((cell for cell in cells if cell.leak), key=lambda cell: (cell.file, cell.line))
+    groups: dict[tuple[str, str, str, str], list[ObservedCell]] = {}
+    for cell in ordered:
+        groups.setdefault((cell.file, cell.row, cell.command, cell.verdict), []).append(cell)
+    for (file, row, command, verdict), same in groups.items():
+        more = f" and {len(same) - MAX_PERSONAS} more" if len(same) > MAX_PERSONAS else ""
+        personas = ", ".join(cell.persona for cell in same[:MAX_PERSONAS]) + more
+        yield f"{file}:{same[0].line}: {command} on {row!r} as {personas} is {verdict}? ({same[0].leak})"
 
 
 # ------------------------------------------------------------------ coverage

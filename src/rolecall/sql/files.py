@@ -28,7 +28,7 @@ ROLES_ARE_SHARED = (
 )
 # The kinds of indexes are those of the extension vector.
 ABOUT_EXTENSIONS = re.compile(
-    r"(create|drop)\s+extension\b|create\s+index\b.*?\busing\s+(hnsw|ivfflat)\b", re.IGNORECASE | re.DOTALL
+    r"(create|drop|comment\s+on)\s+extension\b|create\s+index\b.*?\busing\s+(hnsw|ivfflat)\b", re.IGNORECASE | re.DOTALL
 )
 BODY_LINE = re.compile(r"inline_code_block\D+(\d+)")  # in any language of the server's messages
 FUNCTION_LINE = re.compile(r"^.*\bfunction .*\bline \d+.*$", re.MULTILINE)

@@ -45,6 +45,22 @@ def test_a_usual_place_without_sql_is_passed_over(tmp_path: Path) -> None:
     assert find(tmp_path).path == (tmp_path / "schema.sql").resolve()
 
 
+def test_the_only_usual_place_below_the_folder(tmp_path: Path) -> None:
+    write(tmp_path / "app/prisma/migrations/1_all/migration.sql")
+    write(tmp_path / "node_modules/other/migrations/1_a.sql")
+    write(tmp_path / "docs/example.sql")
+    assert find(tmp_path).path == (tmp_path / "app/prisma/migrations").resolve()
+    write(tmp_path / "old/supabase/migrations/1_a.sql")
+    with pytest.raises(MigrationError, match=r"SQL files are in (?s:.*)old/supabase/migrations \(1\)"):
+        find(tmp_path)
+
+
+def test_a_file_that_includes_others_says_the_platform(tmp_path: Path) -> None:
+    write(tmp_path / "all.sql", "\\ir tables.sql\n")
+    write(tmp_path / "tables.sql", "SELECT auth.uid();")
+    assert find(tmp_path / "all.sql").platform == "supabase"
+
+
 def test_files_beside_the_schema_are_named(tmp_path: Path) -> None:
     for name in ("schema.sql", "policies.sql", "views.sql"):
         write(tmp_path / name)

@@ -217,6 +217,78 @@ def test_a_row_refers_to_one_thing_where_a_check_allows_no_more(propose: Propose
     }
 
 
+def test_a_row_may_not_refer_to_one_thing_twice(propose: Propose) -> None:
+    rows = propose("""
+        CREATE TABLE t.tasks (id int PRIMARY KEY, author text NOT NULL);
+        CREATE TABLE t.dependencies (task int REFERENCES t.tasks, needs int REFERENCES t.tasks,
+                                     PRIMARY KEY (task, needs), CHECK (task <> needs));
+        CREATE POLICY p ON t.tasks USING (author = t.me());
+    """)
+    assert row(rows, "t.dependencies", "alice's dependency").columns == {"task": 1, "needs": 2}
+    assert row(rows, "t.dependencies", "alice's dependency").sources["needs"].row == "bob's task"
+
+
+def test_a_trigger_wants_another_thing(propose: Propose) -> None:
+    rows = propose("""
+        CREATE TABLE t.teams (id int PRIMARY KEY, author text NOT NULL);
+        CREATE TABLE t.projects (id int PRIMARY KEY, team int NOT NULL REFERENCES t.teams);
+        CREATE TABLE t.shares (id int PRIMARY KEY, project int NOT NULL REFERENCES t.projects,
+                               team int NOT NULL REFERENCES t.teams);
+        CREATE FUNCTION t.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          IF NEW.team = (SELECT p.team FROM t.projects AS p WHERE p.id = NEW.project) THEN
+            RAISE EXCEPTION 'its own team';
+          END IF;
+          RETURN NEW;
+        END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON t.shares FOR EACH ROW EXECUTE FUNCTION t.refuse();
+        CREATE POLICY p ON t.teams USING (author = t.me());
+    """)
+    assert names(rows, "t.shares") == ["alice's share", "bob's share"]
+    assert rows.failed == {}
+
+
+def test_all_rows_that_a_check_allows_exist(propose: Propose) -> None:
+    """A trigger makes them for each new user."""
+    rows = propose("""
+        CREATE TABLE t.users (id text PRIMARY KEY);
+        CREATE TABLE t.piles (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), owner text NOT NULL REFERENCES t.users,
+                              kind text NOT NULL CHECK (kind IN ('a', 'b')), UNIQUE (owner, kind));
+        CREATE FUNCTION t.fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          INSERT INTO t.piles (owner, kind) VALUES (NEW.id, 'a'), (NEW.id, 'b');
+          RETURN NEW;
+        END $$;
+        CREATE TRIGGER fill AFTER INSERT ON t.users FOR EACH ROW EXECUTE FUNCTION t.fill();
+        CREATE POLICY u ON t.users USING (id = t.me());
+        CREATE POLICY p ON t.piles USING (owner = t.me());
+    """)
+    pile = row(rows, "t.piles", "alice's pile")
+    assert pile.exists
+    assert pile.columns == {"owner": "alice", "kind": "a"}
+
+
+def test_a_key_of_several_columns_has_a_value_that_a_check_allows(propose: Propose) -> None:
+    rows = propose("""
+        CREATE TABLE t.piles (owner text NOT NULL, house text NOT NULL CHECK (house IN ('a', 'b')),
+                              kind text NOT NULL, UNIQUE (owner, house, kind));
+        CREATE POLICY p ON t.piles USING (owner = t.me() AND kind = 'x');
+    """)
+    assert rows.failed == {}
+    assert {proposed.columns["house"] for proposed in rows.rows["t.piles"]} <= {"a", "b"}
+
+
+def test_a_row_of_another_thing_than_the_one_that_a_policy_names(propose: Propose) -> None:
+    rows = propose("""
+        CREATE TABLE t.buckets (id text PRIMARY KEY, title text NOT NULL);
+        INSERT INTO t.buckets VALUES ('avatars', 'Avatars');
+        CREATE TABLE t.files (id int PRIMARY KEY, bucket text REFERENCES t.buckets, author text NOT NULL);
+        CREATE POLICY p ON t.files FOR SELECT USING (bucket = 'avatars');
+        CREATE POLICY q ON t.files FOR DELETE USING (author = t.me());
+    """)
+    assert row(rows, "t.files", "alice's file with bucket other-avatars").columns["bucket"] == "other-avatars"
+    assert list(rows.rows) == ["t.buckets", "t.files"]  # in the order in which they are loaded
+    assert names(rows, "t.buckets") == ["bucket 1", "bucket other-avatars"]
+
+
 def test_a_thing_that_is_looked_up_makes_no_persona(propose: Propose) -> None:
     rows = propose("""
         CREATE TABLE t.topics (id int PRIMARY KEY, author text NOT NULL, state text NOT NULL, gone date);

@@ -14,7 +14,7 @@ from rolecall.sql import files
 
 # The extensions that have a stand-in where the server lacks them.
 STAND_INS = ["moddatetime", "pg_cron", "pg_graphql", "pg_net", "pgcrypto", "pgjwt", "pgsodium", "supabase_vault"]
-STAND_INS += ["uuid-ossp", "vector"]
+STAND_INS += ["hypopg", "index_advisor", "pgtap", "uuid-ossp", "vector"]
 
 
 class Migrations:
@@ -54,6 +54,12 @@ def test_an_extension_may_be_created_in_each_migration(migrations: Migrations, n
     migrations.notices.clear()
     migrations.run(f'CREATE EXTENSION IF NOT EXISTS "{name}"{schema};')
     assert f'extension "{name}" already exists, skipping' in migrations.notices
+
+
+def test_a_comment_on_what_the_server_lacks_is_left_out(migrations: Migrations) -> None:
+    migrations.run("CREATE EXTENSION pgtap; COMMENT ON EXTENSION pgtap IS 'for tests';")
+    with pytest.raises(SqlError, match='extension "nowhere" does not exist'):
+        migrations.run("COMMENT ON EXTENSION nowhere IS 'x';")
 
 
 @pytest.mark.parametrize("name", ["uuid-ossp", "pgcrypto", "supabase_vault"])

@@ -114,14 +114,22 @@ def test_without_question_marks_there_is_no_section(toy: pytest.Pytester) -> Non
     result.stdout.no_fnmatch_line("*undecided*")
 
 
-def test_many_leaks_are_not_all_named(undecided: pytest.Pytester) -> None:
+def test_many_leaks_are_not_all_named(undecided: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rolecall.report.terminal.MAX_LEAKS", 1)
     world = "\n".join(f'    world.persona("guest {n}", "toy_visitor")' for n in range(24))
     edit(undecided.path / "conftest.py", ("    return world", f"{world}\n    return world"))
     notes = undecided.path / "test_notes.py"
     others = "everyone else     yes?     !        !        !        !"
     edit(notes, ("      keeper", f"      {others}\n      keeper"), ('\n    """,\n', f'\n      {others}\n    """,\n'))
     result = undecided.runpytest_inprocess("test_notes.py", "-k", "select")
-    result.stdout.fnmatch_lines(["  and 29 more look like a leak"])
+    cell = 'select on "alice\'s note" as visitor, guest 0, guest 1, guest 2 and 21 more is yes?'
+    result.stdout.fnmatch_lines(
+        [
+            f"  looks like a leak: test_notes.py:10: {cell} (visitor has no subject)",
+            "  and 1 more look like a leak",
+        ],
+        consecutive=True,
+    )
 
 
 # ------------------------------------------------------------------ reading

@@ -136,13 +136,11 @@ class Fitting:
         return ({name: value for name, value in row.items() if value is not DEFAULT} for row in wanted)
 
     def _others(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Values of columns that another row may not have. What a CHECK allows is changed only if nothing else is."""
+        """Values of columns that another row may not have."""
         free = [name for name in columns if name not in self.given and not self.table.columns[name].is_fixed]
-        checked = {name for check in self.table.checks for name in check.columns}
-        names = [name for name in free if name not in checked] or free
-        for step in range(1, 20) if names else ():
+        for step in range(1, 20) if free else ():
             number = self.number + 100 * step
-            yield {name: _distinct(self.table, name, self.owner, number) for name in names}
+            yield {name: _distinct(self.table, name, self.owner, number) for name in free}
 
 
 def _distinct(table: Table, name: str, owner: str, number: int) -> Any:

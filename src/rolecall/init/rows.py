@@ -395,8 +395,7 @@ class Rows:
             is_key = column.name in table.key
             if column.name in known or column.is_fixed or not (column.is_required or is_key):
                 continue
-            listed = column.type in values.OTHERS or column.category == "E" or values.choices(table, column.name)
-            if is_key or (column.name in unique and not listed):
+            if is_key or (column.name in unique and column.type not in values.OTHERS and column.category != "E"):
                 free[column.name] = values.key(column, owner.name, self._groups[table.name], number)
             else:
                 changes = self.facts.values.get(ColumnOf(table.name, column.name), [])

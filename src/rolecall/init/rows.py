@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import cached_property
 from typing import Any
 
 from psycopg import Connection, sql
 
 from rolecall.access.world import UNLOADABLE, as_persona, insert
-from rolecall.init import causes, values, variants
+from rolecall.init import causes, references, values, variants
 from rolecall.init.cast import HOMES, Actor, Cast, persona_of, singular
 from rolecall.init.existing_rows import ExistingRows, plain
-from rolecall.init.facts import SET, SUBJECT, ColumnOf, Constant, Facts
+from rolecall.init.facts import SUBJECT, ColumnOf, Constant, Facts
 from rolecall.init.fitting import Fitting, UnfitError
 from rolecall.init.proposed_row import Origin, ProposedRow
 from rolecall.init.shape import Shape, Table
@@ -27,6 +26,7 @@ class Rows:
 
     def __init__(self, connection: Connection[Any], shape: Shape, facts: Facts, cast: Cast) -> None:
         self.connection, self.shape, self.facts, self.cast = connection, shape, facts, cast
+        self.references = references.References(facts)
         self.rows: dict[str, list[ProposedRow]] = {}
         self.failed: dict[str, str] = {}
         self.existing_rows = ExistingRows(connection)
@@ -118,13 +118,13 @@ class Rows:
             of_parent = sources[column].column
             given[column] = plain(parent.whole[of_parent])
             sources[column] = Origin(parent.table, parent.name, of_parent)
-        alternatives = [] if without else _alternatives(table, sources)
+        choices = [] if without else references.alternatives(table, sources)
         given = {column: value for column, value in given.items() if column not in without}
         sources = {column: source for column, source in sources.items() if column not in without}
-        changes = {**self.named_keys(table), **changes}
+        changes = {**self.references.named_keys(table), **changes}
         for column, value in changes.items():
             key = table.foreign_key_of(column)
-            named = key is not None and self._is_told(key)
+            named = key is not None and self.references.is_named(key)
             given[column] = (
                 self._named(key, value, home)
                 if key and named
@@ -149,7 +149,7 @@ class Rows:
                 return self._existing(table, owner, row, given, {}, sources)
             if found is None:
                 self.failed.setdefault(name, causes.first(table, self.failed, self.rows) or str(error))
-                made = self._one_of(alternatives, name, owner, home, changes, title)
+                made = self._one_of(choices, name, owner, home, changes, title)
                 again = made is None and parents is None and not (without or error.asks_who)
                 return self._of_other_parents(table, owner, home, changes, title, sources) if again else made
             maker, whole = found
@@ -291,7 +291,8 @@ class Rows:
             elif source in self.cast.sources and name not in given:
                 given[name] = self.cast.value(source, home)
         given |= self._paths(table, owner)
-        for one, other in self._links(table):
+        for linked, other in self.cast.links(table.name):
+            one = linked.name
             if one not in given and not table.columns[one].is_fixed and (row := self._peer(other, home)):
                 given[one] = plain(row.whole[other.name])
                 sources[one] = Origin(row.table, row.name, other.name)
@@ -312,38 +313,12 @@ class Rows:
     ) -> Iterator[tuple[str, ProposedRow, str]]:
         """The columns of foreign keys, each with the row that it refers to and the column there."""
         for key in table.foreign_keys:
-            if self._is_wanted(table, key):
+            if self.references.is_wanted(table, key):
                 whose = next((others[each] for each in key.columns if each in others), owner)
-                parent = None if self._is_told(key) else self._parent(key, whose, home)
+                parent = None if self.references.is_named(key) else self._parent(key, whose, home)
                 for column, of_parent in zip(key.columns, key.keys, strict=True):
                     if parent:
                         yield column, parent, of_parent
-
-    def _is_wanted(self, table: Table, key: ForeignKey) -> bool:
-        """Whether a row names what a foreign key refers to: it must, or a policy may ask for it."""
-        columns = [table.columns[each] for each in key.columns]
-        if key.parent == table.name and not any(each.is_required for each in columns):
-            return False
-        return any(
-            each.is_required or each.name in table.key or ColumnOf(table.name, each.name) in self._asked
-            for each in columns
-        )
-
-    @cached_property
-    def _asked(self) -> set[ColumnOf]:
-        linked = {column for pair in self.facts.linked for column in pair}
-        return self.facts.used | linked | set(self.facts.named)
-
-    def named_keys(self, table: Table) -> dict[str, Constant]:
-        """The foreign keys whose row a policy names, each with the first such row."""
-        keys = [key for key in table.foreign_keys if self._is_told(key)]
-        values = {key.columns[0]: self.facts.values[ColumnOf(table.name, key.columns[0])] for key in keys}
-        return {column: next(each for each in named if each != SET) for column, named in values.items()}
-
-    def _is_told(self, key: ForeignKey) -> bool:
-        """Whether a policy names the row that a foreign key refers to: a bucket, a plan."""
-        values = self.facts.values.get(ColumnOf(key.child, key.columns[0]), [])
-        return len(key.columns) == 1 and any(each != SET for each in values)
 
     def _named(self, key: ForeignKey, constant: Constant, home: str) -> Any:
         """The value of a foreign key that a policy names; the row is made if there is none."""
@@ -368,10 +343,6 @@ class Rows:
     def _parent(self, key: ForeignKey, owner: Actor, home: str) -> ProposedRow | None:
         personal = self.cast.is_personal(key.parent)
         return self.ensure(key.parent, owner if personal else self.actors[home], home)
-
-    def _links(self, table: Table) -> list[tuple[str, ColumnOf]]:
-        """The columns of a table that policies compare with a column of another one, without a foreign key."""
-        return [(one.name, other) for one, other in self.cast.links(table.name)]
 
     def _peer(self, column: ColumnOf, home: str) -> ProposedRow | None:
         """The row of another table that a link leads to, if that can be made before this one."""
@@ -422,13 +393,6 @@ class Rows:
         """A table that has a row has not failed."""
         if self.rows.get(table):
             self.failed.pop(table, None)
-
-
-def _alternatives(table: Table, sources: Mapping[str, Origin]) -> list[str]:
-    """The optional columns that refer to a row each, if a CHECK is about several: maybe only one may do so."""
-    optional = [column for column in sources if not table.columns[column].not_null]
-    found = [column for column in optional for check in table.checks if column in check.columns]
-    return list(dict.fromkeys(found)) if len(set(found)) > 1 else []
 
 
 def _is_overwritten(proposed: ProposedRow, column: str) -> bool:

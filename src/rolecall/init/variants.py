@@ -31,7 +31,7 @@ def add(rows: Rows, base: ProposedRow) -> None:
                 # What is deleted or over must be visible otherwise, to show that it is not.
                 others = all_at_once if constant in (SET, PAST, FUTURE) else {}
                 rows.vary(base, {**others, column: constant}, _what(column, constant), column)
-    for column in rows.named_keys(rows.shape.tables[base.table]):
+    for column in rows.references.named_keys(rows.shape.tables[base.table]):
         other = Constant(f"other-{base.columns[column]}")
         if columns[column].category == "S" and other not in asked[column]:
             rows.vary(base, {column: other}, _what(column, other), column)

@@ -26,6 +26,9 @@ clone of its own. The server is {server}.
 - **false alarms**: `league/rewrites/`, the same schema in other words. A tool should find nothing new.
 - **seconds**: how long the tool takes for the unchanged schema, once its database is there.
 
+**rolecall, by behaviour** runs without `verify.sql` and without the tests that read the catalog, those of indexes among
+them. What it does not notice is a dropped index, or `tests/pinned.txt` says why no behaviour shows it.
+
 **Noticed** means that the tool finds something that it does not find in the unchanged schema: another rule, or the
 same rule for another object. It counts for whatever reason: a linter that warns of a slow policy has noticed the
 edit. The JSON has the first new finding of each case. The second column says what the tool compares with. A tool that

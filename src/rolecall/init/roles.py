@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from rolecall.errors import RolecallError, SqlError
 from rolecall.server.choose import Server
 from rolecall.settings import Settings
 from rolecall.sql import migrations
+from rolecall.sql.script import statements
 from rolecall.sql.tree import walk
 
 UNDEFINED, EXISTS = "42704", "42710"  # SQLSTATEs of "role … does not exist" and "role … already exists"
@@ -96,7 +97,6 @@ def named(texts: Iterable[str]) -> list[str]:
 
 
 def _nodes(text: str) -> Iterator[Any]:
-    try:
-        yield from walk(postgast.parse(text))
-    except postgast.PgQueryError:
-        return  # the build says what is wrong with it
+    for statement in statements(text):
+        with suppress(postgast.PgQueryError):  # the build says what is wrong with it
+            yield from walk(postgast.parse(statement.text))

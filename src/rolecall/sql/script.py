@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from rolecall.sql import psql
 from rolecall.sql.split import Token, Unscannable, split, tokens_of
 
 ENDS = "the file ends the transaction that it runs in: remove BEGIN, COMMIT and ROLLBACK."
@@ -84,6 +85,9 @@ def statements(text: str) -> Iterator[Statement]:
 def parse(text: str) -> Script:
     """Parse an SQL text. Raises nothing: errors are in the result."""
     parts, tokens, unscannable = split(text)
+    while (plain := psql.blanked(text, tokens)) != text:  # once more, if an apostrophe hid what comes after it
+        text = plain
+        parts, tokens, unscannable = split(text)
     reader = _Reader(text)
     for start, part in parts:
         reader.read(start, part)
@@ -100,7 +104,7 @@ def parse(text: str) -> Script:
 
 def _meta_commands(text: str, tokens: list[Token]) -> Iterator[Refusal]:
     for token in tokens:
-        if token.name == "ASCII_92":
+        if token.name == psql.META:
             name = re.compile(r"\\[^\s\\]*").match(text, token.start)
             yield Refusal(token.start, META.format(name[0] if name else "\\"))
 

@@ -70,8 +70,9 @@ def test_roles_that_are_named_and_not_made() -> None:
         "CREATE ROLE made; GRANT SELECT ON a TO made, reader; CREATE POLICY p ON a TO writer, public USING (true);",
         "ALTER TABLE a OWNER TO boss; GRANT reader TO CURRENT_USER;",
         "this is no SQL",
+        "\\connect booking\nGRANT made TO admin; this is no SQL;",
     ]
-    assert named(texts) == ["reader", "writer", "boss"]
+    assert named(texts) == ["reader", "writer", "boss", "admin"]
 
 
 @pytest.mark.parametrize("name", ["conftest.py", "seed.sql", "roles.sql", "test_mine.py"])

@@ -120,7 +120,10 @@ ROWS = "COPY … FROM stdin needs rows that only psql sends: write INSERT, or pu
         ("\\copy shop.notes FROM 'x.csv'", 2, "\\copy is a command of psql, and"),
         ("SELECT 1;\n\\i other.sql\n", 3, "\\i is a command of psql, and"),
         ("\\set it 'isn''t'\nSELECT 1", 2, "\\set is a command of psql, and"),
-        ("\\echo it's\nSELECT 1;\n", 2, "\\echo is a command of psql, and"),
+        ("\\connect other\nSELECT 1;", 2, "\\connect is a command of psql, and"),  # after a statement
+        ("\\set ON_ERROR_STOPPED on", 2, "\\set is a command of psql, and"),
+        ("\\encoding latin1", 2, "\\encoding is a command of psql, and"),
+        ("SELECT 1 \\echo x", 2, "\\echo is a command of psql, and"),
         ("SELECT 'GRANT' \\gexec\n", 2, "\\gexec is a command of psql, and"),
         ("\\if true\nSELECT 1;\n\\endif", 2, "\\if is a command of psql, and"),
         ("SELECT 1 \\; SELECT 2;", 2, "\\; is a command of psql, and"),
@@ -131,6 +134,20 @@ ROWS = "COPY … FROM stdin needs rows that only psql sends: write INSERT, or pu
 )
 def test_a_psql_command_is_refused(connection: Connection[Any], text: str, line: int, message: str) -> None:
     assert refused(connection, TABLE + text)[0].startswith(f"x.sql:{line}: {message}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\\connect booking;\n\nSELECT 1;",
+        "-- for psql\n\\set ON_ERROR_STOP on\n\\c booking\nSELECT 1;",
+        "\\set on_error_stop 1\r\n\\timing off\r\n\\pset pager off\r\n\\encoding 'UTF8'\r\nSELECT 1;",
+        "\\echo it's\nSELECT 1;\n\\echo that's all\nSELECT 2;",
+    ],
+)
+def test_commands_that_change_nothing_are_left_out(connection: Connection[Any], text: str) -> None:
+    run(connection, text)
+    assert refused(connection, f"{text}\nSELECT 1/0;")[0].startswith(f"x.sql:{len(text.splitlines()) + 1}:")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from rolecall.access.persona import Persona
 from rolecall.access.world import World
-from rolecall.init.facts import SET, SUBJECT, ColumnOf, Constant, Facts, Source
+from rolecall.init.facts import SET, SUBJECT, TOKEN, ColumnOf, Constant, Facts, Source
 from rolecall.init.shape import Shape
 from rolecall.init.values import uuid
 
@@ -34,7 +34,7 @@ class Actor:
     """A persona. ``home`` is the one of HOMES whose tenant it belongs to; None: it belongs to none.
 
     ``homes`` are those whose lookups it is in, if it is in ``needs``. ``is_persona`` is False for one that only owns
-    rows.
+    rows. ``has_token`` is False if a setting or another claim, which it has too, says the subject.
     """
 
     name: str
@@ -46,6 +46,12 @@ class Actor:
     needs: tuple[Need, ...] = ()
     homes: tuple[str, ...] = HOMES[:1]
     is_persona: bool = True
+    has_token: bool = True
+
+    @property
+    def has_subject(self) -> bool:
+        """Whether its token says who it is."""
+        return self.has_token and self.subject is not None
 
 
 class Cast:
@@ -67,7 +73,10 @@ class Cast:
         self.asked = {**facts.asked, **{each: self._labels(each) for each in sources if self._labels(each)}}
         self._subjects = 0
         self.actors: list[Actor] = []
-        bound = [name for name, bypasses in roles.items() if not bypasses]
+        of_policies = {role for policy in shape.policies for role in policy.roles}
+        bound = sorted(
+            (name for name, bypasses in roles.items() if not bypasses), key=lambda name: name not in of_policies
+        )
         signed_in = [name for name in bound if name not in ANONYMOUS]
         self.main = next(iter(signed_in or bound), "")  # that of Alice and Bob; none if row-level security binds none
         self._owners()
@@ -121,13 +130,22 @@ class Cast:
         while unique in taken:
             number += 1
             unique = f"{name}_{number}"
-        actor = Actor(unique, role, **details)
+        actor = self._with_subject(Actor(unique, role, **details))
         self.actors.append(replace(actor, settings={**actor.settings, **self._single_claims(actor)}))
         return self.actors[-1]
 
+    def _with_subject(self, actor: Actor) -> Actor:
+        """The actor, with what says who it is, if that is not the token's subject."""
+        source = self.facts.subject
+        if source == TOKEN or actor.subject is None:
+            return actor
+        if source.kind == "setting":
+            return replace(actor, has_token=False, settings={**actor.settings, source.path: actor.subject})
+        return replace(actor, has_token=False, claims=nested(actor.claims, source.path, actor.subject))
+
     def _single_claims(self, actor: Actor) -> dict[str, Any]:
         """The settings with one claim each that the SQL reads."""
-        claims = {"role": actor.role} | ({} if actor.subject is None else {"sub": actor.subject})
+        claims = {"role": actor.role} | ({"sub": actor.subject} if actor.has_subject else {})
         found = {path: reduce(_inner, path.split("."), {**actor.claims, **claims}) for path in self.shape.single_claims}
         return {f"{SINGLE}{path}": value for path, value in found.items() if isinstance(value, (str, int, UUID))}
 
@@ -138,9 +156,10 @@ class Cast:
             self._add(home, self.main, subject=subject, home=home, is_persona=is_persona, **self._of_home(home))
         if self.asks_subject and self.main:
             self._add("stranger", self.main, subject=self._subject("stranger"))
-            self._add("no_subject", self.main)
+            token = self.facts.subject == TOKEN
+            self._add("no_subject" if token else f"no_{_word(_last(self.facts.subject.path))}", self.main)
         elif self.sources and self.main:
-            self._add(f"no_{self.sources[0].path.rpartition('.')[2]}", self.main)
+            self._add(f"no_{_last(self.sources[0].path)}", self.main)
 
     def _lookups(self) -> None:
         """A persona for each value of a column in a table that says what a user may do."""
@@ -265,9 +284,13 @@ def _inner(claims: Any, key: str) -> Any:
     return claims.get(key) if isinstance(claims, dict) else None
 
 
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
 def persona_of(actor: Actor) -> Persona:
     """The persona of an actor."""
-    subject = {} if actor.subject is None else {"subject": actor.subject}
+    subject = {"subject": actor.subject} if actor.has_subject else {}
     return World().persona(actor.name, actor.role, settings=actor.settings, **subject, **actor.claims)
 
 

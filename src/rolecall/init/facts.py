@@ -33,6 +33,7 @@ class FolderOf(NamedTuple):
 
 
 SUBJECT, ROLE = Source("subject"), Source("role")
+TOKEN = Source("claim", "sub")  # how a token says who the user is
 SET = Constant(...)  # any value but NULL
 PAST, FUTURE = Constant("2001-02-03"), Constant("2999-02-03")
 Term = Source | ColumnOf | Constant | FolderOf | None
@@ -46,9 +47,11 @@ class Facts:
     that policies read besides their own. ``used``: all columns that they read. ``folders``: columns with a path, and
     what its first part is compared with. ``inside``: those of ``values`` that are
     compared in a subquery or a function, which looks something up. ``of_users``: the tables in which such a lookup
-    looks for the user. ``negated``: the tables with a policy that asks for what must not exist.
+    looks for the user. ``negated``: the tables with a policy that asks for what must not exist. ``subject``: how a
+    request says who the user is; all of these call it SUBJECT.
     """
 
+    subject: Source = TOKEN
     named: dict[ColumnOf, Source] = field(default_factory=dict)
     asked: dict[Source, list[Any]] = field(default_factory=dict)
     values: dict[ColumnOf, list[Constant]] = field(default_factory=dict)

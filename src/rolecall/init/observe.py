@@ -254,7 +254,7 @@ class Observer:
         total, probe = len(self.rows[table]), PolicyProbe(self.connection, table)
         admitted = refused = False
         for persona in self.world.personas.values():
-            if "public" not in roles and persona.role not in roles:
+            if "public" not in roles and not set(roles) & self._roles_of(persona.role):
                 continue
             for predicate in filter(None, predicates):
                 try:
@@ -265,6 +265,11 @@ class Observer:
             if admitted and refused:
                 break
         return admitted, refused
+
+    def _roles_of(self, role: str) -> set[str]:
+        """The roles whose policies apply to a role: itself, and those whose privileges it inherits."""
+        query = "SELECT rolname::text FROM pg_roles WHERE pg_has_role(%s, oid, 'USAGE')"
+        return {name for (name,) in self.connection.execute(query, [role])}
 
 
 def word_of(text: str) -> str:

@@ -6,6 +6,7 @@ subqueries and the bodies of functions, with the arguments of the call in place 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,7 +15,20 @@ from google.protobuf.message import Message
 from postgast import pg_query_pb2 as pb
 
 from rolecall.catalog.plpgsql import Part, parts
-from rolecall.init.facts import FUTURE, PAST, ROLE, SET, SUBJECT, ColumnOf, Constant, Facts, FolderOf, Source, Term
+from rolecall.init.facts import (
+    FUTURE,
+    PAST,
+    ROLE,
+    SET,
+    SUBJECT,
+    TOKEN,
+    ColumnOf,
+    Constant,
+    Facts,
+    FolderOf,
+    Source,
+    Term,
+)
 from rolecall.init.shape import Routine, Shape
 from rolecall.sql.tree import expression, is_a
 
@@ -24,13 +38,24 @@ TRANSPARENT = ("lower", "upper", "btrim", "trim", "unnest", "array_agg", "max", 
 COMPARED = ("=", "<>", "!=")
 ORDERED = ("<", ">", "<=", ">=")
 FOLDERS = ("foldername", "split_part", "string_to_array")
+# A setting or a claim that says who the user is, in place of a token's subject; and what it is not.
+USER = re.compile(r"user|uid|person|account|employee|customer", re.IGNORECASE)
+NO_USER = re.compile(r"tenant|org|team|company|role|type|name|mail|level|metadata", re.IGNORECASE)
 Scope = Mapping[str, str]  # tables by alias, the innermost last
 Arguments = Mapping[str, Term]
 
 
 def read(shape: Shape) -> Facts:
     """The facts of all policies."""
-    reader = _Reader(shape)
+    facts = _read(shape, TOKEN)
+    sources = {*facts.named.values(), *facts.asked}
+    users = [each for each in sources if USER.search(each.path) and not NO_USER.search(each.path)]
+    return _read(shape, users[0]) if len(users) == 1 and SUBJECT not in sources else facts
+
+
+def _read(shape: Shape, subject: Source) -> Facts:
+    """The facts, if ``subject`` says who the user is."""
+    reader = _Reader(shape, subject)
     for policy in shape.policies:
         reader.facts.own = policy.table
         for predicate in filter(None, (policy.using, policy.check)):
@@ -57,8 +82,8 @@ def _name_parents(shape: Shape, facts: Facts, column: ColumnOf, source: Source) 
 class _Reader:
     """Walks through expressions, and through the functions that they call."""
 
-    def __init__(self, shape: Shape) -> None:
-        self.shape, self.facts = shape, Facts()
+    def __init__(self, shape: Shape, subject: Source) -> None:
+        self.shape, self.facts = shape, Facts(subject)
 
     # -- conditions
 
@@ -198,14 +223,14 @@ class _Reader:
         if not isinstance(whole, Source) or whole.kind != "claim" or not isinstance(key, Constant):
             return None
         keys = str(key.value).strip("{}").replace(" ", "").split(",") if operator.startswith("#") else [str(key.value)]
-        return _claim(".".join(filter(None, [whole.path, *keys])))
+        return self._named(Source("claim", ".".join(filter(None, [whole.path, *keys]))))
 
     def _result(self, call: Any, scope: Scope, arguments: Arguments, depth: int) -> Term:
         """What a call returns."""
         name = call.funcname[-1].string.sval
         if name == "current_setting" and call.args:
             setting = self.term(call.args[0], scope, arguments, depth)
-            return _setting(str(setting.value)) if isinstance(setting, Constant) else None
+            return self._named(_setting(str(setting.value))) if isinstance(setting, Constant) else None
         if name in FOLDERS and call.args:
             path = self.term(call.args[0], scope, arguments, depth)
             return FolderOf(path) if isinstance(path, ColumnOf) else None
@@ -216,6 +241,10 @@ class _Reader:
                 if result := self.term(returned, {}, inner, depth + 1):
                     return result
         return None
+
+    def _named(self, source: Source | None) -> Source | None:
+        """The source, which may be what says who the user is."""
+        return SUBJECT if source == self.facts.subject else source
 
     def _calls(self, call: Any, scope: Scope, arguments: Arguments, depth: int) -> Iterator[tuple[Routine, Arguments]]:
         """The functions that a call may mean, each with what its parameters stand for."""
@@ -279,14 +308,10 @@ def _setting(name: str) -> Source | None:
     if name == CLAIMS:
         return Source("claim")
     if name.startswith(CLAIM):
-        return _claim(name.removeprefix(CLAIM))
+        return Source("claim", name.removeprefix(CLAIM))
     if name == "role":
         return ROLE
     return None if name.startswith("request.") or "." not in name else Source("setting", name)
-
-
-def _claim(path: str) -> Source:
-    return SUBJECT if path == "sub" else Source("claim", path)
 
 
 def _trees(routine: Routine) -> Iterator[Any]:

@@ -37,7 +37,7 @@ class WorldText:
 
     def render(self) -> str:
         """The text of conftest.py."""
-        self.subjects = {each.subject: each.name for each in reversed(self.actors) if each.subject is not None}
+        self.subjects = {each.subject: each.name for each in reversed(self.actors) if each.has_subject}
         self.names = self._names()
         rows = [proposed for table in self.rows.values() for proposed in table]
         body = [self._row(proposed) for proposed in rows]
@@ -53,7 +53,7 @@ class WorldText:
 
     def _persona(self, actor: Actor, rows: str) -> str:
         arguments = [repr_of(actor.name), repr_of(actor.role)]
-        if actor.subject is not None:
+        if actor.has_subject:
             first = self.subjects[actor.subject]
             other = first != actor.name
             arguments.append(f"subject={self._subject(first) if other else repr_of(actor.subject)}")
@@ -62,11 +62,9 @@ class WorldText:
         arguments += _keywords(actor.claims)
         call = _call("world.persona", arguments)
         needed = f"{self._subject(actor.name)}" in rows or any(
-            each.subject == actor.subject and each.name != actor.name
-            for each in self.actors
-            if each.subject is not None
+            each.subject == actor.subject and each.name != actor.name for each in self.actors if each.has_subject
         )
-        is_first = actor.subject is not None and self.subjects[actor.subject] == actor.name
+        is_first = actor.has_subject and self.subjects[actor.subject] == actor.name
         return f"{_variable(actor.name)} = {call}" if needed and is_first else call
 
     def _subject(self, name: str) -> str:

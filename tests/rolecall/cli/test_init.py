@@ -146,6 +146,24 @@ CREATE POLICY admins_read ON public.notes FOR SELECT TO authenticated USING (
 CREATE POLICY own ON public.impossible USING (code = (auth.uid())::text);
 """
 
+BOOKINGS = f"""
+{ROLE.format("init_member")} {ROLE.format("init_web")}
+GRANT init_member TO init_web;
+CREATE TABLE public.tenants (id int PRIMARY KEY);
+CREATE TABLE public.users (
+  id uuid PRIMARY KEY, tenant int NOT NULL REFERENCES public.tenants, admin bool NOT NULL DEFAULT false
+);
+CREATE TABLE public.services (id int PRIMARY KEY, tenant int NOT NULL REFERENCES public.tenants);
+CREATE FUNCTION public.me() RETURNS uuid LANGUAGE sql STABLE RETURN NULLIF(current_setting('user.id', true), '')::uuid;
+{PROTECT}
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO init_member;
+CREATE POLICY own ON public.users TO init_member USING (id = public.me());
+CREATE POLICY own ON public.tenants TO init_member
+  USING (id IN (SELECT tenant FROM public.users WHERE id = public.me()));
+CREATE POLICY admins ON public.services TO init_member
+  USING (tenant IN (SELECT tenant FROM public.users WHERE id = public.me() AND admin));
+"""
+
 UNGRANTED = """
 CREATE SCHEMA app;
 CREATE TABLE app.notes (id int PRIMARY KEY, tenant text NOT NULL);
@@ -244,6 +262,22 @@ def test_settings_of_tenants(project: pytest.Pytester, init: Init) -> None:
     assert line_of(files["test_invoices.py"], "alice's invoice", "alice")[0] == "yes?"
     assert line_of(files["test_invoices.py"], "alice's invoice", "bob")[0] == "-?"
     assert line_of(files["test_lines.py"], "alice's line", "no_tenant_id")[0] == "-?"
+    result.stdout.fnmatch_lines(["3 of 3 policies admitted a row and refused one"])
+    check_run(project, cells_of(result))
+
+
+def test_a_setting_says_who_the_user_is(project: pytest.Pytester, init: Init) -> None:
+    """The role of the application inherits from the one that the policies name."""
+    result = init(BOOKINGS, file="migrations/20260101000000_all.sql")
+    assert result.ret == 0, result.stderr.str()
+    files = written(project)
+    assert 'world.persona("stranger", "init_member", settings={"user.id": "' in files["conftest.py"]
+    assert "subject=" not in files["conftest.py"]
+    services = files["test_services.py"]
+    assert line_of(services, "alice's service", "admin")[0] == "yes?"
+    assert line_of(services, "alice's service", "alice")[0] == "-?"
+    assert line_of(services, "bob's service", "admin")[0] == "-?"
+    assert line_of(services, "alice's service", "no_id")[0] == "-?"
     result.stdout.fnmatch_lines(["3 of 3 policies admitted a row and refused one"])
     check_run(project, cells_of(result))
 

@@ -9,7 +9,7 @@ import pytest
 
 from rolecall.catalog.definitions import Function
 from rolecall.catalog.objects import Policy
-from rolecall.init.facts import FUTURE, PAST, SET, SUBJECT, ColumnOf, Constant, Facts, Source
+from rolecall.init.facts import FUTURE, PAST, SET, SUBJECT, TOKEN, ColumnOf, Constant, Facts, Source
 from rolecall.init.reader import read
 from rolecall.init.shape import Column, Routine, Shape, Table
 from rolecall.noninterference.schema import ForeignKey
@@ -86,6 +86,35 @@ def test_settings_and_claims() -> None:
     found = facts("org = current_setting('app.org')::uuid AND owner = (auth.jwt() #>> '{app_metadata,tenant}')::uuid")
     assert found.named[ColumnOf("public.notes", "org")] == Source("setting", "app.org")
     assert found.named[OWNER] == Source("claim", "app_metadata.tenant")
+
+
+@pytest.mark.parametrize(
+    ("using", "subject"),
+    [
+        ("owner = current_setting('app.user_id')::uuid", Source("setting", "app.user_id")),
+        (
+            "owner = (auth.jwt() ->> 'userId')::uuid AND org = current_setting('app.org')::uuid",
+            Source("claim", "userId"),
+        ),
+        ("owner = current_setting('app.user_id')::uuid AND org = auth.uid()", TOKEN),  # a token says it
+        (
+            "owner = current_setting('app.user_id')::uuid AND org = current_setting('app.customer')::uuid",
+            TOKEN,
+        ),  # or who?
+        ("org = current_setting('app.user_tenant_id')::uuid", TOKEN),
+        ("state = current_setting('app.user_role')", TOKEN),
+    ],
+)
+def test_a_setting_or_a_claim_may_say_who_the_user_is(using: str, subject: Source) -> None:
+    found = facts(using)
+    assert found.subject == subject
+    assert (found.named.get(OWNER) == SUBJECT) == (subject != TOKEN)
+
+
+def test_a_lookup_for_the_user_that_a_setting_says() -> None:
+    me = function("public.me", "SELECT current_setting('app.user_id')::uuid")
+    found = facts("EXISTS (SELECT FROM public.members AS m WHERE m.user_id = me() AND m.role = 'boss')", me)
+    assert found.of_users == {"public.members"}
 
 
 def test_what_a_claim_is_compared_with() -> None:

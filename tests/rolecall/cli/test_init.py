@@ -156,7 +156,7 @@ CREATE TABLE public.users (
 CREATE TABLE public.services (id int PRIMARY KEY, tenant int NOT NULL REFERENCES public.tenants);
 CREATE FUNCTION public.me() RETURNS uuid LANGUAGE sql STABLE RETURN NULLIF(current_setting('user.id', true), '')::uuid;
 {PROTECT}
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO init_member;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO init_web;
 CREATE POLICY own ON public.users TO init_member USING (id = public.me());
 CREATE POLICY own ON public.tenants TO init_member
   USING (id IN (SELECT tenant FROM public.users WHERE id = public.me()));
@@ -271,7 +271,7 @@ def test_a_setting_says_who_the_user_is(project: pytest.Pytester, init: Init) ->
     result = init(BOOKINGS, file="migrations/20260101000000_all.sql")
     assert result.ret == 0, result.stderr.str()
     files = written(project)
-    assert 'world.persona("stranger", "init_member", settings={"user.id": "' in files["conftest.py"]
+    assert 'world.persona("stranger", "init_web", settings={"user.id": "' in files["conftest.py"]
     assert "subject=" not in files["conftest.py"]
     services = files["test_services.py"]
     assert line_of(services, "alice's service", "admin")[0] == "yes?"

@@ -132,6 +132,17 @@ def test_a_role_in_a_table_of_members_is_a_persona(propose: Propose) -> None:
     ]
 
 
+def test_alice_has_a_role_that_the_policies_name(propose: Propose) -> None:
+    """And no administrator's, that may use the same tables."""
+    rows = propose("""
+        CREATE TABLE t.notes (id int PRIMARY KEY, author text NOT NULL);
+        GRANT USAGE ON SCHEMA t TO toy_visitor;
+        GRANT ALL ON t.notes TO toy_visitor;
+        CREATE POLICY p ON t.notes TO toy_visitor USING (author = t.me());
+    """)
+    assert rows.actors["alice"].role == "toy_visitor"
+
+
 def test_a_list_of_admins_has_only_the_admin(propose: Propose) -> None:
     rows = propose("""
         CREATE TABLE t.admins (who text PRIMARY KEY);

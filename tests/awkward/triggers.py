@@ -31,7 +31,7 @@ TRIGGERS = {
     "asserts": Shape(trigger("ASSERT false, 'no'; RETURN OLD;", "BEFORE DELETE"), FAILS),
     "is cancelled": Shape(trigger(RAISES.format("57014"), "BEFORE DELETE"), FAILS),
     "times out": Shape(
-        trigger("SET LOCAL statement_timeout = 1; PERFORM pg_sleep(1); RETURN OLD;", "BEFORE DELETE"),
+        trigger("SET LOCAL statement_timeout = 500; PERFORM pg_sleep(1); RETURN OLD;", "BEFORE DELETE"),
         # A timeout that is set inside a statement applies from the next one on.
         usual("yes  yes  yes  yes"),
     ),

@@ -67,7 +67,8 @@ def run(options: argparse.Namespace) -> None:
     steps = ["pytest", f"git diff, and remove the question marks in {name}/test_*.py"]
     if configured:
         steps.insert(0, f"add the settings above to {configured.name}")
-    print("\n  ".join([f"\nwrote {name}. Next:", *steps]))
+    source = found.path.relative_to(root) if found.path.is_relative_to(root) else found.path
+    print("\n  ".join([f"\nwrote {name} from {source}. Next:", *steps]))
 
 
 def _propose(server: Server, settings: Settings, found: find.Project) -> Proposal:

@@ -10,6 +10,7 @@ from psycopg import Connection
 from rolecall.access.persona import Persona
 
 ANONYMOUS = "anon"  # Supabase's role for requests without a user
+ROLE, SUBJECT, NOTHING_ELSE = f"has the role {ANONYMOUS}", "has no subject", "may do nothing else with this row"
 BYPASSES = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = %s"
 
 
@@ -22,13 +23,18 @@ def looks_like_leak(connection: Connection[Any], persona: Persona, verdict: str,
     if not _allows(verdict) or connection.execute(BYPASSES, [persona.role]).fetchone() == (True,):
         return ""
     if persona.role == ANONYMOUS:
-        return f"{persona.name} has the role {ANONYMOUS}"
+        return f"{persona.name} {ROLE}"
     is_known = persona.custom or set(persona.claims) - {"sub", "role"}  # they may say who it is
     if not persona.claims.get("sub") and not is_known:
-        return f"{persona.name} has no subject"
+        return f"{persona.name} {SUBJECT}"
     if others and not any(map(_allows, others)):
-        return f"{persona.name} may do nothing else with this row"
+        return f"{persona.name} {NOTHING_ELSE}"
     return ""
+
+
+def rank(leak: str) -> int:
+    """The place of a reason among others: a client who has not signed in comes first."""
+    return next(place for place, reason in enumerate((ROLE, SUBJECT, NOTHING_ELSE)) if leak.endswith(reason))
 
 
 def _allows(verdict: str) -> bool:

@@ -114,7 +114,7 @@ class Rows:
         table = self.shape.tables[name]
         number = len(self.rows.get(name, ())) + 1
         given, sources = self._given(table, owner, home, self._others(table, owner))
-        for column, parent in (parents or {}).items():
+        for column, parent in ((each, row) for each, row in (parents or {}).items() if each in sources):
             of_parent = sources[column].column
             given[column] = plain(parent.whole[of_parent])
             sources[column] = Origin(parent.table, parent.name, of_parent)

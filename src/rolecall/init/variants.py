@@ -32,8 +32,8 @@ def add(rows: Rows, base: ProposedRow) -> None:
                 others = all_at_once if constant in (SET, PAST, FUTURE) else {}
                 rows.vary(base, {**others, column: constant}, _what(column, constant), column)
     for column in rows.references.named_keys(rows.shape.tables[base.table]):
-        other = Constant(f"other-{base.columns[column]}")
-        if columns[column].category == "S" and other not in asked[column]:
+        other = Constant(f"other-{base.whole[column]}")
+        if len(rows.rows[base.table]) < MOST_ROWS and columns[column].category == "S" and other not in asked[column]:
             rows.vary(base, {column: other}, _what(column, other), column)
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from rolecall.grids.leaks import rank
 from rolecall.report.results import (
     Attempt,
     CellFailure,
@@ -108,15 +109,15 @@ def write_undecided(reporter: pytest.TerminalReporter, cells: Sequence[ObservedC
 
 
 def _leaks(cells: Iterable[ObservedCell]) -> Iterator[str]:
-    """A line for each command on a row, with all personas that should perhaps not have it, and why for the first."""
-    ordered = sorted((cell for cell in cells if cell.leak), key=lambda cell: (cell.file, cell.line))
+    """A line for each command on a row, with the personas that should perhaps not have it, and why for the first."""
     groups: dict[tuple[str, str, str, str], list[ObservedCell]] = {}
-    for cell in ordered:
+    for cell in sorted((cell for cell in cells if cell.leak), key=lambda cell: (cell.file, cell.line)):
         groups.setdefault((cell.file, cell.row, cell.command, cell.verdict), []).append(cell)
     for (file, row, command, verdict), same in groups.items():
+        first, *_ = same = sorted(same, key=lambda cell: rank(cell.leak))
         more = f" and {len(same) - MAX_PERSONAS} more" if len(same) > MAX_PERSONAS else ""
         personas = ", ".join(cell.persona for cell in same[:MAX_PERSONAS]) + more
-        yield f"{file}:{same[0].line}: {command} on {row!r} as {personas} is {verdict}? ({same[0].leak})"
+        yield f"{file}:{first.line}: {command} on {row!r} as {personas} is {verdict}? ({first.leak})"
 
 
 # ------------------------------------------------------------------ coverage

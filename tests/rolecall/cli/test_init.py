@@ -372,7 +372,7 @@ def test_settings_for_a_configuration_that_exists(project: pytest.Pytester, init
         [
             "pyproject.toml configures pytest already, and is not changed. Add these settings there:",
             '  rolecall_migrations = "schema.sql"',
-            "wrote tests/access. Next:",
+            "wrote tests/access from schema.sql. Next:",
             "  add the settings above to pyproject.toml",
             "  pytest",
         ]

@@ -92,7 +92,8 @@ PROJECTS = {
         "db/all.sql",
         {
             "db/all.sql": (
-                "-- In this order.\n\\set ON_ERROR_STOP on\n\\ir tables/z.sql\n\\include_relative '../more/all.sql'\n"
+                "-- In this order.\n\\set ON_ERROR_STOP on\n\\ir tables/z.sql;\n"
+                "\\echo more\n\\include_relative '../more/all.sql'\n"
             ),
             "db/tables/z.sql": NOTES,
             "more/all.sql": "\\ir a.sql\n",

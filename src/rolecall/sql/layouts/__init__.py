@@ -55,5 +55,7 @@ def _contents(folder: Path) -> str:
     names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() == ".sql")
     if not names:
         return "it has no SQL file"
+    if len(names) == 1:
+        return f"it has {names[0]}, which can be named"
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return "it has " + ", ".join(names[:SHOWN]) + more + INCLUDES.format(names[0])

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from rolecall.errors import MigrationError
+from rolecall.sql import psql
 from rolecall.sql.layouts.layout import Layout, Migration, as_phases, require_file, require_text, sql_files
 from rolecall.sql.phases import Phase, Script, Step, Transaction
 from rolecall.sql.text import display_path
 
-INCLUDE = re.compile(r"\\(?P<command>ir?|include(?:_relative)?)\s+(?P<quote>'?)(?P<name>.+?)(?P=quote)")
-BESIDE = re.compile(r"(--.*|\\set\s+ON_ERROR_STOP\b.*)?", re.IGNORECASE)  # what may stand between includes
+INCLUDE = re.compile(r"\\(?P<command>ir?|include(?:_relative)?)\s+(?P<quote>'?)(?P<name>.+?)(?P=quote)\s*;?")
 
 
 def _as_phases(path: Path, files: list[Path], root: Path) -> tuple[Phase, ...]:
@@ -58,7 +58,7 @@ def _included(path: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
             if file in (path, *above):
                 raise MigrationError(f"{place}: {file.name} includes itself: remove the line.")
             yield from _included(file, (path, *above))
-        elif not BESIDE.fullmatch(line):
+        elif line and not line.startswith("--") and not psql.HARMLESS.fullmatch(line):
             raise MigrationError(
                 f"{place}: a file that includes others may have nothing else. Move the SQL to a file, and include it."
             )

@@ -33,8 +33,9 @@ def looks_like_leak(connection: Connection[Any], persona: Persona, verdict: str,
 
 
 def rank(leak: str) -> int:
-    """The place of a reason among others: a client who has not signed in comes first."""
-    return next(place for place, reason in enumerate((ROLE, SUBJECT, NOTHING_ELSE)) if leak.endswith(reason))
+    """The place of a reason among others: a client who has not signed in comes first, and no reason last."""
+    reasons = (ROLE, SUBJECT, NOTHING_ELSE)
+    return next((place for place, reason in enumerate(reasons) if leak.endswith(reason)), len(reasons))
 
 
 def _allows(verdict: str) -> bool:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from rolecall.grids.leaks import rank
 from rolecall.report.results import (
     Attempt,
     CellFailure,
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
     from rolecall.settings import Settings
 
 MAX_NAMES = 3  # that are not covered, before "and n more"
-MAX_LEAKS, MAX_PERSONAS = 20, 4  # that are named, before "and n more"
+MAX_LEAKS = 20  # that are named, before "and n more"
+MAX_PERSONAS = 3  # besides the first of a leak
 MAX_GROUPS = 6  # of the first section of the digest, before "in n more groups"
 LATER_GROUPS = 3  # of every other section
 MAX_LINES = 12  # of the explanation of one failure in the digest
@@ -96,7 +96,10 @@ def undecided(cell: ObservedCell) -> str:
 
 
 def write_undecided(reporter: pytest.TerminalReporter, cells: Sequence[ObservedCell]) -> None:
-    """Write a section: the cells that look like a leak, and how many cells are left in each file."""
+    """Write a section: the cells that look like a leak, and how many cells are left in each file.
+
+    The personas of one leak are named in the order of ``cells``.
+    """
     reporter.section("undecided", sep="-", yellow=True)
     leaks = list(_leaks(cells))
     for leak in leaks[:MAX_LEAKS]:
@@ -111,13 +114,13 @@ def write_undecided(reporter: pytest.TerminalReporter, cells: Sequence[ObservedC
 def _leaks(cells: Iterable[ObservedCell]) -> Iterator[str]:
     """A line for each command on a row, with the personas that should perhaps not have it, and why for the first."""
     groups: dict[tuple[str, str, str, str], list[ObservedCell]] = {}
-    for cell in sorted((cell for cell in cells if cell.leak), key=lambda cell: (cell.file, cell.line)):
+    for cell in (cell for cell in cells if cell.leak):
         groups.setdefault((cell.file, cell.row, cell.command, cell.verdict), []).append(cell)
-    for (file, row, command, verdict), same in groups.items():
-        first, *_ = same = sorted(same, key=lambda cell: rank(cell.leak))
-        more = f" and {len(same) - MAX_PERSONAS} more" if len(same) > MAX_PERSONAS else ""
-        personas = ", ".join(cell.persona for cell in same[:MAX_PERSONAS]) + more
-        yield f"{file}:{first.line}: {command} on {row!r} as {personas} is {verdict}? ({first.leak})"
+    for first, *others in sorted(groups.values(), key=lambda same: (same[0].file, min(cell.line for cell in same))):
+        more = f" and {len(others) - MAX_PERSONAS} more" if len(others) > MAX_PERSONAS else ""
+        personas = ", ".join(cell.persona for cell in (first, *others[:MAX_PERSONAS])) + more
+        what = f"{first.command} on {first.row!r} as {personas} is {first.verdict}?"
+        yield f"{first.file}:{first.line}: {what} ({first.leak})"
 
 
 # ------------------------------------------------------------------ coverage

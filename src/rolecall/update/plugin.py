@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rolecall.grids.leaks import rank
 from rolecall.item import CellItem
 from rolecall.process.process import Process
 from rolecall.report import terminal
@@ -57,7 +58,7 @@ class UpdatePlugin:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how many cells are left, and where, and what was written."""
         if self.cells:
-            terminal.write_undecided(terminalreporter, self.cells)
+            terminal.write_undecided(terminalreporter, sorted(self.cells, key=lambda cell: rank(cell.leak)))
         for file, count in self.update.cells.items():
             terminalreporter.line(f"rewrote {count} cell{'' if count == 1 else 's'} in {file}: git diff shows them")
         for text in self.update.left:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
 from rolecall import grid
 from rolecall.errors import GridError
-from rolecall.report.results import ObservedCell
-from rolecall.report.terminal import write_undecided
 
 VISITOR = "visitor           !        !        !        !        !"
 CELL = "test_notes.py::test_grid[alice's note-select-visitor]"
@@ -136,21 +132,24 @@ def test_many_leaks_are_not_all_named(undecided: pytest.Pytester, monkeypatch: p
     )
 
 
-def test_a_client_who_has_not_signed_in_is_named_first() -> None:
-    """The others of the line may be cut off."""
-    reasons = ["alice may do nothing else with this row", "x has no subject", "guest has the role anon"]
-    cells = [
-        ObservedCell(
-            "test_notes.py", line, "n", "select", reason.split()[0], "yes", reason, False, True, "", 1, "t", ""
-        )
-        for line, reason in enumerate(reasons, start=7)
-    ]
-    lines: list[str] = []
-    reporter = SimpleNamespace(section=lambda *_, **__: None, line=lambda text, **_: lines.append(text))
-    write_undecided(cast("pytest.TerminalReporter", reporter), cells)
-    assert lines[0] == (
-        "  looks like a leak: test_notes.py:9: select on 'n' as guest, x, alice is yes? (guest has the role anon)"
+def test_the_most_serious_reason_is_named_first(undecided: pytest.Pytester) -> None:
+    """The personas after it may be cut off."""
+    edit(
+        undecided.path / "conftest.py",
+        ("    return world", '    world.persona("guest", "toy_visitor", subject="g")\n    return world'),
     )
+    notes = undecided.path / "test_notes.py"
+    edit(
+        notes,
+        (
+            "      alice             yes? ",
+            "      guest             yes?     !        !        !        !\n      alice             yes? ",
+        ),
+        ('\n    """,\n', '\n      guest             yes      !        !        !        !\n    """,\n'),
+    )
+    result = undecided.runpytest_inprocess("test_notes.py", "-k", "alice and select")
+    cell = 'select on "alice\'s note" as visitor, guest is yes?'
+    result.stdout.fnmatch_lines([f"  looks like a leak: test_notes.py:11: {cell} (visitor has no subject)"])
 
 
 # ------------------------------------------------------------------ reading

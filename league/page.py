@@ -27,7 +27,7 @@ clone of its own. The server is {server}.
 - **seconds**: how long the tool takes for the unchanged schema, once its database is there.
 
 **rolecall, by behaviour** runs without `verify.sql` and without the tests that read the catalog, those of indexes among
-them. What it does not notice is a dropped index, or `tests/pinned.txt` says why no behaviour shows it.
+them. It does not notice a dropped index, and what no behaviour shows: `tests/pinned.txt` says why.
 
 **Noticed** means that the tool finds something that it does not find in the unchanged schema: another rule, or the
 same rule for another object. It counts for whatever reason: a linter that warns of a slow policy has noticed the

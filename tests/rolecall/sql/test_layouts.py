@@ -251,8 +251,8 @@ UNCLEAR: dict[str, tuple[list[str], str]] = {
     "one name without a number": (["a.sql"], "it has a.sql, which can be named"),
     "names without numbers": (
         ["a.sql", "b.sql", "c.sql", "d.sql"],
-        "it has a.sql, b.sql, c.sql and 1 more, whose names say no order. A file with a line such as \\ir a.sql for "
-        "each can be named, too",
+        "it has a.sql, b.sql, c.sql and 1 more, whose names do not say their order. A file with a line such as "
+        "\\ir a.sql for each can be named, too",
     ),
     "a level too high": (["migrations/1_a.sql"], "it has a folder migrations, which can be named"),
     "Alembic": (

@@ -24,7 +24,7 @@ ADVICE = (
     f"Name another folder, or set rolecall_layout to one of {', '.join(layout.name for layout in LAYOUTS)}.\n"
     'The page "Layouts of migrations" of rolecall\'s documentation has an example of each.'
 )
-INCLUDES = ", whose names say no order. A file with a line such as \\ir {} for each can be named, too"
+INCLUDES = ", whose names do not say their order. A file with a line such as \\ir {} for each can be named, too"
 SHOWN = 3  # names of files in the error
 
 

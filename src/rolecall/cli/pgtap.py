@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from rolecall.collect import collect
 from rolecall.errors import RolecallError
 from rolecall.pgtap import folder
-from rolecall.pgtap.collect import collect
 from rolecall.pgtap.export import Export, export_all
 
 if TYPE_CHECKING:

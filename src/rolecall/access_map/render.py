@@ -59,7 +59,7 @@ def _text(value: str) -> str:
 
 
 def as_text(difference: AccessDifference, title: Title) -> str:
-    """Gains before losses, each gain with one statement that shows it."""
+    """Gains before losses, each gain with one persona and the statement that shows it."""
     lines = [str(title), counts(difference)]
     lines += _section("GAINED", groups(difference.gained, "gained"), witnesses=True)
     lines += _section("LOST", groups(difference.lost, "lost"), witnesses=False)
@@ -73,12 +73,13 @@ def _section(name: str, found: Sequence[Group], *, witnesses: bool) -> Iterator[
         yield from ["", name]
     for group in found:
         yield f"  {sentence(group)}"
-        for witness in _witnesses(group.changes)[:1] if witnesses else ():
-            yield f"      {replay(witness)}"
+        for change in _with_witness(group.changes)[:1] if witnesses else ():
+            assert change.witness
+            yield f"      as {change.persona}: {change.witness.statement}"
 
 
-def _witnesses(changes: Iterable[AccessChange]) -> list[Witness]:
-    return [change.witness for change in changes if change.witness]
+def _with_witness(changes: Iterable[AccessChange]) -> list[AccessChange]:
+    return [change for change in changes if change.witness]
 
 
 # ------------------------------------------------------------------ Markdown
@@ -97,7 +98,7 @@ def as_markdown(difference: AccessDifference, title: Title, most: int) -> str:
 
 
 def _folded_witnesses(group: Group) -> str:
-    witnesses = _witnesses(group.changes)[:ENOUGH]
+    witnesses = [change.witness for change in _with_witness(group.changes)[:ENOUGH] if change.witness]
     if not witnesses:
         return ""
     fence = "````"

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import tarfile
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -66,28 +67,43 @@ def measure_sides(before: Side, after: Side) -> tuple[Measured, Measured]:
     Raises RolecallError.
     """
     cast = after.folder or before.folder
-    old, new = (_read(side.lock) if side.lock else _measure(side, cast) for side in (before, after))
-    return old, new
+    with ExitStack() as stack:
+        # Both at the same time: each has a server of its own.
+        old, new = [_start(side, cast, stack) for side in (before, after)]
+        return old(), new()
 
 
-def _read(lock: Path) -> Measured:
-    return Measured(reader.read(lock), Requests({}, {}))
-
-
-def _measure(side: Side, cast: Path | None) -> Measured:
-    """Measure in a process of its own: pytest collects the tests of one project in a process."""
-    assert side.folder
+def _start(side: Side, cast: Path | None, stack: ExitStack) -> Callable[[], Measured]:
+    """Begin to measure a side. Returns a function that waits for the result. A lock file is read at once."""
+    if side.lock:
+        measured = Measured(reader.read(side.lock), Requests({}, {}))
+        return lambda: measured
     assert cast
+    process = stack.enter_context(_measuring(side, cast))
+    return lambda: _result(side, process)
+
+
+@contextmanager
+def _measuring(side: Side, cast: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that measures a side: pytest can collect the tests of one project in a process, and not of two."""
     other = ["--sql-of", str(side.folder)] if side.folder != cast else []
-    environment = {CACHE: str(Path.cwd() / ".rolecall"), **os.environ}
-    result = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, "-m", "rolecall", "access", "--format", "json", *other],
         cwd=cast,
-        env=environment,
+        env={CACHE: str(Path.cwd() / ".rolecall"), **os.environ},
         stdout=subprocess.PIPE,
         text=True,
-        check=False,
-    )
-    if result.returncode:
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:  # the other side failed, or Ctrl-C
+                process.terminate()
+
+
+def _result(side: Side, process: subprocess.Popen[str]) -> Measured:
+    """What a process has measured. Raises RolecallError if it failed; it has printed why."""
+    output, _ = process.communicate()
+    if process.returncode:
         raise RolecallError(f"the access of {side.name} cannot be measured: see the message above.")
-    return Measured.from_json(result.stdout)
+    return Measured.from_json(output)

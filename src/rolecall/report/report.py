@@ -142,9 +142,10 @@ class ReportedStep:
 
 @dataclass(frozen=True)
 class ReportedPhase:
-    """A phase. ``made`` are the objects that its steps added; ``left`` those that its rollback did not take away.
+    """A phase. ``made`` are the objects that its steps added; ``left`` is what its rollback did not take away.
 
-    ``rollback`` is None without a script for it.
+    ``rollback`` is None without a script for it. ``problem`` is the error of the script that verifies the phase or
+    rolls it back.
     """
 
     number: int
@@ -154,6 +155,7 @@ class ReportedPhase:
     rollback: ReportedStep | None = None
     left: Sequence[str] = ()
     verified: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,17 @@
-"""The grids of the project in the current folder, as pytest collects them. No test runs."""
+"""The grids of a project: those of the current folder, as pytest collects them, and those of a running session."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from rolecall.access.world import World
+from rolecall.defects import trial
 from rolecall.errors import RolecallError
 from rolecall.grids.grid import Grid
 from rolecall.item import CellItem
@@ -56,3 +59,45 @@ def collect() -> Collected:
     if not collected.grids:
         raise RolecallError("the tests of this folder have no grid: pytest --collect-only lists what there is.")
     return collected
+
+
+# ------------------------------------------------------------------ a running session
+
+GRIDS = pytest.StashKey[dict[Path, list[Grid]]]()  # by test file
+
+
+def note_grids(session: pytest.Session, items: Iterable[pytest.Item]) -> None:
+    """Store the grids of the collected items."""
+    files: dict[Path, list[Grid]] = {}
+    for item in items:
+        grids = files.setdefault(item.path, [])
+        if isinstance(item, CellItem) and item.grid not in grids:
+            grids.append(item.grid)
+    session.stash[GRIDS] = files
+
+
+def grids_of(item: pytest.Item) -> list[Grid]:
+    """Every grid of the project, also of test files that this run has not collected. ``item`` is one of the run."""
+    files = item.session.stash[GRIDS]
+    for path in _test_files(item.config):
+        if path not in files:
+            tests = trial.collect(item, path)
+            files[path] = list(dict.fromkeys(test.grid for test in tests if isinstance(test, CellItem)))
+    return [grid for path in sorted(files) for grid in files[path]]
+
+
+def _test_files(config: pytest.Config) -> Iterator[Path]:
+    """The test files of the project that may have a grid, without those that the run ignores."""
+    root, patterns = config.rootpath, config.getini("python_files")
+    ignored = [(config.invocation_params.dir / each).resolve() for each in config.getoption("ignore") or ()]
+    for folder in [root / each for each in config.getini("testpaths")] or [root]:
+        for path in sorted(folder.rglob("*.py")) if folder.is_dir() else [folder]:
+            is_test = any(path.match(pattern) for pattern in patterns) and not _is_hidden(path, root)
+            is_ignored = any(path.is_relative_to(each) for each in ignored)
+            if is_test and not is_ignored and "grid(" in path.read_text(encoding="utf-8", errors="replace"):
+                yield path
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
+    """Whether a file is in a folder such as ``.venv``."""
+    return any(part.startswith((".", "venv", "node_modules")) for part in path.relative_to(root).parts)

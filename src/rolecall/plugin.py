@@ -84,6 +84,10 @@ def _register(config: pytest.Config, settings: Settings) -> None:
     config.pluginmanager.register(ending, "rolecall-ending")
     config.pluginmanager.register(DigestPlugin(config, settings.digest_from), "rolecall-digest")
     config.pluginmanager.register(UpdatePlugin(process), "rolecall-update")
+    if settings.access_lock:
+        from rolecall.access_map.plugin import AccessLockPlugin
+
+        config.pluginmanager.register(AccessLockPlugin(process, settings.access_lock), "rolecall-access-lock")
     ending.begin()
     if settings.oracle:
         from rolecall.oracle.plugin import OraclePlugin

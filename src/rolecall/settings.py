@@ -297,6 +297,12 @@ class Settings:
         metavar="WHAT",
     )
     update: bool = _flag("write what is observed into the grids: verdicts that differ, new personas and new rows")
+    access_lock: Path | None = _option(
+        "lock file of the access map, below testpaths: a test fails if the measured access is not that of the file",
+        _path(lambda _: True),
+        metavar="FILE",
+        cli=False,
+    )
     after_each_phase: bool = _flag("also try the grids, and the tests with the mark, after each earlier phase")
     coverage: bool = _flag("list everything that the migrations created and no test covers; fail if there is any")
     mutants: bool = _flag("run mutation testing on the schema; fail if a mutant survives")

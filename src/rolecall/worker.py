@@ -215,12 +215,18 @@ class Worker:
         cells = [cell for cell in grid.cells if (cell.row, cell.persona) == (row, persona)]
         return {cell.command: verdict(failures[cell]) if cell in failures else cell.expected for cell in cells}
 
-    def check_decided_by(self, grid: Grid, kind: str) -> kinds.Result:
-        """Change what a grid does not name in ``decided_by``, one of ``kinds.KINDS``, and compare the verdicts."""
+    @contextmanager
+    def without_coverage(self) -> Iterator[ServerConnection]:
+        """This process's connection for a block that is rolled back: what functions do in it does not count."""
         connection = self.connection  # waits until the world is loaded
         with rolled_back(connection):
-            if self._observer:  # what a function does with changed rows does not count as covered
+            if self._observer:
                 self._observer.restore_functions()
+            yield connection
+
+    def check_decided_by(self, grid: Grid, kind: str) -> kinds.Result:
+        """Change what a grid does not name in ``decided_by``, one of ``kinds.KINDS``, and compare the verdicts."""
+        with self.without_coverage() as connection:
             result = kinds.check(connection, grid, self.world, kind, most=0 if self.in_trial else ENOUGH)
         for fact in result.facts(grid.table):
             self.recorder.add(*fact)
@@ -234,10 +240,7 @@ class Worker:
 
     def check_stored(self, grid: Grid) -> list[str]:
         """Which values that the personas of a grid write are stored in another way: a text for each."""
-        connection = self.connection
-        with rolled_back(connection):
-            if self._observer:  # what a function does with odd values does not count as covered
-                self._observer.restore_functions()
+        with self.without_coverage() as connection:
             return StoredValues(connection, grid, self.world).differences(1 if self.in_trial else ENOUGH_VALUES)
 
     # -- trials

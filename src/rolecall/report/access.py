@@ -9,14 +9,16 @@ from typing import Literal, NamedTuple
 Kind = Literal["table", "view", "function"]
 HEAD = 0  # the number of the phase that stands for all phases
 
-# The ways to do a command. A select has `whole`; an insert and an update have more than one.
-WHOLE, PLAIN, RETURNING, UPSERT, CONDITION, BLIND, HELD = (
-    *("whole", "plain", "returning", "upsert", "condition", "blind", "held"),
-)
+SELECT, CALL = "select", "call"
+# Commands on an object without a grid: whether a statement that changes no row is allowed.
+PRIVILEGES = ("INSERT", "UPDATE", "DELETE")
 
 
-class Attempted(NamedTuple):
-    """What was tried on an object: a command on a row. ``row`` is empty for a function, and for no particular row."""
+class Attempt(NamedTuple):
+    """What was tried on an object: a command on a row. ``row`` is empty for a function, and for no particular row.
+
+    ``command`` is :data:`SELECT`, a command or a move of a grid, one of :data:`PRIVILEGES`, or :data:`CALL`.
+    """
 
     row: str
     command: str
@@ -24,50 +26,38 @@ class Attempted(NamedTuple):
 
 @dataclass(frozen=True)
 class Access:
-    """What one persona can do with one command on one row.
+    """What is allowed of an attempt.
 
-    ``ways`` are those that work, in the order of :data:`WHOLE` to :data:`HELD`; without any, there is no access.
-    ``columns`` are the columns that are granted one by one, where the whole table is refused. ``rows`` is the number
-    of rows that a select shows, and ``of`` the number that exist, where rows have no names.
+    ``without`` are the ways that do not work, in words ("RETURNING"). ``columns`` are those that are granted one by
+    one, where the whole table is refused. ``rows`` is the number of rows that a select shows, where rows have no names.
     """
 
-    ways: Sequence[str] = ()
+    without: Sequence[str] = ()
     columns: Sequence[str] = ()
     rows: int | None = None
-    of: int | None = None
 
-    def __bool__(self) -> bool:
-        return bool(self.ways or self.columns or self.rows)
+
+Granted = Mapping[str, Access]  # by persona; who is not in it has no access
 
 
 @dataclass(frozen=True)
 class ObjectAccess:
-    """The access to a table, a view or a function: ``name`` is "schema.name", with the arguments of a function.
+    """The access to a table, a view or a function: all that was tried, and for whom it is allowed.
 
-    ``possible`` has the ways that were tried, by what was attempted. ``granted`` has only what is allowed.
+    ``name`` is "schema.name"; that of a function has its arguments.
     """
 
     name: str
     kind: Kind
-    possible: Mapping[Attempted, Sequence[str]]
-    granted: Mapping[Attempted, Mapping[str, Access]] = field(default_factory=dict)  # by persona
+    attempts: Mapping[Attempt, Granted] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class AccessMap:
-    """The access of all personas to all objects, by name. ``personas`` are their roles, by name."""
+    """The access of all personas to all objects. ``personas`` are their roles, by name; ``objects`` are by name."""
 
     personas: Mapping[str, str]
     objects: Mapping[str, ObjectAccess]
 
 
-@dataclass(frozen=True)
-class AccessMaps:
-    """The access after each phase, by its number. :data:`HEAD` is the access after all of them."""
-
-    by_phase: Mapping[int, AccessMap]
-
-    @property
-    def head(self) -> AccessMap:
-        """The access after all phases."""
-        return self.by_phase[HEAD]
+AccessMaps = Mapping[int, AccessMap]  # by the number of the last phase; HEAD: all phases

@@ -1,1 +1,1 @@
-"""What a report shows, gathered from the files of the project, a database that is built from them, and the last run."""
+"""What a report shows, gathered: from the project's files, a database that is built from them, and the last run."""

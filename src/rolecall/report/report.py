@@ -114,8 +114,10 @@ class ReportedObject:
 class ReportedFailure:
     """A failed test: its id, what it says, and the object, row, command and persona if it is a cell of a grid.
 
-    ``kind`` is ``let in``, ``refused``, ``broken`` or ``other``, as in the digest. ``place`` is where the reason is:
-    the policy in the SQL, or the test if that is not known.
+    ``kind`` is ``let in``, ``refused``, ``broken`` or ``other``, as in the digest; ``untested`` for an object that no
+    test tries; empty for a test that tries no cell. ``place`` is where the reason is: the policy in the SQL, or the
+    test if that is not known. ``causes`` are the policies, or the privilege that is missing. A test of a whole grid is
+    one failure for each of its cells.
     """
 
     test: str
@@ -129,6 +131,7 @@ class ReportedFailure:
     expected: str = ""
     got: str = ""
     test_place: Place = Place()
+    causes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -178,6 +181,23 @@ class ReportedTests:
 
 
 @dataclass(frozen=True)
+class ReportedRun:
+    """Everything that a run of the tests knows by itself: ``run.json`` of ``--rolecall-report``.
+
+    ``complete`` is False if the run was interrupted, so that tests are missing.
+    """
+
+    rolecall: str
+    server: str
+    default_privileges: str
+    seed: int
+    tests: ReportedTests
+    coverage: Sequence[CoverageCount] = ()
+    complete: bool = True
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
 class ReportedMutants:
     """The last mutation testing. ``stryker`` is its report in the schema of Stryker."""
 
@@ -207,6 +227,6 @@ class Report:
     format: int = FORMAT
 
 
-def as_json(report: Report) -> str:
-    """The report as JSON."""
+def as_json(report: Report | ReportedRun) -> str:
+    """The report, or that of a run, as JSON."""
     return json.dumps(asdict(report), ensure_ascii=False, separators=(",", ":"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,31 +10,28 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rolecall.errors import RolecallError
-from rolecall.report.report import Report, ReportedMutants
-from rolecall.report.results import MutationScore
+from rolecall.gather import mutants, run
+from rolecall.report.report import Report, ReportedMutants, ReportedRun
 
 DEFAULT = Path(".rolecall/report")
-MUTANTS, DRIFT, CHANGES = "mutants.json", "drift.json", "changes.json"
-
-# The outcomes of mutants, by the status in Stryker's schema.
-OUTCOMES = {
-    "Killed": "killed",
-    "Survived": "survived",
-    "Ignored": "equivalent",
-    "CompileError": "invalid",
-}
+DRIFT, CHANGES = "drift.json", "changes.json"
+CHECK = "Make it with rolecall check --format json."
+DIFF = "Make it with rolecall diff --format json."
 
 
 class Results(NamedTuple):
     """What the folder has of earlier commands; None without their file."""
 
+    run: ReportedRun | None = None
     mutants: ReportedMutants | None = None
     drift: Mapping[str, Any] | None = None
     changes: Mapping[str, Any] | None = None
 
     def added_to(self, report: Report) -> Report:
         """A report with these results."""
-        return replace(report, **self._asdict())
+        if self.run:
+            report = replace(report, tests=self.run.tests, coverage=self.run.coverage)
+        return replace(report, mutants=self.mutants, drift=self.drift, changes=self.changes)
 
 
 def read(folder: Path, drift: Path | None = None) -> Results:
@@ -46,12 +42,12 @@ def read(folder: Path, drift: Path | None = None) -> Results:
     if folder.exists() and not folder.is_dir():
         raise RolecallError(f"{folder} is not a folder: name one, such as {DEFAULT}.")
     if drift and not drift.exists():
-        raise RolecallError(f"{drift} does not exist: make it with rolecall check --format json TARGET > {drift.name}.")
-    mutants = _read(folder / MUTANTS)
+        raise RolecallError(f"{drift} does not exist. {CHECK}")
     return Results(
-        _mutants(mutants, folder / MUTANTS) if mutants is not None else None,
-        _read(drift or folder / DRIFT),
-        _read(folder / CHANGES),
+        run.read(folder),
+        mutants.read(folder),
+        run.read_json(drift or folder / DRIFT, CHECK),
+        run.read_json(folder / CHANGES, DIFF),
     )
 
 
@@ -78,34 +74,3 @@ def _write(path: Path, text: str) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
-
-
-def _read(path: Path) -> Mapping[str, Any] | None:
-    """The object in a JSON file; None without the file."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise RolecallError(f"{path} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
-        raise RolecallError(f"{path} is not JSON ({error}): write it again, or remove it.") from None
-    if not isinstance(data, dict):
-        raise RolecallError(f"{path} has no JSON object: write it again, or remove it.")
-    return data
-
-
-def _mutants(stryker: Mapping[str, Any], path: Path) -> ReportedMutants:
-    """The mutants of a report in Stryker's schema."""
-    try:
-        statuses = [mutant["status"] for file in stryker["files"].values() for mutant in file["mutants"]]
-    except (AttributeError, KeyError, TypeError):
-        text = (
-            "is not in Stryker's schema: run pytest with --rolecall-mutants and --rolecall-report again, or remove it"
-        )
-        raise RolecallError(f"{path} {text}.") from None
-    outcomes: dict[str, int] = {}
-    for status in statuses:
-        outcome = OUTCOMES.get(status, "error")
-        outcomes[outcome] = outcomes.get(outcome, 0) + 1
-    return ReportedMutants(MutationScore(outcomes, 0), [], stryker)

@@ -100,16 +100,19 @@ def read(folder: Path) -> ReportedRun | None:
         raise RolecallError(f"{path} is not the report of a run ({error}). {ADVICE}") from None
 
 
-def read_json(path: Path) -> Mapping[str, Any] | None:
-    """The object in a JSON file; None if the file does not exist. Raises RolecallError for anything else."""
+def read_json(path: Path, advice: str = ADVICE) -> Mapping[str, Any] | None:
+    """The object in a JSON file; None if the file does not exist.
+
+    Raises RolecallError for anything else, with ``advice`` as its last sentence.
+    """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise RolecallError(f"{path} cannot be read: {error}. {ADVICE}") from None
+        raise RolecallError(f"{path} cannot be read: {error}. {advice}") from None
     if not isinstance(data, dict):
-        raise RolecallError(f"{path} is not a JSON object. {ADVICE}")
+        raise RolecallError(f"{path} is not a JSON object. {advice}")
     return data
 
 

@@ -10,40 +10,48 @@ import pytest
 
 from rolecall.errors import RolecallError
 from rolecall.gather import folder
+from rolecall.report.report import Report, ReportedRun, ReportedTests, as_json
+from rolecall.report.results import CoverageCount, MutationScore
 
-STRYKER = {"files": {"a.sql": {"mutants": [{"status": "Killed"}, {"status": "Survived"}, {"status": "Timeout"}]}}}
+SCORE = {"outcomes": {"killed": 1, "survived": 1}, "seconds": 2.5}
+STRYKER = {"files": {}, "config": {"rolecall": {"score": SCORE, "survivors": []}}}
+RUN = ReportedRun("0", "PostgreSQL", "revoked", 1, ReportedTests({"passed": 3}, 1.5), [CoverageCount("policies", 2)])
 
 
 def test_an_empty_folder_has_no_results(tmp_path: Path) -> None:
     assert folder.read(tmp_path) == folder.read(tmp_path / "missing") == folder.Results()
 
 
-def test_the_results_of_earlier_commands(tmp_path: Path) -> None:
+def test_the_results_of_earlier_commands_are_in_the_report(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(as_json(RUN))
     (tmp_path / "mutants.json").write_text(json.dumps(STRYKER))
     (tmp_path / "drift.json").write_text('{"drift": []}')
     (tmp_path / "changes.json").write_text('{"gained": []}')
-    found = folder.read(tmp_path)
-    assert found.mutants
-    assert found.mutants.stryker == STRYKER
-    assert found.mutants.score.outcomes == {"killed": 1, "survived": 1, "error": 1}
-    assert (found.drift, found.changes) == ({"drift": []}, {"gained": []})
+    report = folder.read(tmp_path).added_to(Report("toy", "0", "PostgreSQL", "revoked", 1, [], []))
+    assert report.tests
+    assert report.tests.outcomes == {"passed": 3}
+    assert report.coverage == RUN.coverage
+    assert report.mutants
+    assert report.mutants.stryker == STRYKER
+    assert report.mutants.score == MutationScore({"killed": 1, "survived": 1}, 2.5)
+    assert (report.drift, report.changes) == ({"drift": []}, {"gained": []})
 
 
 def test_another_file_of_drift(tmp_path: Path) -> None:
     (tmp_path / "drift.json").write_text('{"drift": [1]}')
     (tmp_path / "other.json").write_text('{"drift": [2]}')
     assert folder.read(tmp_path, tmp_path / "other.json").drift == {"drift": [2]}
-    with pytest.raises(RolecallError, match=r"gone\.json does not exist: make it with rolecall check --format json"):
+    with pytest.raises(RolecallError, match=r"gone\.json does not exist\. Make it with rolecall check"):
         folder.read(tmp_path, tmp_path / "gone.json")
 
 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        pytest.param("drift.json", "{", "is not JSON", id="half a file"),
-        pytest.param("drift.json", "[]", "has no JSON object", id="a list"),
-        pytest.param("mutants.json", "{}", "is not in Stryker's schema", id="other mutants"),
-        pytest.param("mutants.json", '{"files": []}', "is not in Stryker's schema", id="a list of files"),
+        pytest.param("drift.json", "{", r"cannot be read: .* Make it with rolecall check", id="half a file"),
+        pytest.param("changes.json", "[]", r"is not a JSON object\. Make it with rolecall diff", id="a list"),
+        pytest.param("mutants.json", "{}", "is not a report of rolecall's mutants", id="mutants of another tool"),
+        pytest.param("run.json", "{}", "has format None", id="another report"),
     ],
 )
 def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, text: str, message: str) -> None:

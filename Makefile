@@ -50,6 +50,12 @@ verify: $(VENV)/suite ## Apply the migrations and test them as every persona (fi
 test: $(VENV)/suite $(NODE) ## Run all tests, and fail if something in the schema is not covered.
 	@$(PYTEST) --rolecall-coverage $(ARGS)
 
+# The page is there after failed tests, too. Options that both commands need go into the environment: ROLECALL_PG=16.
+report: $(VENV)/suite ## Run the tests of `make verify`, and write who can do what as one page: .rolecall/report/report.html.
+	@$(PYTEST) -q --rolecall-report .rolecall/report $(call ignore,$(ROLECALL) $(DEFECTS) $(TYPES)) $(ARGS); status=$$?; \
+	  if [ $$status -gt 1 ]; then exit $$status; fi; \
+	  "$(BIN)/python" -m rolecall report .rolecall/report && exit $$status
+
 mutants: $(VENV)/suite ## Run mutation testing on the schema, and fail if its behaviour does not show a mutant (an hour).
 	@$(PYTEST) -q --rolecall-mutants $(call ignore,$(ROLECALL) $(TYPES) $(OWN_DATABASES)) $(ARGS)
 

@@ -104,7 +104,7 @@ def test_scripts_that_fail_are_problems_of_their_phase(measure: Measure) -> None
             "phase_1_a/1_1_a.sql": NOTES,
             "phase_1_a/verify.sql": "SELECT gone FROM shop.notes;",
             "phase_1_a/rollback.sql": "DROP TABLE shop.gone;",
-            "phase_2_b/2_1_b.sql": "CREATE TABLE shop.tags (id int);",
+            "phase_2_b/2_1_b.sql": "CREATE TABLE shop.tags (id int); SELECT id FROM shop.notes;",
             "phase_2_b/verify.sql": "SELECT 1;",
             "phase_2_b/rollback.sql": "DROP TABLE shop.tags;",
         }
@@ -118,6 +118,7 @@ def test_scripts_that_fail_are_problems_of_their_phase(measure: Measure) -> None
     assert first.rollback
     assert first.left == []
     assert second.verified
+    assert second.steps[0].locks == {}  # a read stops nobody
     assert second.made == ["table shop.tags"]
 
 

@@ -39,8 +39,9 @@ class ReportedPersona:
 class ReportedCommand:
     """One command on one row, tried as every persona.
 
-    ``INSERT``, ``UPDATE`` and ``DELETE`` in capitals are the privileges on an object without a grid: they were tried with
-    a statement that changes no row, so a policy may still refuse every row. ``call`` is the privilege on a function.
+    ``INSERT``, ``UPDATE`` and ``DELETE`` in capitals are the privileges on an object without a grid: they were tried
+    with a statement that changes no row, so a policy may still refuse every row. ``call`` is the privilege on a
+    function.
     ``row`` is empty for a function and for no particular row. ``statement`` is one that was tried; ``{…}`` is never in
     it. ``verdicts`` has a verdict for each persona, in the order of the report: the words of a grid (``yes``, ``-``,
     ``!``, ``yes/!`` …). ``details`` has what an outcome says besides, by persona: an error, or the columns.

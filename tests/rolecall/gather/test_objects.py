@@ -227,6 +227,23 @@ def test_a_policy_that_fails_lets_nothing_through(project: Create) -> None:
     assert (list(select.verdicts), select.details) == (["error"], {"alice": "22012 division by zero"})
 
 
+def test_a_foreign_key_is_no_use_and_a_schema_may_be_closed(project: Create) -> None:
+    """A privilege in a schema that a role may not enter is of no use, and so not shown."""
+    world = World()
+    world.persona("alice", "toy_member", subject="alice")
+    sql = """
+    CREATE TABLE shop.notes (id int PRIMARY KEY);
+    CREATE SCHEMA closed;
+    CREATE TABLE closed.tags (note int REFERENCES shop.notes);
+    GRANT SELECT ON closed.tags TO toy_member;
+    """
+    tags = read(project(sql, world))["closed.tags"]
+    assert tags.privileges == {"toy_member": []}
+    assert tags.columns == [ReportedColumn("note", "integer", [], [], [])]
+    assert list(command(tags, "", "select").verdicts) == ["!"]
+    assert list(tags.depends_on) == []
+
+
 def test_a_world_without_personas(project: Create) -> None:
     worker = project("CREATE TABLE shop.notes (id int PRIMARY KEY);", World())
     found = read(worker)

@@ -127,7 +127,8 @@ def what(attempt: Attempt, detail: str = "") -> str:
     command = attempt.command
     if command == CALL:
         return "the call of"
-    end = f" of {detail}" if detail.startswith(("the columns", "all columns")) else f" {detail}" if detail else ""
+    is_part = detail.startswith(("the columns", "all columns")) or detail.endswith("more rows")
+    end = f" of {detail}" if is_part else f" {detail}" if detail else ""
     if command in PRIVILEGES:
         return f"the privilege {command}{end} on"
     if command in COMMANDS:

@@ -27,9 +27,9 @@ class AccessLockPlugin:
         self.message = ""
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionstart(self) -> None:
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Create the file, so that it is collected. Raises pytest's UsageError if it must exist and does not."""
-        if self.path.is_file() or self.process.is_worker:
+        if self.path.is_file() or self.process.is_worker or session.config.option.collectonly:
             return
         if not self.updates:
             raise pytest.UsageError(f"{self.path} does not exist: pytest --rolecall-update writes it.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn, cast
 
 from rolecall.access_map.sentences import action, quoted_name, read_limits, read_name, split_names
-from rolecall.access_map.text import FORMAT, MAY, MAY_NOT, NOT_TRIED, TITLE, TRIED, checksum
+from rolecall.access_map.text import FORMAT, MAY, MAY_NOT, NOT_TRIED, PHASES, TITLE, TRIED, checksum
 from rolecall.errors import RolecallError
 from rolecall.report.access import HEAD, Access, AccessMap, AccessMaps, Attempt, Kind, ObjectAccess
 from rolecall.sql import files
@@ -21,8 +21,8 @@ ADVICE = "run pytest --rolecall-update, which writes it again"
 CONFLICT = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
 PERSONA = re.compile(r'persona ("(?:[^"\\]|\\.)*"|\S+) has the role ("(?:[^"\\]|\\.)*"|\S+)')
 SECTION = re.compile(
-    r"(?:after phase (?P<phase>\d+): )?"
-    r"(?:(?P<missing>these do not exist)|(?P<kind>table|view|function) (?P<name>.+?)(?P<differs> differs)?)"
+    r"(?:after phase (?P<phase>\d+), )?"
+    r"(?:(?P<missing>these do not exist)|(?P<differs>other access to )?(?P<kind>table|view|function) (?P<name>.+?))"
     r"  (?P<checksum>[0-9a-f]{8})"
 )
 ON = re.compile(r"(?P<commands>.+?)(?: on (?P<row>\"(?:[^\"\\]|\\.)*\"))?")
@@ -69,7 +69,7 @@ class _Reader:
                 item = self._object(section, {})
                 head[item.name] = item
         maps = {HEAD: AccessMap(self.personas, head)}
-        for number in sorted({section.phase for section in sections} - {HEAD}):
+        for number in self.phases:
             earlier = dict(head)
             for section in sections:
                 if section.phase == number:
@@ -98,10 +98,16 @@ class _Reader:
         return {read_name(match[1]): read_name(match[2]) for match in matches if match}
 
     @cached_property
+    def phases(self) -> list[int]:
+        """The earlier phases after which the access was measured."""
+        line = self.lines[1][1] if len(self.lines) > 1 else ""
+        return [int(number) for number in re.findall(r"\d+", line)] if line.startswith(PHASES) else []
+
+    @cached_property
     def sections(self) -> list[Section]:
         """The sections, whose checksums fit."""
         sections: list[Section] = []
-        for number, line in self.lines[1:]:
+        for number, line in self.lines[2 if self.phases else 1 :]:
             if line.startswith("  ") and sections:
                 sections[-1].lines.append((number, line[2:]))
             elif first := SECTION.fullmatch(line):

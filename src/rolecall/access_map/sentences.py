@@ -56,7 +56,7 @@ def read_limits(text: str) -> Access:
 # ------------------------------------------------------------------ names
 
 SIMPLE = re.compile(r"[\w$]+")
-NAMES = re.compile(r'"(?:[^"\\]|\\.)*"|[^,]+')
+NAMES = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,]+)')
 
 
 def quoted(text: str) -> str:
@@ -65,8 +65,8 @@ def quoted(text: str) -> str:
 
 
 def quoted_name(name: str) -> str:
-    """A name, in quotes if it is not a plain word."""
-    return name if SIMPLE.fullmatch(name) else quoted(name)
+    """A name, in quotes if it is not a plain word, or one with which another line begins."""
+    return name if SIMPLE.fullmatch(name) and name not in ("tried", "not") else quoted(name)
 
 
 def read_name(text: str) -> str:

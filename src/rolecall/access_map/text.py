@@ -24,6 +24,7 @@ TITLE = """\
 # A new line is access that somebody gained.
 """
 FORMAT = "format 1"
+PHASES = "also measured after phase "
 TRIED, NOT_TRIED, MAY, MAY_NOT = "tried ", "not tried ", " may ", " may not "
 PLAIN = (*COMMANDS, CALL, *PRIVILEGES)  # commands that are written without quotes
 ORDER = {command: place for place, command in enumerate((SELECT, *COMMANDS, CALL, *PRIVILEGES))}
@@ -34,11 +35,13 @@ def write(maps: AccessMaps) -> str:
     head = maps[HEAD]
     roles = sorted(head.personas.items())
     lines = [FORMAT, "", *(f"persona {quoted_name(name)} has the role {quoted_name(role)}" for name, role in roles)]
+    if earlier := sorted(set(maps) - {HEAD}):
+        lines.insert(1, f"{PHASES}{', '.join(map(str, earlier))}")
     for name in sorted(head.objects):
         lines += ["", *section(head.objects[name])]
-    for number in sorted(set(maps) - {HEAD}):
-        for block in phase_sections(maps[number], head):
-            lines += ["", *(f"after phase {number}: {line}" if not place else line for place, line in enumerate(block))]
+    for number in earlier:
+        for first, *others in phase_sections(maps[number], head):
+            lines += ["", f"after phase {number}, {first}", *others]
     return TITLE + "\n".join(lines) + "\n"
 
 
@@ -61,20 +64,19 @@ def phase_sections(earlier: AccessMap, head: AccessMap) -> Iterator[list[str]]:
         if later is None:
             yield section(item)
         elif lines := _differing(item, later):
-            yield _with_checksum(f"{title(item)} differs", lines)
+            yield _with_checksum(f"other access to {title(item)}", lines)
 
 
 def _differing(item: ObjectAccess, later: ObjectAccess) -> list[str]:
     only = {attempt: granted for attempt, granted in item.attempts.items() if attempt not in later.attempts}
     left_out = [attempt for attempt in later.attempts if attempt not in item.attempts]
-    before, after = set(_granted(item)), _granted(later)
     # What was not tried is not denied either.
     lost = [
-        f"{persona}{MAY_NOT}{what}{end}"
-        for attempt, persona, what, end in _accesses(later)
-        if attempt in item.attempts and f"{persona}{MAY}{what}{end}" not in before
+        f"{quoted_name(persona)}{MAY_NOT}{what}"
+        for attempt, persona, what, _ in _accesses(later)
+        if attempt in item.attempts and persona not in item.attempts[attempt]
     ]
-    gained = [line for line in _granted(item) if line not in set(after)]
+    gained = [line for line in _granted(item) if line not in {*_granted(later)}]
     return [*_tried(only), *(f"not {line}" for line in _tried(left_out)), *lost, *gained]
 
 
@@ -86,7 +88,7 @@ def _tried(attempts: Iterable[Attempt]) -> list[str]:
 
 
 def _granted(item: ObjectAccess) -> list[str]:
-    return [f"{persona}{MAY}{what}{end}" for _, persona, what, end in _accesses(item)]
+    return [f"{quoted_name(persona)}{MAY}{what}{end}" for _, persona, what, end in _accesses(item)]
 
 
 def _accesses(item: ObjectAccess) -> Iterator[tuple[Attempt, str, str, str]]:
@@ -94,7 +96,7 @@ def _accesses(item: ObjectAccess) -> Iterator[tuple[Attempt, str, str, str]]:
     for attempt in sorted(item.attempts, key=_order):
         what = action(attempt, item.name)
         for persona, access in sorted(item.attempts[attempt].items()):
-            yield attempt, quoted_name(persona), what, limits(access)
+            yield attempt, persona, what, limits(access)
 
 
 def _order(attempt: Attempt) -> tuple[str, int, str]:

@@ -62,10 +62,12 @@ class Untested:
     def functions(self) -> dict[str, Mapping[Attempt, Granted]]:
         """Who may call each function. What it then does is up to the function."""
         found: dict[str, dict[str, Access]] = {}
+        for function, _ in objects.functions(self.connection):
+            found[function] = {}
         for name in self.world.personas:
-            with self._acting_as(name):
+            with self._no_access_if_it_fails(), self._acting_as(name):
                 for function, allowed in objects.functions(self.connection):
-                    found.setdefault(function, {}).update({name: Access()} if allowed else {})
+                    found[function].update({name: Access()} if allowed else {})
         return {function: {Attempt("", CALL): granted} for function, granted in found.items()}
 
     # -- statements
@@ -75,15 +77,20 @@ class Untested:
         with self.connection.transaction(force_rollback=True), self.session.acting_as(name, on=table):
             yield
 
-    def _fails(self, statement: str, persona: str, table: str) -> bool:
+    @contextmanager
+    def _no_access_if_it_fails(self) -> Iterator[None]:
+        """Take an error of the block for what it says: the persona has no access. Its role may not even exist."""
         try:
-            with self._acting_as(persona, table):
-                self.connection.execute(statement.encode())
+            yield
         except psycopg.Error:
             if self.connection.closed:
                 raise
-            return True
-        return False
+
+    def _fails(self, statement: str, persona: str, table: str) -> bool:
+        with self._no_access_if_it_fails(), self._acting_as(persona, table):
+            self.connection.execute(statement.encode())
+            return False
+        return True
 
     def _write(self, relation: Relation, privilege: str, persona: str) -> Access | None:
         """Whether a persona may write: all columns, or those that are granted one by one; None if it may not."""
@@ -91,7 +98,8 @@ class Untested:
             return Access()
         if privilege == "DELETE":
             return None
-        with self._acting_as(persona, relation.name):
+        granted: list[str] = []
+        with self._no_access_if_it_fails(), self._acting_as(persona, relation.name):
             ((granted,),) = self.connection.execute(GRANTED_COLUMNS, [relation.oid, privilege]).fetchall()
         columns = [name for name in relation.writable if name in granted]
         fails = not columns or self._fails(statement(relation, privilege, columns), persona, relation.name)
@@ -113,19 +121,14 @@ class Untested:
 
     def _select_columns(self, relation: Relation, persona: str) -> Shown | None:
         """The rows that a persona sees of the columns that are granted one by one."""
-        try:
-            with self._acting_as(persona, relation.name):
-                ((granted,),) = self.connection.execute(GRANTED_COLUMNS, [relation.oid, "SELECT"]).fetchall()
-                if not granted:
-                    return None
+        with self._no_access_if_it_fails(), self._acting_as(persona, relation.name):
+            ((granted,),) = self.connection.execute(GRANTED_COLUMNS, [relation.oid, "SELECT"]).fetchall()
+            if granted:
                 names = sql.SQL(", ").join(map(sql.Identifier, granted))
                 query = sql.SQL("SELECT {} FROM {}").format(names, sql.SQL(relation.sql))
                 rows = self.connection.execute(query).fetchall()
                 return Shown(granted, rows, granted) if rows else None
-        except psycopg.Error:
-            if self.connection.closed:
-                raise
-            return None
+        return None
 
     # -- names of rows
 

@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rolecall.cli import check, init, pgtap, report, sweep
+from rolecall.cli import access, check, diff, init, pgtap, report, sweep
 from rolecall.errors import RolecallError
 
-SUBCOMMANDS = (check, init, pgtap, report, sweep)
+SUBCOMMANDS = (access, check, diff, init, pgtap, report, sweep)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

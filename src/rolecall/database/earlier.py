@@ -38,8 +38,13 @@ def earlier(run: Run, suffix: str, phases: Iterable[Phase], role: str | None, wo
     with run.clone(run.baseline, suffix) as name, run.connect(name, label) as connection:
         for step in (step for phase in phases for step in phase.steps):
             run_script(run, connection, step, role)
-        columns: dict[str, list[str]] = dict(connection.execute(COLUMNS, [list(world.rows)]).fetchall())
-        fitting = world.restricted(columns)
-        fitting.missing = loading.load(connection, fitting)
+        known = fitting(connection, world)
+        known.missing = loading.load(connection, known)
         connection.execute("ANALYZE")
-        yield Earlier(connection, fitting)
+        yield Earlier(connection, known)
+
+
+def fitting(connection: ServerConnection, world: World) -> World:
+    """The world with the tables and columns that a database has."""
+    columns: dict[str, list[str]] = dict(connection.execute(COLUMNS, [list(world.rows)]).fetchall())
+    return world.restricted(columns)

@@ -15,6 +15,7 @@ from rolecall.catalog.manifest import Manifest
 from rolecall.database import build, cache
 from rolecall.database.cache import TemplateCache
 from rolecall.database.cleanup import owned
+from rolecall.database.earlier import fitting
 from rolecall.database.run import run_on
 from rolecall.database.templates import manifest_of
 from rolecall.dsn import Conninfo
@@ -49,9 +50,15 @@ class Provisioner:
         self.settings, self.world = settings, world
         self.run = run_on(server, Timeouts.of(settings))
 
-    def build(self) -> Manifest:
-        """Create both templates. Raises RolecallError or SqlError for the first step that fails."""
+    def build(self, *, fit: bool = False) -> Manifest:
+        """Create both templates. Raises RolecallError or SqlError for the first step that fails.
+
+        With ``fit``, the world is reduced to the tables and columns that the schema has: it was made for another one.
+        """
         manifest = self._build()
+        if fit:
+            with self.run.connect(self.run.template) as connection:
+                self.world = fitting(connection, self.world)
         return manifest.without(build.load(self.run, self.world, self.settings.seed, manifest.role))
 
     def _build(self) -> Manifest:

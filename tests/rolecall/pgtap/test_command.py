@@ -85,7 +85,11 @@ def test_a_file_in_the_way_is_an_error(toy: pytest.Pytester, command: Command) -
     ("file", "text", "error"),
     [
         ("test_notes.py", "def test_nothing():\n    pass\n", "*the tests of this folder have no grid: *"),
-        ("test_notes.py", "import nothing_at_all\n", "*pytest cannot collect the tests of this folder:*"),
+        (
+            "test_notes.py",
+            "from rolecall import grid\nimport nothing_at_all\n",
+            "*pytest cannot collect the tests of this folder:*",
+        ),
         ("pytest.ini", "[pytest]\n", "*rolecall has nothing to build*Run the command in the folder of pytest's *"),
         ("migrations/phase_1_notes/1_1_notes.sql", "CREATE TABEL x ();\n", '*syntax error at or near "TABEL"*'),
     ],

@@ -1,0 +1,140 @@
+"""What is measured of tables with and without a grid, of views and functions."""
+
+from collections.abc import Callable
+
+import pytest
+
+from rolecall import Grid, World, grid
+from rolecall.access_map.measure import measure
+from rolecall.report.access import Access, AccessMap, Attempt
+from rolecall.worker import Worker
+
+Project = Callable[[str, World], Worker]
+
+NOTES = """
+CREATE TABLE shop.notes (id int PRIMARY KEY, author text NOT NULL, body text);
+ALTER TABLE shop.notes ENABLE ROW LEVEL SECURITY;
+GRANT SELECT, INSERT, UPDATE, DELETE ON shop.notes TO toy_member;
+CREATE POLICY own ON shop.notes USING (author = shop.me());
+"""
+
+
+def notes_grid(made: World) -> Grid:
+    """A grid without a verdict: only what is tried matters."""
+    return grid("shop.notes", "select   insert   update   delete", update="body = 'changed'").completed(made)
+
+
+def world() -> World:
+    made = World()
+    made.persona("alice", "toy_member", subject="alice")
+    made.persona("bob", "toy_member", subject="bob")
+    made.persona("visitor", "toy_visitor")
+    made.add("shop.notes", "alice's note", id=1, author="alice", body="hers")
+    made.add("shop.notes", "bob's note", id=2, author="bob", body="his")
+    return made
+
+
+def measured(project: Project, sql: str) -> AccessMap:
+    worker = project(NOTES + sql, world())
+    return measure(worker.connection, worker.world, [notes_grid(worker.world)])
+
+
+def test_a_table_with_a_grid_is_tried_row_by_row(project: Project) -> None:
+    attempts = measured(project, "").objects["shop.notes"].attempts
+    rows, commands = ("alice's note", "bob's note"), ("select", "insert", "update", "delete")
+    assert {*attempts} == {Attempt(row, command) for row in rows for command in commands}
+    for (row, _), granted in attempts.items():
+        assert granted == {row.removesuffix("'s note"): Access()}
+
+
+def test_ways_and_columns_limit_an_access(project: Project) -> None:
+    sql = """
+        DROP POLICY own ON shop.notes;
+        CREATE POLICY added ON shop.notes FOR INSERT WITH CHECK (author = shop.me());
+        CREATE POLICY seen ON shop.notes FOR SELECT USING (author = shop.me() AND id > 1);
+        REVOKE SELECT ON shop.notes FROM toy_member;
+        GRANT SELECT (id, body) ON shop.notes TO toy_member;
+    """
+    attempts = measured(project, sql).objects["shop.notes"].attempts
+    assert attempts[Attempt("bob's note", "select")] == {"bob": Access(columns=("id", "body"))}
+    assert attempts[Attempt("alice's note", "select")] == {}
+    limited = Access(without=("with RETURNING", "as an upsert"))
+    assert attempts[Attempt("alice's note", "insert")] == {"alice": limited}
+
+
+def test_a_view_shows_rows_by_their_names_in_the_world(project: Project) -> None:
+    sql = """
+        CREATE VIEW shop."the titles" AS SELECT id, left(body, 3) AS title FROM shop.notes WHERE author = shop.me();
+        GRANT SELECT, DELETE ON shop."the titles" TO toy_member;
+    """
+    item = measured(project, sql).objects["shop.the titles"]
+    assert item.kind == "view"
+    assert item.attempts == {
+        Attempt("alice's note", "select"): {"alice": Access()},
+        Attempt("bob's note", "select"): {"bob": Access()},
+        Attempt("", "INSERT"): {},
+        Attempt("", "UPDATE"): {},
+        Attempt("", "DELETE"): {"alice": Access(), "bob": Access()},
+    }
+
+
+def test_rows_without_names_are_counted(project: Project) -> None:
+    sql = """
+        CREATE VIEW shop.counts AS SELECT author, count(*) FROM shop.notes GROUP BY 1;
+        GRANT SELECT ON shop.counts TO toy_visitor;
+        CREATE TABLE shop.log (line text);
+        INSERT INTO shop.log VALUES ('a'), ('b'), ('c');
+        GRANT SELECT (line), INSERT, UPDATE (line) ON shop.log TO toy_member;
+    """
+    objects = measured(project, sql).objects
+    assert objects["shop.counts"].attempts[Attempt("", "select")] == {"visitor": Access(rows=2)}
+    log = objects["shop.log"].attempts
+    assert log[Attempt("", "select")] == dict.fromkeys(("alice", "bob"), Access(rows=3))
+    assert {command for (_, command), granted in log.items() if granted} == {"select", "INSERT", "UPDATE"}
+
+
+def test_single_columns_of_a_table_without_grid(project: Project) -> None:
+    sql = """
+        CREATE TABLE shop.people (id int PRIMARY KEY, name text, "secret code" text);
+        INSERT INTO shop.people VALUES (1, 'Ann', 'x');
+        GRANT SELECT (id, name), UPDATE (name) ON shop.people TO toy_visitor;
+    """
+    attempts = measured(project, sql).objects["shop.people"].attempts
+    assert attempts[Attempt("", "select")] == {"visitor": Access(columns=("id", "name"), rows=1)}
+    assert attempts[Attempt("", "UPDATE")] == {"visitor": Access(columns=("name",))}
+    assert attempts[Attempt("", "INSERT")] == {}
+
+
+def test_a_function_with_and_without_its_schema(project: Project) -> None:
+    sql = """
+        CREATE FUNCTION shop.add(a int, b int) RETURNS int LANGUAGE sql RETURN a + b;
+        REVOKE EXECUTE ON FUNCTION shop.add FROM public;
+        GRANT EXECUTE ON FUNCTION shop.add TO toy_visitor;
+        CREATE SCHEMA hidden;
+        CREATE PROCEDURE hidden.run() LANGUAGE sql AS 'SELECT 1';
+        CREATE FUNCTION shop.changed() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+    """
+    objects = measured(project, sql).objects
+    assert objects["shop.add(integer, integer)"].attempts == {Attempt("", "call"): {"visitor": Access()}}
+    assert objects["hidden.run()"].attempts == {Attempt("", "call"): {}}
+    assert "shop.changed()" not in objects
+
+
+def test_nothing_stays_behind(project: Project) -> None:
+    sql = "CREATE TABLE shop.log (line text); GRANT ALL ON shop.log TO toy_member;"
+    worker = project(NOTES + sql, world())
+    grids = [notes_grid(worker.world)]
+    first = measure(worker.connection, worker.world, grids)
+    assert measure(worker.connection, worker.world, grids) == first
+    assert worker.connection.execute("SELECT count(*) FROM shop.notes").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("statement", ["CREATE MATERIALIZED VIEW shop.m AS SELECT 1 AS one WITH NO DATA", "SELECT 1"])
+def test_what_cannot_be_selected_is_no_access(project: Project, statement: str) -> None:
+    sql = f"""
+        {statement};
+        CREATE VIEW shop.broken AS SELECT 1 / (id - id) AS x FROM shop.notes;
+        GRANT SELECT ON ALL TABLES IN SCHEMA shop TO toy_member;
+    """
+    objects = measured(project, sql).objects
+    assert objects["shop.broken"].attempts[Attempt("", "select")] == {}

@@ -98,6 +98,10 @@ def _register(config: pytest.Config, settings: Settings) -> None:
         from rolecall.mutants.plugin import MutantsPlugin  # takes 0.1 s to import, and few runs need it
 
         config.pluginmanager.register(MutantsPlugin(process), "rolecall-mutants")
+    if config.getoption("xmlpath", default=None):
+        from rolecall.gather.junit import JunitPlugin
+
+        config.pluginmanager.register(JunitPlugin(config), "rolecall-junit")
     if settings.report:
         from rolecall.gather.plugin import ReportPlugin  # comes last: it writes what the others found
 

@@ -70,15 +70,15 @@ def _summary(cell: cells.DecidedCell) -> str:
 
 
 def untested(test: str, problems: Iterable[str], places: Places) -> list[ReportedFailure]:
-    """Failures of the whole run: ``problems`` name an object, and what is wrong with it."""
+    """Failures of the whole run: each of the ``problems`` names an object, and what is wrong with it."""
     return [ReportedFailure(test, problem, _place_of_name(problem, places), kind=UNTESTED) for problem in problems]
 
 
 def _place_of_name(text: str, places: Places) -> Place:
-    """The place of the object with whose name a text begins; the longest name, if there are several."""
+    """The place of the object that a text names; the one with the longest name, if there are several."""
     for key in sorted(places.made.spans, key=lambda key: -len(key.owner or key.name)):
         name = key.owner if key.kind == "function" else key.name
-        if key.kind in ("relation", "function") and text.startswith(name):
+        if key.kind in ("relation", "function") and name in text:
             return places.find(key.kind if key.kind == "function" else "table", name)
     return Place()
 

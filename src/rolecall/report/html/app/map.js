@@ -7,13 +7,13 @@ function marks(object, persona) {
   const found = access(object, persona);
   return slotsOf(object).map((slot) => {
     const entry = found.find((each) => each.slot === slot);
-    return entry ? `<i class="mark ${entry.level}">${entry.level === "none" ? "·" : slot.letter}</i>` : '<i class="mark blank"></i>';
+    return entry ? `<i class="mark ${entry.level}" data-sign="${signOf(slot, entry.level)}"></i>` : '<i class="mark blank"></i>';
   }).join("");
 }
 
-/** The slots that a row of the map has: one for a function, so that its only mark is wide. */
+/** The slots that a row of the map has: a function has one of its own. */
 function slotsOf(object) {
-  return slots.filter((slot) => (slot.key === "execute") === (object.kind === "function"));
+  return slots.filter((slot) => (slot.key === "call") === (object.kind === "function"));
 }
 
 /** What a screen reader says for a cell. */
@@ -29,7 +29,7 @@ function signs(object, persona) {
   const changed = changesOf(object, persona);
   const differs = access(object, persona).some((each) => each.differs);
   if (!differs && !changed.length) return null;
-  return html`<span class="signs" aria-hidden="true">${differs && html`<b class="sign differs" title="differs from the grid">≠</b>`}${changed.some((each) => each.sign === "gained") && html`<b class="sign gained" title="gained">▲</b>`}${changed.some((each) => each.sign === "lost") && html`<b class="sign lost" title="lost">▼</b>`}</span>`;
+  return html`<span class="signs" aria-hidden="true">${differs && html`<b class="sign differs" title="differs from the grid"></b>`}${changed.some((each) => each.sign === "gained") && html`<b class="sign gained" title="gained"></b>`}${changed.some((each) => each.sign === "lost") && html`<b class="sign lost" title="lost"></b>`}</span>`;
 }
 
 /** One row of the map. It is drawn again only if other personas are shown. */
@@ -121,12 +121,17 @@ function neighbour(cell, { key, ctrlKey }, box) {
   return target.cells[Math.min(Math.max(cell.cellIndex + right, 0), last)];
 }
 
+/** Whether there is an object without a grid that somebody holds a privilege on. */
+function anyHeld() {
+  return objects.some((object) => object.commands.some((each) => privilegeOnly(each.command) && each.verdicts.some(allowed)));
+}
+
 /** What the marks mean. */
 function Legend() {
   return html`<dl class="legend" aria-label="What the marks mean">
-    ${Object.entries(LEVELS).map(([level, text]) => html`<div><dt><${Mark} slot=${SLOTS[0]} level=${level} /></dt><dd>${text}</dd></div>`)}
+    ${Object.entries(LEVELS).filter(([level]) => level !== "held" || anyHeld()).map(([level, text]) => html`<div><dt><${Mark} slot=${SLOTS[0]} level=${level} /></dt><dd>${text}</dd></div>`)}
     ${slots.map((slot) => html`<div><dt><b>${slot.letter}</b></dt><dd title=${slot.title}>${slot.key}</dd></div>`)}
-    <div><dt><b class="sign differs">≠</b></dt><dd>differs from the grid</dd></div>
-    ${report.changes && html`<div><dt><b class="sign gained">▲</b></dt><dd>gained</dd></div><div><dt><b class="sign lost">▼</b></dt><dd>lost</dd></div>`}
+    <div><dt><b class="sign differs"></b></dt><dd>differs from the grid</dd></div>
+    ${report.changes && html`<div><dt><b class="sign gained"></b></dt><dd>gained</dd></div><div><dt><b class="sign lost"></b></dt><dd>lost</dd></div>`}
   </dl>`;
 }

@@ -142,10 +142,17 @@ def test_the_theme_is_that_of_the_system_until_one_is_chosen(visit: Visit) -> No
     def theme() -> str:
         return str(page.evaluate("document.documentElement.dataset.theme"))
 
+    def colours() -> tuple[bool, bool]:
+        """Whether the marks of the map have the colours of the light theme, and those of the dark one."""
+        picture = page.locator("td[data-object]").first.evaluate("cell => getComputedStyle(cell).backgroundImage")
+        return "ffd98f" in picture, "574417" in picture
+
     page = visit(sample.everything(), dark=True)
     assert theme() == "dark"
+    assert colours() == (False, True)
     page.get_by_role("combobox", name="Theme").select_option("light")
     assert theme() == "light"
+    assert colours() == (True, False)
     page.reload()
     assert theme() == "light"
     page.get_by_role("combobox", name="Theme").select_option(label="as the system")
@@ -170,12 +177,13 @@ def test_on_a_phone_the_details_stand_in_place_of_the_map(visit: Visit) -> None:
 
 
 def test_paper_has_the_whole_map_in_parts_that_fit(visit: Visit) -> None:
-    page = visit(sample.many_personas(15))
+    page = visit(sample.many_personas(15), width=1035)
     assert page.locator(".map").count() == 1
     page.emulate_media(media="print")
     page.locator(".map").nth(1).wait_for()
-    assert [table.locator("thead th").count() for table in page.locator(".map").all()] == [12, 3]
+    assert [table.locator("thead th").count() for table in page.locator(".map").all()] == [13, 2]
     box = page.locator(".map-box")
+    assert page.evaluate("document.documentElement.scrollWidth") == 1035
     assert box.evaluate("box => [getComputedStyle(box).overflow, getComputedStyle(box).maxHeight]") == [
         "visible",
         "none",

@@ -1,7 +1,8 @@
 // The page: its header, the views, the theme, and what happens when the address changes or the page is printed.
 
 const TITLES = { map: "Map", changes: "Changes", persona: "Personas", object: "Objects", column: "Columns", tests: "Tests", coverage: "Coverage", mutants: "Mutants", phases: "Phases", findings: "Findings", drift: "Drift" };
-const PRINTED_AT_ONCE = 12; // personas that fit on a sheet in landscape; the others follow in a second table
+// The personas that fit beside the names on A4 in landscape; the others follow in another table.
+const PRINTED_AT_ONCE = Math.max(1, Math.floor((1035 - 180) / CELL));
 
 /** What stands behind a name in the navigation: the number of what needs attention. */
 function attention(view) {
@@ -87,9 +88,10 @@ function App({ printing }) {
     return () => removeEventListener("hashchange", changed);
   }, []);
   useLayoutEffect(() => {
-    document.documentElement.dataset.theme = dark ? "dark" : "light";
+    document.documentElement.dataset.theme = dark && !printing ? "dark" : "light";
+    redraw();
     storeTheme(theme);
-  }, [theme, dark]);
+  }, [theme, dark, printing]);
   useEffect(() => {
     if (!visited.moved) return;
     scrollTo(0, 0);

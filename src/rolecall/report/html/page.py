@@ -20,7 +20,21 @@ from rolecall.report.report import Report, as_json
 
 HERE = files("rolecall.report.html")
 # In the order in which the browser runs them: each uses the functions of those before it.
-APP = ("words", "model", "route", "parts", "filters", "map", "details", "answers", "run", "steps", "changes", "app")
+APP = (
+    "words",
+    "model",
+    "route",
+    "parts",
+    "filters",
+    "marks",
+    "map",
+    "details",
+    "answers",
+    "run",
+    "steps",
+    "changes",
+    "app",
+)
 # Nothing from the network, and no script but those of this page. Styles may be set by the libraries.
 POLICY = "default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; form-action 'none'"  # noqa: E501
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")

@@ -33,7 +33,7 @@ function PersonaAnswer({ index }) {
   const { name } = personas[index];
   return html`<p class="lead">${reached.length ? html`${name} can do something with <b>${reached.length} of ${count(objects.length, "object")}</b>.` : html`${name} can do <b>nothing</b> with any of ${count(objects.length, "object")}.`}
       ${" "}<a href=${address("map", { personas: name, level: "any" })}>On the map</a></p>
-    ${bySchema(reached).map(([schema, list]) => html`<h2>${schema || "no schema"}</h2><ul class="answers">${list.map((object) => html`<li><span class="marks"><${EntryMarks} object=${object} persona=${index} /></span>
+    ${bySchema(reached).map(([schema, list]) => html`<h2>${schema || "no schema"}</h2><ul class="answers many">${list.map((object) => html`<li><span class="marks"><${EntryMarks} object=${object} persona=${index} /></span>
       <div><${ObjectName} name=${object.name} /> <span class="kind-word">${object.kind}</span><br />${name} ${sentence(object, index)}. <a class="why" href=${cellLink(object.name, name)} aria-label=${`Why: ${name} on ${object.name}`}>Why?</a>
       <${ReachedRows} entries=${access(object, index)} /></div></li>`)}</ul>`)}
     ${rest.length ? html`<h2>Nothing with these</h2><p>${rest.map((object, place) => html`${place ? ", " : ""}<a href=${cellLink(object.name, name)}><code>${broken(object.name)}</code></a>`)}</p>` : null}`;
@@ -74,8 +74,8 @@ function WhoCan({ object }) {
     if (!found.length) return null;
     const can = found.filter(([, entry]) => entry.level !== "none");
     const cannot = found.filter(([, entry]) => entry.level === "none").map(([persona]) => personas[persona].name);
-    return html`<h2 class="who">${slot.key}</h2><ul class="answers">${can.map(([persona, entry]) => html`<li><span class="marks"><${Mark} slot=${slot} level=${entry.level} /></span><div><${PersonaName} name=${personas[persona].name} /> can ${phrase(object, entry)}${entry.level === "some" && rowNames(entry.rows).length ? html`: <${Rows} names=${rowNames(entry.rows)} />` : ""}. <a class="why" href=${cellLink(object.name, personas[persona].name)} aria-label=${`Why: ${personas[persona].name}, ${slot.key}`}>Why?</a></div></li>`)}</ul>
-      <p class="nobody">${can.length ? (cannot.length ? `Not: ${listed(cannot, "or")}.` : "Nobody is refused.") : "Nobody can."}</p>`;
+    return html`<h2 class="who">${slot.key}</h2><ul class="answers">${can.map(([persona, entry]) => html`<li><span class="marks"><${Mark} slot=${slot} level=${entry.level} /></span><div><${PersonaName} name=${personas[persona].name} /> can ${together([phrase(object, entry)])}${entry.level === "some" && rowNames(entry.rows).length ? html`: <${Rows} names=${rowNames(entry.rows)} />` : ""}. <a class="why" href=${cellLink(object.name, personas[persona].name)} aria-label=${`Why: ${personas[persona].name}, ${slot.key}`}>Why?</a></div></li>`)}</ul>
+      <p class="nobody">${can.length ? (cannot.length ? `Cannot: ${listed(cannot)}.` : "Nobody is refused.") : "Nobody can."}</p>`;
   });
 }
 

@@ -1,7 +1,8 @@
 // The page: its header, the views, the theme, and what happens when the address changes or the page is printed.
 
 const TITLES = { map: "Map", changes: "Changes", persona: "Personas", object: "Objects", column: "Columns", tests: "Tests", coverage: "Coverage", mutants: "Mutants", phases: "Phases", findings: "Findings", drift: "Drift" };
-const PRINTED_AT_ONCE = 12; // personas that fit on a sheet in landscape; the others follow in a second table
+// The personas that fit beside the names on A4 in landscape; the others follow in another table.
+const PRINTED_AT_ONCE = Math.max(1, Math.floor((1035 - 180) / CELL));
 
 /** What stands behind a name in the navigation: the number of what needs attention. */
 function attention(view) {
@@ -15,8 +16,8 @@ function attention(view) {
 
 function Header({ route, theme, setTheme }) {
   const views = VIEWS.filter((view) => view !== "changes" || report.changes);
-  return html`<a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
-  <header class="top"><div class="brand"><p class="project">${report.project}</p><p class="made">who can do what, as measured on ${report.server}; default privileges ${report.default_privileges}; rolecall ${report.rolecall}, seed ${report.seed}</p></div>
+  return html`<header class="top"><a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
+  <div class="brand"><p class="project">${report.project}</p><p class="made">who can do what, as measured on ${report.server}; default privileges ${report.default_privileges}; rolecall ${report.rolecall}, seed ${report.seed}</p></div>
     <label class="theme">Theme <select value=${theme} onChange=${(event) => setTheme(event.target.value)}><option value="">as the system</option><option value="light">light</option><option value="dark">dark</option></select></label>
     <nav aria-label="Views">${views.map((view) => html`<a href=${address(view)} aria-current=${view === route.view ? "page" : null}>${TITLES[view]}${attention(view) ? html` <span class="badge">${attention(view)}<span class="hidden"> to look at</span></span>` : ""}</a>`)}</nav></header>`;
 }
@@ -31,7 +32,7 @@ function Summary() {
   const differing = objects.reduce((sum, object) => sum + object.commands.reduce((part, each) => part + Object.keys(each.expected).length, 0), 0);
   const cells = objects.reduce((sum, object) => sum + object.commands.length * personas.length, 0);
   const kinds = Object.entries(KINDS).map(([kind, plural]) => [objects.filter((object) => object.kind === kind).length, kind, plural]).filter(([number]) => number);
-  return html`<p class="lead">${count(personas.length, "persona")}, ${listed(kinds.map(([number, kind, plural]) => count(number, kind, plural)))}; ${count(cells, "attempt")}. ${differing
+  return html`<p class="lead summary">${count(personas.length, "persona")}, ${listed(kinds.map(([number, kind, plural]) => count(number, kind, plural)))}; ${count(cells, "attempt")}. ${differing
     ? html`<a class="bad" href=${address("map", { only: "differs" })}>≠ ${count(differing, "verdict differs", "verdicts differ")} from the grids.</a>`
     : html`<span class="good">✓ No verdict differs from the grids.</span>`}</p>`;
 }
@@ -52,7 +53,7 @@ function MapView({ route, printing }) {
     setTimeout(() => document.querySelector('.map [tabindex="0"]')?.focus(), 0);
   };
   return html`<h1 class="hidden" tabindex="-1">${beside ? "What has changed" : "Who can do what"}</h1>
-    <${Summary} /><${Filters} route=${route} filters=${filters} result=${result} /><${Legend} />
+    <${Summary} /><${Filters} key=${route.view} route=${route} filters=${filters} result=${result} /><${Legend} />
     <div class="beside ${selected || beside ? "open" : ""}">
       ${printing ? html`<${PrintedMap} result=${result} />` : result.objects.length && result.personas.length ? html`<${AccessGrid} result=${result} selected=${selected} open=${open} />` : html`<p class="empty card">${objects.length ? "Nothing matches these filters." : "The report has no objects."}</p>`}
       ${selected ? html`<${Details} key=${`${selected.object.index}-${selected.persona}`} selected=${selected} close=${close} />` : beside ? html`<${Changes} />` : null}</div>`;
@@ -79,21 +80,35 @@ function App({ printing }) {
   const [theme, setTheme] = useState(storedTheme);
   const dark = useDark(theme);
   useEffect(() => {
-    const changed = () => setRoute(readRoute());
+    const changed = () => {
+      visited.moved = true;
+      setRoute(readRoute());
+    };
     addEventListener("hashchange", changed);
     return () => removeEventListener("hashchange", changed);
   }, []);
   useLayoutEffect(() => {
-    document.documentElement.dataset.theme = dark ? "dark" : "light";
+    document.documentElement.dataset.theme = dark && !printing ? "dark" : "light";
+    redraw();
     storeTheme(theme);
-  }, [theme, dark]);
+  }, [theme, dark, printing]);
+  useEffect(() => {
+    if (!visited.moved) return;
+    scrollTo(0, 0);
+    if (!selectedCell(route.params)) document.querySelector("#main h1")?.focus({ preventScroll: true });
+  }, [route.view]);
+  useEffect(() => {
+    if (visited.moved && !document.activeElement.matches("select")) scrollTo(0, 0);
+  }, [route.params.get("name")]);
   useEffect(() => {
     document.title = `${TITLES[route.view]} · ${report.project} · who can do what`;
   }, [route.view]);
   const Page = PAGES[route.view];
+  // The viewer of mutants has a main part of its own, and a page may have only one.
+  const main = route.view === "mutants" && report.mutants ? "div" : "main";
   const name = route.view === "changes" && !report.changes ? "map" : route.view;
   return html`<${Header} route=${{ ...route, view: name }} theme=${theme} setTheme=${setTheme} />
-    <main id="main" tabindex="-1" class=${`view-${name}`}>${Page ? html`<${Page} key=${name} route=${route} theme=${dark ? "dark" : "light"} />` : html`<${MapView} route=${{ ...route, view: name }} printing=${printing} />`}</main>`;
+    <${main} id="main" tabindex="-1" class=${`view-${name}`}>${Page ? html`<${Page} key=${name} route=${route} theme=${dark ? "dark" : "light"} />` : html`<${MapView} route=${{ ...route, view: name }} printing=${printing} />`}<//>`;
 }
 
 function storedTheme() {

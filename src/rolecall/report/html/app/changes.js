@@ -2,8 +2,7 @@
 
 /** A change as a sentence, with what is needed to see it again. */
 function ChangeText({ entry }) {
-  const sign = entry.sign === "gained" ? "▲" : "▼";
-  return html`<span class="change ${entry.sign}"><b class="sign ${entry.sign}" aria-hidden="true">${sign}</b> ${entry.sentence}${entry.phase ? html` <span class="note">after phase ${entry.phase}</span>` : ""}</span>
+  return html`<span class="change ${entry.sign}"><b class="sign ${entry.sign}" aria-hidden="true"></b> ${entry.sentence}${entry.phase ? html` <span class="note">after phase ${entry.phase}</span>` : ""}</span>
     ${entry.witness ? html`<details class="witness"><summary>See it yourself</summary><dl class="facts"><dt>signed in</dt><dd>role <code>${entry.witness.role}</code>, claims <code>${JSON.stringify(entry.witness.claims)}</code></dd>${entry.row && html`<dt>row</dt><dd>${entry.row}</dd>`}</dl><pre tabindex="0"><code>${entry.witness.statement}</code></pre></details>` : null}`;
 }
 

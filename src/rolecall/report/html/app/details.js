@@ -6,7 +6,7 @@ function Details({ selected, close }) {
   const who = personas[persona];
   const heading = useRef(null);
   useEffect(() => {
-    if (document.activeElement !== document.body || selected.focus) heading.current.focus({ preventScroll: false });
+    if (visited.moved) heading.current.focus();
   }, [object, persona]);
   const onKeyDown = (event) => {
     if (event.key === "Escape") close();
@@ -38,14 +38,14 @@ function Tried({ object, persona, entry }) {
 
 function Attempt({ object, persona, command }) {
   const name = personas[persona].name;
-  const verdict = command.verdicts[persona] ?? "-";
+  const verdict = command.verdicts[persona] ?? "";
   const expected = at(command.expected, name);
   const detail = at(command.details, name);
-  const title = [command.command === slotOf(object.kind, command.command) ? "" : command.command, command.row].filter(Boolean).join(": ");
+  const title = [slotOf(object.kind, command.command) === "moves" ? command.command : "", command.row].filter(Boolean).join(": ");
   const test = cellTest(object, command, persona);
   return html`<li><details><summary><${Verdict} verdict=${verdict} /> ${title && html`<span class="row-name">${title}</span>`}
-      ${expected !== undefined && html`<strong class="wrong">≠ the grid says <code>${expected}</code></strong>`}</summary>
-    <p>${meaning(object.kind, command.command, verdict)}${detail ? html` ${detail}` : ""}${String(verdict).endsWith("?") ? " Nobody has decided yet whether this is right." : ""}</p>
+      ${expected !== undefined && html` <strong class="wrong">≠ the grid says <code>${expected}</code></strong>`}</summary>
+    <p>${meaning(object.kind, command.command, verdict)}${detail ? html`<br /><span class="detail">${detail}</span>` : ""}</p>
     <h4>Statement</h4><pre tabindex="0"><code>${command.statement}</code></pre>
     ${test ? html`<h4>Test</h4><p><code class="test-id">${test.id}</code><br /><${Place} place=${test.place} /></p>` : html`<p class="note">Measured. No test asserts it.</p>`}
   </details></li>`;
@@ -74,7 +74,7 @@ function policyNote(object, applies) {
 
 /** A policy; with a persona, also the rows that it lets through for it. */
 function Policy({ policy, persona }) {
-  return html`<div class="policy"><h4>${policy.name}</h4>
+  return html`<div class="policy"><p class="policy-name">${policy.name}</p>
     <p class="note">${policy.permissive ? "permissive" : "restrictive"}, for ${policy.command.toLowerCase()}, to ${listed([...policy.roles])} <${Place} place=${policy.place} /></p>
     ${policy.using && html`<p>using <code class="sql">${policy.using}</code></p>`}
     ${policy.check && html`<p>with check <code class="sql">${policy.check}</code></p>`}

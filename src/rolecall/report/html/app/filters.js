@@ -48,9 +48,10 @@ function Filters({ route, filters, result }) {
   const set = (values, how) => go(withParams(route, values), how);
   const toggle = (key, values, value) => set({ [key]: (values.includes(value) ? values.filter((each) => each !== value) : [...values, value]).join("\n") });
   const kinds = Object.keys(KINDS).filter((kind) => objects.some((object) => object.kind === kind));
-  const active = filters.q || filters.kinds.length || filters.personas.length || filters.command || filters.level || filters.only;
-  return html`<form class="filters" role="search" aria-label="Filter the map" onSubmit=${(event) => event.preventDefault()}>
-    <label>Search <input type="search" id="search" value=${filters.q} placeholder="name of a table, view, function" onInput=${(event) => set({ q: event.target.value }, { replace: true })} /></label>
+  const active = ["q", "kind", "personas", "command", "level", "only"].some((key) => route.params.get(key));
+  const [open] = useState(() => Boolean(active) || !matchMedia("(max-width: 600px)").matches);
+  return html`<details class="filter-box" open=${open}><summary>Filters</summary><form class="filters" role="search" aria-label="Filter the map" onSubmit=${(event) => event.preventDefault()}>
+    <label>Search <input type="search" id="search" value=${filters.q} placeholder="table, view or function" onInput=${(event) => set({ q: event.target.value }, { replace: true })} /></label>
     ${kinds.length > 1 && html`<fieldset><legend>Kind</legend>${kinds.map((kind) => html`<label class="check"><input type="checkbox" checked=${filters.kinds.includes(kind)} onChange=${() => toggle("kind", filters.kinds, kind)} /> ${KINDS[kind]}</label>`)}</fieldset>`}
     <${PersonaFilter} filters=${filters} toggle=${toggle} />
     <label>Command <select value=${filters.command} onChange=${(event) => set({ command: event.target.value })}>
@@ -62,7 +63,7 @@ function Filters({ route, filters, result }) {
       ${report.changes && html`<option value="changed">what has changed</option>`}<option value="untested">what has no grid</option></select></label>
     <p class="result" role="status">${result.objects.length} of ${count(objects.length, "object")}, ${result.personas.length} of ${count(personas.length, "persona")}
       ${active ? html` <a href=${address(route.view)}>Show everything</a>` : ""}</p>
-  </form>`;
+  </form></details>`;
 }
 
 function PersonaFilter({ filters, toggle }) {

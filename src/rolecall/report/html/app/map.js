@@ -2,20 +2,6 @@
 
 const KEYS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], PageUp: [-10, 0], PageDown: [10, 0] };
 
-/** The marks of a cell as HTML. It has only letters of SLOTS; text from the report never gets here. */
-function marks(object, persona) {
-  const found = access(object, persona);
-  return slotsOf(object).map((slot) => {
-    const entry = found.find((each) => each.slot === slot);
-    return entry ? `<i class="mark ${entry.level}">${entry.level === "none" ? "·" : slot.letter}</i>` : '<i class="mark blank"></i>';
-  }).join("");
-}
-
-/** The slots that a row of the map has: one for a function, so that its only mark is wide. */
-function slotsOf(object) {
-  return slots.filter((slot) => (slot.key === "execute") === (object.kind === "function"));
-}
-
 /** What a screen reader says for a cell. */
 function spoken(object, persona) {
   const entries = access(object, persona).map((each) => `${each.slot.key} ${LEVELS[each.level]}`);
@@ -24,12 +10,16 @@ function spoken(object, persona) {
   return `${personas[persona].name}, ${object.name}: ${entries.join(", ") || "not tried"}${differs}${changed}`;
 }
 
+const hasSigns = changes.size > 0 || objects.some((object) => object.commands.some((each) => Object.keys(each.expected).length));
+// The width of a cell in pixels. It is fixed, so that the browser need not look at each cell to lay the map out.
+const CELL = Math.max(64, WIDTH * Math.max(0, ...objects.map((object) => slotsOf(object).length)) + (hasSigns ? 38 : 14));
+
 /** The signs of a cell beside its marks: it differs from the grid, something was gained or lost. */
 function signs(object, persona) {
   const changed = changesOf(object, persona);
   const differs = access(object, persona).some((each) => each.differs);
   if (!differs && !changed.length) return null;
-  return html`<span class="signs" aria-hidden="true">${differs && html`<b class="sign differs" title="differs from the grid">≠</b>`}${changed.some((each) => each.sign === "gained") && html`<b class="sign gained" title="gained">▲</b>`}${changed.some((each) => each.sign === "lost") && html`<b class="sign lost" title="lost">▼</b>`}</span>`;
+  return html`<span class="signs" aria-hidden="true">${differs && html`<b class="sign differs" title="differs from the grid"></b>`}${changed.some((each) => each.sign === "gained") && html`<b class="sign gained" title="gained"></b>`}${changed.some((each) => each.sign === "lost") && html`<b class="sign lost" title="lost"></b>`}</span>`;
 }
 
 /** One row of the map. It is drawn again only if other personas are shown. */
@@ -41,8 +31,7 @@ class MapRow extends Component {
   render({ object, shown }) {
     return html`<tr>
       <th scope="row" tabindex="-1"><a tabindex="-1" href=${objectLink(object.name)}><span class="kind" title=${object.kind} aria-label=${object.kind}>${object.kind[0].toUpperCase()}</span> <span class="bare">${broken(object.bare)}</span></a></th>
-      ${shown.map((persona) => html`<td tabindex="-1" data-object=${object.index} data-persona=${persona} aria-label=${spoken(object, persona)}>
-        <span class="marks" aria-hidden="true" dangerouslySetInnerHTML=${{ __html: marks(object, persona) }}></span>${signs(object, persona)}</td>`)}
+      ${shown.map((persona) => html`<td tabindex="-1" data-object=${object.index} data-persona=${persona} data-marks=${code(object, persona)} aria-label=${spoken(object, persona)}>${signs(object, persona)}</td>`)}
     </tr>`;
   }
 }
@@ -58,12 +47,14 @@ function bySchema(list) {
 }
 
 function MapTable({ result, label }) {
-  return html`<table class="map" role="grid" aria-label=${label}>
+  const widths = { "--columns": result.personas.length, "--cell": `${CELL}px` };
+  return html`<div class="map-width" style=${widths}><table class="map" role="grid" aria-label=${label}>
+    <colgroup><col class="names" />${result.personas.map(() => html`<col class="cells" />`)}</colgroup>
     <thead><tr><td class="corner" tabindex="-1"><span class="hidden">object</span></td>${result.personas.map((persona) => html`<th scope="col" tabindex="-1"><a tabindex="-1" href=${personaLink(personas[persona].name)}>${broken(personas[persona].name)}</a></th>`)}</tr></thead>
     ${bySchema(result.objects).map(([schema, list]) => html`<tbody>
       ${schema && html`<tr class="schema"><th scope="rowgroup" colspan=${result.personas.length + 1}><span>${schema}</span></th></tr>`}
       ${list.map((object) => html`<${MapRow} key=${object.name} object=${object} shown=${result.personas} />`)}</tbody>`)}
-  </table>`;
+  </table></div>`;
 }
 
 /** The map with its keyboard. `selected` is the open cell; `open(object, persona)` opens one. */
@@ -121,12 +112,17 @@ function neighbour(cell, { key, ctrlKey }, box) {
   return target.cells[Math.min(Math.max(cell.cellIndex + right, 0), last)];
 }
 
+/** Whether there is an object without a grid that somebody holds a privilege on. */
+function anyHeld() {
+  return objects.some((object) => object.commands.some((each) => privilegeOnly(each.command) && each.verdicts.some(allowed)));
+}
+
 /** What the marks mean. */
 function Legend() {
   return html`<dl class="legend" aria-label="What the marks mean">
-    ${Object.entries(LEVELS).map(([level, text]) => html`<div><dt><${Mark} slot=${SLOTS[0]} level=${level} /></dt><dd>${text}</dd></div>`)}
+    ${Object.entries(LEVELS).filter(([level]) => level !== "held" || anyHeld()).map(([level, text]) => html`<div><dt><${Mark} slot=${SLOTS[0]} level=${level} /></dt><dd>${text}</dd></div>`)}
     ${slots.map((slot) => html`<div><dt><b>${slot.letter}</b></dt><dd title=${slot.title}>${slot.key}</dd></div>`)}
-    <div><dt><b class="sign differs">≠</b></dt><dd>differs from the grid</dd></div>
-    ${report.changes && html`<div><dt><b class="sign gained">▲</b></dt><dd>gained</dd></div><div><dt><b class="sign lost">▼</b></dt><dd>lost</dd></div>`}
+    <div><dt><b class="sign differs"></b></dt><dd>differs from the grid</dd></div>
+    ${report.changes && html`<div><dt><b class="sign gained"></b></dt><dd>gained</dd></div><div><dt><b class="sign lost"></b></dt><dd>lost</dd></div>`}
   </dl>`;
 }

@@ -28,23 +28,25 @@ function access(object, persona) {
 function slotAccess(object, persona, slot) {
   const commands = object.commands.filter((each) => slotOf(object.kind, each.command) === slot.key);
   if (!commands.length) return null;
-  const name = personas[persona].name;
-  const rows = commands.filter((each) => allowed(each.verdicts[persona] ?? "-"));
-  const partial = rows.some((each) => fewer(at(each.details, name, "")));
-  return {
-    slot,
-    commands,
-    rows,
-    level: !rows.length ? "none" : rows.length < commands.length || partial ? "some" : "all",
-    differs: commands.some((each) => at(each.expected, name) !== undefined),
-    undecided: commands.some((each) => String(each.verdicts[persona]).endsWith("?")),
-  };
+  const { name } = personas[persona];
+  const tried = commands.filter((each) => each.verdicts[persona]);
+  const rows = tried.filter((each) => allowed(each.verdicts[persona]));
+  const shown = rows.length === 1 && !rows[0].row && slot.key === "select" ? shownRows(rows[0], name) : null;
+  return { slot, commands, tried, rows, shown, level: level(tried, rows, shown), differs: commands.some((each) => at(each.expected, name) !== undefined) };
 }
 
-/** Whether a detail such as "2 of 7 rows" says that not every row is shown. */
-function fewer(detail) {
-  const found = /\b(\d+) of (\d+)\b/.exec(detail);
-  return Boolean(found) && Number(found[1]) < Number(found[2]);
+function level(tried, rows, shown) {
+  if (!rows.length) return "none";
+  if (rows.every((each) => privilegeOnly(each.command))) return "held";
+  return rows.length < tried.length || (shown && shown.rows < shown.most) ? "some" : "all";
+}
+
+/** How many rows a select without names shows to a persona, and the most that it shows to one; null if not known. */
+function shownRows(command, name) {
+  const rows = (detail) => /^(\d+) rows?\b/.exec(detail)?.[1];
+  const own = rows(at(command.details, name, ""));
+  if (own === undefined) return null;
+  return { rows: Number(own), most: Math.max(...Object.values(command.details).map((each) => Number(rows(each) ?? 0))) };
 }
 
 /** Whether the persona can do anything with the object. */
@@ -57,29 +59,39 @@ function rowNames(commands) {
   return [...new Set(commands.map((each) => each.row).filter(Boolean))];
 }
 
-/** "read all 5 rows, add 2 of 5": what an access is, without its subject. */
-function phrase(object, entry) {
-  const { slot, rows, commands, level } = entry;
-  if (slot.key === "execute") return level === "none" ? "call" : rows.length < commands.length ? `call (${rows.length} of ${commands.length} calls)` : "call";
-  const verb = slot.key === "moves" ? `do ${listed([...new Set(rows.map((each) => `“${each.command}”`))])} with` : slot.verb;
-  const names = rowNames(commands);
-  if (level === "none") return slot.key === "moves" ? "move" : slot.verb;
-  if (!names.length) return level === "some" ? `${verb} some rows` : `${verb} rows`;
-  const reached = rowNames(rows).length;
-  if (slot.key === "moves") return `${verb} ${reached} of ${names.length} rows`;
-  return reached === names.length ? `${verb} ${names.length === 1 ? "the row" : `all ${names.length} rows`}` : `${verb} ${reached} of ${names.length} rows`;
+/** The verb and the rows of an access: "read" and "2 of 5 rows". */
+function phrase(object, { slot, tried, rows, shown, level: reached }) {
+  if (slot.key === "call") return { verb: "call", what: "it" };
+  if (slot.key === "moves" && rows.length) return { verb: `do ${listed([...new Set(rows.map((each) => `“${each.command}”`))])} with`, what: ofRows(rowNames(rows).length, rowNames(tried).length) };
+  if (reached === "held") return { verb: slot.verb, what: "rows, as far as the privilege goes" };
+  if (reached === "none") return { verb: slot.verb, what: "" };
+  if (shown) return { verb: slot.verb, what: ofRows(shown.rows, shown.most) };
+  return { verb: slot.verb, what: ofRows(rowNames(rows).length, rowNames(tried).length) };
+}
+
+function ofRows(some, all) {
+  if (!all) return "rows";
+  if (some < all) return `${some} of ${all} rows`;
+  return all === 1 ? "the row" : `all ${all} rows`;
+}
+
+/** The verbs with the same rows together: "read and add all 5 rows, and change 2 of 5 rows". */
+function together(phrases) {
+  const byRows = new Map();
+  for (const { verb, what } of phrases) byRows.set(what, [...(byRows.get(what) ?? []), verb]);
+  const parts = [...byRows].map(([what, verbs]) => `${listed(verbs)} ${what}`.trim());
+  return parts.length > 1 ? `${parts.slice(0, -1).join(", ")}, and ${parts[parts.length - 1]}` : parts.join("");
 }
 
 /** What a persona can and cannot do with an object, as one sentence without its subject. */
 function sentence(object, persona) {
-  const entries = access(object, persona);
-  if (!entries.length) return "was not tried";
+  const entries = access(object, persona).filter((each) => each.tried.length);
+  if (!entries.length) return "was not tried here";
   const can = entries.filter((each) => each.level !== "none");
-  const cannot = entries.filter((each) => each.level === "none");
-  const not = cannot.length ? `cannot ${listed(cannot.map((each) => phrase(object, each)), "or")}` : "";
-  if (!can.length) return not;
-  const does = `can ${listed(can.map((each) => phrase(object, each)))}`;
-  return not ? `${does}; ${not}` : does;
+  const not = entries.filter((each) => each.level === "none").map((each) => each.slot.verb);
+  const cannot = not.length ? `cannot ${listed(not, "or")} ${object.kind === "function" ? "it" : "any row"}` : "";
+  if (!can.length) return cannot;
+  return [`can ${together(can.map((each) => phrase(object, each)))}`, cannot].filter(Boolean).join("; ");
 }
 
 /** The objects that use this one. */

@@ -1,8 +1,13 @@
 // Small parts that several views use.
 
+/** The sign of a mark: its letter, or a dot. CSS draws it, so that a reader hears only the words beside it. */
+function signOf(slot, level) {
+  return level === "none" ? "·" : slot.letter;
+}
+
 /** The mark of a level: a letter in a filled, a half filled or no square. */
 function Mark({ slot, level }) {
-  return html`<span class="mark ${level}" title="${slot.key}: ${LEVELS[level]}" aria-hidden="true">${level === "none" ? "·" : slot.letter}</span>`;
+  return html`<span class="mark ${level}" title="${slot.key}: ${LEVELS[level]}" data-sign=${signOf(slot, level)} aria-hidden="true"></span>`;
 }
 
 /** A verdict: its sign, what it is in a word or two, and as a grid writes it. */
@@ -39,7 +44,8 @@ function Rows({ names, most = 8 }) {
 
 /** A section with a heading. */
 function Section({ title, id, children, note }) {
-  return html`<section aria-labelledby=${id} class="card"><h2 id=${id}>${title}</h2>${note ? html`<p class="note">${note}</p>` : null}${children}</section>`;
+  const heading = id === "title" ? "h1" : "h2";
+  return html`<section aria-labelledby=${id} class="card"><${heading} id=${id} tabindex="-1">${title}<//>${note ? html`<p class="note">${note}</p>` : null}${children}</section>`;
 }
 
 /** What a report does not have, and how to get it. */

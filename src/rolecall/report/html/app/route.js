@@ -5,6 +5,9 @@ const { useState, useEffect, useLayoutEffect, useMemo, useRef } = preactHooks;
 const html = htm.bind(h);
 const VIEWS = ["map", "changes", "persona", "object", "column", "tests", "coverage", "mutants", "phases", "findings", "drift"];
 
+/** Whether the address has changed since the page was opened. Until then, the focus stays where the browser has it. */
+const visited = { moved: false };
+
 /** The view and its parameters, from the address. The viewer of mutants has addresses of its own: #mutant/… and #test/… */
 function readRoute() {
   const text = location.hash.slice(1);

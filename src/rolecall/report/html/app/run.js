@@ -5,7 +5,7 @@ function TestsView() {
   if (!tests) return html`<${Section} title="Tests" id="title"><${NotMeasured} what="The tests were" command="make report" /><//>`;
   const total = Object.values(tests.outcomes).reduce((sum, each) => sum + each, 0);
   return html`<${Section} title="Tests" id="title"><p class="lead">${count(total, "test")} in ${duration(tests.seconds)}: ${listed(Object.entries(tests.outcomes).filter(([, number]) => number).map(([outcome, number]) => `${number.toLocaleString("en")} ${outcome}`))}.</p>
-    ${tests.failures.length ? html`<h3>Failures</h3>${tests.failures.map((failure) => html`<${TestFailure} failure=${failure} />`)}` : html`<p class="good">✓ No test failed.</p>`}<//>`;
+    ${tests.failures.length ? html`<h2>Failures</h2>${tests.failures.map((failure) => html`<${TestFailure} failure=${failure} />`)}` : html`<p class="good">✓ No test failed.</p>`}<//>`;
 }
 
 function TestFailure({ failure }) {
@@ -20,8 +20,8 @@ function TestFailure({ failure }) {
 function CoverageView() {
   const missing = report.coverage.filter((each) => each.missing.length);
   return html`<${Section} title="Coverage" id="title">${report.coverage.length ? html`
-    <${Table} caption="What the tests cover" head=${["what", "covered", ""]}>${report.coverage.map((each) => html`<tr><th scope="row">${each.what}</th><td class="number">${(each.total - each.missing.length).toLocaleString("en")} of ${each.total.toLocaleString("en")}</td><td><${Bar} part=${each.total - each.missing.length} total=${each.total} /></td></tr>`)}<//>
-    ${missing.length ? missing.map((each) => html`<h3>Not covered: ${each.what}</h3><ul>${each.missing.map((name) => html`<li><code>${name}</code></li>`)}</ul>`) : html`<p class="good">✓ All is covered.</p>`}`
+    <${Table} caption="What the tests cover" head=${["what", "covered", "share"]}>${report.coverage.map((each) => html`<tr><th scope="row">${each.what}</th><td class="number">${(each.total - each.missing.length).toLocaleString("en")} of ${each.total.toLocaleString("en")}</td><td><${Bar} part=${each.total - each.missing.length} total=${each.total} /></td></tr>`)}<//>
+    ${missing.length ? missing.map((each) => html`<h2>Not covered: ${each.what}</h2><ul>${each.missing.map((name) => html`<li><code>${name}</code></li>`)}</ul>`) : html`<p class="good">✓ All is covered.</p>`}`
     : html`<${NotMeasured} what="Coverage was" command="pytest --rolecall-coverage" />`}<//>`;
 }
 
@@ -40,8 +40,8 @@ function MutantsView({ theme }) {
   if (!mutants) return html`<${Section} title="Mutants" id="title"><${NotMeasured} what="Mutants were" command="pytest --rolecall-mutants" /><//>`;
   const score = mutationScore(mutants.score);
   return html`<${Section} title="Mutants" id="title"><p class="lead">Score ${percent(score)}. ${listed(Object.entries(mutants.score.outcomes).filter(([, number]) => number).map(([outcome, number]) => `${number} ${outcome}`))}, in ${duration(mutants.score.seconds)}.</p>
-    ${mutants.survivors.length ? html`<h3>Survivors</h3>${mutants.survivors.map((each) => html`<${SurvivorItem} survivor=${each} />`)}` : html`<p class="good">✓ No mutant survived.</p>`}<//>
-    <section class="card wide" aria-label="Mutants in the SQL"><${MutantsApp} theme=${theme} report=${mutants.stryker} /></section>`;
+    ${mutants.survivors.length ? html`<h2>Survivors</h2>${mutants.survivors.map((each) => html`<${SurvivorItem} survivor=${each} />`)}` : html`<p class="good">✓ No mutant survived.</p>`}<//>
+    <section class="wide" aria-label="Mutants in the SQL"><${MutantsApp} theme=${theme} report=${mutants.stryker} /></section>`;
 }
 
 function SurvivorItem({ survivor }) {

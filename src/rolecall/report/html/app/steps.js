@@ -8,8 +8,8 @@ function PhasesView() {
 function Phase({ phase }) {
   const total = phase.steps.reduce((sum, step) => sum + step.seconds, 0);
   return html`<${Section} title=${`Phase ${phase.number}${phase.title ? `: ${phase.title}` : ""}`} id=${`phase-${phase.number}`}>
-    <p class="lead">${count(phase.steps.length, "step")} in ${duration(total)}. ${phase.made.length ? `They made ${count(phase.made.length, "object")}.` : "They made no object."} ${phase.verified ? "✓ verify.sql passed." : ""}</p>
-    ${rollbackText(phase)}
+    <p class="lead">${count(phase.steps.length, "step")} in ${duration(total)}. ${phase.made.length ? `Made: ${count(phase.made.length, "object")}.` : "No object was made."} ${phase.verified ? "✓ verify.sql passed." : ""}</p>
+    ${rollbackText(phase)}${phase.problem ? html`<pre class="bad" tabindex="0">${phase.problem}</pre>` : null}
     <${Table} caption=${`Steps of phase ${phase.number}`} head=${["script", "time", "locks held at its end"]}>${[...phase.steps, ...(phase.rollback ? [phase.rollback] : [])].map((step) => html`<tr><th scope="row"><code>${broken(step.file)}</code>${step === phase.rollback ? " (rollback)" : ""}</th><td class="number">${duration(step.seconds)}</td><td>${Object.keys(step.locks).length ? html`<details><summary>${locks(step)}</summary><ul>${Object.entries(step.locks).map(([table, mode]) => html`<li><code>${table}</code>: ${mode}</li>`)}</ul></details>` : "none"}</td></tr>`)}<//>
     ${phase.made.length ? html`<details><summary>What it made</summary><ul class="columns">${phase.made.map((name) => html`<li><code>${broken(name)}</code></li>`)}</ul></details>` : null}<//>`;
 }
@@ -33,10 +33,10 @@ function DriftView() {
   if (!drift) return html`<${Section} title="Drift" id="title"><${NotMeasured} what="No database was compared: drift was" command="rolecall check --format json" /><//>`;
   const total = DRIFT.reduce((sum, [key]) => sum + (drift[key]?.length ?? 0), 0);
   return html`<${Section} title="Drift" id="title"><p class="lead">${drift.applied ? `The database has the phases up to ${drift.applied}` : "The database has no phase yet"}${drift.phases?.length ? ` of ${drift.phases.length}` : ""}. ${total ? `${count(total, "difference")}.` : "No difference."}${drift.owner ? ` The objects belong to ${drift.owner}.` : ""}</p>
-    ${DRIFT.map(([key, title]) => (drift[key]?.length ? html`<h3>${title}</h3><${Table} caption=${title} head=${["rank", "what", "expected", "found", "step"]}>${drift[key].map((each) => html`<${DriftRow} difference=${each} />`)}<//>` : null))}
+    ${DRIFT.map(([key, title]) => (drift[key]?.length ? html`<h2>${title}</h2><${Table} caption=${title} head=${["rank", "what", "expected", "found", "step"]}>${drift[key].map((each) => html`<${DriftRow} difference=${each} />`)}<//>` : null))}
     ${total ? null : html`<p class="good">✓ It is what the migrations make.</p>`}
     ${drift.ours?.length ? html`<details><summary>${count(drift.ours.length, "object")} of later steps, there as they make them</summary><ul>${drift.ours.map((each) => html`<li><code>${each}</code></li>`)}</ul></details>` : null}
-    ${drift.unseen?.length ? html`<h3>Not compared</h3><ul>${drift.unseen.map((each) => html`<li>${each}</li>`)}</ul>` : null}<//>`;
+    ${drift.unseen?.length ? html`<h2>Not compared</h2><ul>${drift.unseen.map((each) => html`<li>${each}</li>`)}</ul>` : null}<//>`;
 }
 
 function DriftRow({ difference }) {

@@ -7,26 +7,29 @@ const SLOTS = [
   { key: "update", letter: "U", verb: "change", title: "update: change the row" },
   { key: "delete", letter: "D", verb: "delete", title: "delete: delete the row" },
   { key: "moves", letter: "M", verb: "move", title: "moves: other changes that were tried, such as giving a row away" },
-  { key: "execute", letter: "E", verb: "call", title: "execute: call the function" },
+  { key: "call", letter: "C", verb: "call", title: "call the function" },
 ];
 const SLOT = new Map(SLOTS.map((slot) => [slot.key, slot]));
-const LEVELS = { all: "all rows", some: "some rows", none: "none" };
+// What an access may be. `held`: nothing was tried with a row, as no grid says how; the privilege is there.
+const LEVELS = { all: "all rows", some: "some rows", held: "privilege only", none: "none" };
 const KINDS = { table: "tables", view: "views", function: "functions" };
 
 /** The slot of a command of an object. */
 function slotOf(kind, command) {
-  if (kind === "function") return "execute";
-  return SLOT.has(command) && command !== "execute" ? command : "moves";
+  if (kind === "function") return "call";
+  const known = privilegeOnly(command) ? command.toLowerCase() : command;
+  return SLOT.has(known) && known !== "call" ? known : "moves";
 }
 
-/** The verdict without the question mark of a cell that nobody has decided. */
-function plain(verdict) {
-  return String(verdict).replace(/\?$/, "");
+/** Whether a command stands for a privilege, and was not tried with a row: the report has it in capitals. */
+function privilegeOnly(command) {
+  return ["INSERT", "UPDATE", "DELETE"].includes(command);
 }
 
-/** What a verdict means: yes, partly, nothing, refused or error. */
+/** What a verdict means: yes, partly, nothing, refused, error, or untried. */
 function outcome(verdict) {
-  const parts = plain(verdict).split("/");
+  if (!verdict) return "untried";
+  const parts = verdict.split("/");
   if (parts.every((part) => part === "yes")) return "yes";
   if (parts.includes("yes")) return "partly";
   if (parts.every((part) => part === "-")) return "nothing";
@@ -36,26 +39,28 @@ function outcome(verdict) {
 
 /** Whether a verdict lets the persona through, in at least one way. */
 function allowed(verdict) {
-  return plain(verdict).split("/").includes("yes");
+  return verdict.split("/").includes("yes");
 }
 
-const SIGNS = { yes: "✓", partly: "◐", nothing: "○", refused: "✕", error: "⚠" };
-const SHORT = { yes: "yes", partly: "in some ways", nothing: "sees nothing", refused: "refused", error: "error" };
+const SIGNS = { yes: "✓", partly: "◐", nothing: "○", refused: "✕", error: "⚠", untried: "?" };
+const SHORT = { yes: "yes", partly: "in some ways", nothing: "sees nothing", refused: "refused", error: "error", untried: "not tried" };
 
 /** What a verdict of a command means, as a sentence. */
 function meaning(kind, command, verdict) {
-  const text = plain(verdict);
-  switch (outcome(text)) {
+  if (privilegeOnly(command) && allowed(verdict)) return "The role holds the privilege. No row was tried, because no grid says how.";
+  switch (outcome(verdict)) {
     case "yes":
-      return kind === "function" ? "The call works." : "It works.";
+      return kind === "function" ? "The role may call the function." : "It works.";
     case "nothing":
       return "No error, and nothing happens: this persona does not see the row.";
     case "refused":
-      return text === "!" ? "Refused with SQLSTATE 42501." : "Refused, in one way or in all; nothing is let through.";
+      return verdict === "!" ? "Refused with SQLSTATE 42501." : "Refused, in one way or in all; nothing is let through.";
     case "partly":
-      return partly(slotOf(kind, command), text);
+      return partly(slotOf(kind, command), verdict);
+    case "untried":
+      return "It was not tried: the row could not be loaded.";
     default:
-      return `It ends with the error ${text}.`;
+      return verdict === "error" ? "It ends with an error." : `It ends with the error ${verdict}.`;
   }
 }
 

@@ -23,6 +23,8 @@ ignore = $(foreach folder,$(1),$(if $(wildcard $(folder)),--ignore=$(folder),$(e
 # What $(TYPES) needs: Node.js, and npm's packages. $(RUN) calls either by its name.
 NODE := $(VENV)/node types/node_modules/.package-lock.json
 RUN := "$(BIN)/python" -m tests.types.node
+# What the tests of the HTML page need: Playwright, axe-core, and a Chromium where none is installed.
+BROWSER := $(VENV)/browser tests/browser/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 # No target is a file. `docs` and `benchmarks` are also folders, which make would take for the result.
@@ -47,8 +49,14 @@ help: ## Show this list.
 verify: $(VENV)/suite ## Apply the migrations and test them as every persona (five minutes).
 	@$(PYTEST) -q $(call ignore,$(ROLECALL) $(DEFECTS) $(TYPES)) $(ARGS)
 
-test: $(VENV)/suite $(NODE) ## Run all tests, and fail if something in the schema is not covered.
+test: $(VENV)/suite $(NODE) $(BROWSER) ## Run all tests, and fail if something in the schema is not covered.
 	@$(PYTEST) --rolecall-coverage $(ARGS)
+
+# The page is there after failed tests, too. Options that both commands need go into the environment: ROLECALL_PG=16.
+report: $(VENV)/suite ## Run the tests of `make verify`, and write who can do what as one page: .rolecall/report/report.html.
+	@$(PYTEST) -q --rolecall-report .rolecall/report $(call ignore,$(ROLECALL) $(DEFECTS) $(TYPES)) $(ARGS); status=$$?; \
+	  if [ $$status -gt 1 ]; then exit $$status; fi; \
+	  "$(BIN)/python" -m rolecall report .rolecall/report && exit $$status
 
 mutants: $(VENV)/suite ## Run mutation testing on the schema, and fail if its behaviour does not show a mutant (an hour).
 	@$(PYTEST) -q --rolecall-mutants $(call ignore,$(ROLECALL) $(TYPES) $(OWN_DATABASES)) $(ARGS)
@@ -56,7 +64,7 @@ mutants: $(VENV)/suite ## Run mutation testing on the schema, and fail if its be
 oracle: $(VENV)/suite ## Compare every cell of the grids with a committed request (two minutes).
 	@$(PYTEST) -q --rolecall-oracle tests/policies $(ROLECALL)/grids/test_awkward_schemas.py $(ARGS)
 
-matrix: $(VENV)/suite $(NODE) ## Run all tests on PostgreSQL 16, 17 and 18, with default privileges revoked and granted.
+matrix: $(VENV)/suite $(NODE) $(BROWSER) ## Run all tests on PostgreSQL 16, 17 and 18, with default privileges revoked and granted.
 	@for pg in 16 17 18; do for privileges in revoked granted; do \
 	  $(PYTEST) -q --rolecall-pg $$pg --rolecall-default-privileges $$privileges $(ARGS) || exit 1; done; done
 
@@ -70,7 +78,7 @@ beside: $(VENV)/suite ## Run `make verify` with the wheel, beside six other plug
 	@"$(VENV)/beside/bin/python" -m pytest -n 2 -q -o addopts="--strict-config --import-mode=importlib -p pytester" \
 	  $(call ignore,$(ROLECALL) $(DEFECTS) $(TYPES)) $(ARGS)
 
-shuffle: $(VENV)/dev $(NODE) ## Run all tests three times, each time in another random order.
+shuffle: $(VENV)/dev $(NODE) $(BROWSER) ## Run all tests three times, each time in another random order.
 	@for seed in 1 2 3; do $(PYTEST) -q -p randomly --randomly-seed=$$seed $(ARGS) || exit 1; done
 
 torture: $(VENV)/dev ## Try what docs/reliability.md promises: killed runs, bad input, attacks (20 minutes).
@@ -119,7 +127,9 @@ lock: $(VENV)/dev $(VENV)/node ## Update the lock files to the newest versions t
 	"$(BIN)/uv" pip compile -q --upgrade $(LOCK) --group suite -o requirements.lock
 	"$(BIN)/uv" pip compile -q --upgrade $(LOCK) --group dev -o requirements-dev.lock
 	"$(BIN)/uv" pip compile -q --upgrade $(filter-out pyproject.toml,$(LOCK)) --group types -o requirements-types.lock
+	"$(BIN)/uv" pip compile -q --upgrade $(filter-out pyproject.toml,$(LOCK)) --group browser -o requirements-browser.lock
 	$(RUN) npm --prefix types update --package-lock-only
+	$(RUN) npm --prefix tests/browser update --package-lock-only
 	"$(BIN)/uv" pip compile -q --upgrade league/requirements.txt $(filter-out pyproject.toml,$(LOCK)) \
 	  -o league/requirements.lock
 	$(RUN) npm --prefix league update --package-lock-only
@@ -127,7 +137,7 @@ LOCK := pyproject.toml --universal --python-version 3.11 --generate-hashes --no-
 
 clean: ## Remove the environment and everything that the targets wrote, but not the samples of benchmarks.
 	rm -rf .venv .rolecall .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist site \
-	  types/node_modules league/node_modules
+	  types/node_modules tests/browser/node_modules league/node_modules
 
 # ------------------------------------------------------------------ the environment
 
@@ -153,6 +163,17 @@ $(VENV)/node: $(VENV)/suite requirements-types.lock types/package.json
 types/node_modules/.package-lock.json: types/package.json types/package-lock.json types/.npmrc | $(VENV)/node
 	@$(RUN) npm --prefix types ci --loglevel=error > /dev/null || \
 	  { echo "npm cannot install the packages of types/package-lock.json: is its registry reachable? npm ping tells."; exit 1; }
+	@touch "$@"
+
+$(VENV)/browser: $(VENV)/suite requirements-browser.lock
+	@"$(BIN)/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements-browser.lock
+	@touch "$@"
+
+# A Chromium is downloaded (60 MB) only where none is installed.
+INSTALLED := $(shell command -v google-chrome google-chrome-stable chromium chromium-browser 2> /dev/null)
+tests/browser/node_modules/.package-lock.json: tests/browser/package.json tests/browser/package-lock.json tests/browser/.npmrc | $(VENV)/node
+	@$(RUN) npm --prefix tests/browser ci --loglevel=error $(if $(INSTALLED),--omit=optional) > /dev/null || \
+	  { echo "npm cannot install the packages of tests/browser/package-lock.json: is its registry reachable? npm ping tells."; exit 1; }
 	@touch "$@"
 
 # The tools of the league have an environment of their own: nothing imports them.

@@ -60,7 +60,7 @@ class CellItem(pytest.Item):
             self.observed = self._observe(worker, failure.got if failure else self.cell.expected)
             if process.settings.undecided == "fail" and not updates:
                 raise UndecidedError(terminal.undecided(self.observed))
-            self.user_properties.append(("rolecall undecided", str(self.observed)))  # for JUnit: the test passes
+            self.user_properties.append(("rolecall undecided", str(self.observed)))  # for JUnit, see gather/junit.py
 
     def _observe(self, worker: Worker, verdict: str) -> ObservedCell:
         cell = self.cell

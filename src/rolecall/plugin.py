@@ -80,7 +80,8 @@ def _register(config: pytest.Config, settings: Settings) -> None:
 
     process = config.stash[PROCESS] = Process(config, settings)
     ending = Ending(config, process)
-    config.pluginmanager.register(RunHooks(process, ending), "rolecall-run")
+    hooks = RunHooks(process, ending)
+    config.pluginmanager.register(hooks, "rolecall-run")
     config.pluginmanager.register(ending, "rolecall-ending")
     config.pluginmanager.register(DigestPlugin(config, settings.digest_from), "rolecall-digest")
     config.pluginmanager.register(UpdatePlugin(process), "rolecall-update")
@@ -97,6 +98,14 @@ def _register(config: pytest.Config, settings: Settings) -> None:
         from rolecall.mutants.plugin import MutantsPlugin  # takes 0.1 s to import, and few runs need it
 
         config.pluginmanager.register(MutantsPlugin(process), "rolecall-mutants")
+    if config.getoption("xmlpath", default=None):
+        from rolecall.gather.junit import JunitPlugin
+
+        config.pluginmanager.register(JunitPlugin(config), "rolecall-junit")
+    if settings.report:
+        from rolecall.gather.plugin import ReportPlugin  # comes last: it writes what the others found
+
+        config.pluginmanager.register(ReportPlugin(process, hooks, settings.report), "rolecall-report")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -303,6 +303,11 @@ class Settings:
         metavar="FILE",
         cli=False,
     )
+    report: Path | None = _option(
+        "folder of reports for machines: run.json, rolecall.sarif, mutants.json; on GitHub Actions, also annotations",
+        _path(lambda _: True),
+        metavar="DIR",
+    )
     after_each_phase: bool = _flag("also try the grids, and the tests with the mark, after each earlier phase")
     coverage: bool = _flag("list everything that the migrations created and no test covers; fail if there is any")
     mutants: bool = _flag("run mutation testing on the schema; fail if a mutant survives")

@@ -28,6 +28,13 @@ def advisory_locks_released(connection: Connection[Any]) -> Iterator[None]:
         connection.execute("SELECT pg_advisory_unlock_all()")
 
 
+def set_for_transaction(connection: Connection[Any], settings: Iterable[tuple[str, str]]) -> None:
+    """Make settings until the end of the transaction, in their order and in one round trip."""
+    values = [text for setting in settings for text in setting]
+    calls = ", ".join(["set_config(%s, %s, true)"] * (len(values) // 2))
+    connection.execute(f"SELECT {calls}".encode(), values)
+
+
 class Recorder(Protocol):
     """Receives the statements and refusals of a session, to count the coverage."""
 

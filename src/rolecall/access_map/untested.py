@@ -94,7 +94,7 @@ class Untested:
 
     def _write(self, relation: Relation, privilege: str, persona: str) -> Access | None:
         """Whether a persona may write: all columns, or those that are granted one by one; None if it may not."""
-        if not self._fails(_statement(relation, privilege, relation.writable), persona, relation.name):
+        if not self._fails(statement(relation, privilege, relation.writable), persona, relation.name):
             return Access()
         if privilege == "DELETE":
             return None
@@ -102,7 +102,7 @@ class Untested:
         with self._no_access_if_it_fails(), self._acting_as(persona, relation.name):
             ((granted,),) = self.connection.execute(GRANTED_COLUMNS, [relation.oid, privilege]).fetchall()
         columns = [name for name in relation.writable if name in granted]
-        fails = not columns or self._fails(_statement(relation, privilege, columns), persona, relation.name)
+        fails = not columns or self._fails(statement(relation, privilege, columns), persona, relation.name)
         return None if fails else Access(columns=tuple(columns))
 
     def _select(self, relation: Relation, columns: Sequence[str], persona: str) -> Shown | None:
@@ -180,7 +180,7 @@ def _counted(shown: Mapping[str, Shown]) -> dict[Attempt, dict[str, Access]]:
     return {Attempt("", SELECT): granted}
 
 
-def _statement(relation: Relation, privilege: str, columns: Sequence[str]) -> str:
+def statement(relation: Relation, privilege: str, columns: Sequence[str]) -> str:
     """A statement that needs a privilege on columns and changes no row."""
     names = [sql.Identifier(column).as_string() for column in columns]
     if privilege == "DELETE":

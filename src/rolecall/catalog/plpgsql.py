@@ -33,11 +33,26 @@ def body_parts(body: str, arguments: str = "", result: str = "void") -> Iterator
     return _parsed(f"{head} $rolecall${body}$rolecall$")
 
 
-def statements(body: str) -> Iterator[str]:
+class Statement(NamedTuple):
+    """An SQL statement of a body, and its offset there."""
+
+    text: str
+    start: int
+
+
+def statements(body: str) -> Iterator[Statement]:
     """The SQL statements of a DO block, without those that EXECUTE builds at run time."""
     for part in body_parts(body):
         if part.kind == "PLpgSQL_stmt_execsql":
-            yield part.node["sqlstmt"]["PLpgSQL_expr"]["query"]
+            text = part.node["sqlstmt"]["PLpgSQL_expr"]["query"]
+            start = line_start(body, part.line)
+            yield Statement(text, max(body.find(text, start), start))
+
+
+def do_bodies(node: Any) -> list[str]:
+    """The body of a DO statement, in a list: the grammar allows a DO without one."""
+    options = (argument.def_elem for argument in node.args)
+    return [option.arg.string.sval for option in options if option.defname == "as"]
 
 
 def _parsed(definition: str) -> Iterator[Part]:

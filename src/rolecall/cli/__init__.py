@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rolecall.cli import access, check, diff, init, pgtap, sweep
+from rolecall.cli import access, check, diff, init, pgtap, report, sweep
 from rolecall.errors import RolecallError
 
-SUBCOMMANDS = (access, check, diff, init, pgtap, sweep)
+SUBCOMMANDS = (access, check, diff, init, pgtap, report, sweep)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -131,12 +131,17 @@ def run_script(
     text, path = script.read(), script.path
     privileged = extensions.for_migrations(connection, role)
     marking = partial(run.marking, connection) if ABOUT_ROLES.search(text) else nullcontext
-    own = script.transaction is Transaction.OWN and piecewise.is_needed(text)
-    if own or script.transaction is Transaction.NONE:
+    if runs_in_pieces(script, text):
         piecewise.run(connection, path, text, role=role, privileged=privileged, rewrite=rewrite, marking=marking)
         return
     with marking():
         files.run(connection, path, text, role=role, privileged=privileged, rewrite=rewrite)
+
+
+def runs_in_pieces(script: Script, text: str) -> bool:
+    """Whether a script with this text has more than one transaction, so that no transaction may be open around it."""
+    own = script.transaction is Transaction.OWN and piecewise.is_needed(text)
+    return own or script.transaction is Transaction.NONE
 
 
 def run_platform(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> None:

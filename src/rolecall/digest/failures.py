@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from rolecall.errors import RolecallError
 from rolecall.grids.explain import ADMITTED, STOPPED
 from rolecall.item import CellError, EarlierGridError
-from rolecall.report.results import Attempt, CellFailure, FailedCell, Failure, PolicyDecision
+from rolecall.report.results import Attempt, CellFailure, FailedCell, Failure
 
 # From the worst to the least: who sees too much, then what could not be tried, then who sees too little.
 KINDS = ("let in", "broken", "refused", "other")
@@ -22,10 +22,7 @@ PRIVILEGES = {"select": "SELECT", "insert": "INSERT", "delete": "DELETE"}  # eve
 
 def attach(report: pytest.TestReport, error: BaseException | None) -> None:
     """Add to the report of a failed test what the digest needs of ``error``."""
-    cells = [error.failure] if isinstance(error, CellError) else []
-    if isinstance(error, EarlierGridError):
-        cells = error.failures
-    worst = min(map(failed_cell, cells), key=lambda cell: KINDS.index(cell.kind), default=None)
+    worst = min(map(failed_cell, cells_of(error)), key=lambda cell: KINDS.index(cell.kind), default=None)
     cell = asdict(worst) if worst else None
     in_test = report.when == "call" and not isinstance(error, RolecallError)
     setattr(report, ATTRIBUTE, {"cell": cell, "in_test": in_test})
@@ -40,21 +37,21 @@ def read(report: Any) -> Failure | None:
     return Failure(
         nodeid=report.nodeid,
         message=_message(report),
-        text=_text(report),
+        text=text_of(report),
         in_test=attached["in_test"],
         cell=FailedCell(**cell | {"causes": tuple(cell["causes"])}) if cell else None,
     )
 
 
-def _text(report: pytest.TestReport) -> str:
+def text_of(report: Any) -> str:
     """The whole explanation. ``longreprtext`` would put the name of xdist's worker above a text."""
-    return report.longrepr if isinstance(report.longrepr, str) else report.longreprtext
+    return report.longrepr if isinstance(report.longrepr, str) else str(report.longreprtext)
 
 
 def _message(report: pytest.TestReport) -> str:
     """The error without its traceback."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    return str(crash.message if crash else _text(report)).strip()
+    return str(crash.message if crash else text_of(report)).strip()
 
 
 # ------------------------------------------------------------------ cells
@@ -89,18 +86,36 @@ def _yes_and_no(words: Iterable[str]) -> tuple[bool, bool]:
     return True in allowed, False in allowed
 
 
+def cells_of(error: BaseException | None) -> Sequence[CellFailure]:
+    """The cells that an error of a test is about; none for an error of another test."""
+    if isinstance(error, EarlierGridError):
+        return error.failures
+    return [error.failure] if isinstance(error, CellError) else []
+
+
 def _causes(failure: CellFailure, kind: str) -> tuple[str, ...]:
+    if failure.reason is None:
+        return (failure.attempts[0].outcome.splitlines()[0],)
+    if kind != "let in" and (privilege := missing_privilege(failure)):
+        return (f"no {privilege} privilege",)
+    policies = tuple(f'policy "{name}"' for name in deciding_policies(failure, kind))
+    return policies or (NO_POLICY if kind == "let in" else ("no policy applies",))
+
+
+def missing_privilege(failure: CellFailure) -> str:
+    """The privilege on the table that the command of a cell needs, and the role does not hold; empty if it does."""
+    privilege = PRIVILEGES.get(failure.command, "UPDATE")
+    return "" if failure.reason is None or privilege in failure.reason.privileges else privilege
+
+
+def deciding_policies(failure: CellFailure, kind: str) -> list[str]:
+    """The names of the policies that let the persona in, or of those that stop it."""
     reason = failure.reason
     if reason is None:
-        return (failure.attempts[0].outcome.splitlines()[0],)
+        return []
     policies = [*reason.decisions.policies, *(reason.reads.policies if reason.reads else ())]
     if kind == "let in":
-        return _names(each for each in policies if each.permissive and each.decision.startswith(ADMITTED)) or NO_POLICY
-    privilege = PRIVILEGES.get(failure.command, "UPDATE")
-    if privilege not in reason.privileges:
-        return (f"no {privilege} privilege",)
-    return _names(each for each in policies if STOPPED in each.decision) or ("no policy applies",)
-
-
-def _names(policies: Iterable[PolicyDecision]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(f'policy "{each.name}"' for each in policies))
+        found = [each for each in policies if each.permissive and each.decision.startswith(ADMITTED)]
+    else:
+        found = [each for each in policies if STOPPED in each.decision]
+    return list(dict.fromkeys(each.name for each in found))

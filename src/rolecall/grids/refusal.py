@@ -16,7 +16,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.errors import Diagnostic
 
-from rolecall.access.session import advisory_locks_released, login_for
+from rolecall.access.session import advisory_locks_released, login_for, set_for_transaction
 from rolecall.grids.probe import REFUSED, Check, Outcome
 from rolecall.server.waits import ended_by_server
 
@@ -117,8 +117,8 @@ def attempt(connection: Connection[Any], check: Check) -> psycopg.Error | None:
         if check.method == "GET":
             connection.execute("SELECT set_config('transaction_read_only', 'on', true)")
         login = login_for(connection, check.persona.role)
-        for setting in [("session_authorization", login), *check.persona.settings(check.method)]:
-            connection.execute("SELECT set_config(%s, %s, true)", setting)
+        settings = check.persona.settings(check.method)
+        set_for_transaction(connection, [("session_authorization", login), *settings])
         try:
             with connection.transaction():
                 clause = " WHERE CURRENT OF rolecall_target" if check.blind else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -15,11 +15,12 @@ from rolecall.catalog.definitions import Schema, read
 from rolecall.catalog.dependents import dependents
 from rolecall.defects.files import DefectItem
 from rolecall.errors import RolecallError
-from rolecall.mutants import OPERATORS, runner, survivors
+from rolecall.mutants import OPERATORS, records, runner, survivors
 from rolecall.mutants.declarations import Declarations
 from rolecall.mutants.operators.operator import Mutant, Operator
 from rolecall.mutants.progress import Progress
 from rolecall.mutants.reach import out_of_reach
+from rolecall.mutants.records import UNNOTICED, Record
 from rolecall.mutants.selection import Suite
 from rolecall.mutants.since import changed
 from rolecall.mutants.survivors import Surviving
@@ -29,7 +30,6 @@ from rolecall.report import terminal
 from rolecall.report.results import MutationScore
 
 LETTERS = {"killed": ".", "pinned": "p", "survived": "S", "invalid": "i", "equivalent": "e"}
-UNNOTICED = ("survived", "pinned")  # the outcomes that fail the run without a declaration
 ERROR = "rolecall mutants error"  # the key of the error that a worker sends to the controller
 
 
@@ -43,6 +43,7 @@ class MutantsPlugin:
         self.session: pytest.Session | None = None
         self.error = ""
         self.progress: Progress | None = None
+        self.records: list[Record] = []  # in the first process, with --rolecall-report
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
@@ -113,6 +114,16 @@ class MutantsPlugin:
             return set()
         return changed(path if path.is_dir() else path.parent, self.settings.mutants_since)
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Add the mutant to its report, for ``--rolecall-report``."""
+        report = yield
+        if self.settings.report and report.when == "call" and isinstance(item, runner.MutantItem):
+            records.attach(report, item, call.excinfo.value if call.excinfo else None)
+        return report
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
         """Report killed and survived instead of passed and failed."""
@@ -139,6 +150,8 @@ class MutantsPlugin:
         if report.when == "call":
             outcome = dict(report.user_properties).get(runner.OUTCOME, "killed")  # a defect has none
             self.outcomes["error" if report.failed and outcome not in UNNOTICED else outcome] += 1
+            if record := records.read(report):
+                self.records.append(record)
             if self.progress and self.session:
                 self.progress.show(self.outcomes, self.session.testscollected, time.monotonic() - self.started)
 

@@ -35,9 +35,13 @@ class InvalidError(RolecallError):
 
 
 class Killer(NamedTuple):
-    """What noticed a mutant: a cell by its id, or a test. ``is_pin``: the test has the mark ``rolecall_pin``."""
+    """What noticed a mutant: a cell, whose ``id`` has the name of its file, or a test.
+
+    ``nodeid`` is pytest's id. ``is_pin``: the test has the mark ``rolecall_pin``.
+    """
 
     id: str
+    nodeid: str
     test: pytest.Item | None = None
     is_pin: bool = False
 
@@ -66,6 +70,8 @@ class MutantItem(TrialItem):
         super().__init__(**kwargs)
         self.mutant, self.operator, self.suite, self.declarations = mutant, operator, suite, declarations
         self.witnesses = witnesses
+        self.noticed_by = ""  # the id of the test that noticed it
+        self.reason = ""  # why it is equivalent or invalid, or what noticed it besides behaviour
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """The id of the mutant as its title."""
@@ -80,6 +86,7 @@ class MutantItem(TrialItem):
             killer = self.killer(worker, relevant, nextitem)
         except InvalidError as error:
             self.user_properties.append((OUTCOME, "invalid"))
+            self.reason = str(error)
             if declared:
                 text = f"{declared.path}: {self.mutant.id} is invalid: remove it.\n{error}"
                 raise NotCaughtError(text) from None
@@ -88,6 +95,11 @@ class MutantItem(TrialItem):
         word = declared.word if declared else "equivalent" if self.mutant.out_of_reach and not killer else ""
         outcome = word if word == "equivalent" and not killer else noticed
         self.user_properties += [(KILLER, killer.id if killer else ""), (OUTCOME, outcome)]
+        self.noticed_by = killer.nodeid if killer else ""
+        if outcome == "equivalent":
+            self.reason = declared.reason if declared else self.mutant.out_of_reach
+        elif outcome == "pinned" and killer:
+            self.reason = f"only a pin noticed it: {killer.id}{f' ({declared.reason})' if declared else ''}"
         if outcome == "equivalent" and not declared:
             self.user_properties.append((OUT_OF_REACH, self.mutant.out_of_reach))
         if outcome == (word or "killed"):
@@ -138,7 +150,7 @@ class MutantItem(TrialItem):
 
         def run(tests: list[pytest.Item], *, are_pins: bool = False) -> Killer | None:
             test = self.suite.first_failing(tests, nextitem)
-            return Killer(test.nodeid, test, are_pins) if test else None
+            return Killer(test.nodeid, test.nodeid, test, are_pins) if test else None
 
         yield self.failing_cell(worker, relevant, recent=True)
         yield run(relevant.grid_items.recent_killers(mutant))
@@ -161,7 +173,7 @@ class MutantItem(TrialItem):
         """The first cell that fails."""
         for grid in relevant.grids:
             if cell := self.suite.first_failure(grid, worker.world).find(worker.connection, recent=recent):
-                return Killer(f"{grid.path.name}: {cell.id}")
+                return Killer(f"{grid.path.name}: {cell.id}", self.suite.nodeid(grid, cell))
         return None
 
     def apply(self, connection: Connection[Any]) -> None:
@@ -200,7 +212,7 @@ class MutantItem(TrialItem):
             before=self.mutant.before,
             after=self.mutant.sql,
             cells=sum(len(grid.cells) for grid in relevant.grids),
-            tests=modules,
+            tests=dict(modules),  # dataclasses.asdict cannot copy a Counter
             catches=notice,
             pin=pin.id if pin else "",
         )

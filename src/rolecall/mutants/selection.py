@@ -13,7 +13,7 @@ import pytest
 from rolecall.access.world import World
 from rolecall.defects.trial import first_failing
 from rolecall.fixtures import runs_migrations
-from rolecall.grids.grid import Grid
+from rolecall.grids.grid import Cell, Grid
 from rolecall.item import CellItem, EarlierGridItem
 from rolecall.mutants.operators.operator import Mutant
 from rolecall.mutants.ordering import Functions, OrderedTests, function_of, functions
@@ -55,7 +55,9 @@ class Suite:
     """
 
     def __init__(self, items: list[pytest.Item], dependents: Mapping[str, Collection[str]] | None = None) -> None:
-        self.grids = list(dict.fromkeys(item.grid for item in items if isinstance(item, CellItem)))
+        cells = [item for item in items if isinstance(item, CellItem)]
+        self._grid_ids = {item.grid: item.nodeid.removesuffix(f"[{item.cell.id}]") for item in cells}
+        self.grids = list(self._grid_ids)
         self.grid_items = [item for item in items if grid_of(item)]
         self.modules: dict[Path, list[pytest.Item]] = {}
         tests = [item for item in items if isinstance(item, pytest.Function) and not runs_earlier(item)]
@@ -77,6 +79,10 @@ class Suite:
                 else self._relevant_to(mutant.concerns, self.tables_of(mutant.concerns), self._naming(mutant.concerns))
             )
         return self._relevant[mutant.concerns]
+
+    def nodeid(self, grid: Grid, cell: Cell) -> str:
+        """The id of the test of a cell."""
+        return f"{self._grid_ids[grid]}[{cell.id}]"
 
     def first_failing(self, tests: list[pytest.Item], nextitem: pytest.Item | None) -> pytest.Item | None:
         """As :func:`rolecall.defects.trial.first_failing`. The durations decide the order of later runs."""

@@ -14,7 +14,7 @@ from rolecall.catalog import plpgsql
 from rolecall.errors import RolecallError
 from rolecall.sql import files
 from rolecall.sql.migrations import Script
-from rolecall.sql.tree import walk
+from rolecall.sql.tree import dotted, walk
 
 # Below these nodes, a statement only reads or refers to objects: queries, calls and foreign keys.
 REFERENCES = ("SelectStmt", "SubLink", "FuncCall", "Constraint")
@@ -77,23 +77,18 @@ def _names(statement: Any) -> Iterator[str]:
             case "RangeVar":
                 yield f"{node.schemaname}.{node.relname}"
             case "ObjectWithArgs":
-                yield _name(node.objname)
+                yield dotted(node.objname)
             case "CreateFunctionStmt":
-                yield _name(node.funcname)
+                yield dotted(node.funcname)
             case "GrantStmt":
                 yield from (f"schema {item.string.sval}" for item in node.objects if item.HasField("string"))
             case "DropStmt" | "CommentStmt":
                 objects = node.objects if node.DESCRIPTOR.name == "DropStmt" else [node.object]
                 # The first two parts are the table of a policy, a trigger or a column.
-                yield from (_name(item.list.items[:2]) for item in objects if item.HasField("list"))
+                yield from (dotted(item.list.items[:2]) for item in objects if item.HasField("list"))
             case "InsertStmt" if f"{node.relation.schemaname}.{node.relation.relname}" == BUCKETS:
                 constants: list[Any] = [child for child in walk(node) if child.DESCRIPTOR.name == "A_Const"]
                 yield from (f"bucket {constant.sval.sval}" for constant in constants if constant.HasField("sval"))
             case "DoStmt":
-                options = (argument.def_elem for argument in node.args)
-                bodies = (option.arg.string.sval for option in options if option.defname == "as")
-                yield from (name for body in bodies for query in plpgsql.statements(body) for name in defined(query))
-
-
-def _name(parts: Any) -> str:
-    return ".".join(part.string.sval for part in parts)
+                queries = (query.text for body in plpgsql.do_bodies(node) for query in plpgsql.statements(body))
+                yield from (name for query in queries for name in defined(query))

@@ -39,6 +39,9 @@ class ReportedPersona:
 class ReportedCommand:
     """One command on one row, tried as every persona.
 
+    ``INSERT``, ``UPDATE`` and ``DELETE`` in capitals are the privileges on an object without a grid: they were tried
+    with a statement that changes no row, so a policy may still refuse every row. ``call`` is the privilege on a
+    function.
     ``row`` is empty for a function and for no particular row. ``statement`` is one that was tried; ``{…}`` is never in
     it. ``verdicts`` has a verdict for each persona, in the order of the report: the words of a grid (``yes``, ``-``,
     ``!``, ``yes/!`` …). ``details`` has what an outcome says besides, by persona: an error, or the columns.
@@ -114,8 +117,10 @@ class ReportedObject:
 class ReportedFailure:
     """A failed test: its id, what it says, and the object, row, command and persona if it is a cell of a grid.
 
-    ``kind`` is ``let in``, ``refused``, ``broken`` or ``other``, as in the digest. ``place`` is where the reason is:
-    the policy in the SQL, or the test if that is not known.
+    ``kind`` is ``let in``, ``refused``, ``broken`` or ``other``, as in the digest; ``untested`` for an object that no
+    test tries; empty for a test that tries no cell. ``place`` is where the reason is: the policy in the SQL, or the
+    test if that is not known. ``causes`` are the policies, or the privilege that is missing. A test of a whole grid is
+    one failure for each of its cells.
     """
 
     test: str
@@ -129,6 +134,7 @@ class ReportedFailure:
     expected: str = ""
     got: str = ""
     test_place: Place = Place()
+    causes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -142,9 +148,10 @@ class ReportedStep:
 
 @dataclass(frozen=True)
 class ReportedPhase:
-    """A phase. ``made`` are the objects that its steps added; ``left`` those that its rollback did not take away.
+    """A phase. ``made`` are the objects that its steps added; ``left`` is what its rollback did not take away.
 
-    ``rollback`` is None without a script for it.
+    ``rollback`` is None without a script for it. ``problem`` is the error of the script that verifies the phase or
+    rolls it back.
     """
 
     number: int
@@ -154,6 +161,7 @@ class ReportedPhase:
     rollback: ReportedStep | None = None
     left: Sequence[str] = ()
     verified: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,6 +181,23 @@ class ReportedTests:
     outcomes: Mapping[str, int]
     seconds: float
     failures: Sequence[ReportedFailure] = ()
+
+
+@dataclass(frozen=True)
+class ReportedRun:
+    """Everything that a run of the tests knows by itself: ``run.json`` of ``--rolecall-report``.
+
+    ``complete`` is False if the run was interrupted, so that tests are missing.
+    """
+
+    rolecall: str
+    server: str
+    default_privileges: str
+    seed: int
+    tests: ReportedTests
+    coverage: Sequence[CoverageCount] = ()
+    complete: bool = True
+    format: int = FORMAT
 
 
 @dataclass(frozen=True)
@@ -205,6 +230,6 @@ class Report:
     format: int = FORMAT
 
 
-def as_json(report: Report) -> str:
-    """The report as JSON."""
+def as_json(report: Report | ReportedRun) -> str:
+    """The report, or that of a run, as JSON."""
     return json.dumps(asdict(report), ensure_ascii=False, separators=(",", ":"))

@@ -98,3 +98,8 @@ def as_sql(node: Any) -> str:
 def is_a(node: Any, kind: str) -> bool:
     """Whether a node wraps a node of this kind."""
     return node.DESCRIPTOR.name == "Node" and bool(node.WhichOneof("node") == kind)
+
+
+def dotted(parts: Iterable[Any]) -> str:
+    """The strings of a name, with a dot between them: ``schema.name``."""
+    return ".".join(part.string.sval for part in parts)

@@ -147,7 +147,7 @@ function MutantsApp({ theme, report: stryker }) {
   const box = useRef(null);
   useLayoutEffect(() => {
     const app = document.createElement("mutation-test-report-app");
-    app.setAttribute("title-postfix", document.title);
+    app.setAttribute("title-postfix", report.project);
     app.report = stryker;
     box.current.append(app);
     return () => app.remove();

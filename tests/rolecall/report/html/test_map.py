@@ -27,7 +27,9 @@ def marks(page: Page, persona: str, table: str) -> str | None:
 
 
 def focused(page: Page) -> str:
-    return str(page.evaluate("document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent"))
+    return str(
+        page.evaluate("document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent.trim()")
+    )
 
 
 def wait_for_count(page: Page, selector: str, number: int) -> None:

@@ -44,7 +44,8 @@ function picture(text) {
   const marks = [];
   for (let index = 0; index < text.length; index += 2) {
     const [letter, sign] = text.slice(index, index + 2);
-    if (sign !== " ") marks.push(`<g transform="translate(${(index / 2) * WIDTH + 1})">${square(LEVEL_OF[sign], letter, colour)}</g>`);
+    if (sign !== " ")
+      marks.push(`<g transform="translate(${(index / 2) * WIDTH + 1})">${square(LEVEL_OF[sign], letter, colour)}</g>`);
   }
   const font = 'font-family="ui-monospace, DejaVu Sans Mono, monospace" font-size="11" text-anchor="middle"';
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${(text.length / 2) * WIDTH}" height="${HEIGHT}" ${font}>${marks.join("")}</svg>`;
@@ -52,8 +53,10 @@ function picture(text) {
 
 /** One mark: a filled, a half filled or an empty square with the letter, or a dot. */
 function square(level, letter, colour) {
-  const write = (fill, weight = 700) => `<text x="7.5" y="12.5" font-weight="${weight}" fill="${fill}">${letter}</text>`;
-  const box = (fill, line) => `<rect x=".75" y=".75" width="13.5" height="15.5" rx="2.5" fill="${fill}" stroke="${line}" stroke-width="1.5"/>`;
+  const write = (fill, weight = 700) =>
+    `<text x="7.5" y="12.5" font-weight="${weight}" fill="${fill}">${letter}</text>`;
+  const box = (fill, line) =>
+    `<rect x=".75" y=".75" width="13.5" height="15.5" rx="2.5" fill="${fill}" stroke="${line}" stroke-width="1.5"/>`;
   switch (level) {
     case "all":
       return box(colour("all"), colour("all")) + write(colour("on-all"));

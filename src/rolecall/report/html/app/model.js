@@ -5,7 +5,9 @@ const personas = report.personas;
 const personaIndex = new Map(personas.map((persona, index) => [persona.name, index]));
 const objects = report.objects.map((object, index) => ({ ...object, ...named(object.name), index, cells: [] }));
 const objectByName = new Map(objects.map((object) => [object.name, object]));
-const slots = SLOTS.filter((slot) => objects.some((object) => object.commands.some((each) => slotOf(object.kind, each.command) === slot.key)));
+const slots = SLOTS.filter((slot) =>
+  objects.some((object) => object.commands.some((each) => slotOf(object.kind, each.command) === slot.key)),
+);
 const changes = changedCells();
 
 /** The value of a key of an object from the JSON, or a default: a persona may be called "constructor". */
@@ -32,7 +34,15 @@ function slotAccess(object, persona, slot) {
   const tried = commands.filter((each) => each.verdicts[persona]);
   const rows = tried.filter((each) => allowed(each.verdicts[persona]));
   const shown = rows.length === 1 && !rows[0].row && slot.key === "select" ? shownRows(rows[0], name) : null;
-  return { slot, commands, tried, rows, shown, level: level(tried, rows, shown), differs: commands.some((each) => at(each.expected, name) !== undefined) };
+  return {
+    slot,
+    commands,
+    tried,
+    rows,
+    shown,
+    level: level(tried, rows, shown),
+    differs: commands.some((each) => at(each.expected, name) !== undefined),
+  };
 }
 
 function level(tried, rows, shown) {
@@ -46,7 +56,10 @@ function shownRows(command, name) {
   const rows = (detail) => /^(\d+) rows?\b/.exec(detail)?.[1];
   const own = rows(at(command.details, name, ""));
   if (own === undefined) return null;
-  return { rows: Number(own), most: Math.max(...Object.values(command.details).map((each) => Number(rows(each) ?? 0))) };
+  return {
+    rows: Number(own),
+    most: Math.max(...Object.values(command.details).map((each) => Number(rows(each) ?? 0))),
+  };
 }
 
 /** Whether the persona can do anything with the object. */
@@ -62,7 +75,11 @@ function rowNames(commands) {
 /** The verb and the rows of an access: "read" and "2 of 5 rows". */
 function phrase(object, { slot, tried, rows, shown, level: reached }) {
   if (slot.key === "call") return { verb: "call", what: "it" };
-  if (slot.key === "moves" && rows.length) return { verb: `do ${listed([...new Set(rows.map((each) => `“${each.command}”`))])} with`, what: ofRows(rowNames(rows).length, rowNames(tried).length) };
+  if (slot.key === "moves" && rows.length)
+    return {
+      verb: `do ${listed([...new Set(rows.map((each) => `“${each.command}”`))])} with`,
+      what: ofRows(rowNames(rows).length, rowNames(tried).length),
+    };
   if (reached === "held") return { verb: slot.verb, what: "rows, as far as the privilege goes" };
   if (reached === "none") return { verb: slot.verb, what: "" };
   if (shown) return { verb: slot.verb, what: ofRows(shown.rows, shown.most) };
@@ -103,7 +120,9 @@ function usedBy(object) {
 function cellTest(object, command, persona) {
   if (!object.test) return null;
   const line = command.lines?.[persona] || object.test_place.line;
-  const id = command.lines?.length ? `${object.test}[${command.row}-${command.command}-${personas[persona].name}]` : object.test;
+  const id = command.lines?.length
+    ? `${object.test}[${command.row}-${command.command}-${personas[persona].name}]`
+    : object.test;
   return { id, place: { file: object.test_place.file, line } };
 }
 

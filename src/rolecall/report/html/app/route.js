@@ -2,8 +2,30 @@
 
 const { h, render, Component } = preact;
 const { useState, useEffect, useLayoutEffect, useMemo, useRef } = preactHooks;
-const html = htm.bind(h);
-const VIEWS = ["map", "changes", "persona", "object", "column", "tests", "coverage", "mutants", "phases", "findings", "drift"];
+const VIEWS = [
+  "map",
+  "changes",
+  "persona",
+  "object",
+  "column",
+  "tests",
+  "coverage",
+  "mutants",
+  "phases",
+  "findings",
+  "drift",
+];
+
+const build = htm.bind(h);
+const templates = new WeakMap();
+
+/** A template as Preact's elements. As in HTML, a line break is a space; htm alone would drop it. */
+function html(strings, ...values) {
+  if (!templates.has(strings)) {
+    templates.set(strings, strings.map((text) => text.replace(/\s*\n\s*/g, " ")));
+  }
+  return build(templates.get(strings), ...values);
+}
 
 /** Whether the address has changed since the page was opened. Until then, the focus stays where the browser has it. */
 const visited = { moved: false };

@@ -43,18 +43,28 @@ function allowed(verdict) {
 }
 
 const SIGNS = { yes: "✓", partly: "◐", nothing: "○", refused: "✕", error: "⚠", untried: "?" };
-const SHORT = { yes: "yes", partly: "in some ways", nothing: "sees nothing", refused: "refused", error: "error", untried: "not tried" };
+const SHORT = {
+  yes: "yes",
+  partly: "in some ways",
+  nothing: "sees nothing",
+  refused: "refused",
+  error: "error",
+  untried: "not tried",
+};
 
 /** What a verdict of a command means, as a sentence. */
 function meaning(kind, command, verdict) {
-  if (privilegeOnly(command) && allowed(verdict)) return "The role holds the privilege. No row was tried, because no grid says how.";
+  if (privilegeOnly(command) && allowed(verdict))
+    return "The role holds the privilege. No row was tried, because no grid says how.";
   switch (outcome(verdict)) {
     case "yes":
       return kind === "function" ? "The role may call the function." : "It works.";
     case "nothing":
       return "No error, and nothing happens: this persona does not see the row.";
     case "refused":
-      return verdict === "!" ? "Refused with SQLSTATE 42501." : "Refused, in one way or in all; nothing is let through.";
+      return verdict === "!"
+        ? "Refused with SQLSTATE 42501."
+        : "Refused, in one way or in all; nothing is let through.";
     case "partly":
       return partly(slotOf(kind, command), verdict);
     case "untried":
@@ -72,7 +82,8 @@ function partly(slot, verdict) {
       ? "It works. Only an upsert is refused."
       : "It works. A client that asks for the row is refused.";
   }
-  if (slot === "insert" && first === "yes") return "A plain insert works. A client that asks for the new row is refused.";
+  if (slot === "insert" && first === "yes")
+    return "A plain insert works. A client that asks for the new row is refused.";
   if (first === "!") return "Only through the columns that are granted one by one.";
   if (first === "-") return "With a WHERE nothing happens. Without one, the write reaches the row.";
   return `The ways to do it differ: ${verdict}.`;

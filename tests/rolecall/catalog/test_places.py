@@ -108,6 +108,19 @@ def test_the_last_statement_wins(change: str, expected: Place) -> None:
     assert read(SCHEMA, change).find("policy", "own notes", "app.notes") == expected
 
 
+def test_if_not_exists() -> None:
+    """What exists already stays where it was made."""
+    known = read(
+        SCHEMA,
+        "CREATE TABLE IF NOT EXISTS app.notes (id int);\n"
+        "CREATE TABLE IF NOT EXISTS app.pins (id int);\n"
+        "CREATE INDEX IF NOT EXISTS by_author ON app.notes (id);\n",
+    )
+    assert known.find("table", "app.notes") == Place("1.sql", 2)
+    assert known.find("table", "app.pins") == Place("2.sql", 2)
+    assert known.find("index", "by_author", "app.notes") == Place("1.sql", 13)
+
+
 def test_new_names() -> None:
     known = read(
         SCHEMA,

@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rolecall.cli import check, init, pgtap, sweep
+from rolecall.cli import check, explain, init, pgtap, psql, serve, sweep, who
 from rolecall.errors import RolecallError
 
-SUBCOMMANDS = (check, init, pgtap, sweep)
+SUBCOMMANDS = (check, explain, who, psql, serve, init, pgtap, sweep)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -233,7 +233,7 @@ class Causes:
         if not decisions.policies:
             yield from self._policies(decisions, admits=False)
         elif stopping:
-            yield from (self._policy(each, f"refuses the new row: {each.decision}") for each in stopping)
+            yield from (self._policy(each, "refuses the new row") for each in stopping)
         elif self.reason.reads:
             yield from self._policies(self.reason.reads, admits=False)
         else:

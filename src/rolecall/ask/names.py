@@ -17,7 +17,7 @@ def choose(kind: str, name: str, existing: Iterable[str], has: str) -> str:
     """The name, if it exists. Raises RolecallError that lists what exists, what is most like it first.
 
     :param kind: what it is the name of, such as ``persona``
-    :param has: how the list begins, such as ``the world has``
+    :param has: how the list begins, such as ``The world has``
     """
     names = list(existing)
     if name in names:
@@ -33,7 +33,7 @@ def choose(kind: str, name: str, existing: Iterable[str], has: str) -> str:
     more = f" and {len(ordered) - MOST} more" if len(ordered) > MOST else ""
     listed = f"{has}: {', '.join(ordered[:MOST])}{more}" if ordered else f"{has} none"
     question = f" Do you mean {close[0]!r}?" if close else ""
-    raise RolecallError(f"unknown {kind} {name!r}.{question} {listed[0].upper()}{listed[1:]}.")
+    raise RolecallError(f"unknown {kind} {name!r}.{question} {listed}.")
 
 
 def parse_name(text: str) -> str:

@@ -74,7 +74,7 @@ class Project:
 
     def persona(self, name: str) -> str:
         """The name of a persona. Raises RolecallError with those that exist."""
-        return choose("persona", name, self.world.personas, "the world has")
+        return choose("persona", name, self.world.personas, "The world has")
 
     def object(self, text: str) -> str:
         """The "schema.name" that a user means: with or without quotes, without the schema if only one has the name."""
@@ -83,7 +83,7 @@ class Project:
             same = [each for each in self.names if each.partition(".")[2] == name]
             if len(same) == 1:
                 return same[0]
-        return choose("table, view or function", name, self.names, "the database has")
+        return choose("table, view or function", name, self.names, "The database has")
 
     def relation(self, name: str) -> Relation:
         """What the catalog says about a table or view."""
@@ -107,7 +107,7 @@ class Project:
 
     def row(self, table: str, name: str) -> str:
         """The name of a row of the world. Raises RolecallError with those of the table."""
-        row = choose(f"row of {table}", name, self.world.rows.get(table, {}), "the world has")
+        row = choose(f"row of {table}", name, self.world.rows.get(table, {}), "The world has")
         self.world.require(table, row)
         return row
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 HELP = "open psql as a persona, on a fresh database with the world"
 DESCRIPTION = (
     "Open psql on a fresh database with the world, signed in as a persona the way PostgREST does it. What you change "
-    "is gone when psql ends. Run it in the folder of the project's pytest configuration. Exit status: that of psql, or 2 "
-    "if it cannot be opened."
+    "is gone when psql ends. Run it in the folder of the project's pytest configuration. Exit status: that of psql, or "
+    "2 if it cannot be opened."
 )
 
 

@@ -48,6 +48,9 @@ def of_relation(connection: Connection[Any], name: str, role: str, command: str)
                     yield statement(
                         f"REVOKE {grant.privilege} ({identifier(column)}) ON {on} FROM {whom}", f"{what}: {column}"
                     )
+    for whom in dict.fromkeys(grant.grantee for grant in held if grant.grantee != relation.owner):
+        to_whom = "PUBLIC" if whom == "PUBLIC" else identifier(whom)
+        yield statement(f"REVOKE ALL ON {on} FROM {to_whom}", f"takes everything on {name} from {whom}")
     if relation.letter == "v":
         value, what = ("false", "its owner") if relation.invoker else ("true", "who reads it")
         yield statement(f"ALTER VIEW {on} SET (security_invoker = {value})", f"lets {name} run as {what}")

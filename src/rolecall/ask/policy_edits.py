@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from rolecall.catalog.definitions import Schema
 from rolecall.catalog.objects import Policy, identifier, qualified
 from rolecall.grids.grid import COMMANDS
 from rolecall.mutants.operators.policies import AnotherCommand, EditPredicate, SwapPermissive, with_part
-from rolecall.sql.tree import as_sql, expression, is_a, walk
+from rolecall.sql.tree import as_sql, become, expression, is_a, walk
 
 CLAUSES = (("using", "USING"), ("check", "WITH CHECK"))
 HAS_USING = {"all", "select", "update", "delete"}
@@ -131,8 +131,10 @@ class PolicyEdits:
         found = dict.fromkeys(self._of(self.own), 0)
         others = [each for each in self.schema.policies if each.table != self.table]
         foreign = self._of(others)
-        for predicate in sorted(set(foreign), key=foreign.count, reverse=True)[:MOST]:
+        for predicate in sorted(set(foreign), key=lambda each: (-foreign.count(each), each))[:MOST]:
             found.setdefault(predicate, GUESS)
+            for text in _about_columns(predicate, self.schema.types.get(self.table, {})):
+                found.setdefault(text, GUESS)
         for caller in self._callers():
             for column in self.schema.types.get(self.table, {}):
                 found.setdefault(f"({identifier(column)} = {caller})", GUESS + 1)
@@ -163,6 +165,22 @@ def _parts(text: str) -> list[str]:
     if not is_a(node, "bool_expr") or node.bool_expr.boolop == pb.NOT_EXPR:
         return []
     return [f"({as_sql(each)})" for each in node.bool_expr.args]
+
+
+def _about_columns(text: str, columns: Mapping[str, str]) -> Iterator[str]:
+    """A predicate of another table, about each column of this one. None if it has two columns, or a subquery."""
+    try:
+        node = expression(text)
+    except postgast.PgQueryError:
+        return
+    references = [each for each in walk(node) if is_a(each, "column_ref")]
+    names = {as_sql(each) for each in references}
+    if len(names) != 1 or any(is_a(each, "sub_link") for each in walk(node)):
+        return
+    for column in columns:
+        for each in references:
+            become(each, expression(identifier(column)))
+        yield f"({as_sql(node)})"
 
 
 def _compared(text: str) -> Iterator[str]:

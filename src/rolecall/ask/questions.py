@@ -67,7 +67,8 @@ def fix(project: Project, answers: Sequence[Answer]) -> Repairs:
         for each in wrong
         for cell in cells_of(project, tested, each.command, each.persona, row=each.row, expected=each.expected)
     ]
-    return repairs_of_rows(project, tested, cells)
+    has_error = any("error" in each.verdict for each in wrong)
+    return repairs_of_rows(project, tested, cells, has_error=has_error)
 
 
 def _read(project: Project, text: str, command: str) -> tuple[str, str | None, str]:

@@ -5,8 +5,9 @@ A repair makes the asked cells what they should be. It may change another cell o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import psycopg
@@ -26,20 +27,27 @@ from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.verdicts import verdict
 from rolecall.mutants.search import FirstFailure
 
-AS_SHORT = 5  # repairs of one length that are compared
+MORE_WORDS = 8  # by which a repair may be longer than the shortest, if it leaves fewer wrong cells
+MOST = 12  # repairs that are compared
 
 
-def repairs_of_rows(project: Project, tested: Tested, cells: Sequence[Cell]) -> Repairs:
-    """The shortest repair of cells of one grid, which differ from what they should be."""
+def repairs_of_rows(project: Project, tested: Tested, cells: Sequence[Cell], *, has_error: bool) -> Repairs:
+    """The shortest repair of cells of one grid, which differ from what they should be.
+
+    First the table is changed, then the tables and functions that its policies use. It is the other way round if the
+    cells end with an error (``has_error``), which often comes from a function.
+    """
     search = _Search(project, tested, cells)
-    near = _edits(project, tested.grid.table, cells[0])
-    found = search.find(near)
-    if found.best:
-        return found
-    # Then what the policies of the table use: other tables, and functions.
-    seen = {each.sql for each in near}
-    far = [each for each in _edits_of_used(project, tested.grid.table, cells[0]) if each.sql not in seen]
-    return search.find(far)
+    kinds: list[Callable[[], list[Edit]]] = [
+        lambda: _edits(project, tested.grid.table, cells[0]),
+        lambda: _edits_of_used(project, tested.grid.table, cells[0]),
+    ]
+    found = Repairs(None, 0)
+    for edits in reversed(kinds) if has_error else kinds:
+        found = search.find(edits())
+        if found.best:
+            break
+    return found
 
 
 def repairs_of_function(project: Project, answers: Sequence[Answer]) -> Repairs:
@@ -162,6 +170,7 @@ class _Search:
     tried: int = 0
     almost: str = ""
     _grids: list[Grid] = field(default_factory=list)
+    _asked: Grid | None = None
     _wrong: dict[Grid, dict[Cell, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -175,6 +184,7 @@ class _Search:
             rest = tuple(cell for cell in own.cells if cell.id not in asked)
             others.insert(0, replace(own, cells=rest))
         self._grids = [_decided(each) for each in others]
+        self._asked = self._grids[0] if self._grids else None
         self._failures = {each: FirstFailure(each, self.project.world) for each in self._grids}
 
     def _as_it_is(self, grid: Grid) -> Grid:
@@ -184,10 +194,15 @@ class _Search:
         )
 
     def find(self, edits: Sequence[Edit]) -> Repairs:
-        """The shortest of the changes that is a repair. Of several that are as short, the one that makes most right."""
+        """The shortest of the changes that is a repair.
+
+        If it leaves cells of the asked grid wrong, a repair that is a little longer and makes more right is better.
+        """
         found: list[Repair] = []
         for edit in edits:
-            if found and (edit.words > found[0].words or len(found) == AS_SHORT):
+            if found and (
+                edit.words > found[0].words + MORE_WORDS or len(found) == MOST or not self._left_by(found[-1])
+            ):
                 break
             self.tried += 1
             if self._is_right(edit):
@@ -197,7 +212,21 @@ class _Search:
                 else:
                     self.almost = self.almost or f"{edit.sql} (changes {broken})"
         best = max(found, key=lambda each: len(each.green), default=None)
-        return Repairs(best, self.tried, max(len(found) - 1, 0), "" if best else self.almost)
+        others = sum(each.words == best.words for each in found) - 1 if best else 0
+        return Repairs(best, self.tried, others, "" if best else self.almost)
+
+    def _left_by(self, repair: Repair) -> int:
+        """How many cells of the asked grid are wrong with a repair."""
+        return len(self._all_wrong) - len(repair.green)
+
+    @cached_property
+    def _all_wrong(self) -> dict[Cell, str]:
+        """The other cells of the asked grid that are wrong without any change, with their verdicts."""
+        grid = self._asked
+        if grid is None:
+            return {}
+        wrong = GridOutcomes(self.project.connection, self.project.world).try_grid(grid)
+        return {cell: verdict(results, cell.expected) for cell, results in wrong.items()}
 
     def _is_right(self, edit: Edit) -> bool:
         """Whether a change makes all asked cells right."""
@@ -251,10 +280,13 @@ class _Search:
     def _differs_otherwise(self, grid: Grid, edit: Edit) -> bool:
         """Whether a cell that is wrong already is wrong in another way with the change."""
         wrong = self._wrong.get(grid, {})
-        return any(word not in (before, cell.expected) for cell, before, word in self._with(grid, edit, wrong))
+        return any(word not in (before, cell.expected) for cell, before, word in self._with(edit, wrong, grid))
 
-    def _with(self, grid: Grid, edit: Edit, cells: Mapping[Cell, str]) -> Iterator[tuple[Cell, str, str]]:
-        """Cells with their verdict without and with a change."""
+    def _with(self, edit: Edit, cells: Mapping[Cell, str], grid: Grid | None = None) -> Iterator[tuple[Cell, str, str]]:
+        """Cells of a grid, by default the asked one, with their verdict without and with a change."""
+        grid = grid or self._asked
+        if grid is None:
+            return
         outcomes = GridOutcomes(self.project.connection, self.project.world)
         with _applied(self.project.connection, edit):
             found = [(cell, outcomes.try_cell(grid, cell)) for cell in cells]
@@ -262,12 +294,9 @@ class _Search:
 
     def _made_right(self, edit: Edit) -> list[str]:
         """The cells of the asked grid that are wrong without the change and right with it."""
-        grid = self._grids[0]
-        wrong = GridOutcomes(self.project.connection, self.project.world).try_grid(grid)
-        words = {cell: verdict(results, cell.expected) for cell, results in wrong.items()} | self._wrong.get(grid, {})
         return [
             f"{cell.command} as {cell.persona} on {cell.row!r}"
-            for cell, _, word in self._with(grid, edit, words)
+            for cell, _, word in self._with(edit, self._all_wrong)
             if word == cell.expected
         ]
 

@@ -64,7 +64,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Repair:
-    """A change of the schema that makes verdicts the expected ones. ``words`` is the number of words that it changes.
+    """A change of the schema that makes verdicts the expected ones. ``words`` is the number of words that it adds,
+    with half of those that it takes away.
 
     ``green`` are other cells that differed from their grid and are right with it. ``also`` has what changes besides,
     where no grid says what is right.

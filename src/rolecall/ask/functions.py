@@ -26,7 +26,7 @@ from rolecall.sql.tree import walk
 FUNCTIONS = """
 SELECT p.oid::int8, p.oid::regprocedure::text, prokind::text, prosecdef, o.rolname::text, o.rolsuper OR o.rolbypassrls,
        ARRAY(SELECT format_type(t, NULL) FROM unnest(proargtypes) WITH ORDINALITY AS a (t, place) ORDER BY place),
-       pronargdefaults
+       pronargdefaults, provariadic <> 0
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace JOIN pg_roles AS o ON o.oid = proowner
 WHERE n.nspname || '.' || proname = %s AND prokind IN ('f', 'p') ORDER BY 2
 """
@@ -50,11 +50,17 @@ class Routine(NamedTuple):
     owner_bypasses: bool
     arguments: Sequence[str]
     defaults: int
+    variadic: bool
 
     @property
     def kind(self) -> str:
         """``function`` or ``procedure``."""
         return "procedure" if self.letter == "p" else "function"
+
+    def takes(self, number: int) -> bool:
+        """Whether it can be called with so many arguments."""
+        least = len(self.arguments) - self.defaults - self.variadic
+        return number >= least and (self.variadic or number <= len(self.arguments))
 
     def call(self, name: str, arguments: str | None) -> str:
         """A statement that calls it. Without arguments, NULL is given for each that it needs."""
@@ -76,11 +82,7 @@ def explain_function(project: Project, name: str, arguments: str | None, persona
     found = routines(project.connection, name)
     if arguments is not None:
         number = _number(name, arguments)
-        fitting = [r for r in found if len(r.arguments) - r.defaults <= number <= len(r.arguments)] or [
-            r
-            for r in found
-            if r.arguments and number >= len(r.arguments)  # VARIADIC
-        ]
+        fitting = [each for each in found if each.takes(number)]
         if not fitting:
             text = ", ".join(each.signature for each in found)
             raise RolecallError(f"{name} does not take {number} arguments. The database has: {text}.")

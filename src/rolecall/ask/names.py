@@ -26,9 +26,10 @@ def choose(kind: str, name: str, existing: Iterable[str], has: str) -> str:
     if len(same) == 1:
         return same[0]
     by_lower = {each.lower(): each for each in names}
+    by_lower |= {each.partition(".")[2]: full for each, full in by_lower.items() if "." in each and "." not in name}
     likely = get_close_matches(name.lower(), by_lower, CLOSE, 0.6)
     likely += [each for each in by_lower if name and name.lower() in each and each not in likely][:CLOSE]
-    close = [by_lower[each] for each in likely]
+    close = list(dict.fromkeys(by_lower[each] for each in likely))
     ordered = [*close, *(each for each in names if each not in close)]
     more = f" and {len(ordered) - MOST} more" if len(ordered) > MOST else ""
     listed = f"{has}: {', '.join(ordered[:MOST])}{more}" if ordered else f"{has} none"

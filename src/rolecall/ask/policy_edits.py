@@ -9,7 +9,7 @@ from typing import Any
 import postgast
 from postgast import pg_query_pb2 as pb
 
-from rolecall.ask.edits import Edit, change_policy, drop_policy, statement
+from rolecall.ask.edits import Edit, change_policy, drop_policy, statement, words
 from rolecall.catalog.definitions import Schema
 from rolecall.catalog.objects import Policy, identifier, qualified
 from rolecall.grids.grid import COMMANDS
@@ -67,8 +67,11 @@ class PolicyEdits:
         """For another command, or restrictive in place of permissive."""
         for operator in (AnotherCommand(), SwapPermissive()):
             for what, changed in operator.changes(policy, self.schema):
-                yield change_policy(policy, changed, what)
-        for command in COMMANDS:
+                edit = change_policy(policy, changed, what)
+                # For all commands is as much as a policy for each: a new one for the missing command is better.
+                more = len(words(changed.create())) if changed.command == "all" != policy.command else 0
+                yield edit._replace(words=edit.words + more)
+        for command in COMMANDS if policy.command != "all" else ():
             if command != policy.command:
                 predicate = policy.using or policy.check
                 using = (policy.using or predicate) if command in HAS_USING else None
@@ -83,7 +86,8 @@ class PolicyEdits:
             yield change_policy(policy, policy._replace(check=policy.using), "WITH CHECK becomes that of USING")
         for what, changed in EditPredicate().changes(policy, self.schema):
             if "false" not in (changed.using, changed.check):
-                yield change_policy(policy, changed, what, GUESS)
+                is_guess = ": without " not in what and not what.endswith(("AND becomes OR", "OR becomes AND"))
+                yield change_policy(policy, changed, what, 2 * GUESS if is_guess else 0)
         for part, clause in CLAUSES:
             possible = HAS_USING if part == "using" else HAS_CHECK
             if policy.command not in possible:

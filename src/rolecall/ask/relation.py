@@ -135,7 +135,7 @@ def held(connection: Connection[Any], name: str, role: str) -> list[Held]:
 
 def enters(connection: Connection[Any], name: str, role: str) -> bool:
     """Whether a role has USAGE on the schema of a table, view or function."""
-    query = "SELECT has_schema_privilege(%s, quote_ident(%s), 'USAGE')"
+    query = "SELECT has_schema_privilege(%s, %s, 'USAGE')"
     return connection.execute(query, [role, name.split(".", 1)[0]]).fetchone() == (True,)
 
 

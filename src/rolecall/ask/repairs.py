@@ -199,15 +199,15 @@ class _Search:
         If it leaves cells of the asked grid wrong, a repair that is a little longer and makes more right is better.
         """
         found: list[Repair] = []
+        least = 0
         for edit in edits:
-            if found and (
-                edit.words > found[0].words + MORE_WORDS or len(found) == MOST or not self._left_by(found[-1])
-            ):
+            if found and (edit.weight > least + MORE_WORDS or len(found) == MOST or not self._left_by(found[-1])):
                 break
             self.tried += 1
             if self._is_right(edit):
                 broken = self.broken_by(edit)
                 if broken is None:
+                    least = least or edit.weight
                     found.append(Repair(edit.sql, edit.words, edit.what, green=self._made_right(edit)))
                 else:
                     self.almost = self.almost or f"{edit.sql} (changes {broken})"

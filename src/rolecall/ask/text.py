@@ -141,7 +141,7 @@ def repairs(found: Repairs) -> str:
         almost = f"\n  The nearest one breaks something else: {found.almost}" if found.almost else ""
         return f"no repair found: {tried}, and none makes this right and leaves all other cells as they are.{almost}"
     best = found.best
-    lines = [f"the shortest repair ({best.words} words, {tried}); it was not applied:", ""]
+    lines = [f"the shortest repair ({tried}); it was not applied:", ""]
     lines += [f"  {statement};" for statement in best.sql.split("; ")]
     lines += ["", f"  {best.what}."]
     if best.green:

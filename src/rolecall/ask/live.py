@@ -25,7 +25,7 @@ from rolecall.grids.grid import Grid
 from rolecall.server.cluster import SUPERUSER, Cluster
 from rolecall.settings import Settings
 
-LOGIN = "rolecall_login"  # where no authenticator may become all personas
+LOGIN = "persona_login"  # where no authenticator may become all personas
 MEMBER = """
 SELECT bool_and(pg_has_role(a.oid, r.oid, 'MEMBER')) FROM pg_roles AS a, pg_roles AS r
 WHERE a.rolname = %s AND NOT a.rolsuper AND r.rolname = ANY (%s)

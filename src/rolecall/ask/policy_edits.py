@@ -61,7 +61,8 @@ class PolicyEdits:
             lists.append([role for role in self.schema.roles if role != self.role])
         for roles in lists:
             if roles and sorted(roles) != sorted(policy.roles) and not ("public" in roles and len(roles) > 1):
-                yield change_policy(policy, policy._replace(roles=list(roles)), f"to {', '.join(roles)}")
+                guess = GUESS if roles == ["public"] else 0  # more roles than are needed
+                yield change_policy(policy, policy._replace(roles=list(roles)), f"to {', '.join(roles)}", guess)
 
     def _shape(self, policy: Policy) -> Iterator[Edit]:
         """For another command, or restrictive in place of permissive."""
@@ -86,8 +87,7 @@ class PolicyEdits:
             yield change_policy(policy, policy._replace(check=policy.using), "WITH CHECK becomes that of USING")
         for what, changed in EditPredicate().changes(policy, self.schema):
             if "false" not in (changed.using, changed.check):
-                is_guess = ": without " not in what and not what.endswith(("AND becomes OR", "OR becomes AND"))
-                yield change_policy(policy, changed, what, 2 * GUESS if is_guess else 0)
+                yield change_policy(policy, changed, what, _guess(what))
         for part, clause in CLAUSES:
             possible = HAS_USING if part == "using" else HAS_CHECK
             if policy.command not in possible:
@@ -158,6 +158,13 @@ class PolicyEdits:
             for text in filter(None, (policy.using, policy.check)):
                 found |= dict.fromkeys(_compared(text))
         return list(found)
+
+
+def _guess(what: str) -> int:
+    """How much of a guess an edit of an expression is: nothing if it only leaves a part out."""
+    if ": without " in what:
+        return 0
+    return GUESS if what.endswith(("AND becomes OR", "OR becomes AND")) else 2 * GUESS
 
 
 def _parts(text: str) -> list[str]:

@@ -69,7 +69,7 @@ def repaired(
         ),
         (
             'ALTER POLICY "own notes are deleted" ON shop.notes TO toy_keeper',
-            *("delete", "alice", f'ALTER POLICY "own notes are deleted" ON {NOTES} TO "toy_keeper", "toy_member"'),
+            *("delete", "alice", f'ALTER POLICY "own notes are deleted" ON {NOTES} TO "toy_member"'),
         ),
         (
             "REVOKE EXECUTE ON FUNCTION shop.me FROM PUBLIC",

@@ -120,11 +120,11 @@ def throwaway(monkeypatch: pytest.MonkeyPatch, toy: pytest.Pytester) -> pytest.P
 def test_a_session_is_the_persona(rolecall: Command) -> None:
     result = rolecall("psql", "--as", "alice", "--", "-At", *ESCAPES)
     assert result.outlines == [
-        "toy_member|rolecall_login|alice",
+        "toy_member|persona_login|alice",
         *("RESET", "toy_member"),
-        *("SET", "rolecall_login"),
+        *("SET", "persona_login"),
     ]
-    assert result.ret == 1  # psql's: rolecall_login itself may do nothing
+    assert result.ret == 1  # psql's: persona_login itself may do nothing
     result.stderr.fnmatch_lines(["ERROR:  permission denied for schema shop"])
 
 

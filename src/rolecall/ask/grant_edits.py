@@ -50,7 +50,7 @@ def of_relation(connection: Connection[Any], name: str, role: str, command: str)
                     )
     for whom in dict.fromkeys(grant.grantee for grant in held if grant.grantee != relation.owner):
         to_whom = "PUBLIC" if whom == "PUBLIC" else identifier(whom)
-        yield statement(f"REVOKE ALL ON {on} FROM {to_whom}", f"takes everything on {name} from {whom}")
+        yield statement(f"REVOKE ALL ON {on} FROM {to_whom}", f"takes everything on {name} from {whom}", 1)
     if relation.letter == "v":
         value, what = ("false", "its owner") if relation.invoker else ("true", "who reads it")
         yield statement(f"ALTER VIEW {on} SET (security_invoker = {value})", f"lets {name} run as {what}")

@@ -32,11 +32,6 @@ class Collected:
         if self.process is None:
             raise pytest.UsageError(f"{NOTHING_TO_BUILD} Run the command in the folder of pytest's configuration.")
 
-    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
-        """Leave out the files that have no grid: to import them all takes seconds."""
-        is_test = collection_path.suffix == ".py" and collection_path.is_file()
-        return True if is_test and not may_have_grid(collection_path) else None
-
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Note the grids, before any option deselects a cell."""
@@ -50,9 +45,46 @@ class Collected:
         return self.process.world if self.process else World()
 
 
+class CollectedGrids(Collected):
+    """Only the grids: no other test is made, and no module is imported that cannot have a grid.
+
+    A grid may lack cells here: they have no verdict.
+    """
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Leave out the files that do not name what makes a grid. A grid belongs to the module that calls it."""
+        if not collection_path.is_file():
+            return None
+        return None if collection_path.suffix == ".py" and may_have_grid(collection_path) else True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(self, collector: pytest.Collector, name: str, obj: object) -> list[pytest.Item]:
+        """Note a grid. Make no item of anything."""
+        if isinstance(obj, Grid) and obj.path == collector.path:
+            try:
+                grid = obj.expanded(self.world).completed(self.world)
+                grid.validate(self.world)
+            except RolecallError as error:
+                raise collector.CollectError(str(error)) from None
+            self.grids[f"{collector.nodeid}::{name}"] = grid
+        return []
+
+
 def collect() -> Collected:
     """Collect the tests of the folder. Raises RolecallError if that fails, or if there is no grid."""
-    collected = Collected()
+    collected = _collected(Collected())
+    if not collected.grids:
+        raise RolecallError("the tests of this folder have no grid: pytest --collect-only lists what there is.")
+    return collected
+
+
+def collect_grids() -> Collected:
+    """Collect only the grids of the folder, which is faster. There may be none. Raises RolecallError if that fails."""
+    return _collected(CollectedGrids())
+
+
+def _collected(collected: Collected) -> Collected:
     output = io.StringIO()
     with redirect_stdout(output):
         # Without --assert=plain, pytest warns that rolecall is imported already.
@@ -61,8 +93,6 @@ def collect() -> Collected:
         raise RolecallError("pytest cannot read this project: see its message.")
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         raise RolecallError(f"pytest cannot collect the tests of this folder:\n{output.getvalue().strip()}")
-    if not collected.grids:
-        raise RolecallError("the tests of this folder have no grid: pytest --collect-only lists what there is.")
     return collected
 
 

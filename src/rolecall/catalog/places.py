@@ -37,6 +37,11 @@ class Places:
         """
         return self.place(self.span(kind, name, table))
 
+    def shown(self, kind: str, name: str, table: str = "") -> str:
+        """The same as ``file.sql:12``; empty if it is not known."""
+        place = self.find(kind, name, table)
+        return f"{place.file}:{place.line}" if place.file else ""
+
     def nearest(self, kind: str, name: str, table: str = "") -> Place:
         """The same; if it is not known, the place of the table."""
         return self.place(self.span(kind, name, table) or self.span("table", table))

@@ -10,7 +10,7 @@ import psycopg
 
 from rolecall.access_map import text
 from rolecall.access_map.project import measure_project
-from rolecall.collect import collect
+from rolecall.collect import collect_grids
 from rolecall.errors import RolecallError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
     if options.sql_of and not options.sql_of.is_dir():
         raise RolecallError(f"--sql-of {options.sql_of}: there is no such folder.")
     try:
-        measured = measure_project(collect(), options.sql_of)
+        measured = measure_project(collect_grids(), options.sql_of)
     except psycopg.Error as error:
         raise RolecallError(f"the access cannot be measured: {' '.join(str(error).split())}") from None
     print(text.write(measured.maps) if options.format == "lock" else measured.as_json(), end="")

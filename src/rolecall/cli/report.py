@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from rolecall.collect import collect
+from rolecall.collect import collect_grids
 from rolecall.errors import RolecallError
 from rolecall.gather import folder, report
 from rolecall.report.html.page import page
@@ -46,7 +46,7 @@ def add(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure, write, and print the paths. Raises RolecallError; then no file has been written."""
     results = folder.read(options.folder, options.drift)
-    collected = collect()
+    collected = collect_grids()
     try:
         measured = report.measure(collected)
     except psycopg.Error as error:

@@ -231,7 +231,7 @@ END
 $function$;
 
 -- The role that PostgREST logs in as, if it is a member of the persona's role; NULL otherwise.
-CREATE FUNCTION pg_temp.rolecall_login(acting_role text) RETURNS text
+CREATE FUNCTION pg_temp.persona_login(acting_role text) RETURNS text
 LANGUAGE sql AS $function$
   SELECT l.rolname::text
   FROM pg_roles AS l, pg_roles AS r, pg_roles AS s
@@ -333,7 +333,7 @@ BEGIN
             END IF;
             skipped := item.blind AND NOT plain AND broken IS NULL;
             IF NOT logins ? item.settings[1][2] THEN
-              logins := logins || jsonb_build_object(item.settings[1][2], pg_temp.rolecall_login(item.settings[1][2]));
+              logins := logins || jsonb_build_object(item.settings[1][2], pg_temp.persona_login(item.settings[1][2]));
             END IF;
             login := logins ->> item.settings[1][2];
             IF item.blind AND plain AND NOT aimed AND broken IS NULL THEN

@@ -87,7 +87,7 @@ def test_a_file_in_the_way_is_an_error(toy: pytest.Pytester, command: Command) -
         ("test_notes.py", "def test_nothing():\n    pass\n", "*the tests of this folder have no grid: *"),
         (
             "test_notes.py",
-            "from rolecall import grid\nimport nothing_at_all\n",
+            "import nothing_at_all\n",
             "*pytest cannot collect the tests of this folder:*",
         ),
         ("pytest.ini", "[pytest]\n", "*rolecall has nothing to build*Run the command in the folder of pytest's *"),

@@ -16,6 +16,7 @@ from rolecall import required_grids
 from rolecall.catalog.manifest import Manifest
 from rolecall.defects.files import DefectFile
 from rolecall.defects.trial import TrialItem
+from rolecall.digest.tally import Tally
 from rolecall.dump import left_out
 from rolecall.errors import RolecallError
 from rolecall.fixtures import needs_database
@@ -32,8 +33,8 @@ WORLD = "rolecall::world"  # the id of the error of a row that is missing
 class RunHooks:
     """pytest's hooks for a project that uses rolecall."""
 
-    def __init__(self, process: Process, ending: Ending) -> None:
-        self.process, self.settings, self.ending = process, process.settings, ending
+    def __init__(self, process: Process, ending: Ending, cells: Tally) -> None:
+        self.process, self.settings, self.ending, self.cells = process, process.settings, ending, cells
         self.counts: list[CoverageCount] = []
         self.problems: list[str] = []
         self.notes: list[str] = []

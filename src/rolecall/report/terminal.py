@@ -31,6 +31,7 @@ MAX_PERSONAS = 3  # besides the first of a leak
 MAX_GROUPS = 6  # of the first section of the digest, before "in n more groups"
 LATER_GROUPS = 3  # of every other section
 MAX_LINES = 12  # of the explanation of one failure in the digest
+LEAST_WIDTH = 80  # of a grid
 MIN_WIDTH = 100  # of a line of the digest; a log of CI has no width
 COLOURS = {"killed": "green", "pinned": "cyan", "survived": "red", "invalid": "yellow", "equivalent": "blue"}
 WAYS = {

@@ -58,7 +58,9 @@ def test_cells_that_let_somebody_in_come_first(toy: pytest.Pytester, processes: 
 def test_the_digest_is_the_last_of_all_sections(toy: pytest.Pytester) -> None:
     break_migration(toy, LEAK)
     lines = run(toy)
-    assert not any("FAILURES" in line or "short test summary" in line for line in lines)
+    sections = [name for name in ("FAILURES", "- rolecall -", "digest of") for line in lines if name in line]
+    assert [name for line in lines for name in sections if name in line] == sections
+    assert not any("short test summary" in line for line in lines)
     assert lines[-1].startswith("=")
     assert "2 failed" in lines[-1]
 

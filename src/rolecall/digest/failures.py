@@ -37,15 +37,14 @@ def attach(report: pytest.TestReport, item: pytest.Item, error: BaseException | 
 def in_grid(item: CellItem, got: str) -> CellInGrid:
     """The place of a failed cell in its grid."""
     grid, cell = item.grid, item.cell
-    of_row = [each for each in grid.cells if each.row == cell.row]
-    verdicts = {each.command: each.expected for each in of_row if each.persona == cell.persona}
+    of_line = [each for each in grid.cells if (each.row, each.persona) == (cell.row, cell.persona)]
+    verdicts = {each.command: each.expected for each in of_line}
     return CellInGrid(
         test=test_of(item),
         file=item.nodeid.partition("::")[0],
         table=grid.table,
         call=grid.line,
         cells=len(grid.cells),
-        personas=len({each.persona for each in of_row}),
         number=grid.cells.index(cell),
         row=cell.row,
         command=cell.command,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from rolecall.report import grids, terminal
+from rolecall.report import grids
 from rolecall.report.grids import Pieces
 from rolecall.report.results import FailedGrid
 
@@ -65,21 +65,21 @@ class GridText:
     With ``--tb=line`` it is one line.
     """
 
-    def __init__(self, grid: FailedGrid, *, most: int | None, after: Sequence[str], one_line: bool) -> None:
-        self.grid, self.most, self.after, self.one_line = grid, most, after, one_line
+    def __init__(self, grid: FailedGrid, width: int, *, most: int | None, after: Sequence[str], one_line: bool) -> None:
+        self.grid, self.width, self.most, self.after, self.one_line = grid, width, most, after, one_line
         self.reprcrash = CrashLine(f"{grid.file}:{grid.line}: {grids.headline(grid)}")
 
     def toterminal(self, writer: Any) -> None:
         """Write the grid, in colour if the terminal has it."""
         if self.one_line:
             return
-        for line in grids.grid_lines(self.grid, max(writer.fullwidth, terminal.LEAST_WIDTH), self.most):
+        for line in grids.grid_lines(self.grid, self.width, self.most):
             _write(writer, line)
         for text in self.after:
             writer.line(text)
 
     def __str__(self) -> str:
-        return "\n".join([grids.as_text(grids.grid_lines(self.grid, terminal.MIN_WIDTH, self.most)), *self.after])
+        return "\n".join([grids.as_text(grids.grid_lines(self.grid, self.width, self.most)), *self.after])
 
 
 def _write(writer: Any, line: Pieces) -> None:
@@ -90,7 +90,6 @@ def _write(writer: Any, line: Pieces) -> None:
 
 def grid_report(grid: FailedGrid, text: GridText, reports: Sequence[Any]) -> pytest.TestReport:
     """A failed grid as pytest reports a test, with the output that its cells have printed."""
-    title = f"{grid.test.partition('::')[2]}: {grids.headline(grid)}"
-    location = (grid.file, grid.line - 1, title)
+    location = (grid.file, grid.line - 1, grids.headline(grid))
     sections = [section for report in reports for section in report.sections]
     return pytest.TestReport(grid.test, location, {}, "failed", text, "call", sections)  # type: ignore[arg-type]

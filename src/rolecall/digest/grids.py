@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from rolecall.digest.failures import KINDS
 from rolecall.digest.sections import cell_groups
+from rolecall.digest.tally import TriedCell
 from rolecall.report.results import CellInGrid, FailedGrid, Failure, FailureGroup, GridLine, GridVerdict
 
 LEAST = 2  # failed cells of one grid; a single one is a paragraph
 
 
-def failed_grids(failures: Iterable[Failure], tried: Collection[str]) -> list[FailedGrid]:
-    """The grids with more than one failed cell, the worst first. ``tried`` are the ids of all cells of the run."""
+def failed_grids(failures: Iterable[Failure], tried: Mapping[str, TriedCell]) -> list[FailedGrid]:
+    """The grids with more than one failed cell, the worst first. ``tried`` are all cells of the run, by id."""
     by_grid: dict[tuple[str, int], list[tuple[Failure, CellInGrid]]] = defaultdict(list)
     for failure in failures:
         if failure.cell and failure.in_grid:
@@ -32,13 +33,13 @@ def _kind(failure: Failure) -> str:
     return failure.cell.kind if failure.cell else ""
 
 
-def _grid(pairs: Iterable[tuple[Failure, CellInGrid]], tried: Collection[str]) -> FailedGrid:
+def _grid(pairs: Iterable[tuple[Failure, CellInGrid]], tried: Mapping[str, TriedCell]) -> FailedGrid:
     in_order = sorted(pairs, key=lambda pair: pair[1].number)  # workers report in any order
     groups = list(_groups([failure for failure, _ in in_order]))
     first = in_order[0][1]
     lines = list(_lines(in_order, tried))
-    personas = {cell.row: cell.personas for _, cell in in_order}
-    wrong = Counter(line.row for line in lines for _ in line.personas)
+    wrong = {(line.row, persona) for line in lines for persona in line.personas}
+    right = {(cell.row, cell.persona) for cell in tried.values() if (cell.grid, cell.outcome) == (first.test, "right")}
     return FailedGrid(
         test=first.test,
         file=first.file,
@@ -47,7 +48,7 @@ def _grid(pairs: Iterable[tuple[Failure, CellInGrid]], tried: Collection[str]) -
         cells=first.cells,
         commands=first.commands,
         lines=lines,
-        others={row: count - wrong[row] for row, count in personas.items()},
+        others=Counter(row for row, _ in right - wrong),
         failures=[failure for _, group in groups for failure in group.failures],
         reasons=list(_of_others(groups)),
     )
@@ -70,7 +71,7 @@ def _of_others(groups: Sequence[tuple[str, FailureGroup]]) -> Iterator[tuple[str
 # ------------------------------------------------------------------ lines
 
 
-def _lines(pairs: Iterable[tuple[Failure, CellInGrid]], tried: Collection[str]) -> Iterator[GridLine]:
+def _lines(pairs: Iterable[tuple[Failure, CellInGrid]], tried: Mapping[str, TriedCell]) -> Iterator[GridLine]:
     """The lines with a wrong cell. Personas of one line of the file who have the same verdicts stay together."""
     for (row, line), same_line in groupby(pairs, key=lambda pair: (pair[1].row, pair[1].line)):
         by_persona: dict[str, list[tuple[Failure, CellInGrid]]] = defaultdict(list)
@@ -83,7 +84,7 @@ def _lines(pairs: Iterable[tuple[Failure, CellInGrid]], tried: Collection[str]) 
             yield GridLine(row, names, line, verdicts)
 
 
-def _verdicts(pairs: Sequence[tuple[Failure, CellInGrid]], tried: Collection[str]) -> Iterator[GridVerdict]:
+def _verdicts(pairs: Sequence[tuple[Failure, CellInGrid]], tried: Mapping[str, TriedCell]) -> Iterator[GridVerdict]:
     """The verdicts of one persona on one row."""
     wrong = {cell.command: (cell.got, _kind(failure)) for failure, cell in pairs}
     cell = pairs[0][1]

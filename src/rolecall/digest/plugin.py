@@ -32,6 +32,7 @@ class DigestPlugin:
 
     def __init__(self, config: pytest.Config, digest_from: int, cells: Tally, folded: Folded) -> None:
         self.config, self.digest_from, self.cells, self.folded = config, digest_from, cells, folded
+        self.width = terminal.LOG_WIDTH
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -57,7 +58,8 @@ class DigestPlugin:
         }
         if terminalreporter.no_summary or not found:
             return (yield)
-        all_grids = failed_grids(found.values(), self.cells.outcomes)
+        self.width = terminal.width_of(terminalreporter)
+        all_grids = failed_grids(found.values(), self.cells.cells)
         has_digest = 0 < self.digest_from <= len(found)
         self.folded.begin(stats)
         if has_digest:
@@ -102,7 +104,8 @@ class DigestPlugin:
             stats["failed"].append(grid_report(grid, self._text(grid, MAX_LINES, after), []))
 
     def _text(self, grid: FailedGrid, most: int | None = None, after: Iterable[str] = ()) -> GridText:
-        return GridText(grid, most=most, after=list(after), one_line=self.config.option.tbstyle == "line")
+        is_one_line = self.config.option.tbstyle == "line"
+        return GridText(grid, self.width, most=most, after=list(after), one_line=is_one_line)
 
     def _advice(
         self, in_order: list[DigestSection], found: list[Failure], all_grids: Sequence[FailedGrid]
@@ -125,7 +128,7 @@ class DigestPlugin:
         if cache is None:
             return ""
         path = Path(cache.mkdir("rolecall")) / FILE
-        texts = [f"{grids.headline(grid)}\n{self._text(grid)}\n\n" for grid in all_grids]
+        texts = [f"{grids.headline(grid)}\n{str(self._text(grid)).strip()}\n\n" for grid in all_grids]
         texts += [f"{failure.nodeid}\n{failure.text}\n\n" for failure in found]
         try:
             path.write_text("".join(texts), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -30,7 +31,7 @@ Pieces = list[Piece]
 
 def headline(grid: FailedGrid) -> str:
     """How many cells of which table are wrong."""
-    return f"{len(grid.failures)} of {grid.cells} cells of {grid.table} are not as the grid says"
+    return f"{len(grid.failures):,} of {grid.cells:,} cells of {grid.table} differ"
 
 
 def grid_lines(grid: FailedGrid, width: int, most: int | None = None) -> Iterator[Pieces]:
@@ -40,17 +41,17 @@ def grid_lines(grid: FailedGrid, width: int, most: int | None = None) -> Iterato
     """
     shown = grid.lines[:most]
     yield [Piece(f"{grid.file}:{grid.line}: "), *_legend(shown)]
-    names = _width_of_names(shown)
+    names = max(len(_last_names(line.personas)) for line in shown) + 2 + GAP  # and the spaces before and after them
     for columns in _bands(grid, shown, width - GUTTER - names):
         widths = [_width(grid, shown, column) for column in columns]
         titles = [grid.commands[column].ljust(size) for column, size in zip(columns, widths, strict=True)]
         yield [Piece(" " * (GUTTER + names) + (" " * GAP).join(titles).rstrip())]
         for row, lines in groupby(shown, key=lambda line: line.row):
-            yield [Piece(f"{'':{GUTTER}}{row}")]
+            yield [Piece(f"{'':{GUTTER}}{row}"), Piece(_others(grid.others.get(row, 0)), RIGHT)]
             for line in lines:
-                yield from _line(line, names, columns, widths)
-            if grid.others.get(row):
-                yield [Piece(f"{'':{GUTTER}}  {_others(grid.others[row])}", RIGHT)]
+                for names_above in _names_above(line.personas, width - GUTTER - 2):
+                    yield [Piece(f"{'':{GUTTER}}  {names_above}")]
+                yield list(_pieces(line, names, columns, widths))
     if rest := grid.lines[len(shown) :]:
         cells = sum(len(line.personas) * sum(bool(each.kind) for each in line.verdicts) for line in rest)
         count = "1 more line" if len(rest) == 1 else f"{len(rest)} more lines"
@@ -74,22 +75,21 @@ def _legend(lines: Sequence[GridLine]) -> Pieces:
     """What the first wrong cell means, and a cell without a verdict."""
     verdicts = [verdict for line in lines for verdict in line.verdicts]
     first = next(verdict for verdict in verdicts if verdict.kind)
-    pieces = [_piece(first), Piece(f" says: the grid has {first.expected or 'no verdict'}, and it is {first.got}")]
+    pieces = [_piece(first), Piece(f": expected {first.expected or 'nothing yet'}, got {first.got}")]
     if any(not verdict.tried for verdict in verdicts):
         pieces.append(Piece(f"; {NOT_TRIED} was not tried"))
     return pieces
 
 
-def _line(line: GridLine, names: int, columns: Sequence[int], widths: Sequence[int]) -> Iterator[Pieces]:
-    """A line of the grid. Names that do not fit have lines of their own above it, as in the file."""
-    *above, last = _wrapped(line.personas, names - GAP - 2)
-    for text in above:
-        yield [Piece(f"{'':{GUTTER}}  {text}")]
-    pieces = [Piece(f"{line.line:{GUTTER - 1}} "), Piece(f"  {last}".ljust(names))]
+def _pieces(line: GridLine, names: int, columns: Sequence[int], widths: Sequence[int]) -> Iterator[Piece]:
+    """A line of the grid, with the last of its names."""
+    yield Piece(f"{line.line:{GUTTER - 1}} ")
+    yield Piece(f"  {_last_names(line.personas)}".ljust(names))
     for column, width in zip(columns, widths, strict=True):
         piece = _piece(line.verdicts[column])
-        pieces += [piece, Piece(" " * (width - len(piece.text) + GAP))]
-    yield pieces[:-1]
+        yield piece
+        if column != columns[-1]:
+            yield Piece(" " * (width - len(piece.text) + GAP))
 
 
 def _piece(verdict: GridVerdict) -> Piece:
@@ -99,7 +99,7 @@ def _piece(verdict: GridVerdict) -> Piece:
 
 
 def _others(count: int) -> str:
-    return f"and {count} {'persona' if count == 1 else 'personas'} without a wrong cell"
+    return f"  ({count} other {'persona is' if count == 1 else 'personas are'} right)" if count else ""
 
 
 # ------------------------------------------------------------------ widths
@@ -126,19 +126,15 @@ def _width(grid: FailedGrid, lines: Sequence[GridLine], column: int) -> int:
     return max(len(grid.commands[column]), *(len(_piece(line.verdicts[column]).text) for line in lines))
 
 
-def _width_of_names(lines: Sequence[GridLine]) -> int:
-    """The width of the names, with the spaces before and after them."""
-    lists = [_wrapped(line.personas, NAMES) for line in lines]
-    return 2 + max(len(text) for each in lists for text in each) + GAP
+def _last_names(names: Sequence[str]) -> str:
+    """The names that stand in the line of the verdicts: as many as fit there, and at least the last."""
+    count = 1
+    while count < len(names) and len(", ".join(names[-count - 1 :])) <= NAMES:
+        count += 1
+    return ", ".join(names[-count:])
 
 
-def _wrapped(names: Sequence[str], width: int) -> list[str]:
-    """Names in lines of at most ``width`` characters, if they are not longer themselves."""
-    lines = [""]
-    for number, name in enumerate(names):
-        text = f"{name}," if number + 1 < len(names) else name
-        if lines[-1] and len(lines[-1]) + 1 + len(text) > width:
-            lines.append(text)
-        else:
-            lines[-1] = f"{lines[-1]} {text}".strip()
-    return lines
+def _names_above(names: Sequence[str], width: int) -> Iterator[str]:
+    """The other names, in lines of their own that end with a comma, as in the file."""
+    others = ", ".join(names)[: -len(_last_names(names))].rstrip()
+    yield from textwrap.wrap(others, width, break_long_words=False, break_on_hyphens=False)

@@ -131,9 +131,8 @@ class CellInGrid:
     """A failed cell with its line of the grid: enough to draw the line in a process that does not have the grid.
 
     ``test`` is the beginning of the ids of the grid's cells. ``file`` is relative, as in these ids; ``call`` is the
-    line of the grid in it, and ``line`` that of the cell. ``number`` counts the cells of the grid, from 0. ``personas``
-    is the number of personas below the heading of the row. ``verdicts`` are those that the grid has for the row and
-    the persona, one for each of ``commands``.
+    line of the grid in it, and ``line`` that of the cell. ``number`` counts the cells of the grid, from 0. ``verdicts``
+    are those that the grid has for the row and the persona, one for each of ``commands``.
     """
 
     test: str
@@ -141,7 +140,6 @@ class CellInGrid:
     table: str
     call: int
     cells: int
-    personas: int
     number: int
     row: str
     command: str
@@ -222,6 +220,15 @@ class DigestSection:
 
     title: str
     groups: Sequence[FailureGroup]
+
+
+@dataclass(frozen=True)
+class BuildStep:
+    """What rolecall does before the first test: ``number`` of ``total``, from 1; 0 of 0 if it is not one of many."""
+
+    what: str
+    number: int = 0
+    total: int = 0
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from rolecall.dump.left_out import LeftOut
 from rolecall.dump.reading import is_dump
 from rolecall.dump.rules import PLATFORM_SCHEMAS
 from rolecall.errors import RolecallError, SqlError
-from rolecall.report.results import BuildStep
+from rolecall.report.progress import BuildStep
 from rolecall.server.connection import ServerConnection
 from rolecall.settings import Settings
 from rolecall.sql import files, migrations, piecewise

@@ -20,7 +20,7 @@ from rolecall.database.run import run_on
 from rolecall.database.templates import manifest_of
 from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
-from rolecall.report.results import BuildStep
+from rolecall.report.progress import BuildStep
 from rolecall.server import choose
 from rolecall.server.choose import Server
 from rolecall.server.cluster import PRIVATE, PUBLIC, Cluster

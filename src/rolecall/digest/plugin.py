@@ -23,8 +23,8 @@ from rolecall.report.results import DigestSection, FailedGrid, Failure
 from rolecall.settings import Names
 
 FILE = "failures.txt"  # in pytest's cache, in the folder `d/rolecall`
-MAX_GRIDS = 3  # that are drawn above a digest: all of it should fit two screens
-MAX_LINES = 8  # of each of them
+MAX_LINES = 6  # of a grid above a digest
+MAX_TEXT = 40  # lines of all grids there, after which no other one begins: all of it should fit two screens
 
 
 class DigestPlugin:
@@ -98,10 +98,14 @@ class DigestPlugin:
         """Leave the tests that do not use rolecall, and the worst grids."""
         self.folded.explain(stats, lambda report: () if id(report) in found else (report,))
         self.folded.keep_in_summary(lambda report: id(report) not in found)
-        shown, others = all_grids[:MAX_GRIDS], all_grids[MAX_GRIDS:]
-        for number, grid in enumerate(shown, 1):
-            after = [_others(others)] if others and number == len(shown) else []
+        lines = 0
+        for number, grid in enumerate(all_grids, 1):
+            lines += len(str(self._text(grid, MAX_LINES)).splitlines())
+            is_last, others = lines > MAX_TEXT, all_grids[number:]
+            after = [_others(others)] if others and is_last else []
             stats["failed"].append(grid_report(grid, self._text(grid, MAX_LINES, after), []))
+            if is_last:
+                return
 
     def _text(self, grid: FailedGrid, most: int | None = None, after: Iterable[str] = ()) -> GridText:
         is_one_line = self.config.option.tbstyle == "line"

@@ -12,6 +12,7 @@ from rolecall.report.results import FailedGrid, FailureGroup, GridLine, GridVerd
 GAP = 3  # spaces between columns
 GUTTER = 5  # characters of the line numbers
 NAMES = 24  # characters of the names in a line; a longer name has a longer line
+TITLE = 12  # characters of a line of a title, if the titles do not fit beside each other
 NOT_TRIED = "·"
 RIGHT: Mapping[str, bool] = {"light": True}
 WORST: Mapping[str, bool] = {"red": True, "bold": True}
@@ -42,10 +43,10 @@ def grid_lines(grid: FailedGrid, width: int, most: int | None = None) -> Iterato
     shown = grid.lines[:most]
     yield [Piece(f"{grid.file}:{grid.line}: "), *_legend(shown)]
     names = max(len(_last_names(line.personas)) for line in shown) + 2 + GAP  # and the spaces before and after them
-    for columns in _bands(grid, shown, width - GUTTER - names):
-        widths = [_width(grid, shown, column) for column in columns]
-        titles = [grid.commands[column].ljust(size) for column, size in zip(columns, widths, strict=True)]
-        yield [Piece(" " * (GUTTER + names) + (" " * GAP).join(titles).rstrip())]
+    for band in _bands(grid, shown, width - GUTTER - names):
+        columns, widths = list(band), list(band.values())
+        for title in _titles([grid.commands[column] for column in columns], widths):
+            yield [Piece(" " * (GUTTER + names) + title)]
         for row, lines in groupby(shown, key=lambda line: line.row):
             yield [Piece(f"{'':{GUTTER}}{row}"), Piece(_others(grid.others.get(row, 0)), RIGHT)]
             for line in lines:
@@ -105,25 +106,44 @@ def _others(count: int) -> str:
 # ------------------------------------------------------------------ widths
 
 
-def _bands(grid: FailedGrid, lines: Sequence[GridLine], width: int) -> Iterator[list[int]]:
-    """The columns that stand beside each other: all, if they fit; otherwise those with a wrong cell, in turn."""
-    columns = list(range(len(grid.commands)))
-    if sum(_width(grid, lines, column) + GAP for column in columns) - GAP > width:
-        columns = [column for column in columns if any(line.verdicts[column].kind for line in lines)]
-    band: list[int] = []
-    used = 0
-    for column in columns:
-        needed = _width(grid, lines, column) + GAP
-        if band and used + needed - GAP > width:
+def _bands(grid: FailedGrid, lines: Sequence[GridLine], width: int) -> Iterator[dict[int, int]]:
+    """The columns that stand beside each other, with their widths: all, if they fit; if not, with titles of many lines.
+
+    If they still do not fit, only those with a wrong cell are left, in turn.
+    """
+    for limit in (None, TITLE):
+        widths = {column: _width(grid, lines, column, limit) for column in range(len(grid.commands))}
+        if sum(widths.values()) + GAP * (len(widths) - 1) <= width:
+            yield widths
+            return
+    band: dict[int, int] = {}
+    for column, size in widths.items():
+        if not any(line.verdicts[column].kind for line in lines):
+            continue
+        if band and sum(band.values()) + GAP * len(band) + size > width:
             yield band
-            band, used = [], 0
-        band.append(column)
-        used += needed
+            band = {}
+        band[column] = size
     yield band
 
 
-def _width(grid: FailedGrid, lines: Sequence[GridLine], column: int) -> int:
-    return max(len(grid.commands[column]), *(len(_piece(line.verdicts[column]).text) for line in lines))
+def _width(grid: FailedGrid, lines: Sequence[GridLine], column: int, limit: int | None) -> int:
+    """The width of a column. ``limit`` is that of its title, if its words are not longer."""
+    title = grid.commands[column]
+    words = _parts(title, limit) if limit else [title]
+    return max(map(len, [*words, *(_piece(line.verdicts[column]).text for line in lines)]))
+
+
+def _titles(titles: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    """The lines of the titles. A short one is in the last of them."""
+    parts = [_parts(title, width) for title, width in zip(titles, widths, strict=True)]
+    count = max(map(len, parts))
+    for line in zip(*([""] * (count - len(each)) + each for each in parts), strict=True):
+        yield (" " * GAP).join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _parts(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _last_names(names: Sequence[str]) -> str:
@@ -137,4 +157,4 @@ def _last_names(names: Sequence[str]) -> str:
 def _names_above(names: Sequence[str], width: int) -> Iterator[str]:
     """The other names, in lines of their own that end with a comma, as in the file."""
     others = ", ".join(names)[: -len(_last_names(names))].rstrip()
-    yield from textwrap.wrap(others, width, break_long_words=False, break_on_hyphens=False)
+    yield from _parts(others, width)

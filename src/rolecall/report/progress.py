@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from rolecall.report.results import BuildStep
 
 if TYPE_CHECKING:
     import pytest
@@ -16,6 +15,15 @@ WIDTH = 24  # characters of a bar
 PATIENCE = 5.0  # seconds until the first line in a log; each other line comes after twice the time of the one before
 # Up, and down with a new line: the cursor stays in its line, and pytest's writer counts its characters from 0 again.
 SAME_LINE = "\x1b[1A\n"
+
+
+@dataclass(frozen=True)
+class BuildStep:
+    """What rolecall does before the first test: ``number`` of ``total``, from 1; 0 of 0 if it is not one of many."""
+
+    what: str
+    number: int = 0
+    total: int = 0
 
 
 class BuildProgress:

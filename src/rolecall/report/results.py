@@ -223,15 +223,6 @@ class DigestSection:
 
 
 @dataclass(frozen=True)
-class BuildStep:
-    """What rolecall does before the first test: ``number`` of ``total``, from 1; 0 of 0 if it is not one of many."""
-
-    what: str
-    number: int = 0
-    total: int = 0
-
-
-@dataclass(frozen=True)
 class CellTally:
     """The cells of a run, by outcome. ``wrong``: not as the grid says. ``failed``: could not be tried."""
 

@@ -68,12 +68,22 @@ def test_a_cell_that_was_not_tried_has_no_verdict() -> None:
     assert lines[-1] == "   9   bob   -≠yes    ·        ·        -"
 
 
+def test_titles_have_many_lines_if_they_do_not_fit_beside_each_other() -> None:
+    failed = grid(line("bob", "- ! -≠yes - ! !≠yes"), commands=[*COMMANDS, "give to another", "move to another salon"])
+    assert "give to another   move to another salon" in text(failed, width=90)[1]
+    assert text(failed, width=70)[1:] == [
+        "                                                           move to",
+        "                                                 give to   another",
+        "             select   insert   update   delete   another   salon",
+        "     alice's note",
+        "   9   bob   -        !        -≠yes    -        !         !≠yes",
+    ]
+
+
 def test_only_columns_with_a_wrong_cell_are_left_if_not_all_fit() -> None:
-    commands = [*COMMANDS, "give to another", "move to another"]
-    failed = grid(line("bob", "- ! -≠yes - ! !≠yes"), commands=commands)
-    assert "give to another" in text(failed, width=90)[1]
-    assert text(failed, width=60)[1:] == [
-        "             update   move to another",
+    failed = grid(line("bob", "- ! -≠yes - ! !≠yes"), commands=[*COMMANDS, "give", "move"])
+    assert text(failed, width=40)[1:] == [
+        "             update   move",
         "     alice's note",
         "   9   bob   -≠yes    !≠yes",
     ]
@@ -81,11 +91,13 @@ def test_only_columns_with_a_wrong_cell_are_left_if_not_all_fit() -> None:
 
 def test_columns_that_do_not_fit_are_below_the_others() -> None:
     commands = ["give to another", "move to another", "hand over to bob"]
-    assert text(grid(line("bob", "!≠yes !≠yes -≠yes"), commands=commands), width=60)[1:] == [
-        "             give to another   move to another",
+    assert text(grid(line("bob", "!≠yes !≠yes -≠yes"), commands=commands), width=35)[1:] == [
+        "             give to   move to",
+        "             another   another",
         "     alice's note",
-        "   9   bob   !≠yes             !≠yes",
-        "             hand over to bob",
+        "   9   bob   !≠yes     !≠yes",
+        "             hand over to",
+        "             bob",
         "     alice's note",
         "   9   bob   -≠yes",
     ]

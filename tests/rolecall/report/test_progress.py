@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from rolecall.report.progress import SAME_LINE, BuildProgress, bar, duration, fitted, line
-from rolecall.report.results import BuildStep
+from rolecall.report.progress import SAME_LINE, BuildProgress, BuildStep, bar, duration, fitted, line
 
 
 class Reporter:

@@ -115,6 +115,7 @@ def test_pytests_dots_and_percent_come_as_always(
     """The line was there, and the dots begin where they do without it."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.delenv("PY_COLORS")  # which pytester sets
     monkeypatch.setenv("COLUMNS", "80")
     output = on_a_terminal([sys.executable, "-m", "pytest", "-n", processes, "test_notes.py"])
     assert "░ 1 of 4 · platform: platform.sql" in output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -61,8 +62,9 @@ def write_summary(
         _write_count(reporter, count, coverage=settings.coverage)
     if gaps:
         reporter.line(f"not proven: {'; '.join(gaps)}", yellow=True)
-    if folder := getattr(settings, "report_dir", None):
-        reporter.line(f"report: {folder}; `rolecall report {folder}` makes a page of it")
+    if report := getattr(settings, "report", None):  # the folder of --rolecall-report
+        folder = os.path.relpath(report, reporter.config.invocation_params.dir)
+        reporter.line(f"page: {folder}/report.html, which `rolecall report {folder}` writes")
     for note in notes:
         reporter.line(f"  note: {note}", yellow=True)
     for problem in problems:

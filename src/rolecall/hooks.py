@@ -14,16 +14,19 @@ import pytest
 
 from rolecall import required_grids
 from rolecall.catalog.manifest import Manifest
+from rolecall.database.build import no_progress
 from rolecall.defects.files import DefectFile
 from rolecall.defects.trial import TrialItem
+from rolecall.digest.tally import Tally
 from rolecall.dump import left_out
 from rolecall.errors import RolecallError
 from rolecall.fixtures import needs_database
 from rolecall.item import CellItem
 from rolecall.process.ending import Ending
 from rolecall.process.process import MESSAGE, Process
-from rolecall.report import terminal
-from rolecall.report.results import CoverageCount
+from rolecall.report import summary
+from rolecall.report.progress import BuildProgress
+from rolecall.report.results import CellTally, CoverageCount
 from rolecall.server import choose
 
 WORLD = "rolecall::world"  # the id of the error of a row that is missing
@@ -32,12 +35,13 @@ WORLD = "rolecall::world"  # the id of the error of a row that is missing
 class RunHooks:
     """pytest's hooks for a project that uses rolecall."""
 
-    def __init__(self, process: Process, ending: Ending) -> None:
-        self.process, self.settings, self.ending = process, process.settings, ending
+    def __init__(self, process: Process, ending: Ending, cells: Tally) -> None:
+        self.process, self.settings, self.ending, self.cells = process, process.settings, ending, cells
         self.counts: list[CoverageCount] = []
         self.problems: list[str] = []
         self.notes: list[str] = []
         self.missing_rows: list[str] = []
+        self.ended_early = False
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -77,13 +81,18 @@ class RunHooks:
                 self._build()
 
     def _build(self) -> None:
+        reporter = self.process.config.pluginmanager.getplugin("terminalreporter")
+        progress = BuildProgress(reporter) if reporter else None
         try:
-            self.process.build()
+            self.process.build(progress or no_progress)
         except (RolecallError, psycopg.Error) as error:
             self.ending.end_workers(signal.SIGTERM)  # they would wait for tests, and xdist would wait for them
             if outage := self.ending.find_outage(error, templates=False):
                 raise RolecallError(outage.text) from None
             raise
+        finally:
+            if progress:
+                progress.end()
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -92,6 +101,7 @@ class RunHooks:
         The first process fails the run if something is not covered, or if a table has no grid.
         """
         process = self.process
+        self.ended_early = bool(session.shouldstop or session.shouldfail)
         if process.worker:
             process.recorder.merge(process.worker.recorder.as_json())
         if process.is_worker:
@@ -123,15 +133,18 @@ class RunHooks:
         return f"rolecall: {choose.describe(settings)}; {privileges}; seed {settings.world_seed}"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Report the coverage."""
+        """Report what was proven, and the coverage."""
         template = self.process.template
         if template and not self.settings.mutants and not self.ending.outage:
-            terminal.write_coverage(
+            cells = self.cells.count()
+            summary.write_summary(
                 terminalreporter,
                 template.run.server,
                 self.settings,
+                cells,
                 self.counts or self.process.count(),
                 time.monotonic() - self.process.started,
+                self._gaps(terminalreporter, cells),
                 [*self._notes(template.manifest), *self.notes],
                 [*self.problems, *self.missing_rows],
             )
@@ -139,6 +152,16 @@ class RunHooks:
             errors += [_error(WORLD, problem) for problem in self.missing_rows]
             if errors:  # the last line counts them, and is red: also for an empty list
                 terminalreporter.stats.setdefault("error", []).extend(errors)
+
+    def _gaps(self, reporter: pytest.TerminalReporter, cells: CellTally) -> list[str]:
+        """What this run does not prove."""
+        return summary.gaps(
+            cells,
+            skipped=len(reporter.stats.get("skipped", [])),
+            deselected=len(reporter.stats.get("deselected", [])),
+            ended_early=self.ended_early,
+            is_selection=not required_grids.is_whole_suite(self.process.config),
+        )
 
     def _notes(self, manifest: Manifest) -> list[str]:
         """What was left out of the baseline, if it is a dump, and the notes on the migrations."""

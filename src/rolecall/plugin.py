@@ -72,7 +72,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _register(config: pytest.Config, settings: Settings) -> None:
+    from rolecall.digest.folded import Folded
     from rolecall.digest.plugin import DigestPlugin
+    from rolecall.digest.tally import Tally
     from rolecall.hooks import RunHooks
     from rolecall.process.ending import Ending
     from rolecall.process.process import PROCESS, Process
@@ -80,10 +82,13 @@ def _register(config: pytest.Config, settings: Settings) -> None:
 
     process = config.stash[PROCESS] = Process(config, settings)
     ending = Ending(config, process)
-    hooks = RunHooks(process, ending)
+    cells, folded = Tally(), Folded()
+    hooks = RunHooks(process, ending, cells)
     config.pluginmanager.register(hooks, "rolecall-run")
     config.pluginmanager.register(ending, "rolecall-ending")
-    config.pluginmanager.register(DigestPlugin(config, settings.digest_from), "rolecall-digest")
+    config.pluginmanager.register(cells, "rolecall-cells")
+    config.pluginmanager.register(folded, "rolecall-folded")
+    config.pluginmanager.register(DigestPlugin(config, settings.digest_from, cells, folded), "rolecall-digest")
     config.pluginmanager.register(UpdatePlugin(process), "rolecall-update")
     if settings.access_lock:
         from rolecall.access_map.plugin import AccessLockPlugin

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 SUITE = """\
@@ -40,8 +42,11 @@ def test_migrations(scratch):
 """
 
 
+MEANING = re.compile(r"( of [\d,]+) {3,}(?!without).*")
+
+
 def coverage_lines(result: pytest.RunResult) -> list[str]:
-    """The lines of rolecall's section: the counts, and the names of what is missing."""
+    """The lines of rolecall's section: the counts without what they mean, and the names of what is missing."""
     lines = result.stdout.lines
     (start,) = [number for number, line in enumerate(lines) if " rolecall " in line and line.startswith("---")]
-    return [line.rstrip() for line in lines[start + 2 :] if line.startswith("  ")]
+    return [MEANING.sub(r"\1", line).rstrip() for line in lines[start + 2 :] if line.startswith("  ")]

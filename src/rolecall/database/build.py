@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -25,6 +26,7 @@ from rolecall.dump.left_out import LeftOut
 from rolecall.dump.reading import is_dump
 from rolecall.dump.rules import PLATFORM_SCHEMAS
 from rolecall.errors import RolecallError, SqlError
+from rolecall.report.progress import BuildStep
 from rolecall.server.connection import ServerConnection
 from rolecall.settings import Settings
 from rolecall.sql import files, migrations, piecewise
@@ -33,22 +35,37 @@ from rolecall.sql.migrations import Script, Transaction
 OPEN = ("table", "view", "function")  # the kinds of objects that may be unprotected
 
 
-def build(run: Run, settings: Settings) -> Manifest:
+Progress = Callable[[BuildStep], None]  # is called before each step
+
+
+def no_progress(step: BuildStep) -> None:
+    """Show nothing."""
+
+
+def build(run: Run, settings: Settings, progress: Progress = no_progress) -> Manifest:
     """Create both databases: the baseline, and a copy of it with the migrations. Returns the manifest.
 
     Raises RolecallError or SqlError for the first step that fails, before any test has run.
     """
     role = migration_role(run, settings)
     phases = migrations.of(settings)
+    steps = [(number, step) for number, phase in enumerate(phases, 1) for step in phase.steps]
+    total = bool(settings.platform) + bool(settings.baseline) + len(steps)
+    begin = _counting(progress, total)
     run.create(run.baseline)
     with run.connect(run.baseline) as connection:
+        if settings.platform:
+            begin(f"platform: {settings.platform.name}")
         run_platform(run, connection, settings, role)
         platform = objects.objects(connection)
+        if settings.baseline:
+            begin(f"baseline: {settings.baseline.name}")
         left_out = _run_baseline(run, connection, settings, role)
         before = objects.objects(connection)
     run.create(run.template, run.baseline)
     with run.connect(run.template) as connection:
-        for step in (step for phase in phases for step in phase.steps):
+        for number, step in steps:
+            begin(f"phase {number} of {len(phases)}: {step.path.name}")
             run_script(run, connection, step, role)
         after = objects.objects(connection)
         found = unprotected.read(connection, by_default=settings.default_privileges == "granted")
@@ -63,6 +80,12 @@ def build(run: Run, settings: Settings) -> Manifest:
     manifest = Manifest(role, new, sorted(tables), protected, unprotected.of(found, own), rollbacks, notes, left_out)
     run.comment_on(run.template, **manifest.as_comment())
     return manifest
+
+
+def _counting(progress: Progress, total: int) -> Callable[[str], None]:
+    """A function that shows the next step of ``total``, by what it is."""
+    numbers = count(1)
+    return lambda what: progress(BuildStep(what, next(numbers), total))
 
 
 def _without_stand_ins(added: list[objects.Object], after: list[objects.Object]) -> list[objects.Object]:

@@ -13,6 +13,7 @@ import psycopg
 from rolecall.access.world import World
 from rolecall.catalog.manifest import Manifest
 from rolecall.database import build, cache
+from rolecall.database.build import Progress, no_progress
 from rolecall.database.cache import TemplateCache
 from rolecall.database.cleanup import owned
 from rolecall.database.earlier import fitting
@@ -20,6 +21,7 @@ from rolecall.database.run import run_on
 from rolecall.database.templates import manifest_of
 from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
+from rolecall.report.progress import BuildStep
 from rolecall.server import choose
 from rolecall.server.choose import Server
 from rolecall.server.cluster import PRIVATE, PUBLIC, Cluster
@@ -50,19 +52,20 @@ class Provisioner:
         self.settings, self.world = settings, world
         self.run = run_on(server, Timeouts.of(settings))
 
-    def build(self, *, fit: bool = False) -> Manifest:
+    def build(self, progress: Progress = no_progress, *, fit: bool = False) -> Manifest:
         """Create both templates. Raises RolecallError or SqlError for the first step that fails.
 
         With ``fit``, the world is reduced to the tables and columns that the schema has: it was made for another one.
         """
-        manifest = self._build()
+        manifest = self._build(progress)
         if fit:
             with self.run.connect(self.run.template) as connection:
                 self.world = fitting(connection, self.world)
+        progress(BuildStep("the rows of the world"))
         return manifest.without(build.load(self.run, self.world, self.settings.seed, manifest.role))
 
-    def _build(self) -> Manifest:
-        return build.build(self.run, self.settings)
+    def _build(self, progress: Progress) -> Manifest:
+        return build.build(self.run, self.settings, progress)
 
 
 class ClusterProvisioner(Provisioner):
@@ -98,8 +101,9 @@ class ClusterProvisioner(Provisioner):
         self.cluster.clear()
         self._start()
 
-    def _build(self) -> Manifest:
+    def _build(self, progress: Progress) -> Manifest:
         """Take both databases from the cache if a server starts with them. Otherwise build and cache them."""
+        progress(BuildStep("the server starts"))
         if self.cache and self.archive:
             with suppress(RolecallError, psycopg.Error):
                 self.cluster.wait()
@@ -107,8 +111,10 @@ class ClusterProvisioner(Provisioner):
             self._start_empty(self.cache, self.archive)
         self.cluster.wait()
         if self.cache is None:
-            return build.build(self.run, self.settings)
-        manifest = build.build(replace(self.run, conninfo=Conninfo(self.cluster.private_conninfo)), self.settings)
+            return build.build(self.run, self.settings, progress)
+        private = replace(self.run, conninfo=Conninfo(self.cluster.private_conninfo))
+        manifest = build.build(private, self.settings, progress)
+        progress(BuildStep("the databases are kept for the next run"))
         self.cluster.stop(signal.SIGINT)
         self.cache.put(self.cluster)
         self.cluster.start()

@@ -10,8 +10,8 @@ import pytest
 
 from rolecall.errors import RolecallError
 from rolecall.grids.explain import ADMITTED, STOPPED
-from rolecall.item import CellError, EarlierGridError
-from rolecall.report.results import Attempt, CellFailure, FailedCell, Failure
+from rolecall.item import CellError, CellItem, EarlierGridError
+from rolecall.report.results import Attempt, CellFailure, CellInGrid, FailedCell, Failure
 
 # From the worst to the least: who sees too much, then what could not be tried, then who sees too little.
 KINDS = ("let in", "broken", "refused", "other")
@@ -20,12 +20,47 @@ NO_POLICY = ("no policy: row-level security is off, or the role bypasses it",)
 PRIVILEGES = {"select": "SELECT", "insert": "INSERT", "delete": "DELETE"}  # every other command is an UPDATE
 
 
-def attach(report: pytest.TestReport, error: BaseException | None) -> None:
-    """Add to the report of a failed test what the digest needs of ``error``."""
+def attach(report: pytest.TestReport, item: pytest.Item, error: BaseException | None) -> None:
+    """Add to the report of a failed test what the digest needs of ``error``, and of the cell that it is."""
     worst = min(map(failed_cell, cells_of(error)), key=lambda cell: KINDS.index(cell.kind), default=None)
     cell = asdict(worst) if worst else None
     in_test = report.when == "call" and not isinstance(error, RolecallError)
-    setattr(report, ATTRIBUTE, {"cell": cell, "in_test": in_test})
+    place = None
+    if isinstance(error, CellError) and isinstance(item, CellItem):
+        place = asdict(in_grid(item, error.failure.got))
+    setattr(report, ATTRIBUTE, {"cell": cell, "in_test": in_test, "in_grid": place})
+
+
+def in_grid(item: CellItem, got: str) -> CellInGrid:
+    """The place of a failed cell in its grid."""
+    grid, cell = item.grid, item.cell
+    of_line = [each for each in grid.cells if (each.row, each.persona) == (cell.row, cell.persona)]
+    verdicts = {each.command: each.expected for each in of_line}
+    return CellInGrid(
+        test=test_of(item),
+        file=item.nodeid.partition("::")[0],
+        table=grid.table,
+        call=grid.line,
+        cells=len(grid.cells),
+        number=grid.cells.index(cell),
+        row=cell.row,
+        command=cell.command,
+        persona=cell.persona,
+        line=cell.line,
+        got=got,
+        commands=grid.commands,
+        verdicts=[verdicts[command] for command in grid.commands],
+    )
+
+
+def test_of(item: CellItem) -> str:
+    """The beginning of the ids of a grid's cells: ``tests/test_notes.py::test_grid``."""
+    return id_of(item).removesuffix(f"[{item.cell.id}]")
+
+
+def id_of(item: CellItem) -> str:
+    """The id of a cell. xdist may add the name of a group to the one that pytest has."""
+    return f"{item.parent.nodeid if item.parent else ''}::{item.name}"
 
 
 def read(report: Any) -> Failure | None:
@@ -33,13 +68,14 @@ def read(report: Any) -> Failure | None:
     attached: dict[str, Any] | None = getattr(report, ATTRIBUTE, None)
     if attached is None:
         return None
-    cell = attached["cell"]
+    cell, place = attached["cell"], attached["in_grid"]
     return Failure(
         nodeid=report.nodeid,
         message=_message(report),
         text=text_of(report),
         in_test=attached["in_test"],
         cell=FailedCell(**cell | {"causes": tuple(cell["causes"])}) if cell else None,
+        in_grid=CellInGrid(**place) if place else None,
     )
 
 

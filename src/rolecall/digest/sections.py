@@ -36,12 +36,23 @@ def sections(failures: Iterable[Failure]) -> Iterator[DigestSection]:
 # ------------------------------------------------------------------ cells
 
 
-def _cells(kind: str, failures: Sequence[Failure]) -> DigestSection:
+def cell_groups(failures: Sequence[Failure], *, with_table: bool = True) -> list[FailureGroup]:
+    """Failed cells by table and cause, the largest group first. Its subject names the cause, and perhaps the table."""
+
     def cause(failure: Failure) -> Hashable:
         assert failure.cell
         return failure.cell.table, failure.cell.causes
 
-    groups = _groups(failures, cause, _who_and_what, _cell_subject)
+    def subject(failure: Failure) -> str:
+        assert failure.cell
+        causes = " + ".join(failure.cell.causes)
+        return f"{failure.cell.table}: {causes}" if with_table else causes
+
+    return _groups(failures, cause, _who_and_what, subject)
+
+
+def _cells(kind: str, failures: Sequence[Failure]) -> DigestSection:
+    groups = cell_groups(failures)
     count = _count(len(failures), "cell", "cells")
     one = len(failures) == 1
     titles = {
@@ -51,12 +62,6 @@ def _cells(kind: str, failures: Sequence[Failure]) -> DigestSection:
         "other": f"{count} {'refuses' if one else 'refuse'} in another way than expected",
     }
     return DigestSection(titles[kind], groups)
-
-
-def _cell_subject(failure: Failure) -> str:
-    cell = failure.cell
-    assert cell
-    return f"{cell.table}: {' + '.join(cell.causes)}"
 
 
 def _who_and_what(failures: Sequence[Failure]) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-WIDTH = 24  # characters of the bar
+from rolecall.report.progress import bar, duration, fitted
 
 
 class Progress:
@@ -23,7 +23,9 @@ class Progress:
         """Rewrite the line with the outcomes so far, of ``total`` mutants, after ``seconds``."""
         if self.in_use and total:
             failed = outcomes["survived"] + outcomes["error"]
-            self.reporter.rewrite(line(outcomes, total, seconds), erase=True, green=not failed, red=bool(failed))
+            width = self.reporter.config.get_terminal_writer().fullwidth
+            text = fitted(line(outcomes, total, seconds), width)
+            self.reporter.rewrite(text, erase=True, green=not failed, red=bool(failed))
 
     def end(self) -> None:
         """Leave the line as it is."""
@@ -32,10 +34,9 @@ class Progress:
 
 
 def line(outcomes: Counter[str], total: int, seconds: float) -> str:
-    """A bar, the counts and the speed."""
+    """A bar, the counts, the time that is left, and the speed."""
     done = sum(outcomes.values())
-    filled = WIDTH * done // total
-    bar = "█" * filled + "░" * (WIDTH - filled)
     counts = f"{outcomes['killed'] + outcomes['pinned']} killed · {outcomes['survived']} survived"
     counts += f" · {outcomes['error']} error" if outcomes["error"] else ""
-    return f"{bar} {done} of {total} · {counts} · {done / seconds:.0f} a second"
+    left = f" · {duration((total - done) * seconds / done)} left" if 0 < done < total else ""
+    return f"{bar(done, total)} {done} of {total} · {counts}{left} · {done / seconds:.0f} a second"

@@ -17,6 +17,7 @@ from rolecall.coverage import plpgsql
 from rolecall.coverage.count import count_all, count_tried
 from rolecall.coverage.recorder import CoverageRecorder
 from rolecall.database import cache, provision
+from rolecall.database.build import Progress, no_progress
 from rolecall.database.provision import Provisioner
 from rolecall.database.run import Run
 from rolecall.errors import RolecallError
@@ -96,10 +97,10 @@ class Process:
         if terminal and settings.cache_dir and not settings.pg_dsn and (reason := cache.objection(settings.cache_dir)):
             terminal.write_line(f"rolecall: {reason}")
 
-    def build(self) -> None:
+    def build(self, progress: Progress = no_progress) -> None:
         """Build the templates, if this is the first process and they are not built yet."""
         if not self.is_worker and self.template is None:
-            manifest = self.launch().build()
+            manifest = self.launch().build(progress)
             self.world.missing = manifest.missing_rows
             self.template = Template(self.launch().run, manifest)
 

@@ -127,14 +127,82 @@ class FailedCell:
 
 
 @dataclass(frozen=True)
+class CellInGrid:
+    """A failed cell with its line of the grid: enough to draw the line in a process that does not have the grid.
+
+    ``test`` is the beginning of the ids of the grid's cells. ``file`` is relative, as in these ids; ``call`` is the
+    line of the grid in it, and ``line`` that of the cell. ``number`` counts the cells of the grid, from 0. ``verdicts``
+    are those that the grid has for the row and the persona, one for each of ``commands``.
+    """
+
+    test: str
+    file: str
+    table: str
+    call: int
+    cells: int
+    number: int
+    row: str
+    command: str
+    persona: str
+    line: int
+    got: str
+    commands: Sequence[str]
+    verdicts: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Failure:
-    """A test that failed. ``in_test`` is False if its setup or teardown failed, or if rolecall could not run it."""
+    """A test that failed. ``in_test`` is False if its setup or teardown failed, or if rolecall could not run it.
+
+    ``in_grid`` is there for a cell that is a test of its own.
+    """
 
     nodeid: str
     message: str
     text: str
     in_test: bool
     cell: FailedCell | None = None
+    in_grid: CellInGrid | None = None
+
+
+@dataclass(frozen=True)
+class GridVerdict:
+    """A cell of a grid that is drawn. ``kind`` is that of a failed cell, and empty for all others."""
+
+    expected: str
+    got: str
+    kind: str = ""
+    tried: bool = True
+
+
+@dataclass(frozen=True)
+class GridLine:
+    """A line of a grid with a wrong cell. The personas have the same verdicts, and the same line in the file."""
+
+    row: str
+    personas: Sequence[str]
+    line: int
+    verdicts: Sequence[GridVerdict]
+
+
+@dataclass(frozen=True)
+class FailedGrid:
+    """The wrong cells of a grid, with their lines.
+
+    ``others`` is the number of personas without a wrong cell, by row. ``failures`` are the cells, the worst first.
+    ``reasons`` are the causes of all but the worst: a kind, and the cells that fail so for one cause.
+    """
+
+    test: str
+    file: str
+    line: int
+    table: str
+    cells: int
+    commands: Sequence[str]
+    lines: Sequence[GridLine]
+    others: Mapping[str, int]
+    failures: Sequence[Failure]
+    reasons: Sequence[tuple[str, FailureGroup]]
 
 
 @dataclass(frozen=True)
@@ -152,6 +220,23 @@ class DigestSection:
 
     title: str
     groups: Sequence[FailureGroup]
+
+
+@dataclass(frozen=True)
+class CellTally:
+    """The cells of a run, by outcome. ``wrong``: not as the grid says. ``failed``: could not be tried."""
+
+    grids: int
+    personas: int
+    right: int
+    wrong: int = 0
+    undecided: int = 0
+    failed: int = 0
+
+    @property
+    def tried(self) -> int:
+        """The number of cells that have a verdict."""
+        return self.right + self.wrong + self.undecided
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from rolecall.report.results import (
     Attempt,
     CellFailure,
-    CoverageCount,
     Decisions,
     DigestSection,
     FailureGroup,
@@ -23,21 +22,25 @@ from rolecall.report.results import (
 if TYPE_CHECKING:
     import pytest
 
-    from rolecall.settings import Settings
-
-MAX_NAMES = 3  # that are not covered, before "and n more"
 MAX_LEAKS = 20  # that are named, before "and n more"
 MAX_PERSONAS = 3  # besides the first of a leak
 MAX_GROUPS = 6  # of the first section of the digest, before "in n more groups"
 LATER_GROUPS = 3  # of every other section
 MAX_LINES = 12  # of the explanation of one failure in the digest
-MIN_WIDTH = 100  # of a line of the digest; a log of CI has no width
+LOG_WIDTH = 100  # of a line where there is no terminal, for example in a log of CI
 COLOURS = {"killed": "green", "pinned": "cyan", "survived": "red", "invalid": "yellow", "equivalent": "blue"}
 WAYS = {
     (False, False): "",
     (True, False): "  (blind: a cursor aims at the row, no column is read)",
     (False, True): "  (with RETURNING, as a client's insert().select())",
 }
+
+
+def width_of(reporter: pytest.TerminalReporter) -> int:
+    """The width of the terminal; of a log, at least :data:`LOG_WIDTH`."""
+    width: int = reporter.config.get_terminal_writer().fullwidth
+    return width if reporter.isatty else max(width, LOG_WIDTH)
+
 
 # ------------------------------------------------------------------ cells
 
@@ -123,45 +126,6 @@ def _leaks(cells: Iterable[ObservedCell]) -> Iterator[str]:
         yield f"{first.file}:{first.line}: {what} ({first.leak})"
 
 
-# ------------------------------------------------------------------ coverage
-
-
-def write_coverage(
-    reporter: pytest.TerminalReporter,
-    server: str,
-    settings: Settings,
-    counts: Iterable[CoverageCount],
-    seconds: float,
-    notes: Iterable[str] = (),
-    problems: Iterable[str] = (),
-) -> None:
-    """Write the section of rolecall, with ``notes`` on the files and the ``problems`` that fail the run.
-
-    With ``--rolecall-coverage``, it names everything that is not covered.
-    """
-    reporter.section("rolecall", sep="-")
-    reporter.line(f"{server} · default privileges {settings.default_privileges} · {seconds:.1f} s")
-    for count in counts:
-        complete = not count.missing
-        reporter.write(f"  {count.what:21}")
-        reporter.write(f"{count.covered:4} of {count.total}", green=complete, yellow=not complete)
-        if settings.coverage:
-            reporter.line("" if complete else "   without")
-            for name in count.missing:
-                reporter.line(f"    {name}", red=True)
-        else:
-            reporter.line("" if complete else f"   without {_names(list(count.missing))}")
-    for note in notes:
-        reporter.line(f"  note: {note}", yellow=True)
-    for problem in problems:
-        reporter.line(f"  ERROR: {problem}", red=True)
-
-
-def _names(missing: list[str]) -> str:
-    rest = len(missing) - MAX_NAMES
-    return ", ".join(missing[:MAX_NAMES]) + (f" and {rest} more" if rest > 0 else "")
-
-
 # ------------------------------------------------------------------ the digest of many failures
 
 
@@ -173,7 +137,7 @@ def write_digest(
     The first section is the worst: only its failure is explained in full, so that the digest fits a screen. No line is
     longer than the terminal is wide.
     """
-    width = max(reporter.config.get_terminal_writer().fullwidth, MIN_WIDTH)
+    width = width_of(reporter)
     reporter.section(f"digest of {failures:,} failure{'' if failures == 1 else 's'}", sep="-")
     for number, section in enumerate(sections):
         reporter.line(f"{section.title}:", red=True, bold=True)

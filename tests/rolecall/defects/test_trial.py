@@ -180,8 +180,9 @@ def test_a_script_of_no_phase_is_an_error(toy: pytest.Pytester) -> None:
     assert message.format(toy.path) in result.stdout.str()
 
 
-def test_a_trial_covers_nothing(toy: pytest.Pytester) -> None:
+def test_a_trial_covers_nothing(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """Inserts, updates and deletes also ran in the trial, before a select failed."""
+    monkeypatch.setenv("COLUMNS", "200")  # for all names
     result = toy.runpytest_inprocess("defects")
     missing = "shop.notes: own notes are changed, shop.notes: own notes are deleted, shop.notes: own notes are written"
     assert f"  policies                1 of 4   without {missing}\n" in result.stdout.str()

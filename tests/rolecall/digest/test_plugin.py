@@ -58,7 +58,9 @@ def test_cells_that_let_somebody_in_come_first(toy: pytest.Pytester, processes: 
 def test_the_digest_is_the_last_of_all_sections(toy: pytest.Pytester) -> None:
     break_migration(toy, LEAK)
     lines = run(toy)
-    assert not any("FAILURES" in line or "short test summary" in line for line in lines)
+    sections = [name for name in ("FAILURES", "- rolecall -", "digest of") for line in lines if name in line]
+    assert [name for line in lines for name in sections if name in line] == sections
+    assert not any("short test summary" in line for line in lines)
     assert lines[-1].startswith("=")
     assert "2 failed" in lines[-1]
 
@@ -156,3 +158,92 @@ def test_cells_whose_row_cannot_be_loaded_could_not_run(toy: pytest.Pytester) ->
     lines = digest(run(toy))
     number = lines.index("20 tests could not run:")
     assert lines[number + 1].startswith("    20  the world's row \"bob's note\" of shop.notes cannot be loaded:")
+
+
+# ------------------------------------------------------------------ grids
+
+
+GRID = [
+    "test_notes.py:3: yes≠!: expected yes, got !",
+    "               select   insert   update   delete   hand over",
+    "     alice's note  (2 other personas are right)",
+    "   8   alice   yes      yes      yes      yes≠!    !",
+    "   9   bob     -≠yes    !        -        -≠!      -",
+    "     bob's note  (2 other personas are right)",
+    "  15   bob     yes      yes      yes      yes≠!    yes",
+    "  16   alice   -≠yes    !        -        -≠!      -",
+]
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_failed_cells_of_one_grid_are_shown_as_the_grid(toy: pytest.Pytester, processes: str) -> None:
+    """The worst cell is explained, and the others have a line for each reason. The short summary has all cells."""
+    break_migration(toy, LOCK, LEAK)
+    toy.makepyfile(test_plain="def test_plain(): assert 'their own' == ''")
+    lines = run(toy, "--rolecall-digest-from", "0", processes=processes)
+    start = next(number for number, line in enumerate(lines) if "6 of 40 cells of shop.notes differ" in line)
+    assert lines[start + 1 : start + 10] == [*GRID, ""]
+    assert lines[start + 10] == 'bob: select on "alice\'s note" of shop.notes'
+    assert [line for line in lines if line.startswith("and ")] == [
+        'and 1 let in: policy "own notes are read"  (select as alice)',
+        "and 2 refused: no DELETE privilege  (delete as alice, bob)",
+        "and 2 refused in another way: no DELETE privilege  (delete as alice, bob)",
+    ]
+    assert sum(line.startswith("  got ") for line in lines) == 1
+    assert sum(line.startswith("FAILED test_notes.py::test_grid[") for line in lines) == 6
+    assert "E   AssertionError: assert 'their own' == ''" in lines
+    assert "7 failed" in lines[-1]
+
+
+def test_one_failed_cell_is_a_paragraph(toy: pytest.Pytester) -> None:
+    break_migration(toy, LEAK)
+    lines = run(toy, "--rolecall-digest-from", "0", "-x")
+    assert not any("cells of shop.notes differ" in line for line in lines)
+    assert sum(line.startswith("  got ") for line in lines) == 1
+
+
+def test_cells_that_did_not_run_are_marked(toy: pytest.Pytester) -> None:
+    break_migration(toy, LOCK, LEAK)
+    lines = run(toy, "--rolecall-digest-from", "0", "-k", "(select or delete) and (alice or bob)")
+    assert "   8   alice   yes      ·        ·        yes≠!    ·" in lines
+    assert "   9   bob     -≠yes    ·        ·        -≠!      ·" in lines
+    assert "test_notes.py:3: yes≠!: expected yes, got !; · was not tried" in lines
+
+
+@pytest.mark.parametrize("style", ["no", "line"])
+def test_the_styles_of_pytest(toy: pytest.Pytester, style: str) -> None:
+    break_migration(toy, LEAK)
+    lines = run(toy, "--rolecall-digest-from", "0", f"--tb={style}")
+    assert not any("≠" in line for line in lines)
+    assert ("test_notes.py:3: 2 of 40 cells of shop.notes differ" in lines) is (style == "line")
+
+
+def test_junit_and_last_failed_have_each_cell(toy: pytest.Pytester) -> None:
+    break_migration(toy, LEAK)
+    use_cache(toy)
+    run(toy, "--rolecall-digest-from", "0", "--junit-xml=junit.xml")
+    xml = (toy.path / "junit.xml").read_text()
+    assert [text.count("-&gt; lets the row through</failure>") for text in xml.split("<testcase ")].count(1) == 2
+    toy.runpytest_inprocess("--lf", "--deselect", "defects").assert_outcomes(failed=2)
+
+
+def test_a_digest_has_only_the_lines_of_the_worst_grids(toy: pytest.Pytester) -> None:
+    """And its file has all of them."""
+    break_migration(toy, LOCK, LEAK)
+    use_cache(toy)
+    for name in "bcdefgh":
+        text = (toy.path / "test_notes.py").read_text()
+        few = text.replace("bob               -  ", "bob               yes") if name == "b" else text
+        (toy.path / f"test_{name}.py").write_text(few)
+    lines = run(toy)
+    titles = [line.strip("_ ") for line in lines if "cells of shop.notes differ" in line]
+    assert titles == ["6 of 40 cells of shop.notes differ"] * 6
+    assert "and 11 wrong cells in 2 more grids" in lines
+    assert not any(line.startswith("and 1 let in") for line in lines)
+    (advice,) = (line for line in lines if line.startswith("All failures:"))
+    text = Path(toy.path, advice.split()[-1]).read_text()
+    assert text.count("6 of 40 cells of shop.notes differ\n") == 7
+    assert text.count("5 of 40 cells of shop.notes differ\n") == 1
+    assert text.startswith(
+        "6 of 40 cells of shop.notes differ\n" + "\n".join(GRID).replace("test_notes.py", "test_c.py")
+    )

@@ -14,9 +14,11 @@ from rolecall.mutants.progress import Progress, line
 class Terminal:
     """The parts of pytest's reporter that the line needs. It stores the output."""
 
-    def __init__(self, *, isatty: bool, verbosity: int = 0) -> None:
+    def __init__(self, *, isatty: bool, verbosity: int = 0, width: int = 80) -> None:
         self.isatty = isatty
-        self.config = SimpleNamespace(get_verbosity=lambda: verbosity)
+        self.config = SimpleNamespace(
+            get_verbosity=lambda: verbosity, get_terminal_writer=lambda: SimpleNamespace(fullwidth=width)
+        )
         self.written: list[tuple[str, dict[str, bool]]] = []
         self._show_progress_info = "progress"
 
@@ -30,11 +32,20 @@ def output_of(terminal: Any, outcomes: dict[str, int], total: int = 8) -> list[t
     return written
 
 
-def test_the_line_has_a_bar_the_counts_and_the_rate() -> None:
+def test_the_line_has_a_bar_the_counts_the_time_left_and_the_rate() -> None:
     assert (
         line(Counter(killed=3, survived=1), 8, 2.0)
-        == f"{'█' * 12}{'░' * 12} 4 of 8 · 3 killed · 1 survived · 2 a second"
+        == f"{'█' * 12}{'░' * 12} 4 of 8 · 3 killed · 1 survived · 2 s left · 2 a second"
     )
+
+
+def test_nothing_is_left_at_the_end() -> None:
+    assert line(Counter(killed=8), 8, 2.0) == f"{'█' * 24} 8 of 8 · 8 killed · 0 survived · 4 a second"
+
+
+def test_the_line_is_shorter_than_the_terminal_is_wide() -> None:
+    ((text, _),) = output_of(Terminal(isatty=True, width=40), {"killed": 2})
+    assert text == f"{'█' * 6}{'░' * 18} 2 of 8 · 2 ki…"
 
 
 def test_errors_are_counted_if_there_are_any() -> None:

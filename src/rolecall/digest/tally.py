@@ -1,0 +1,63 @@
+"""Which cells of a run were tried, and with which outcome."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+import pytest
+
+from rolecall.digest import failures
+from rolecall.item import CellItem
+from rolecall.report.results import CellTally
+
+ATTRIBUTE = "rolecall_cell"  # of a report; pytest sends it between processes as JSON
+OBSERVED = "rolecall_observed"  # of the report of a cell that nobody has decided
+
+
+class TriedCell(NamedTuple):
+    """A cell that ran. ``grid`` is the beginning of the ids of the grid's cells."""
+
+    grid: str
+    row: str
+    persona: str
+    outcome: str
+
+
+class Tally:
+    """pytest's hooks that note cells. In the first process, ``cells`` has those of all workers, by id."""
+
+    def __init__(self) -> None:
+        self.cells: dict[str, TriedCell] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Note a cell. One that is run again has the outcome of its last run."""
+        attached: list[str] | None = getattr(report, ATTRIBUTE, None)
+        if attached is None:
+            return
+        cell, grid, row, persona = attached
+        failure = failures.read(report)
+        outcome = "right" if report.passed else "wrong" if failure and failure.cell else "failed"
+        outcome = "undecided" if getattr(report, OBSERVED, None) else outcome
+        self.cells[cell] = TriedCell(grid, row, persona, outcome)
+
+    def count(self) -> CellTally:
+        """How many cells had each outcome."""
+        cells = self.cells.values()
+        outcomes = Counter(cell.outcome for cell in cells)
+        return CellTally(
+            grids=len({cell.grid for cell in cells}),
+            personas=len({cell.persona for cell in cells}),
+            right=outcomes["right"],
+            wrong=outcomes["wrong"],
+            undecided=outcomes["undecided"],
+            failed=outcomes["failed"],
+        )
+
+
+def attach(report: pytest.TestReport, item: CellItem) -> None:
+    """Add to the report of a cell what the first process needs to count it."""
+    if report.when == "call" and not report.skipped:
+        names = [failures.id_of(item), failures.test_of(item), item.cell.row, item.cell.persona]
+        setattr(report, ATTRIBUTE, names)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from psycopg import sql
 
 from rolecall.access_map.difference import Group, groups
-from rolecall.report.access import HEAD
+from rolecall.report.access import HEAD, AccessMap
 from rolecall.report.difference import AccessChange, AccessDifference, Witness
 
 MARKER = "<!-- rolecall diff -->"  # finds the comment on a pull request again
@@ -18,15 +18,23 @@ ENOUGH = 3  # witnesses of one sentence
 
 
 class Title(NamedTuple):
-    """What was compared: the names of both sides, the number of personas and of objects."""
+    """What was compared: the names of both sides, and how much of the newer one was tried."""
 
     before: str
     after: str
+    attempts: int
     personas: int
     objects: int
 
+    @classmethod
+    def of(cls, before: str, after: str, tried: AccessMap) -> Title:
+        """The title of a difference. ``tried`` is the newer access map."""
+        attempts = sum(len(item.attempts) for item in tried.objects.values()) * len(tried.personas)
+        return cls(before, after, attempts, len(tried.personas), len(tried.objects))
+
     def __str__(self) -> str:
-        return f"{self.before} -> {self.after}: {self.personas} personas, {self.objects} tables, views and functions"
+        who = f"{self.attempts:,} attempts as {self.personas} personas"
+        return f"{self.before} -> {self.after}: {who}, on {self.objects} tables, views and functions"
 
 
 def counts(difference: AccessDifference) -> str:

@@ -57,8 +57,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.common_personas:
         check_personas(sides, before, after)
     difference = with_witnesses(compare(before.maps, after.maps), after)
-    head = after.maps[HEAD]
-    title = Title(options.before, options.after, len(head.personas), len(head.objects))
+    title = Title.of(options.before, options.after, after.maps[HEAD])
     write(_rendered(difference, title, options), options.output)
     return int(is_failure(difference, options.fail_on))
 

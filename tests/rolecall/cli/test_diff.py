@@ -158,7 +158,7 @@ def test_sql_that_fails_is_named(repository: pytest.Pytester) -> None:
 
 # ------------------------------------------------------------------ texts
 
-TITLE = Title("main", ".", 2, 1)
+TITLE = Title.of("main", ".", access("alice", "bob"))
 
 
 def gains(number: int) -> AccessDifference:
@@ -172,7 +172,7 @@ def gains(number: int) -> AccessDifference:
 def test_the_text_has_gains_before_losses() -> None:
     difference = compare({HEAD: access("alice", "bob")}, {HEAD: access("carol", everybody=["alice"])})
     assert render.as_text(difference, TITLE).splitlines()[:2] == [
-        "main -> .: 2 personas, 1 tables, views and functions",
+        "main -> .: 2 attempts as 2 personas, on 1 tables, views and functions",
         "0 gained, 1 lost, 1 not compared",
     ]
     shown = render.as_text(gains(1), TITLE)

@@ -188,7 +188,7 @@ def everything() -> Report:
                 "favourites",
                 [
                     ReportedStep("migrations/phase_1/01_salons.sql", 0.031),
-                    ReportedStep(SQL, 0.12, {"app.salons": "ShareRowExclusiveLock"}),
+                    ReportedStep(SQL, 0.12, {"app.salons": "SHARE ROW EXCLUSIVE", "app.people": "ROW EXCLUSIVE"}),
                 ],
                 ["table app.favorites", "policy app.favorites: Customers manage their favourites"],
                 ReportedStep("migrations/phase_1/rollback.sql", 0.02),
@@ -198,7 +198,7 @@ def everything() -> Report:
             ReportedPhase(
                 2,
                 "views",
-                [ReportedStep("migrations/phase_2/01_views.sql", 0.2)],
+                [ReportedStep("migrations/phase_2/01_views.sql", 0.2, {"app.salons": "ACCESS EXCLUSIVE"})],
                 ["view app.salon_favorites"],
                 ReportedStep("migrations/phase_2/rollback.sql", 0.01),
                 ["view app.salon_favorites"],

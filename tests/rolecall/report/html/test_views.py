@@ -112,7 +112,10 @@ MEASURED = {
     "tests": ["812 passed, 1 failed and 4 undecided", "let in"],
     "coverage": ["25 of 26", "app.audit: nobody reads it", "52 of 52"],
     "mutants": ["Score 97.6 %", "the policy lets every row through"],
-    "phases": ["The rollback took all of it away", "The rollback left 1 object", "It has no rollback", "1 min 15 s"],
+    "phases": [
+        *("The rollback took all of it away", "The rollback left 1 object", "It has no rollback", "1 min 15 s"),
+        *("writes of 1 table wait", "reads and writes of 1 table wait", "nothing waits"),
+    ],
     "findings": ["noticed by 2 tests", "no test notices it"],
     "drift": ["The database has the phases up to 2 of 3", "deleted_at IS NULL", "grants of the platform"],
 }

@@ -21,7 +21,7 @@ function Phase({ phase }) {
       ${phase.verified ? "✓ verify.sql passed." : ""}
     </p>
     ${rollbackText(phase)}${phase.problem ? html`<pre class="bad" tabindex="0">${phase.problem}</pre>` : null}
-    <${Table} caption=${`Steps of phase ${phase.number}`} head=${["script", "time", "locks held at its end"]}
+    <${Table} caption=${`Steps of phase ${phase.number}`} head=${["script", "time", "locks held at its end", "meanwhile"]}
       >${[...phase.steps, ...(phase.rollback ? [phase.rollback] : [])].map(
         (step) =>
           html`<tr>
@@ -39,6 +39,7 @@ function Phase({ phase }) {
                   : "none"
               }
             </td>
+            <td>${meanwhile(step)}</td>
           </tr>`,
       )}<//
     >
@@ -67,6 +68,22 @@ function rollbackText(phase) {
 /** "2 tables, AccessExclusiveLock": the modes, and how many tables. */
 function locks(step) {
   return `${count(Object.keys(step.locks).length, "table")}: ${listed([...new Set(Object.values(step.locks))])}`;
+}
+
+// What waits for a lock until the script has committed. PostgreSQL's documentation, "Explicit Locking".
+const READS_WAIT = ["ACCESS EXCLUSIVE"];
+const WRITES_WAIT = ["SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE"];
+
+/** "Writes of 4 tables wait": what the locks do to the traffic. */
+function meanwhile(step) {
+  const modes = Object.values(step.locks);
+  const both = modes.filter((mode) => READS_WAIT.includes(mode)).length;
+  const writes = modes.filter((mode) => WRITES_WAIT.includes(mode)).length;
+  const parts = [
+    both ? `reads and writes of ${count(both, "table")} wait` : "",
+    writes ? `writes of ${count(writes, "table")} wait` : "",
+  ].filter(Boolean);
+  return parts.length ? parts.join("; ") : "nothing waits";
 }
 
 const RANKS = { exposes: "exposes", missing: "is missing", differs: "differs", warning: "warning" };

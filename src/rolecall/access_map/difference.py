@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rolecall.access_map.sentences import quoted, quoted_name
 from rolecall.grids.grid import COMMANDS
-from rolecall.report.access import CALL, HEAD, PRIVILEGES, Access, AccessMap, AccessMaps, Attempt, ObjectAccess
+from rolecall.report.access import CALL, HEAD, HELD, Access, AccessMap, AccessMaps, Attempt, ObjectAccess
 from rolecall.report.difference import AccessChange, AccessDifference
 
 MOST = 3  # names in a sentence, before "and n more"
@@ -129,7 +129,7 @@ def what(attempt: Attempt, detail: str = "") -> str:
         return "the call of"
     is_part = detail.startswith(("the columns", "all columns")) or detail.endswith("more rows")
     end = f" of {detail}" if is_part else f" {detail}" if detail else ""
-    if command in PRIVILEGES:
+    if command in HELD:
         return f"the privilege {command}{end} on"
     if command in COMMANDS:
         return f"{command}{end} on"

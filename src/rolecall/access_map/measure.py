@@ -23,9 +23,9 @@ def measure(connection: Connection[Any], world: World, grids: Iterable[Grid]) ->
     """The access of all personas of a world to the objects of a database.
 
     A table with a grid is tried as its grid says: each row, each command. Of others, rows are selected, and the
-    privileges to write are tried with statements that change no row. Of a function, the privilege to call it.
-    ``connection`` is a superuser's, to a database that has the world; everything is rolled back. Grids whose table does
-    not exist are left out.
+    privileges to write are tried with statements that change no row. The privileges to truncate a table and to call a
+    function are looked up as the persona. ``connection`` is a superuser's, to a database that has the world; everything
+    is rolled back. Grids whose table does not exist are left out.
     """
     by_table = _by_table(grids)
     found: dict[str, ObjectAccess] = {}
@@ -34,6 +34,8 @@ def measure(connection: Connection[Any], world: World, grids: Iterable[Grid]) ->
         for relation in objects.relations(connection, by_table):
             own = [grid for grid in by_table.get(relation.name, ()) if relation.name in world.rows]
             attempts = _with_grids(connection, world, own) if own else untested.relation(relation)
+            if relation.kind == "table":
+                attempts = {**attempts, **untested.truncate(relation)}
             found[relation.name] = ObjectAccess(relation.name, relation.kind, attempts)
         for name, attempts in untested.functions().items():
             found[name] = ObjectAccess(name, "function", attempts)

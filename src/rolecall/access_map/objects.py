@@ -24,7 +24,9 @@ SELECT CASE WHEN relkind IN ('v', 'm') THEN 'view' ELSE 'table' END, n.nspname |
        c.oid::bigint
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
 WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-  AND NOT relispartition
+  -- A partition is another way to the rows of its table: its own privileges count, and its own policies.
+  AND NOT (relispartition AND relacl IS NULL
+           AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attacl IS NOT NULL))
   AND (n.nspname <> ALL (%(platform)s::text[]) OR n.nspname || '.' || relname = ANY (%(named)s::text[]))
   AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype = 'e')
 ORDER BY 2

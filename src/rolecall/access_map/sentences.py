@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from rolecall.grids.grid import COMMANDS
-from rolecall.report.access import CALL, PRIVILEGES, Access, Attempt
+from rolecall.report.access import CALL, HELD, Access, Attempt
 
 # What follows the first part of a sentence, and limits it.
 ONLY, WITHOUT, ROWS = ", only the columns ", ", but not ", re.compile(r", (\d+) rows?$")
@@ -19,7 +19,7 @@ def action(attempt: Attempt, name: str) -> str:
     row, command = attempt
     if command == CALL:
         return f"call {name}"
-    if command in PRIVILEGES:
+    if command in HELD:
         return f"use {command} on {name}"
     if not row:
         return f"{command} from {name}"

@@ -9,7 +9,7 @@ from psycopg import sql
 from rolecall.access.world import World
 from rolecall.catalog.objects import qualified
 from rolecall.grids.grid import Grid
-from rolecall.report.access import CALL, SELECT, AccessMap, Attempt, ObjectAccess
+from rolecall.report.access import CALL, SELECT, TRUNCATE, AccessMap, Attempt, ObjectAccess
 
 
 def statements(world: World, grids: Iterable[Grid], access: AccessMap) -> dict[str, dict[Attempt, str]]:
@@ -32,5 +32,5 @@ def _of(item: ObjectAccess, attempt: Attempt) -> str:
     table = qualified(item.name)
     if attempt.command == SELECT:
         return f"SELECT * FROM {table}"
-    function = "has_table_privilege" if attempt.command == "DELETE" else "has_any_column_privilege"
+    function = "has_table_privilege" if attempt.command in ("DELETE", TRUNCATE) else "has_any_column_privilege"
     return f"SELECT {function}({sql.Literal(table).as_string()}, '{attempt.command}')"

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 
 from rolecall.access_map.sentences import action, limits, quoted, quoted_name
 from rolecall.grids.grid import COMMANDS
-from rolecall.report.access import CALL, HEAD, PRIVILEGES, SELECT, AccessMap, AccessMaps, Attempt, ObjectAccess
+from rolecall.report.access import CALL, HEAD, HELD, SELECT, AccessMap, AccessMaps, Attempt, ObjectAccess
 
 TITLE = """\
 # Who may do what, as rolecall measured it. `pytest --rolecall-update` writes this file; do not edit it.
@@ -26,8 +26,8 @@ TITLE = """\
 FORMAT = "format 1"
 PHASES = "also measured after phase "
 TRIED, NOT_TRIED, MAY, MAY_NOT = "tried ", "not tried ", " may ", " may not "
-PLAIN = (*COMMANDS, CALL, *PRIVILEGES)  # commands that are written without quotes
-ORDER = {command: place for place, command in enumerate((SELECT, *COMMANDS, CALL, *PRIVILEGES))}
+PLAIN = (*COMMANDS, CALL, *HELD)  # commands that are written without quotes
+ORDER = {command: place for place, command in enumerate((SELECT, *COMMANDS, CALL, *HELD))}
 
 
 def write(maps: AccessMaps) -> str:

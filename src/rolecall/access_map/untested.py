@@ -14,7 +14,7 @@ from rolecall.access.world import World
 from rolecall.access_map import objects
 from rolecall.access_map.objects import Relation
 from rolecall.grids.probe import REFUSED
-from rolecall.report.access import CALL, PRIVILEGES, SELECT, Access, Attempt, Granted
+from rolecall.report.access import CALL, PRIVILEGES, SELECT, TRUNCATE, Access, Attempt, Granted
 
 GRANTED_COLUMNS = """
 SELECT COALESCE(array_agg(attname::text ORDER BY attnum), '{}') FROM pg_attribute
@@ -58,6 +58,16 @@ class Untested:
                 if access := by_role[key]:
                     granted[name] = access
         return attempts
+
+    def truncate(self, relation: Relation) -> Mapping[Attempt, Granted]:
+        """Who holds TRUNCATE on a table. It is not tried: it would wait for everybody who reads the table."""
+        granted = {}
+        for name in self.world.personas:
+            with self._no_access_if_it_fails(), self._acting_as(name, relation.name):
+                query = "SELECT has_table_privilege(%s::oid, 'TRUNCATE')"
+                if self.connection.execute(query, [relation.oid]).fetchone() == (True,):
+                    granted[name] = Access()
+        return {Attempt("", TRUNCATE): granted}
 
     def functions(self) -> dict[str, Mapping[Attempt, Granted]]:
         """Who may call each function. What it then does is up to the function."""

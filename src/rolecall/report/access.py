@@ -12,12 +12,14 @@ HEAD = 0  # the number of the phase that stands for all phases
 SELECT, CALL = "select", "call"
 # Commands on an object without a grid: whether a statement that changes no row is allowed.
 PRIVILEGES = ("INSERT", "UPDATE", "DELETE")
+TRUNCATE = "TRUNCATE"  # of every table: row-level security does not cover it
+HELD = (*PRIVILEGES, TRUNCATE)
 
 
 class Attempt(NamedTuple):
     """What was tried on an object: a command on a row. ``row`` is empty for a function, and for no particular row.
 
-    ``command`` is :data:`SELECT`, a command or a move of a grid, one of :data:`PRIVILEGES`, or :data:`CALL`.
+    ``command`` is :data:`SELECT`, a command or a move of a grid, one of :data:`HELD`, or :data:`CALL`.
     """
 
     row: str

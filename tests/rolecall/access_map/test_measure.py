@@ -40,8 +40,9 @@ def measured(project: Project, sql: str) -> AccessMap:
 
 
 def test_a_table_with_a_grid_is_tried_row_by_row(project: Project) -> None:
-    attempts = measured(project, "").objects["shop.notes"].attempts
+    attempts = dict(measured(project, "").objects["shop.notes"].attempts)
     rows, commands = ("alice's note", "bob's note"), ("select", "insert", "update", "delete")
+    assert attempts.pop(Attempt("", "TRUNCATE")) == {}
     assert {*attempts} == {Attempt(row, command) for row in rows for command in commands}
     for (row, _), granted in attempts.items():
         assert granted == {row.removesuffix("'s note"): Access()}
@@ -138,3 +139,23 @@ def test_what_cannot_be_selected_is_no_access(project: Project, statement: str) 
     """
     objects = measured(project, sql).objects
     assert objects["shop.broken"].attempts[Attempt("", "select")] == {}
+
+
+def test_a_partition_with_privileges_of_its_own_is_another_way_to_the_rows(project: Project) -> None:
+    sql = """
+        CREATE TABLE shop.events (id int PRIMARY KEY, author text) PARTITION BY RANGE (id);
+        ALTER TABLE shop.events ENABLE ROW LEVEL SECURITY;
+        CREATE TABLE shop.events_1 PARTITION OF shop.events FOR VALUES FROM (0) TO (10);
+        CREATE TABLE shop.events_2 PARTITION OF shop.events FOR VALUES FROM (10) TO (20);
+        INSERT INTO shop.events VALUES (1, 'alice');
+        GRANT SELECT ON shop.events, shop.events_1 TO toy_visitor;
+    """
+    objects = measured(project, sql).objects
+    assert objects["shop.events"].attempts[Attempt("", "select")] == {}
+    assert objects["shop.events_1"].attempts[Attempt("", "select")] == {"visitor": Access(rows=1)}
+    assert "shop.events_2" not in objects
+
+
+def test_truncate_is_looked_up(project: Project) -> None:
+    attempts = measured(project, "GRANT TRUNCATE ON shop.notes TO toy_visitor;").objects["shop.notes"].attempts
+    assert attempts[Attempt("", "TRUNCATE")] == {"visitor": Access()}

@@ -11,7 +11,7 @@ from rolecall.grids.grid import COMMANDS
 from rolecall.report.access import CALL, HEAD, HELD, Access, AccessMap, AccessMaps, Attempt, ObjectAccess
 from rolecall.report.difference import AccessChange, AccessDifference
 
-MOST = 3  # names in a sentence, before "and n more"
+MOST = 12  # names in a sentence, before "and n more"
 
 
 def compare(before: AccessMaps, after: AccessMaps) -> AccessDifference:

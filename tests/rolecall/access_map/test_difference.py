@@ -3,7 +3,7 @@
 from rolecall.access_map.difference import compare, groups
 from rolecall.report.access import HEAD, Access, AccessMap, Attempt, Granted, ObjectAccess
 
-PERSONAS = dict.fromkeys(("alice", "bob", "carol", "dora", "emil"), "app_user")
+PERSONAS = dict.fromkeys(("alice", "bob", *(f"user_{number:02}" for number in range(20))), "app_user")
 SELECT, DELETE = Attempt("alice's note", "select"), Attempt("alice's note", "delete")
 
 
@@ -35,7 +35,8 @@ def test_a_gain_and_a_loss() -> None:
 def test_many_personas_are_one_sentence() -> None:
     everybody = dict.fromkeys(PERSONAS, Access())
     assert sentences(notes({SELECT: {}}), notes({SELECT: everybody})) == [
-        'alice, bob, carol and 2 more gained select on "alice\'s note" of app.notes'
+        "alice, bob, user_00, user_01, user_02, user_03, user_04, user_05, user_06, user_07, user_08, user_09 "
+        'and 10 more gained select on "alice\'s note" of app.notes'
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +54,8 @@ def run(options: argparse.Namespace) -> int:
     """Compare, and print. Returns the exit status. Raises RolecallError if they cannot be compared."""
     with ExitStack() as stack:
         sides = side_of(options.before, stack), side_of(options.after, stack)
+        if measured := [side.name for side in sides if side.folder]:
+            print(f"measuring {' and '.join(measured)} …", file=sys.stderr)
         before, after = measure_sides(*sides)
     if not options.common_personas:
         check_personas(sides, before, after)

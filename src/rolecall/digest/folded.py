@@ -23,6 +23,7 @@ class Folded:
     def __init__(self) -> None:
         self._before: dict[str, list[Any]] = {}
         self._for_summary: Callable[[Any], bool] = lambda _: True
+        self._texts: list[tuple[Any, str]] = []  # the explanations of reports that have one line for a while
 
     def begin(self, stats: dict[str, list[Any]]) -> None:
         """Remember the lists."""
@@ -42,9 +43,20 @@ class Folded:
         """pytest has written the explanations, and has not begun the short summary."""
         for outcome, reports in self._before.items():
             terminalreporter.stats[outcome] = list(filter(self._for_summary, reports))
+            for report in terminalreporter.stats[outcome]:
+                self._shorten(report)
+
+    def _shorten(self, report: Any) -> None:
+        """Leave the first line of an explanation: in CI, the short summary would have all of it once more."""
+        if isinstance(report.longrepr, str):
+            self._texts.append((report, report.longrepr))
+            report.longrepr = report.longrepr.partition("\n")[0]
 
     def restore(self, stats: dict[str, list[Any]]) -> None:
         """Put the reports back, and keep those that other plugins have added since."""
+        for report, text in self._texts:
+            report.longrepr = text
+        self._texts.clear()
         for outcome, reports in self._before.items():
             known = set(map(id, reports))
             stats[outcome] = reports + [report for report in stats[outcome] if id(report) not in known]

@@ -256,4 +256,4 @@ def test_the_fixture_and_the_count(toy: pytest.Pytester) -> None:
     )
     result = toy.runpytest_inprocess("test_a.py", "--rolecall-coverage")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["  conditions that decide *2 of 2"])
+    result.stdout.fnmatch_lines(["  conditions that decide *2 of 2*"])

@@ -143,6 +143,7 @@ def test_it_loads_and_personas_try_it(project: pytest.Pytester, version: int) ->
         result.stdout.re_match_lines(
             [
                 rf"PostgreSQL {version}\.\d+ \(embedded\) .*",
+                r"3 personas tried 24 cells of 1 grid: every cell is as its grid says\.",
                 r"  note: \d+ statements of the baseline were left out or replaced; pytest -v lists them:",
                 r" +\d+  replaced by a stand-in: role dashboard_user, .*, auth.mfa_factors, .*, pg_cron, pg_net.*",
                 r" +\d  extensions that this server lacks: .*plpgsql_check, plv8",

@@ -12,11 +12,15 @@ from rolecall.access.world import World
 from rolecall.access_map import objects
 from rolecall.access_map.untested import Untested
 from rolecall.database.rolled_back import rolled_back
+from rolecall.errors import RolecallError
 from rolecall.grids.explain import Results
 from rolecall.grids.grid import Grid
 from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.probe import Check
 from rolecall.report.access import Access, AccessMap, Attempt, Granted, ObjectAccess
+
+# A column, table, function or object that does not exist.
+UNDEFINED = ("42703", "42P01", "42883", "42704")
 
 
 def measure(connection: Connection[Any], world: World, grids: Iterable[Grid]) -> AccessMap:
@@ -25,7 +29,7 @@ def measure(connection: Connection[Any], world: World, grids: Iterable[Grid]) ->
     A table with a grid is tried as its grid says: each row, each command. Of others, rows are selected, and the
     privileges to write are tried with statements that change no row. The privileges to truncate a table and to call a
     function are looked up as the persona. ``connection`` is a superuser's, to a database that has the world; everything
-    is rolled back. Grids whose table does not exist are left out.
+    is rolled back. Grids whose table does not exist are left out. Raises RolecallError if a statement has a timeout.
     """
     by_table = _by_table(grids)
     found: dict[str, ObjectAccess] = {}
@@ -53,13 +57,49 @@ def _with_grids(connection: Connection[Any], world: World, grids: Iterable[Grid]
     """The attempts of the grids of one table. Two grids of one table may have the same cells: then the first counts."""
     attempts: dict[Attempt, dict[str, Access]] = {}
     for grid in grids:
-        own: dict[Attempt, dict[str, Access]] = {}
-        for cell, results in GridOutcomes(connection, world, refusers=False).results(grid):
-            granted = own.setdefault(Attempt(cell.row, cell.command), {})
-            if access := access_of(results):
-                granted[cell.persona] = access
-        attempts = own | attempts
+        attempts = _with_grid(connection, world, grid) | attempts
     return attempts
+
+
+def _with_grid(connection: Connection[Any], world: World, grid: Grid) -> dict[Attempt, dict[str, Access]]:
+    """The attempts of one grid, without those that could be tried as nobody: an older schema may lack a column.
+
+    Raises RolecallError after a timeout, and if an attempt could be tried as some personas only.
+    """
+    outcomes = GridOutcomes(connection, world, refusers=False)
+    attempts: dict[Attempt, dict[str, Access]] = {}
+    untried: dict[Attempt, dict[str, str]] = {}
+    for cell, results in outcomes.results(grid):
+        attempt = Attempt(cell.row, cell.command)
+        granted = attempts.setdefault(attempt, {})
+        if access := access_of(results):
+            granted[cell.persona] = access
+        elif problem := problem_of(results):
+            untried.setdefault(attempt, {})[cell.persona] = problem
+    if outcomes.timeout:
+        raise RolecallError(f"the access to {grid.table} cannot be measured: {outcomes.timeout}")
+    for attempt, problems in untried.items():
+        if len(problems) == len(world.personas):
+            del attempts[attempt]
+            continue
+        for name, problem in problems.items():
+            persona = world.personas[name]
+            # A role that does not exist has no access. A setup may be for a table that is not there yet.
+            if _exists(connection, persona.role) and not persona.setup:
+                what = f"{attempt.command} on {attempt.row!r} of {grid.table}"
+                raise RolecallError(f"{what} cannot be tried as {name}, so who may do it is not known: {problem}")
+    return attempts
+
+
+def problem_of(results: Results) -> str:
+    """Why a cell says nothing about access: the check itself failed, or its statement does not fit the schema."""
+    outcomes = [outcome for _, outcome in results if not outcome.skipped]
+    says = [outcome for outcome in outcomes if not outcome.broken and outcome.sqlstate not in UNDEFINED]
+    return "" if says or not outcomes else str(outcomes[0])
+
+
+def _exists(connection: Connection[Any], role: str) -> bool:
+    return connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is not None
 
 
 def access_of(results: Results) -> Access | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -45,20 +43,32 @@ def side_of(argument: str, stack: ExitStack) -> Side:
 
 
 def _extract(revision: str, folder: Path) -> None:
-    """Copy the current folder as it was at a revision. Raises RolecallError if git does not know it."""
+    """Copy the current folder as it was at a revision. Raises RolecallError if git does not know it.
+
+    ``git archive`` would leave out what .gitattributes says (export-ignore), which may be the migrations.
+    """
     if revision.startswith("-"):
         raise RolecallError(f"{revision!r} is no git revision.")
-    command = ["git", "archive", "--format=tar", revision]
+    with TemporaryDirectory(prefix="rolecall_index_") as index:
+        environment = {**os.environ, "GIT_INDEX_FILE": str(Path(index) / "index")}
+        prefix = _git(revision, ["rev-parse", "--show-prefix"], environment)
+        top = Path(_git(revision, ["rev-parse", "--show-toplevel"], environment))
+        _git(revision, ["read-tree", f"{revision}:{prefix}"], environment, top)
+        _git(revision, ["checkout-index", "--all", f"--prefix={folder}/"], environment, top)
+
+
+def _git(revision: str, arguments: list[str], environment: dict[str, str], folder: Path | None = None) -> str:
+    """The output of git, without the end of its line. Raises RolecallError."""
+    command = ["git", *arguments]
     try:
-        result = subprocess.run(command, capture_output=True, check=False)
+        result = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     except OSError as error:
         raise RolecallError(f"{revision} is neither a file nor a folder, and git cannot be run: {error}.") from None
     if result.returncode:
-        reason = " ".join(result.stderr.decode(errors="replace").split())
-        text = f"{revision} is neither a lock file, nor a folder, nor a git revision here ({reason})"
-        raise RolecallError(f"{text}: git branch -a and git log list the revisions.")
-    with tarfile.open(fileobj=io.BytesIO(result.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+        text = f"{revision} is neither a lock file, nor a folder, nor a git revision here"
+        reason = " ".join(result.stderr.split())
+        raise RolecallError(f"{text} ({reason}): git branch -a and git log list the revisions.")
+    return result.stdout.rstrip("\n")
 
 
 def measure_sides(before: Side, after: Side) -> tuple[Measured, Measured]:

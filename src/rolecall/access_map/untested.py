@@ -13,8 +13,10 @@ from rolecall.access.session import Session
 from rolecall.access.world import World
 from rolecall.access_map import objects
 from rolecall.access_map.objects import Relation
+from rolecall.errors import RolecallError
 from rolecall.grids.probe import REFUSED
 from rolecall.report.access import CALL, PRIVILEGES, SELECT, TRUNCATE, Access, Attempt, Granted
+from rolecall.server.waits import ended_by_server
 
 GRANTED_COLUMNS = """
 SELECT COALESCE(array_agg(attname::text ORDER BY attnum), '{}') FROM pg_attribute
@@ -92,9 +94,15 @@ class Untested:
         """Take an error of the block for what it says: the persona has no access. Its role may not even exist."""
         try:
             yield
-        except psycopg.Error:
-            if self.connection.closed:
-                raise
+        except psycopg.Error as error:
+            self._require_answer(error)
+
+    def _require_answer(self, error: psycopg.Error) -> None:
+        """Raises RolecallError for a timeout, and the error itself if the connection is gone: they decide nothing."""
+        if self.connection.closed:
+            raise error
+        if ended_by_server(error):
+            raise RolecallError(f"the access cannot be measured: {error.diag.message_primary}.") from None
 
     def _fails(self, statement: str, persona: str, table: str) -> bool:
         with self._no_access_if_it_fails(), self._acting_as(persona, table):
@@ -125,8 +133,7 @@ class Untested:
                 rows = self.connection.execute(query).fetchall()
                 return Shown(columns, rows) if rows else None
         except psycopg.Error as error:
-            if self.connection.closed:
-                raise
+            self._require_answer(error)
             return self._select_columns(relation, persona) if error.sqlstate == REFUSED else None
 
     def _select_columns(self, relation: Relation, persona: str) -> Shown | None:

@@ -28,6 +28,7 @@ class GridOutcomes:
 
     def __init__(self, connection: Connection[Any], world: World, *, refusers: bool = True) -> None:
         self.connection, self.world, self.refusers = connection, world, refusers
+        self.timeout = ""  # why the checks after it were not tried
         self._failures: dict[Grid, dict[Cell, Results]] = {}
 
     def knows(self, grid: Grid) -> bool:
@@ -74,7 +75,7 @@ class GridOutcomes:
                 except (LateError, psycopg.Error) as error:
                     if isinstance(error, psycopg.Error) and not ended_by_server(error):
                         raise
-                    broken = "\n".join([str(error), *getattr(error, "__notes__", [])])
+                    broken = self.timeout = "\n".join([str(error), *getattr(error, "__notes__", [])])
                 if broken:
                     outcomes = [Outcome(0, False, None, None, broken)] * len(batch)
                 for (cell, check), outcome in zip(batch, outcomes, strict=True):

@@ -1,11 +1,16 @@
 """What is measured of tables with and without a grid, of views and functions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from rolecall import Grid, World, grid
 from rolecall.access_map.measure import measure
+from rolecall.errors import RolecallError
+from rolecall.grids.explain import Results
+from rolecall.grids.grid import Cell
+from rolecall.grids.outcomes import GridOutcomes
 from rolecall.report.access import Access, AccessMap, Attempt
 from rolecall.worker import Worker
 
@@ -159,3 +164,54 @@ def test_a_partition_with_privileges_of_its_own_is_another_way_to_the_rows(proje
 def test_truncate_is_looked_up(project: Project) -> None:
     attempts = measured(project, "GRANT TRUNCATE ON shop.notes TO toy_visitor;").objects["shop.notes"].attempts
     assert attempts[Attempt("", "TRUNCATE")] == {"visitor": Access()}
+
+
+SLOW = "CASE shop.me() WHEN 'bob' THEN pg_sleep(9) IS NULL ELSE true END"
+
+
+@pytest.mark.parametrize(
+    ("sql", "error"),
+    [
+        (
+            f"CREATE POLICY slow ON shop.notes USING ({SLOW})",
+            "the access to shop.notes cannot be measured: the time was up",
+        ),
+        (f"CREATE VIEW shop.slow AS SELECT 1 AS one WHERE {SLOW}; GRANT SELECT ON shop.slow TO toy_member", "timeout"),
+    ],
+    ids=["with a grid", "without a grid"],
+)
+def test_a_timeout_is_an_error_and_not_a_refusal(project: Project, sql: str, error: str) -> None:
+    worker = project(NOTES + sql, world())
+    worker.connection.execute("SET statement_timeout = '300ms'")
+    with pytest.raises(RolecallError, match=error):
+        measure(worker.connection, worker.world, [notes_grid(worker.world)])
+
+
+def test_a_command_that_does_not_fit_the_schema_is_not_tried(project: Project) -> None:
+    worker = project(NOTES, world())
+    older = grid("shop.notes", "select   insert   update   delete", update="added_later = 1").completed(worker.world)
+    attempts = measure(worker.connection, worker.world, [older]).objects["shop.notes"].attempts
+    assert {command for _, command in attempts} == {"select", "insert", "delete", "TRUNCATE"}
+
+
+def test_a_role_that_does_not_exist_has_no_access(project: Project) -> None:
+    made = world()
+    made.persona("carol", "toy_role_of_the_next_revision")
+    worker = project(NOTES, made)
+    found = measure(worker.connection, worker.world, [notes_grid(worker.world)])
+    assert [each for item in found.objects.values() for each in item.attempts.values() if "carol" in each] == []
+
+
+def test_a_check_that_breaks_as_one_persona_only_is_an_error(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knows then whether the persona has access."""
+    worker = project(NOTES, world())
+    real = GridOutcomes.results
+
+    def results(self: GridOutcomes, tried: Grid) -> Iterator[tuple[Cell, Results]]:
+        for cell, found in real(self, tried):
+            broken = [(check, replace(outcome, broken="XX000 a defect")) for check, outcome in found]
+            yield cell, broken if cell.persona == "bob" else found
+
+    monkeypatch.setattr(GridOutcomes, "results", results)
+    with pytest.raises(RolecallError, match=r"cannot be tried as bob, so who may do it is not known: .*XX000 a defect"):
+        measure(worker.connection, worker.world, [notes_grid(worker.world)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from rolecall.access_map.render import Title
 from rolecall.cli import main
 from rolecall.report.access import HEAD, Access, AccessMap, Attempt, ObjectAccess
 from rolecall.report.difference import AccessChange, AccessDifference, Witness
+from tests.rolecall.conftest import lay_out
 
 SELECT = Attempt("alice's note", "select")
 
@@ -88,10 +90,10 @@ def test_bad_arguments(
 # ------------------------------------------------------------------ revisions
 
 
-def git(folder: Path, *arguments: str) -> None:
+def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
     command = ["git", *identity, *arguments]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -128,6 +130,25 @@ def test_a_revision_and_the_working_folder(repository: pytest.Pytester) -> None:
         "statement": 'SELECT * FROM "shop"."notes" WHERE "id" = 1',
     }
     assert (found["lost"], found["not_compared"]) == ([], [])
+
+
+def test_a_project_in_a_folder_of_the_repository(toy: pytest.Pytester) -> None:
+    """Also where .gitattributes leaves the migrations out of archives. git's index does not change."""
+    inside = toy.path / "api" / "db"
+    inside.mkdir(parents=True)
+    lay_out(inside)
+    (toy.path / ".gitattributes").write_text("migrations export-ignore\n")
+    git(toy.path, "init", "-q")
+    git(toy.path, "add", "api", ".gitattributes")
+    git(toy.path, "commit", "-q", "-m", "first")
+    path = inside / "migrations/phase_1_notes/1_1_notes.sql"
+    path.write_text(path.read_text().replace("FOR SELECT USING (author = shop.me())", "FOR SELECT USING (true)"))
+    os.chdir(inside)
+    result = diff(toy, "HEAD")
+    assert result.ret == 1
+    assert '  bob gained select on "alice\'s note" of shop.notes' in result.outlines
+    assert "NOT COMPARED" not in result.outlines
+    assert git(toy.path, "diff", "--cached") == ""
 
 
 def test_an_older_revision_without_a_table_and_with_other_tests(repository: pytest.Pytester) -> None:

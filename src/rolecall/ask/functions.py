@@ -10,7 +10,6 @@ import psycopg
 from psycopg import Connection
 
 from rolecall.access.persona import Persona
-from rolecall.access.session import Session, advisory_locks_released
 from rolecall.ask.answer import Answer, Cause
 from rolecall.ask.causes import CALLED
 from rolecall.ask.explain import words_of
@@ -110,7 +109,7 @@ def _explain(project: Project, name: str, routine: Routine, arguments: str | Non
             connection.execute(setup.encode())
         holds = [each for (each,) in connection.execute(HELD, [routine.oid, who.role])]
         may_enter = enters(connection, name, who.role)
-        error = tried(project, who, statement)
+        _, error = project.run_as(who, "POST", statement)
     verdict = _verdict(error)
     decides = list(_causes(project, name, routine, who, holds, may_enter, error))
     notes = ["it was called with NULL: give arguments, as in " + f"{name}('a', 1)"]
@@ -133,23 +132,6 @@ def _explain(project: Project, name: str, routine: Routine, arguments: str | Non
         change=list(_suggestions(routine, who, holds, may_enter, name)),
         notes=notes if arguments is None and "NULL" in statement else (),
     )
-
-
-def tried(project: Project, persona: Persona, statement: str) -> psycopg.Error | None:
-    """Call as a persona, and roll it back. Returns the error, or None."""
-    connection = project.connection
-    session = Session(connection, project.world.personas)
-    try:
-        with (
-            advisory_locks_released(connection),
-            connection.transaction(force_rollback=True),
-            session.acting_as(persona.name, method="POST"),
-        ):
-            connection.execute(statement.encode())
-            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    except psycopg.Error as error:
-        return error
-    return None
 
 
 def _verdict(error: psycopg.Error | None) -> str:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import psycopg
 
+from rolecall.access.persona import Method, Persona
+from rolecall.access.session import Session, advisory_locks_released
 from rolecall.access.world import World
 from rolecall.ask.names import choose, parse_name
 from rolecall.ask.relation import Relation, read_relation
@@ -62,6 +64,25 @@ class Project:
     def connection(self) -> ServerConnection:
         """The superuser's connection to the clone."""
         return self.worker.connection
+
+    def run_as(self, persona: Persona, method: Method, statement: str) -> tuple[int, psycopg.Error | None]:
+        """The number of rows of a statement as a persona, and its error or None. Everything is rolled back."""
+        connection = self.connection
+        session = Session(connection, self.world.personas)
+        try:
+            with (
+                advisory_locks_released(connection),
+                connection.transaction(force_rollback=True),
+                session.acting_as(persona.name, method=method),
+            ):
+                if method == "GET":
+                    connection.execute("SELECT set_config('transaction_read_only', 'on', true)")
+                count = connection.execute(statement.encode()).rowcount
+                if method != "GET":
+                    connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                return count, None
+        except psycopg.Error as error:
+            return 0, error
 
     @cached_property
     def places(self) -> Places:

@@ -14,9 +14,8 @@ from rolecall.catalog.objects import identifier, qualified
 from rolecall.errors import RolecallError
 from rolecall.grids.grid import COMMANDS, Grid, grid
 from rolecall.init import shape
+from rolecall.init.keys import CHANGED, key_of
 from rolecall.init.shape import Column, Shape, Table
-
-CHANGED = {"S": "changed", "N": 7, "D": "2026-02-01", "B": True}  # by the category of a type
 
 
 def untested_grid(connection: Connection[Any], world: World, table: str) -> Grid:
@@ -26,24 +25,13 @@ def untested_grid(connection: Connection[Any], world: World, table: str) -> Grid
     """
     schema = shape.read(connection)
     rows = {name: row for name, row in world.rows[table].items() if (table, name) not in world.missing}
-    key = _key(schema.tables.get(table), list(rows.values()))
+    key = key_of(schema.tables.get(table), list(rows.values()))
     if not key:
         text = f"no columns tell the world's rows of {table} apart"
         raise RolecallError(f"{text}: write a grid of it with key=, or give each row a value of its own.")
     update = next(_updates(connection, schema, table, rows, key), "")
     empty = grid(table, "   ".join(COMMANDS), update=update or f"{identifier(key[0])} = {identifier(key[0])}", key=key)
     return empty.completed(world)
-
-
-def _key(table: Table | None, rows: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-    """The primary key or other columns that all rows have, with other values in each; empty without any."""
-    common = [name for name in rows[0] if all(row.get(name) is not None for row in rows)]
-    known = [table.key, *table.unique.values()] if table else []
-    for columns in map(list, [*known, *([name] for name in common), common]):
-        values = {tuple(str(row.get(name)) for name in columns) for row in rows}
-        if columns and set(columns) <= set(common) and len(values) == len(rows):
-            return columns
-    return []
 
 
 def _updates(

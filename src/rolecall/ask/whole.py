@@ -7,8 +7,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from rolecall.access.persona import Method, Persona
-from rolecall.access.session import Session, advisory_locks_released
+from rolecall.access.persona import Method
 from rolecall.ask.answer import Answer, Cause
 from rolecall.ask.causes import Causes, Facts, read_facts
 from rolecall.ask.explain import grants_of, words_of
@@ -42,7 +41,7 @@ def explain_whole(project: Project, name: str, command: str, persona: str) -> An
         facts = read_facts(connection, name, who.role)
         method, statement = METHODS[command], _statement(connection, name, command, who.role)
         total = _count(connection, name)
-        affected, error = _try(project, who, method, statement)
+        affected, error = project.run_as(who, method, statement)
         check = Check(who, method, statement, qualified(name), "true")
         outcome = Outcome(affected, False, error.sqlstate if error else None, _message(error) if error else None, None)
         policies = _policies(connection, name, command, who.role)
@@ -103,26 +102,6 @@ def _count(connection: Connection[Any], name: str) -> int:
     except psycopg.Error:  # the query of a view fails
         return 0
     return int(row[0]) if row else 0
-
-
-def _try(project: Project, persona: Persona, method: Method, statement: str) -> tuple[int, psycopg.Error | None]:
-    """The number of rows, or the error. Everything is rolled back."""
-    connection = project.connection
-    session = Session(connection, project.world.personas)
-    try:
-        with (
-            advisory_locks_released(connection),
-            connection.transaction(force_rollback=True),
-            session.acting_as(persona.name, method=method),
-        ):
-            if method == "GET":
-                connection.execute("SELECT set_config('transaction_read_only', 'on', true)")
-            count = connection.execute(statement.encode()).rowcount
-            if method != "GET":
-                connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            return count, None
-    except psycopg.Error as error:
-        return 0, error
 
 
 def _policies(connection: Connection[Any], name: str, command: str, role: str) -> list[PolicyDecision]:

@@ -21,10 +21,10 @@ from rolecall.grids.verdicts import verdict
 from rolecall.init import values
 from rolecall.init.cast import ANONYMOUS, HOMES, Actor, Cast, singular
 from rolecall.init.facts import ColumnOf, Constant, Facts
+from rolecall.init.keys import CHANGED, key_of
 from rolecall.init.proposed_row import ProposedRow
 from rolecall.init.shape import Column, Shape, Table
 
-CHANGED = {"S": "changed", "N": 7, "D": "2026-02-01", "B": True}  # by the category of a type
 OWNED = tuple(f"{home}'s " for home in HOMES)  # how the names of their rows begin
 REFERRED = "23503"  # SQLSTATE: a foreign key
 OF_VALUES = ("22", "23", "P0")  # classes of SQLSTATE: what a value, a constraint or a function refuses
@@ -113,15 +113,9 @@ class Observer:
         return replace(observed, cells=cells), errors
 
     def _key(self, table: str) -> Sequence[str]:
-        """The columns that tell the rows of the world apart: the primary key, or others that do so."""
-        rows = [row.columns for row in self.rows[table]]
-        common = [name for name in rows[0] if all(row.get(name) is not None for row in rows)]
-        shape = self.shape.tables[table]
-        candidates = [shape.key, *shape.unique.values(), *([name] for name in common), common]
-        for columns in map(list, candidates):
-            texts = [tuple(str(row.get(name)) for name in columns) for row in rows]
-            if columns and set(columns) <= set(common) and len(set(texts)) == len(rows):
-                return columns
+        """The columns that tell the rows of the world apart."""
+        if key := key_of(self.shape.tables[table], [row.columns for row in self.rows[table]]):
+            return key
         raise RolecallError("no columns tell its rows apart")
 
     # -- the commands

@@ -27,7 +27,7 @@ from rolecall.process.process import MESSAGE, Process
 from rolecall.report import summary
 from rolecall.report.progress import BuildProgress
 from rolecall.report.results import CellTally, CoverageCount
-from rolecall.server import choose
+from rolecall.server import choose, signals
 
 WORLD = "rolecall::world"  # the id of the error of a row that is missing
 
@@ -101,7 +101,7 @@ class RunHooks:
         The first process fails the run if something is not covered, or if a table has no grid.
         """
         process = self.process
-        self.ended_early = bool(session.shouldstop or session.shouldfail)
+        self.ended_early = bool(_is_interrupted(session) or session.shouldstop or session.shouldfail)
         if process.worker:
             process.recorder.merge(process.worker.recorder.as_json())
         if process.is_worker:
@@ -114,7 +114,8 @@ class RunHooks:
         if self.settings.coverage:
             self.counts = self.process.count()
         world = self.process.world
-        if self.process.template and required_grids.is_whole_suite(session.config):
+        is_known = not _is_interrupted(session)  # else a worker may not have sent which grids it collected
+        if self.process.template and is_known and required_grids.is_whole_suite(session.config):
             facts, manifest = self.process.recorder.facts, self.process.template.manifest
             grids = {fact[1] for fact in facts if fact[0] == "grid"}
             ran = {(fact[1], fact[2]) for fact in facts if fact[0] == "ran"}
@@ -190,6 +191,12 @@ class RunHooks:
         if file_path.suffix == ".sql" and file_path.parent == self.settings.defects:
             return DefectFile.from_parent(parent, path=file_path)
         return None
+
+
+def _is_interrupted(session: pytest.Session) -> bool:
+    """Whether Ctrl-C, a signal or an internal error ended the run."""
+    ends = pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED
+    return signals.ended_by() is not None or session.exitstatus not in ends
 
 
 def _error(name: str, problem: str) -> pytest.TestReport:

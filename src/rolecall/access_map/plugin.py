@@ -15,6 +15,7 @@ from rolecall.report.access import HEAD, AccessMap
 from rolecall.required_grids import is_whole_suite
 
 ATTRIBUTE = "rolecall_access"  # of a report: the text of what an item measured; pytest sends it between processes
+PASSED = "rolecall_access_phase"  # of a report: the phase of an item that passed
 
 
 class AccessLockPlugin:
@@ -24,6 +25,7 @@ class AccessLockPlugin:
         self.process, self.path = process, path
         self.updates = process.settings.update
         self.measured: dict[int, AccessMap] = {}
+        self.passed: set[int] = set()  # phases
         self.message = ""
 
     @pytest.hookimpl(tryfirst=True)
@@ -51,8 +53,10 @@ class AccessLockPlugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Add what an item has measured to its report."""
+        """Add its phase, and what it has measured, to the report of an item."""
         report = yield
+        if isinstance(item, AccessItem) and report.when == "call" and report.passed:
+            setattr(report, PASSED, item.phase)
         if isinstance(item, AccessItem) and item.measured and report.when == "call":
             setattr(report, ATTRIBUTE, [item.phase, text.write({HEAD: item.measured})])
             item.measured = None
@@ -60,7 +64,11 @@ class AccessLockPlugin:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect what the items have measured, in the first process."""
-        if not self.process.is_worker and (found := getattr(report, ATTRIBUTE, None)):
+        if self.process.is_worker:
+            return
+        if (phase := getattr(report, PASSED, None)) is not None:
+            self.passed.add(phase)
+        if found := getattr(report, ATTRIBUTE, None):
             phase, written = found
             self.measured[phase] = reader.parse(written, self.path.name)[HEAD]
 
@@ -77,9 +85,12 @@ class AccessLockPlugin:
             self.message = f"wrote {self.path.name}: git diff shows who gained and lost access"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what was written."""
+        """Say what was written, or that the access is that of the file."""
         if self.message:
             terminalreporter.write_line(f"rolecall: {self.message}")
+        elif not self.updates and self.passed == {HEAD, *self.process.earlier_phases}:
+            page = "" if self.process.settings.report else "; --rolecall-report FOLDER shows it as a page"
+            terminalreporter.write_line(f"rolecall: who can do what is as in {self.path.name}{page}", green=True)
         elif not self.process.is_worker and self._is_forgotten(terminalreporter.config):
             terminalreporter.write_line(f"rolecall: {self.path} was not collected: move it into a folder of testpaths")
 

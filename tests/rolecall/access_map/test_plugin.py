@@ -33,6 +33,7 @@ def test_the_file_is_written_and_then_the_test_passes(locked: pytest.Pytester, w
     assert "  keeper may call shop.count_notes()\n" in text
     result = locked.runpytest_subprocess("-q", *workers)
     assert "wrote" not in result.stdout.str()
+    result.stdout.fnmatch_lines(["rolecall: who can do what is as in access.lock; --rolecall-report FOLDER shows *"])
     assert result.ret == pytest.ExitCode.OK
     assert (locked.path / LOCK).read_text() == text
 
@@ -54,6 +55,7 @@ def test_a_change_of_the_sql_fails_in_words(locked: pytest.Pytester) -> None:
             "If that is right, run pytest --rolecall-update and commit access.lock. If not, correct the SQL.",
         ]
     )
+    assert "who can do what is as in" not in result.stdout.str()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 

@@ -168,6 +168,27 @@ def test_a_signal_that_another_error_hides_ends_the_run(toy: pytest.Pytester) ->
     assert not (toy.path / "after").exists()
 
 
+def test_a_whole_run_that_is_ended_does_not_miss_the_grids_of_its_workers(toy: pytest.Pytester) -> None:
+    """Both workers hang, and are ended before they send which grids they collected."""
+    toy.makepyfile(
+        test_ends="""
+        import os, pathlib, pytest, signal, time
+
+        @pytest.mark.parametrize("number", range(40))
+        def test_ends(number, worker_id):
+            pathlib.Path(worker_id).touch()
+            while not (pathlib.Path("gw0").exists() and pathlib.Path("gw1").exists()):
+                time.sleep(0.05)
+            os.kill(os.getppid(), signal.SIGTERM)
+            time.sleep(60)
+        """
+    )
+    result = toy.runpytest_subprocess("-n2")
+    assert result.ret == 128 + TERM
+    assert "and no grid" not in result.stdout.str()
+    result.stdout.fnmatch_lines(["not proven: the run ended early"])
+
+
 # ------------------------------------------------------------------ other endings
 
 

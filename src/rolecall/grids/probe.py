@@ -98,6 +98,7 @@ class Outcome:
     the key, and a rule may allow neither that nor RETURNING). ``columns`` are the columns
     that are granted one by one if the table is refused, and ``column_rows`` the rows that they reached.
     ``late``: it took as long as a timeout, so it may be the outcome of the timeout.
+    ``by_row_security``: the policies for new rows refused the statement itself, and no function in it.
     ``elsewhere``: another object refused the statement, not the target; see :mod:`rolecall.grids.refusal`.
     """
 
@@ -110,6 +111,7 @@ class Outcome:
     columns: Sequence[str] | None = None
     column_rows: int | None = None
     late: bool = False
+    by_row_security: bool = False
     elsewhere: bool = False
 
     @property

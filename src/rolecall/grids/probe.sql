@@ -239,10 +239,19 @@ LANGUAGE sql AS $function$
     AND pg_has_role(l.oid, r.oid, 'MEMBER')
 $function$;
 
+-- Whether the row-level security of the statement itself refused it: its error has no other context than the EXECUTE
+-- here, where no other code can have raised it. The texts are those of lc_messages C, which rolecall sets.
+CREATE FUNCTION pg_temp.rolecall_is_by_row_security(message text, context text, statement text) RETURNS boolean
+LANGUAGE sql AS $function$
+  SELECT message LIKE '%row violates row-level security policy%'
+    AND starts_with(context, format(E'SQL statement "%s"\nPL/pgSQL function %I.rolecall_probe(jsonb) ',
+                                    statement, pg_my_temp_schema()::regnamespace))
+$function$;
+
 CREATE FUNCTION pg_temp.rolecall_probe(parts jsonb)
 RETURNS TABLE (
   affected bigint, touched boolean, refusal text, message text, broken text, skipped boolean, columns text[],
-  column_rows bigint, late boolean
+  column_rows bigint, late boolean, by_row_security boolean
 )
 LANGUAGE plpgsql AS $function$
 DECLARE
@@ -250,6 +259,8 @@ DECLARE
   block record;
   item record;
   command text;
+  executed text;  -- the statement that EXECUTE gets: the command, or the name of its plan
+  context text;
   setting text[];
   done text;
   failed text;
@@ -309,7 +320,7 @@ BEGIN
             )
           LOOP
             affected := 0; touched := false; refusal := NULL; message := NULL; broken := failed; skipped := false;
-            columns := NULL; column_rows := NULL;
+            columns := NULL; column_rows := NULL; by_row_security := false;
             acting := false; finished := false;
             IF looked_at <> item.target || ' ' || item.condition THEN
               looked_at := NULL;
@@ -373,8 +384,9 @@ BEGIN
                   planned[item.plan] := false;  -- it runs without a plan, and its own error is reported
                 END;
               END IF;
+              executed := CASE WHEN share AND planned[item.plan] THEN 'EXECUTE rolecall_' || item.plan ELSE command END;
               BEGIN
-                EXECUTE CASE WHEN share AND planned[item.plan] THEN 'EXECUTE rolecall_' || item.plan ELSE command END;
+                EXECUTE executed;
                 GET DIAGNOSTICS affected = ROW_COUNT;
               EXCEPTION WHEN invalid_sql_statement_name THEN
                 -- An earlier check has deallocated the prepared statements, or this is an error of the statement.
@@ -412,6 +424,10 @@ BEGIN
                 NULL;
               ELSIF acting THEN
                 affected := 0; refusal := SQLSTATE; message := SQLERRM;
+                IF refusal = '42501' THEN
+                  GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
+                  by_row_security := pg_temp.rolecall_is_by_row_security(message, context, executed);
+                END IF;
                 -- No unique index on the columns of ON CONFLICT, or a rule: it allows no ON CONFLICT, and a rule of
                 -- updates or deletes no RETURNING. That a rule allows no RETURNING in an INSERT stays an error:
                 -- PostgREST sends it always.

@@ -1,9 +1,9 @@
 """Which object refused a statement: its target, or another object that the statement needs.
 
-The text of a message is no source: it is translated, and may name any object. A missing privilege is looked up in
-the catalog. For other refusals the statement runs once more from the client, where the error has the server's
-function and the context (``PG_DIAG_SOURCE_FUNCTION``, ``PG_DIAG_CONTEXT``; see the manual, "Error and Notice Message
-Fields").
+The text of a message is no source: it may name any object. A missing privilege is looked up in the catalog, and the
+probe knows the refusals of policies for new rows. For others the statement runs once more from the client, where the
+error has the server's function and the context (``PG_DIAG_SOURCE_FUNCTION``, ``PG_DIAG_CONTEXT``; see the manual,
+"Error and Notice Message Fields").
 """
 
 from __future__ import annotations
@@ -52,9 +52,14 @@ def with_refusers(connection: Connection[Any], results: Iterable[tuple[Check, Ou
     """
     refusals = _Refusals(connection)
     return [
-        replace(outcome, elsewhere=True) if outcome.sqlstate == REFUSED and refusals.elsewhere(check) else outcome
+        replace(outcome, elsewhere=True) if _is_open(outcome) and refusals.elsewhere(check) else outcome
         for check, outcome in results
     ]
+
+
+def _is_open(outcome: Outcome) -> bool:
+    """Whether the probe does not know which object refused. It knows most: the policies for new rows."""
+    return outcome.sqlstate == REFUSED and not outcome.by_row_security
 
 
 class _Refusals:

@@ -179,6 +179,44 @@ def test_a_refusal_by_a_policy_of_another_table_is_an_error(connection: Connecti
     assert verdict_of(connection, world, notes(), cell_id) == "error"
 
 
+def by_row_security(connection: Connection[Any], world: World, cell_id: str) -> set[bool]:
+    """What the probe says of the refusals of a cell, before the client tries it once more."""
+    (cell,) = [cell for cell in notes().cells if cell.id == cell_id]
+    outcomes = probe(connection, notes().checks(cell, world))
+    assert {outcome.sqlstate for outcome in outcomes} == {"42501"}
+    return {outcome.by_row_security for outcome in outcomes}
+
+
+def test_the_probe_knows_the_refusal_of_a_policy(connection: Connection[Any], world: World) -> None:
+    assert by_row_security(connection, world, "alice's note-insert-bob") == {True}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param("INSERT INTO shop.log VALUES (new.id)", id="the policy of another table"),
+        pytest.param(
+            "RAISE 'new row violates row-level security policy for table \"notes\"' USING ERRCODE = '42501'",
+            id="the same text",
+        ),
+        pytest.param(
+            "EXECUTE 'DO $do$ BEGIN RAISE ''new row violates row-level security policy'' USING ERRCODE = ''42501''; "
+            "END $do$'",
+            id="the same text in a DO block",
+        ),
+    ],
+)
+def test_the_probe_does_not_take_another_refusal_for_that_of_the_policy(
+    connection: Connection[Any], world: World, statement: str
+) -> None:
+    connection.execute(LOGGED.encode())
+    body = f"BEGIN {statement}; RETURN new; END"
+    connection.execute(
+        f"CREATE OR REPLACE FUNCTION shop.log() RETURNS trigger LANGUAGE plpgsql AS $log$ {body} $log$".encode()
+    )
+    assert by_row_security(connection, world, "alice's note-update-alice") == {False}
+
+
 def test_a_function_that_raises_42501_refuses(connection: Connection[Any], world: World) -> None:
     connection.execute(
         b"CREATE FUNCTION shop.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"

@@ -11,8 +11,8 @@ import pytest
 from psycopg import Connection
 
 from rolecall import Grid, Session, World, grid
-from rolecall.grids.probe import Check, Outcome, probe
-from rolecall.grids.refusal import make_room
+from rolecall.grids.probe import REFUSED, Check, Outcome, probe
+from rolecall.grids.refusal import ROW_SECURITY, make_room
 from rolecall.mutants.search import FirstFailure
 from rolecall.worker import Worker
 
@@ -60,7 +60,7 @@ def by_session(connection: Connection[Any], world: World, check: Check) -> Outco
         if check.room:
             make_room(connection, check)
             before = None
-        affected, sqlstate, message = 0, None, None
+        affected, sqlstate, message, by_row_security = 0, None, None, False
         signed_in = session.reading_as(name) if check.method == "GET" else session.acting_as(name, method=check.method)
         try:
             with connection.transaction(), signed_in:
@@ -69,10 +69,13 @@ def by_session(connection: Connection[Any], world: World, check: Check) -> Outco
                 connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         except psycopg.Error as error:
             affected, sqlstate, message = 0, error.sqlstate, error.diag.message_primary
+            at_policy = error.diag.source_function == ROW_SECURITY and not error.diag.context
+            by_row_security = sqlstate == REFUSED and at_policy
         after = connection.execute(check.locate.encode()).fetchone()
         changed = before != after
         assert not (sqlstate and changed), "a refused statement has changed its row"
-        return Outcome(affected, changed and not affected, sqlstate, message, None)
+        touched = changed and not affected
+        return Outcome(affected, touched, sqlstate, message, None, by_row_security=by_row_security)
 
 
 @pytest.fixture

@@ -143,11 +143,13 @@ def test_a_timeout_while_a_refusal_is_looked_up_is_an_error(
     other: ServerConnection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A refused statement runs once more, from the client."""
+    """A statement that a function refused runs once more, from the client."""
     ask_a_locked_table(clone, "")
     clone.execute(
-        'ALTER POLICY "own notes are written" ON shop.notes '
-        "WITH CHECK (CASE WHEN shop.ask() THEN author = shop.me() END)"
+        b"CREATE FUNCTION shop.no() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN"
+        b" RAISE 'no' USING ERRCODE = '42501'; END $$;"
+        b'ALTER POLICY "own notes are written" ON shop.notes '
+        b"WITH CHECK (CASE WHEN shop.ask() THEN author = shop.me() OR shop.no() END)"
     )
 
     def probe_then_lock(connection: Connection[Any], checks: list[Check]) -> list[Outcome]:

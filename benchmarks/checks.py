@@ -27,6 +27,7 @@ from rolecall.server.choose import embedded
 TIMES = 5
 FILES = 20  # for pg_prove, which runs two at the same time
 DATABASE_TESTS = 40  # of pytest-postgresql: one test for each cell would take minutes
+CELLS = "test_grid and not decided and not stored and not changes and not phase"  # the other items of a grid
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 NO_PGTAP = (
     "pgTAP is left out: it needs Debian's PostgreSQL 15 with pgTAP (apt install postgresql-15-pgtap), "
@@ -129,7 +130,7 @@ class Comparison:
             f"import pytest\n\n@pytest.mark.parametrize('cell', {self.ids!r})\ndef test_grid(cell):\n    pass\n",
             encoding="utf-8",
         )
-        common: list[str | Path] = ["-n", "0", "-k", "test_grid", "-c", enorae.ROOT / "pyproject.toml"]
+        common: list[str | Path] = ["-n", "0", "-k", CELLS, "-c", enorae.ROOT / "pyproject.toml"]
         server = {"ROLECALL_PG_DSN": self.project.run.conninfo}
         for _ in range(TIMES):
             for way, path in ((ITEMS, enorae.POLICIES), (EMPTY, empty)):

@@ -23,7 +23,8 @@ ALONE, LOADED, COLD, CACHED, IMPORT = (
     "import rolecall.plugin, after import pytest",
 )
 # As in pyproject.toml.
-LEFT_OUT = [f"-pno:{plugin}" for plugin in ("faker", "platformdirs", "postgresql", "randomly", "cacheprovider")]
+UNUSED = ("faker", "hypothesispytest", "platformdirs", "postgresql", "randomly", "cacheprovider")
+LEFT_OUT = [f"-pno:{plugin}" for plugin in UNUSED]
 # Prints the end of the first test, by the clock that all processes share.
 STOPWATCH = """\
 import time

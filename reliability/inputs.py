@@ -10,6 +10,7 @@ from reliability.results import Deadline, Result
 TITLE = "Bad inputs"
 TESTS = "tests/rolecall/test_bad_inputs.py"
 EXAMPLES_PER_SECOND = 9  # of each kind, on two cores, at least
+SEEDED = ["-p", "_hypothesis_pytestplugin"]  # has --hypothesis-seed; other runs are without it, which starts faster
 MAX_EXAMPLES = 3000  # of each kind in one round
 
 
@@ -28,12 +29,13 @@ def run(deadline: Deadline, seed: int, only: str = "", progress: Callable[[str],
         examples = max(100, min(MAX_EXAMPLES, int(deadline.left * EXAMPLES_PER_SECOND)))
         round_seed = seed + number
         progress(f"{examples} of each kind, seed {round_seed} ({len(result.broken)} broken)")
-        arguments = ["-n", "2", f"--hypothesis-seed={round_seed}", TESTS, *(["-k", only] if only else [])]
+        arguments = ["-n", "2", *SEEDED, f"--hypothesis-seed={round_seed}", TESTS, *(["-k", only] if only else [])]
         report = pytest(arguments, deadline.left + 120, {"RELIABILITY_EXAMPLES": str(examples)})
         result.tried("bad inputs", report.number("tried"))
         result.count("refused with an error", report.number("refused"))
         result.count("rounds")
-        command = f"RELIABILITY_EXAMPLES={examples} python -m pytest --hypothesis-seed={round_seed} {TESTS}"
+        options = " ".join([*SEEDED, f"--hypothesis-seed={round_seed}", TESTS])
+        command = f"RELIABILITY_EXAMPLES={examples} python -m pytest {options}"
         for failure in report.failures:
             result.fail("bad inputs", f"{failure.test}: {failure.why}", f"{command} -k {failure.test.split('::')[-1]}")
         if report.status != 0 and not report.failures:

@@ -285,6 +285,7 @@ DECLARE
   lock_limit interval := nullif(current_setting('lock_timeout'), '0')::interval;
   statement_limit interval := nullif(current_setting('statement_timeout'), '0')::interval;
   share boolean := pg_temp.rolecall_may_share_plans();
+  defers boolean;  -- whether a commit could check anything that no statement has checked
   -- If the test itself holds advisory locks, all of them stay: those of a check cannot be told apart.
   unlock boolean := NOT EXISTS (SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid());
 BEGIN
@@ -309,6 +310,7 @@ BEGIN
       EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
         failed := SQLSTATE || ' ' || SQLERRM;
       END;
+      defers := EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgdeferrable);
       FOR block IN SELECT * FROM jsonb_to_recordset(part.blocks) AS (makes_room boolean, checks jsonb) LOOP
         BEGIN
           looked_at := NULL;
@@ -394,7 +396,7 @@ BEGIN
                 EXECUTE command;
                 GET DIAGNOSTICS affected = ROW_COUNT;
               END;
-              IF item.method <> 'GET' THEN
+              IF defers AND item.method <> 'GET' THEN
                 SET CONSTRAINTS ALL IMMEDIATE;  -- a commit would check them, but nothing is committed here
               END IF;
               acting := false;

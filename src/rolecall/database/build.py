@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -67,19 +68,35 @@ def build(run: Run, settings: Settings, progress: Progress = no_progress) -> Man
         for number, step in steps:
             begin(f"phase {number} of {len(phases)}: {step.path.name}")
             run_script(run, connection, step, role)
-        after = objects.objects(connection)
-        found = unprotected.read(connection, by_default=settings.default_privileges == "granted")
-    new = _without_stand_ins(objects.added(before, after), after)
+        manifest = describe(connection, settings, Baseline(role, platform, before, left_out))
+    run.comment_on(run.template, **manifest.as_comment())
+    return manifest
+
+
+class Baseline(NamedTuple):
+    """What a manifest needs to know of the baseline: the objects of the platform, and those of both."""
+
+    role: str | None
+    platform: list[objects.Object]
+    objects: list[objects.Object]
+    left_out: list[LeftOut]
+
+
+def describe(connection: ServerConnection, settings: Settings, baseline: Baseline) -> Manifest:
+    """The manifest of the database that a connection is to, which has all steps."""
+    phases = migrations.of(settings)
+    after = objects.objects(connection)
+    found = unprotected.read(connection, by_default=settings.default_privileges == "granted")
+    new = _without_stand_ins(objects.added(baseline.objects, after), after)
     tables = {item.owner for item in new if item.kind == "policy"}
     tables |= {item.full_name for item in new if item.kind == "table"}
-    of_project = new if phases else objects.added(platform, before)
+    of_project = new if phases else objects.added(baseline.platform, baseline.objects)
     protected = _protected(of_project)
     own = {item.full_name for item in of_project if item.kind in OPEN and _is_own(item.full_name)}
     notes = [note for phase in phases for note in phase.session_notes()]
     rollbacks = [phase.title for phase in phases if phase.rolls_back]
-    manifest = Manifest(role, new, sorted(tables), protected, unprotected.of(found, own), rollbacks, notes, left_out)
-    run.comment_on(run.template, **manifest.as_comment())
-    return manifest
+    unprotected_own = unprotected.of(found, own)
+    return Manifest(baseline.role, new, sorted(tables), protected, unprotected_own, rollbacks, notes, baseline.left_out)
 
 
 def _counting(progress: Progress, total: int) -> Callable[[str], None]:

@@ -57,14 +57,15 @@ class Provisioner:
 
         With ``fit``, the world is reduced to the tables and columns that the schema has: it was made for another one.
         """
-        manifest = self._build(progress)
+        manifest = self.build_schema(progress)
         if fit:
             with self.run.connect(self.run.template) as connection:
                 self.world = fitting(connection, self.world)
         progress(BuildStep("the rows of the world"))
         return manifest.without(build.load(self.run, self.world, self.settings.seed, manifest.role))
 
-    def _build(self, progress: Progress) -> Manifest:
+    def build_schema(self, progress: Progress = no_progress) -> Manifest:
+        """Create both databases without the seed and the world. Raises what :meth:`build` raises."""
         return build.build(self.run, self.settings, progress)
 
 
@@ -101,7 +102,7 @@ class ClusterProvisioner(Provisioner):
         self.cluster.clear()
         self._start()
 
-    def _build(self, progress: Progress) -> Manifest:
+    def build_schema(self, progress: Progress = no_progress) -> Manifest:
         """Take both databases from the cache if a server starts with them. Otherwise build and cache them."""
         progress(BuildStep("the server starts"))
         if self.cache and self.archive:

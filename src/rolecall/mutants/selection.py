@@ -55,8 +55,8 @@ class Suite:
     """
 
     def __init__(self, items: list[pytest.Item], dependents: Mapping[str, Collection[str]] | None = None) -> None:
-        cells = [item for item in items if isinstance(item, CellItem)]
-        self._grid_ids = {item.grid: item.nodeid.removesuffix(f"[{item.cell.id}]") for item in cells}
+        self.cells = [item for item in items if isinstance(item, CellItem)]
+        self._grid_ids = {item.grid: item.nodeid.removesuffix(f"[{item.cell.id}]") for item in self.cells}
         self.grids = list(self._grid_ids)
         self.grid_items = [item for item in items if grid_of(item)]
         self.modules: dict[Path, list[pytest.Item]] = {}
@@ -79,6 +79,12 @@ class Suite:
                 else self._relevant_to(mutant.concerns, self.tables_of(mutant.concerns), self._naming(mutant.concerns))
             )
         return self._relevant[mutant.concerns]
+
+    def tests_of(self, name: str) -> list[pytest.Item]:
+        """The tests that concern an object by its name, cells first."""
+        relevant = self._relevant_to(name, self.tables_of(name), self._naming(name))
+        cells = [item for item in self.cells if item.grid in relevant.grids]
+        return [*cells, *relevant.tests]
 
     def nodeid(self, grid: Grid, cell: Cell) -> str:
         """The id of the test of a cell."""

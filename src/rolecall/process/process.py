@@ -90,6 +90,10 @@ class Process:
             self._provisioner, self.run = provisioner, provisioner.run
         return self._provisioner
 
+    def use(self, provisioner: Provisioner) -> None:
+        """Use a server that another process keeps up. It stays at the end of this one."""
+        self._provisioner, self.run = provisioner, provisioner.run
+
     def _announce(self) -> None:
         terminal, settings = self.config.pluginmanager.getplugin("terminalreporter"), self.settings
         if terminal and settings.pg_dsn and self.config.get_verbosity() < 0:  # with -q there is no header

@@ -6,11 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rolecall.cli import access, check, diff, explain, init, pgtap, psql, report, serve, sweep, who
+from rolecall.cli import access, check, diff, explain, init, pgtap, psql, report, serve, sweep, watch, who
 from rolecall.errors import RolecallError
 
-# As they are listed: questions first, then files, then the rest.
-SUBCOMMANDS = (explain, who, psql, serve, diff, access, report, init, check, pgtap, sweep)
+# As they are listed: the tests and questions first, then files, then the rest.
+SUBCOMMANDS = (watch, explain, who, psql, serve, diff, access, report, init, check, pgtap, sweep)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

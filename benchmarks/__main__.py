@@ -15,7 +15,7 @@ from benchmarks.chart import draw
 from benchmarks.page import write
 from benchmarks.results import RAW, summarize
 
-NAMES = ("checks", "start", "growth", "workers", "mutants", "policies", "decided_by", "report")
+NAMES = ("checks", "start", "growth", "workers", "mutants", "policies", "decided_by", "report", "watch")
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
 from rolecall.settings import read as read_settings
 from rolecall.sql.migrations import read
-from tests.migrations.helpers import tables, wait_for_lock
+from tests.migrations.helpers import rows, tables, wait_for_lock
 from tests.races.arena import Arena
 
 PHASES = (1, 2, 3, 4)
@@ -41,15 +41,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(
             ("number", "later", "later_step"), later, ids=[f"phase {number}, after {step}" for number, _, step in later]
         )
-
-
-def rows(connection: Connection[Any], names: list[str]) -> dict[str, list[str]]:
-    """All rows of the tables, as text."""
-    contents: dict[str, list[str]] = {}
-    for name in names:
-        query = sql.SQL("SELECT t::text FROM {} AS t ORDER BY 1").format(sql.Identifier(*name.split(".")))
-        contents[name] = [row for (row,) in connection.execute(query)]
-    return contents
 
 
 def state(connection: Connection[Any]) -> tuple[list[Object], list[Any], list[Any]]:

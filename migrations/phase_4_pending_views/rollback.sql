@@ -148,7 +148,10 @@ $list$;
     -- Find functions without their arguments: a second function of the same name would make calls ambiguous.
     objects := expected[:][1:1]; -- the first element of each row
     relations := ARRAY(SELECT oid FROM pg_class WHERE oid::regclass::text = ANY (objects));
-    routines := ARRAY(SELECT oid FROM pg_proc WHERE oid::regproc::text = ANY (objects));
+    routines := ARRAY(
+      SELECT oid FROM pg_proc
+      WHERE pronamespace <> 'pg_catalog'::regnamespace AND oid::regproc::text = ANY (objects)
+    );
 
     -- Tables and views.
     actual := ARRAY(

@@ -16,6 +16,8 @@ each_regime = pytest.mark.parametrize(
     "regime", ["REVOKE ALL ON {} FROM {}", "GRANT ALL ON {} TO {}"], ids=["strict", "permissive"]
 )
 
+DISCARD = "SET LOCAL enorae.discard_data = 'on'"
+
 # Everything that a script could change. For tests in a transaction, whose changes pg_dump cannot see.
 DEFINITIONS = r"""
 WITH namespace AS (
@@ -90,6 +92,14 @@ def as_owner(scratch: Scratch, statements: str) -> None:
     """Run statements as the migration role, as the team that has this database would."""
     role = sql.Identifier(scratch.role or "").as_string()
     scratch.connection.execute(f"SET LOCAL ROLE {role}; {statements}; RESET ROLE".encode())
+
+
+def roll_back_to(scratch: Scratch, number: int) -> None:
+    """Roll back the later phases with their rows, and reset the settings of their scripts."""
+    scratch.connection.execute(DISCARD)
+    for later in range(4, number, -1):
+        scratch.rollback(later)
+    scratch.connection.execute("SET LOCAL enorae.discard_data = ''; SET LOCAL row_security = on")
 
 
 def change_defaults(scratch: Scratch, regime: str) -> None:

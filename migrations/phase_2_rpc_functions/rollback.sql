@@ -365,11 +365,10 @@ $list$;
     -- Compare. A property that an object does not have has no row, or an empty value.
     differences := ARRAY(
       SELECT DISTINCT ARRAY[object, property, e.value, a.value]
-      FROM (
-        SELECT expected[i][1], expected[i][2], expected[i][3] FROM generate_subscripts(expected, 1) AS i
-      ) AS e (object, property, value)
+      FROM unnest(expected[:][1:1], expected[:][2:2], expected[:][3:3]) AS e (object, property, value)
       FULL JOIN (
-        SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
+        SELECT object, property, NULLIF(value, '')
+        FROM unnest(actual[:][1:1], actual[:][2:2], actual[:][3:3]) AS found (object, property, value)
       ) AS a (object, property, value) USING (object, property)
       WHERE e.value IS DISTINCT FROM a.value
       ORDER BY 1

@@ -20,13 +20,13 @@ DECLARE
   -- The note: from here on the same text in every step. For each object that exists: its head, then its definition.
   query CONSTANT text := $query$
     WITH object (class, oid, name, definition) AS (
-      SELECT 'pg_proc', oid, oid::regprocedure::text, concat_ws(E'\n',
+      SELECT tableoid, oid, oid::regprocedure::text, concat_ws(E'\n',
         format('%s(%s) RETURNS %s', oid::regproc, pg_get_function_arguments(oid), pg_get_function_result(oid)),
         CASE WHEN prokind IN ('f', 'p') THEN pg_get_functiondef(oid) END)
       FROM pg_proc
       WHERE pronamespace <> 'pg_catalog'::regnamespace
       UNION ALL
-      SELECT 'pg_class', oid, oid::regclass::text, concat_ws(E'\n',
+      SELECT tableoid, oid, oid::regclass::text, concat_ws(E'\n',
         CASE relkind WHEN 'v' THEN format('%s(%s)', oid::regclass, (
           SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = oid AND attnum > 0
         )) ELSE 'not a view' END,
@@ -40,19 +40,20 @@ DECLARE
       FROM pg_class
       WHERE relnamespace <> 'pg_catalog'::regnamespace
       UNION ALL
-      SELECT 'pg_trigger', oid, format('trigger %I on %s', tgname, tgrelid::regclass),
+      SELECT tableoid, oid, format('trigger %I on %s', tgname, tgrelid::regclass),
         pg_get_triggerdef(oid) || CASE tgenabled WHEN 'O' THEN '' ELSE ', not enabled as usual' END
       FROM pg_trigger
       UNION ALL
-      SELECT 'pg_policy', NULL, format('policy %I on %I.%I', policyname, schemaname, tablename), concat_ws(E'\n',
+      SELECT NULL, NULL, format('policy %I on %I.%I', policyname, schemaname, tablename), concat_ws(E'\n',
         concat_ws(' ', permissive, 'FOR', cmd, 'TO', array_to_string(roles, ', ')),
         'USING ' || qual, 'WITH CHECK ' || with_check)
       FROM pg_policies
     )
     SELECT jsonb_object_agg(note.name, replace(note.definition, E'\r', ''))
     FROM object
+    LEFT JOIN pg_description ON objoid = oid AND classoid = class AND objsubid = 0
     CROSS JOIN LATERAL (
-      VALUES (name, definition), ('comment of ' || name, obj_description(oid, class))
+      VALUES (name, definition), ('comment of ' || name, description)
     ) AS note (name, definition)
     WHERE object.name ~ '\m(identity|organization|catalog|scheduling|communication|engagement|audit|storage)\.'
       AND note.definition IS NOT NULL

@@ -209,7 +209,10 @@ $list$;
     -- Find functions without their arguments: a second function of the same name would make calls ambiguous.
     objects := expected[:][1:1]; -- the first element of each row
     relations := ARRAY(SELECT oid FROM pg_class WHERE oid::regclass::text = ANY (objects));
-    routines := ARRAY(SELECT oid FROM pg_proc WHERE oid::regproc::text = ANY (objects));
+    routines := ARRAY(
+      SELECT oid FROM pg_proc
+      WHERE pronamespace <> 'pg_catalog'::regnamespace AND oid::regproc::text = ANY (objects)
+    );
 
     -- Tables and views.
     actual := ARRAY(
@@ -398,11 +401,10 @@ $list$;
     -- Compare. A property that an object does not have has no row, or an empty value.
     differences := ARRAY(
       SELECT DISTINCT ARRAY[object, property, e.value, a.value]
-      FROM (
-        SELECT expected[i][1], expected[i][2], expected[i][3] FROM generate_subscripts(expected, 1) AS i
-      ) AS e (object, property, value)
+      FROM unnest(expected[:][1:1], expected[:][2:2], expected[:][3:3]) AS e (object, property, value)
       FULL JOIN (
-        SELECT actual[i][1], actual[i][2], NULLIF(actual[i][3], '') FROM generate_subscripts(actual, 1) AS i
+        SELECT object, property, NULLIF(value, '')
+        FROM unnest(actual[:][1:1], actual[:][2:2], actual[:][3:3]) AS found (object, property, value)
       ) AS a (object, property, value) USING (object, property)
       WHERE e.value IS DISTINCT FROM a.value
       ORDER BY 1

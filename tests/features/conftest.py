@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 
 import pytest
 
@@ -15,25 +16,32 @@ from tests.features.application import Application
 Start = Callable[[int], Application]
 
 
-@pytest.fixture
-def start(scratch: Callable[..., Scratch], world: World) -> Iterator[Start]:
-    """A function that returns the application after the phases up to this one.
+@pytest.fixture(scope="module")
+def prepared(module_scratch: Callable[..., Scratch], world: World) -> Callable[[int], Scratch]:
+    """A function that returns the database after the phases up to this one. A test gets a copy of it.
 
-    Its database has the world's rows in the tables that were there before the plan, and none in the new ones.
+    It has the world's rows in the tables that were there before the plan, and none in the new ones.
     """
 
-    def start(last_phase: int) -> Application:
-        database = scratch()
+    @cache
+    def prepared(last_phase: int) -> Scratch:
+        database = module_scratch()
         existing = database.connection.execute("SELECT schemaname || '.' || tablename FROM pg_tables").fetchall()
         for table, _, row in world:
             if (table,) in existing and table != "storage.objects":
                 database.connection.execute(insert(table, row))
         if last_phase:
             database.apply(*range(1, last_phase + 1))
-        return Application(database, world, cleanup)
+        return database
 
+    return prepared
+
+
+@pytest.fixture
+def start(prepared: Callable[[int], Scratch], world: World) -> Iterator[Start]:
+    """A function that returns the application after the phases up to this one, on a database of its own."""
     with ExitStack() as cleanup:
-        yield start
+        yield lambda last_phase: Application(cleanup.enter_context(prepared(last_phase).copy()), world, cleanup)
 
 
 @pytest.fixture

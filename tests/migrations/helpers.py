@@ -16,14 +16,17 @@ each_regime = pytest.mark.parametrize(
     "regime", ["REVOKE ALL ON {} FROM {}", "GRANT ALL ON {} TO {}"], ids=["strict", "permissive"]
 )
 
+DISCARD = "SET LOCAL enorae.discard_data = 'on'"
+
 # Everything that a script could change. For tests in a transaction, whose changes pg_dump cannot see.
 DEFINITIONS = r"""
-WITH relation AS (
-  SELECT * FROM pg_class
-  WHERE relnamespace::regnamespace::text !~ '^(pg_|information_schema)' AND relkind IN ('r', 'v', 'm', 'S')
+WITH namespace AS (
+  SELECT oid FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema)'
+), relation AS (
+  SELECT * FROM pg_class WHERE relnamespace IN (SELECT oid FROM namespace) AND relkind IN ('r', 'v', 'm', 'S')
 )
 SELECT pg_describe_object('pg_proc'::regclass, oid, 0), concat_ws(E'\n', pg_get_functiondef(oid), proacl, proowner)
-FROM pg_proc WHERE pronamespace::regnamespace::text !~ '^(pg_|information_schema)' AND prokind = 'f'
+FROM pg_proc WHERE pronamespace IN (SELECT oid FROM namespace) AND prokind = 'f'
 UNION ALL
 SELECT pg_describe_object('pg_class'::regclass, oid, 0), concat_ws(E'\n',
   relkind, relowner, relacl, relrowsecurity, relforcerowsecurity, reloptions,
@@ -65,12 +68,13 @@ def tables(connection: Connection[Any]) -> list[str]:
 
 
 def rows(connection: Connection[Any], names: list[str]) -> dict[str, list[str]]:
-    """All rows of the tables, as text."""
-    contents: dict[str, list[str]] = {}
-    for name in names:
-        query = sql.SQL("SELECT t::text FROM {} AS t ORDER BY 1").format(sql.Identifier(*name.split(".")))
-        contents[name] = [row for (row,) in connection.execute(query)]
-    return contents
+    """All rows of the tables, as text and sorted. One query for all of them, because tests ask often."""
+    each = sql.SQL("SELECT {}, t::text FROM {} AS t")
+    queries = [each.format(sql.Literal(name), sql.Identifier(*name.split("."))) for name in names]
+    contents: dict[str, list[str]] = {name: [] for name in names}
+    for name, row in connection.execute(sql.SQL(" UNION ALL ").join(queries)) if names else ():
+        contents[name].append(row)
+    return {name: sorted(found) for name, found in contents.items()}
 
 
 def everything(connection: Connection[Any]) -> tuple[dict[str, str], dict[str, list[str]]]:
@@ -88,6 +92,14 @@ def as_owner(scratch: Scratch, statements: str) -> None:
     """Run statements as the migration role, as the team that has this database would."""
     role = sql.Identifier(scratch.role or "").as_string()
     scratch.connection.execute(f"SET LOCAL ROLE {role}; {statements}; RESET ROLE".encode())
+
+
+def roll_back_to(scratch: Scratch, number: int) -> None:
+    """Roll back the later phases with their rows, and reset the settings of their scripts."""
+    scratch.connection.execute(DISCARD)
+    for later in range(4, number, -1):
+        scratch.rollback(later)
+    scratch.connection.execute("SET LOCAL enorae.discard_data = ''; SET LOCAL row_security = on")
 
 
 def change_defaults(scratch: Scratch, regime: str) -> None:

@@ -23,6 +23,7 @@ from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
 from rolecall.settings import read as read_settings
 from rolecall.sql.migrations import Phase, Script, Step, read
+from tests.migrations.helpers import DISCARD
 
 # Modes that block neither reads nor writes.
 MILD = {"AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock"}
@@ -194,29 +195,46 @@ def locks_of(scratch: Scratch, path: Path) -> set[tuple[str, str]]:
         return strong_locks(scratch.connection, names)
 
 
+class NeededLocks(NamedTuple):
+    """The strong locks of a script on relations that exist before it: those that it lists, takes and needs."""
+
+    listed: set[tuple[str, str]]
+    taken: set[tuple[str, str]]
+    needed: set[tuple[str, str]]
+
+
+LocksByFile = dict[str, NeededLocks]
+
+
+@pytest.fixture(scope="module")
+def needed_locks(module_scratch: Callable[..., Scratch], tmp_path_factory: pytest.TempPathFactory) -> LocksByFile:
+    """The locks of all scripts: of the rollbacks from the last to the first, and then of the steps in their order."""
+    database, folder = module_scratch(migrated=True), tmp_path_factory.mktemp("scripts")
+    database.connection.execute("SET enorae.discard_data = 'on'")
+    files = changing_files(database.phases.values())
+    rollbacks = [name for name, path in files.items() if path.name == "rollback.sql"]
+    found = {}
+    for name in [*reversed(rollbacks), *(name for name in files if name not in rollbacks)]:
+        path = files[name]
+        needed = locks_of(database, without_locks(path, folder))
+        existing = relation_names(database.connection).values()
+        listed = {lock for lock in wanted(path).items() if lock[0] in existing}
+        found[name] = NeededLocks(listed, locks_of(database, path), needed)
+        database.execute(path)
+    return found
+
+
 def test_the_listed_locks_are_those_that_the_file_needs(
-    scratch: Callable[..., Scratch], changing_file: str, tmp_path: Path
+    needed_locks: LocksByFile, phases: dict[int, Phase], changing_file: str
 ) -> None:
     """A lock that is missing in the list would be taken late; one that is not needed would block somebody in vain.
 
     A script that takes one lock needs no list: it cannot wait for it while it holds others.
     """
-    database = scratch(migrated=True)
-    path = changing_files(database.phases.values())[changing_file]
-    database.connection.execute("SET enorae.discard_data = 'on'")
-    for phase in reversed(list(database.phases.values())):
-        if phase.rollback.path == path:
-            break
-        database.rollback(phase.number)
-    for step in every_step(database) if path.name != "rollback.sql" else ():
-        if step.path == path:
-            break
-        database.execute(step.path)
-    needed = locks_of(database, without_locks(path, tmp_path))
-    existing = relation_names(database.connection).values()
-    listed = {lock for lock in wanted(path).items() if lock[0] in existing}
+    listed, taken, needed = needed_locks[changing_file]
+    path = changing_files(phases.values())[changing_file]
     assert needed == listed or (not wanted(path) and len(needed) == 1)
-    assert locks_of(database, path) == needed
+    assert taken == needed
 
 
 def test_the_listed_locks_of_a_step_are_enough_for_a_second_run(
@@ -382,18 +400,13 @@ def test_a_long_read_blocks_only_the_policies_on_storage_objects(bare: Scratch, 
     ],
 )
 def test_a_rollback_times_out_while_its_objects_are_used(
-    migrated: Scratch, number: int, statement: str, relation: str, tmp_path: Path
+    down_to: Callable[[int], Scratch], number: int, statement: str, relation: str, tmp_path: Path
 ) -> None:
-    with (
-        migrated.connection.transaction(force_rollback=True),
-        migrated.run.connect(migrated.name) as other,
-        other.transaction(force_rollback=True),
-    ):
-        migrated.connection.execute("SET LOCAL enorae.discard_data = 'on'")
+    database = down_to(number)
+    with database.run.connect(database.name) as other, other.transaction(force_rollback=True):
+        database.connection.execute(DISCARD)
         other.execute(statement.format(relation).encode())
-        for later in range(4, number, -1):
-            migrated.rollback(later)
         with pytest.raises(SqlError, match=f"lock timeout: other transactions use {relation}") as excinfo:
-            migrated.execute(with_timeout("1ms", migrated.phases[number].rollback.path, tmp_path))
+            database.execute(with_timeout("1ms", database.phases[number].rollback.path, tmp_path))
     assert excinfo.value.sqlstate == "55P03"
     assert "Nothing has been changed." in str(excinfo.value)

@@ -7,8 +7,7 @@ constraints and indexes. test_orders.py has a database in which many objects of 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,8 @@ from rolecall.errors import SqlError
 from rolecall.settings import read as read_settings
 from rolecall.sql.migrations import read
 from tests.migrations.helpers import as_owner, everything, step_path
+
+WithoutStep = Callable[[int, str], Scratch]
 
 
 class Created(NamedTuple):
@@ -95,13 +96,12 @@ def stopped(scratch: Scratch, number: str) -> str:
     return str(excinfo.value)
 
 
-def survives_the_rollback(scratch: Scratch, phase: int, name: str) -> None:
-    """The phase's other steps run. Its rollback stops and names the object; with the setting it keeps it."""
-    before = everything(scratch.connection)
-    for step in scratch.phases[phase].steps:
-        with suppress(SqlError):
-            scratch.execute(step.path)
-    applied = everything(scratch.connection)
+def survives_the_rollback(bare: Scratch, scratch: Scratch, phase: int, name: str) -> None:
+    """The rollback of the phase stops and names the object; with the setting it keeps it, and removes the rest.
+
+    ``bare`` has the object alone, ``scratch`` also what the other steps of the phase create.
+    """
+    before, applied = everything(bare.connection), everything(scratch.connection)
     with pytest.raises(SqlError, match=f"phase {phase} is not rolled back, because some objects are not as") as excinfo:
         scratch.rollback(phase)
     assert f"\n- {name}: " in str(excinfo.value)
@@ -120,8 +120,8 @@ FUNCTION_FORMS = (
 )
 
 
-def put_function(bare: Scratch, migrated: Scratch, name: str, form: str) -> None:
-    """Create a function of the migrations at the baseline, in another form."""
+def put_function(scratch: Scratch, migrated: Scratch, name: str, form: str) -> None:
+    """Create a function of the migrations in another form, where it does not exist."""
     ((definition, arguments, is_definer),) = migrated.connection.execute(
         "SELECT pg_get_functiondef(oid), pg_get_function_arguments(oid), prosecdef "
         "FROM pg_proc WHERE oid = %s::regproc",
@@ -138,23 +138,24 @@ def put_function(bare: Scratch, migrated: Scratch, name: str, form: str) -> None
         "another volatility": "IMMUTABLE",
         "not called on NULL": "STRICT",
     }
-    bare.connection.execute("SET LOCAL check_function_bodies = off")  # the tables do not exist yet
+    scratch.connection.execute("SET LOCAL check_function_bodies = off")  # the tables do not exist yet
     if form in heads:
-        as_owner(bare, f"CREATE FUNCTION {heads[form]} LANGUAGE sql AS 'SELECT 1'")
+        as_owner(scratch, f"CREATE FUNCTION {heads[form]} LANGUAGE sql AS 'SELECT 1'")
     elif form in changes:
-        as_owner(bare, f"{definition}; ALTER FUNCTION {name} {changes[form]}")
+        as_owner(scratch, f"{definition}; ALTER FUNCTION {name} {changes[form]}")
     else:
-        as_owner(bare, definition.replace("AS $function$", "AS $function$\n-- Ours.", 1))
+        as_owner(scratch, definition.replace("AS $function$", "AS $function$\n-- Ours.", 1))
 
 
 def test_a_step_stops_at_a_function_of_somebody_else(
-    bare: Scratch, migrated: Scratch, function: Created, form: str
+    bare: Scratch, migrated: Scratch, without_step: WithoutStep, function: Created, form: str
 ) -> None:
-    with bare.connection.transaction(force_rollback=True):
-        put_function(bare, migrated, function.name, form)
-        message = stopped(bare, function.step)
-        assert re.search(rf'{function.name}\b.* exists in another form: expected "(.+)", found "(?!\1").+"', message)
-        survives_the_rollback(bare, function.phase, function.name)
+    put_function(bare, migrated, function.name, form)
+    message = stopped(bare, function.step)
+    assert re.search(rf'{function.name}\b.* exists in another form: expected "(.+)", found "(?!\1").+"', message)
+    applied = without_step(function.phase, function.step)
+    put_function(applied, migrated, function.name, form)
+    survives_the_rollback(bare, applied, function.phase, function.name)
 
 
 # ------------------------------------------------------------------ views
@@ -162,8 +163,8 @@ def test_a_step_stops_at_a_function_of_somebody_else(
 VIEW_FORMS = ("another query", "other columns", "a table", "not security_invoker")
 
 
-def put_view(bare: Scratch, migrated: Scratch, view: Created, form: str) -> None:
-    """Create a view of the migrations at the baseline, in another form."""
+def put_view(scratch: Scratch, migrated: Scratch, view: Created, form: str) -> None:
+    """Create a view of the migrations in another form, where it does not exist."""
     query = "SELECT 1 AS stray"
     if form in ("another query", "a table"):  # with the same columns
         columns = "format('NULL::%%s AS %%I', format_type(atttypid, atttypmod), attname)"
@@ -176,20 +177,23 @@ def put_view(bare: Scratch, migrated: Scratch, view: Created, form: str) -> None
     if form == "not security_invoker":
         ((query,),) = migrated.connection.execute("SELECT pg_get_viewdef(%s::regclass)", [view.name])
     if form == "not security_invoker" or view.step == "3.1":  # their tables
-        bare.apply(1)
-        as_owner(bare, f"DROP VIEW IF EXISTS {view.name}")
+        scratch.apply(1)
+        as_owner(scratch, f"DROP VIEW IF EXISTS {view.name}")
     kind = "TABLE {}" if form == "a table" else "VIEW {} WITH (security_invoker = true)"
     if form == "not security_invoker":
         kind = "VIEW {}"
-    as_owner(bare, f"CREATE {kind.format(view.name)} AS {query}")
+    as_owner(scratch, f"CREATE {kind.format(view.name)} AS {query}")
 
 
-def test_a_step_stops_at_a_view_of_somebody_else(bare: Scratch, migrated: Scratch, view: Created, form: str) -> None:
-    with bare.connection.transaction(force_rollback=True):
-        put_view(bare, migrated, view, form)
-        assert f"{view.name} exists in another form" in stopped(bare, view.step)
-        if view.step != "3.1" and form != "not security_invoker":
-            survives_the_rollback(bare, view.phase, view.name)
+def test_a_step_stops_at_a_view_of_somebody_else(
+    bare: Scratch, migrated: Scratch, without_step: WithoutStep, view: Created, form: str
+) -> None:
+    put_view(bare, migrated, view, form)
+    assert f"{view.name} exists in another form" in stopped(bare, view.step)
+    if view.step != "3.1" and form != "not security_invoker":
+        applied = without_step(view.phase, view.step)
+        put_view(applied, migrated, view, form)
+        survives_the_rollback(bare, applied, view.phase, view.name)
 
 
 @pytest.mark.parametrize("kind", ["function", "view"])
@@ -288,13 +292,17 @@ THE_STORAGE_STEP = "1.5"
         "Users can delete their own avatars",
     ],
 )
-def test_a_step_stops_at_a_policy_on_storage_of_somebody_else(bare: Scratch, name: str) -> None:
-    with bare.connection.transaction(force_rollback=True):
-        as_owner(bare, f"CREATE POLICY \"{name}\" ON storage.objects FOR SELECT TO anon USING (bucket_id = 'pictures')")
-        message = stopped(bare, THE_STORAGE_STEP)
-        assert f'policy "{name}" on storage.objects exists in another form: expected "PERMISSIVE FOR ' in message
-        assert 'found "PERMISSIVE FOR SELECT TO anon"' in message
-        survives_the_rollback(bare, 1, "storage.objects")
+def test_a_step_stops_at_a_policy_on_storage_of_somebody_else(
+    bare: Scratch, without_step: WithoutStep, name: str
+) -> None:
+    policy = f"CREATE POLICY \"{name}\" ON storage.objects FOR SELECT TO anon USING (bucket_id = 'pictures')"
+    as_owner(bare, policy)
+    message = stopped(bare, THE_STORAGE_STEP)
+    assert f'policy "{name}" on storage.objects exists in another form: expected "PERMISSIVE FOR ' in message
+    assert 'found "PERMISSIVE FOR SELECT TO anon"' in message
+    applied = without_step(1, THE_STORAGE_STEP)
+    as_owner(applied, policy)
+    survives_the_rollback(bare, applied, 1, "storage.objects")
 
 
 @pytest.mark.parametrize(
@@ -365,16 +373,15 @@ def test_a_bucket_that_somebody_changed_stops_the_rollback(bare: Scratch) -> Non
         }.items()
     ],
 )
-def test_what_somebody_added_to_a_table_stops_the_rollback(bare: Scratch, addition: str) -> None:
+def test_what_somebody_added_to_a_table_stops_the_rollback(after: Callable[..., Scratch], addition: str) -> None:
     """DROP TABLE would remove it too."""
-    with bare.connection.transaction(force_rollback=True):
-        bare.apply(1)
-        bare.connection.execute(addition.encode())
-        before = everything(bare.connection)
-        with pytest.raises(SqlError, match=r"\n- audit\.audit_logs: ") as excinfo:
-            bare.rollback(1)
-        assert "found none" not in str(excinfo.value)
-        assert everything(bare.connection) == before
+    database = after(1)
+    database.connection.execute(addition.encode())
+    before = everything(database.connection)
+    with pytest.raises(SqlError, match=r"\n- audit\.audit_logs: ") as excinfo:
+        database.rollback(1)
+    assert "found none" not in str(excinfo.value)
+    assert everything(database.connection) == before
 
 
 @pytest.mark.parametrize(
@@ -385,9 +392,8 @@ def test_what_somebody_added_to_a_table_stops_the_rollback(bare: Scratch, additi
         pytest.param("GRANT USAGE ON SCHEMA audit TO anon", id="a grant on a schema"),
     ],
 )
-def test_what_does_not_stop_the_rollback(bare: Scratch, addition: str) -> None:
+def test_what_does_not_stop_the_rollback(after: Callable[..., Scratch], addition: str) -> None:
     """A grant to another role, which default privileges may have made; and what the rollback does not touch."""
-    with bare.connection.transaction(force_rollback=True):
-        bare.apply(1)
-        bare.connection.execute(addition.encode())
-        bare.rollback(1)
+    database = after(1)
+    database.connection.execute(addition.encode())
+    database.rollback(1)

@@ -12,15 +12,16 @@ from psycopg import Connection, sql
 from rolecall import FindChanges, World
 from rolecall.access.world import insert
 from rolecall.catalog.objects import Object, objects
+from rolecall.database.rolled_back import rolled_back
 from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
 from rolecall.settings import read as read_settings
-from rolecall.sql.migrations import read
-from tests.migrations.helpers import tables, wait_for_lock
+from rolecall.sql.migrations import Phase, read
+from tests.migrations.conftest import Stages
+from tests.migrations.helpers import DISCARD, roll_back_to, rows, tables, wait_for_lock
 from tests.races.arena import Arena
 
 PHASES = (1, 2, 3, 4)
-DISCARD = "SET LOCAL enorae.discard_data = 'on'"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -41,15 +42,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(
             ("number", "later", "later_step"), later, ids=[f"phase {number}, after {step}" for number, _, step in later]
         )
-
-
-def rows(connection: Connection[Any], names: list[str]) -> dict[str, list[str]]:
-    """All rows of the tables, as text."""
-    contents: dict[str, list[str]] = {}
-    for name in names:
-        query = sql.SQL("SELECT t::text FROM {} AS t ORDER BY 1").format(sql.Identifier(*name.split(".")))
-        contents[name] = [row for (row,) in connection.execute(query)]
-    return contents
 
 
 def state(connection: Connection[Any]) -> tuple[list[Object], list[Any], list[Any]]:
@@ -97,19 +89,19 @@ def test_rollback_without_its_phase_changes_nothing(scratch: Callable[..., Scrat
     assert database.dump() == before
 
 
-def test_a_half_applied_phase_rolls_back(bare: Scratch, last_step: str) -> None:
-    with bare.connection.transaction(force_rollback=True):
-        (phase,) = (phase for phase in bare.phases.values() if last_step in map(str, phase.steps))
-        if phase.number == 3:
-            bare.apply(1)
-        before = state(bare.connection)
-        for step in phase.steps:
-            bare.execute(step.path)
-            if str(step) == last_step:
-                break
-        assert state(bare.connection) != before or last_step == "3.1 audit_logs_view"
-        bare.rollback(phase.number)
-        assert state(bare.connection) == before
+def test_a_half_applied_phase_rolls_back(
+    phases: dict[int, Phase], after: Callable[..., Scratch], last_step: str
+) -> None:
+    (phase,) = (phase for phase in phases.values() if last_step in map(str, phase.steps))
+    database = after(1) if phase.number == 3 else after()
+    before = state(database.connection)
+    for step in phase.steps:
+        database.execute(step.path)
+        if str(step) == last_step:
+            break
+    assert state(database.connection) != before or last_step == "3.1 audit_logs_view"
+    database.rollback(phase.number)
+    assert state(database.connection) == before
 
 
 # ------------------------------------------------------------------ what existed before phase 1 stays
@@ -166,18 +158,18 @@ def test_rollback_restores_the_protection_of_storage(bare: Scratch) -> None:
 # ------------------------------------------------------------------ in order
 
 
-def test_the_error_names_the_phase_to_roll_back_first(bare: Scratch, number: int, later: int, later_step: str) -> None:
+def test_the_error_names_the_phase_to_roll_back_first(
+    after: Callable[..., Scratch], number: int, later: int, later_step: str
+) -> None:
     """One step of a later phase is enough for the error."""
-    with bare.connection.transaction(force_rollback=True):
-        if number == 1 or later == 3:
-            bare.apply(1)
-        (path,) = (step.path for step in bare.phases[later].steps if str(step) == later_step)
-        bare.execute(path)
-        before = state(bare.connection)
-        with pytest.raises(SqlError, match=f"roll back phase {later} first") as excinfo:
-            bare.rollback(number)
-        assert excinfo.value.sqlstate == "55000"
-        assert state(bare.connection) == before
+    database = after(1) if number == 1 or later == 3 else after()
+    (path,) = (step.path for step in database.phases[later].steps if str(step) == later_step)
+    database.execute(path)
+    before = state(database.connection)
+    with pytest.raises(SqlError, match=f"roll back phase {later} first") as excinfo:
+        database.rollback(number)
+    assert excinfo.value.sqlstate == "55000"
+    assert state(database.connection) == before
 
 
 @pytest.mark.parametrize("number", [1, 2, 3], ids="phase {}".format)
@@ -212,44 +204,49 @@ def rows_to_lose(world: World, table: str) -> int:
     return sum(row.get("bucket_id", "avatars") == "avatars" for row in world.rows[table].values())
 
 
-def roll_back_to(scratch: Scratch, number: int) -> None:
-    """Roll back the later phases with their rows, and reset the settings of their scripts."""
-    scratch.connection.execute(DISCARD)
-    for later in range(4, number, -1):
-        scratch.rollback(later)
-    scratch.connection.execute("SET LOCAL enorae.discard_data = ''; SET LOCAL row_security = on")
-
-
 @pytest.mark.parametrize("number", [1, 3], ids="phase {}".format)
-def test_it_stops_and_counts_the_rows_of_each_table(migrated: Scratch, world: World, number: int) -> None:
+def test_it_stops_and_counts_the_rows_of_each_table(
+    down_to: Callable[[int], Scratch], world: World, number: int
+) -> None:
     losses = [f"{name}: {rows_to_lose(world, table)}" for table, (phase, name) in COUNTED.items() if phase == number]
     expected = sorted(losses)
     assert expected
-    with migrated.connection.transaction(force_rollback=True):
-        roll_back_to(migrated, number)
-        before = rows(migrated.connection, tables(migrated.connection))
-        with pytest.raises(SqlError, match="would delete rows") as excinfo:
-            migrated.rollback(number)
-        assert rows(migrated.connection, tables(migrated.connection)) == before
-        migrated.verify(number)
+    database = down_to(number)
+    before = rows(database.connection, tables(database.connection))
+    with pytest.raises(SqlError, match="would delete rows") as excinfo:
+        database.rollback(number)
+    assert rows(database.connection, tables(database.connection)) == before
+    database.verify(number)
     assert excinfo.value.sqlstate == "55000"
     lines = str(excinfo.value).splitlines()
     assert [line.removesuffix(" (55000)") for line in lines if line.removesuffix(" (55000)") in expected] == expected
     assert "SET enorae.discard_data = 'on'" in str(excinfo.value)
 
 
+@pytest.fixture(scope="module")
+def applied(stages: Stages, world: World) -> Callable[[int], Scratch]:
+    """A function for a committed database with phases 1 up to a number, in whose new tables there is no row."""
+
+    def prepare(database: Scratch, number: int) -> None:
+        database.apply(*range(1, number + 1))
+        for table, _, row in world:
+            if table not in COUNTED:
+                database.connection.execute(insert(table, row))
+
+    return lambda number: stages.get(f"applied {number}", lambda new: prepare(new, number))
+
+
 @pytest.mark.parametrize("table", COUNTED)
-def test_rows_in_one_table_stop_it(bare: Scratch, world: World, table: str) -> None:
+def test_rows_in_one_table_stop_it(applied: Callable[[int], Scratch], world: World, table: str) -> None:
     """The statistics say that the table is empty: they are those of an ANALYZE before the first row."""
     number, name = COUNTED[table]
-    with bare.connection.transaction(force_rollback=True):
-        bare.apply(1, number)
-        bare.connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(*table.split("."))))
-        for each, _, row in world:
-            if each == table or each not in COUNTED:
-                bare.connection.execute(insert(each, row))
+    database = applied(number)
+    with rolled_back(database.connection):
+        database.connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(*table.split("."))))
+        for row in world.rows[table].values():
+            database.connection.execute(insert(table, row))
         with pytest.raises(SqlError) as excinfo:
-            bare.rollback(number)
+            database.rollback(number)
     message = f"would delete rows:\n{name}: {rows_to_lose(world, table)} (55000)\n"
     assert message in str(excinfo.value)
 
@@ -257,43 +254,23 @@ def test_rows_in_one_table_stop_it(bare: Scratch, world: World, table: str) -> N
 @pytest.mark.parametrize("count", [0, 1, 2], ids=["no row", "one row", "two rows"])
 @pytest.mark.parametrize("table", COUNTED)
 def test_one_row_is_enough_to_stop_it(
-    bare: Scratch, world: World, changes: FindChanges, table: str, count: int
+    applied: Callable[[int], Scratch], world: World, changes: FindChanges, table: str, count: int
 ) -> None:
     number, name = COUNTED[table]
-    with bare.connection.transaction(force_rollback=True):
-        bare.apply(1, number)
-        for each, _, row in world:
-            if each not in COUNTED:
-                bare.connection.execute(insert(each, row))
+    database = applied(number)
+    with rolled_back(database.connection):
         lost = [row for row in world.rows[table].values() if row.get("bucket_id", "avatars") == "avatars"][:count]
         for row in lost:
-            bare.connection.execute(insert(table, row))
+            database.connection.execute(insert(table, row))
         if not lost:
-            bare.rollback(number)
+            database.rollback(number)
             with pytest.raises(SqlError, match=f"phase {number} differs from what its steps create"):
-                bare.verify(number)
+                database.verify(number)
             return
-        with changes(bare) as changed, pytest.raises(SqlError) as excinfo:
-            bare.rollback(number)
+        with changes(database) as changed, pytest.raises(SqlError) as excinfo:
+            database.rollback(number)
         assert changed == []
     assert f"would delete rows:\n{name}: {count} (55000)\n" in str(excinfo.value)
-
-
-@pytest.fixture(scope="module")
-def applied(module_scratch: Callable[..., Scratch], world: World) -> Callable[[int], Scratch]:
-    """A function for a committed database with phases 1 up to a number, in whose new tables there is no row."""
-    databases: dict[int, Scratch] = {}
-
-    def applied(number: int) -> Scratch:
-        if number not in databases:
-            databases[number] = module_scratch()
-            databases[number].apply(*range(1, number + 1))
-            for table, _, row in world:
-                if table not in COUNTED:
-                    databases[number].connection.execute(insert(table, row))
-        return databases[number]
-
-    return applied
 
 
 @pytest.mark.parametrize("table", COUNTED)
@@ -397,14 +374,13 @@ def test_a_role_that_cannot_see_all_rows_gets_an_error(migrated: Scratch) -> Non
         ]
     ],
 )
-def test_dependent_objects_stop_it(migrated: Scratch, number: int, statement: str) -> None:
-    with migrated.connection.transaction(force_rollback=True):
-        roll_back_to(migrated, number)
-        migrated.connection.execute(statement.encode())
-        before = state(migrated.connection)
-        migrated.connection.execute(DISCARD)
-        with pytest.raises(SqlError, match="other objects depend on it") as excinfo:
-            migrated.rollback(number)
-        assert state(migrated.connection) == before
+def test_dependent_objects_stop_it(down_to: Callable[[int], Scratch], number: int, statement: str) -> None:
+    database = down_to(number)
+    database.connection.execute(statement.encode())
+    before = state(database.connection)
+    database.connection.execute(DISCARD)
+    with pytest.raises(SqlError, match="other objects depend on it") as excinfo:
+        database.rollback(number)
+    assert state(database.connection) == before
     assert excinfo.value.sqlstate == "2BP01"
     assert "stray" in str(excinfo.value)

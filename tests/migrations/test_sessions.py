@@ -13,7 +13,7 @@ from rolecall.errors import SqlError
 from rolecall.settings import read as read_settings
 from rolecall.sql.files import statements
 from rolecall.sql.migrations import read
-from tests.migrations.helpers import step_path
+from tests.migrations.helpers import DISCARD, everything, step_path
 
 ONE_STATEMENT = "1.0 schema_usage"  # the step that is a transaction of its own
 
@@ -37,20 +37,15 @@ def committed(module_scratch: Callable[..., Scratch]) -> Scratch:
     return module_scratch(migrated=True)
 
 
-def test_a_step_prints_no_notice(migrated: Scratch, step: str) -> None:
+def test_a_step_prints_no_notice(down_to: Callable[[int], Scratch], step: str) -> None:
     """On a first run there is much that IF EXISTS does not find."""
-    with migrated.connection.transaction(force_rollback=True):
-        migrated.connection.execute("SET LOCAL enorae.discard_data = 'on'")
-        for number in (4, 3, 2, 1):
-            migrated.rollback(number)
-        if step.startswith("3."):
-            migrated.apply(1)
-        migrated.connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(migrated.role or "")))
-        notices: list[str | None] = []
-        migrated.connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
-        for _ in ("first run", "second run"):
-            migrated.connection.execute(step_text(migrated, step).encode())
-        assert notices == []
+    database = down_to(1 if step.startswith("3.") else 0)
+    database.connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(database.role or "")))
+    notices: list[str | None] = []
+    database.connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
+    for _ in ("first run", "second run"):
+        database.connection.execute(step_text(database, step).encode())
+    assert notices == []
 
 
 def test_a_step_leaves_no_setting_in_its_session(committed: Scratch, step: str) -> None:
@@ -80,7 +75,7 @@ def test_a_step_that_can_only_read_is_refused(bare: Scratch) -> None:
 def test_a_step_outside_of_a_transaction_is_refused(scratch: Callable[..., Scratch]) -> None:
     """As psql without -1 and without ON_ERROR_STOP runs it, which goes on after an error."""
     database = scratch()
-    before = database.dump()
+    before = database.dump(), everything(database.connection)
     for phase in database.phases.values():
         for step in phase.steps:
             if str(step) == ONE_STATEMENT:
@@ -94,7 +89,8 @@ def test_a_step_outside_of_a_transaction_is_refused(scratch: Callable[..., Scrat
                     except psycopg.Error as error:
                         errors.append(error.sqlstate)
             assert errors.count("25P01") == 1, step
-            assert database.dump() == before, step
+            assert everything(database.connection) == before[1], step
+    assert database.dump() == before[0]
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4], ids="phase {}".format)
@@ -120,13 +116,12 @@ def test_a_rollback_outside_of_a_transaction_is_all_or_nothing(scratch: Callable
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4], ids="phase {}".format)
-def test_a_rollback_restores_the_settings_of_its_transaction(migrated: Scratch, number: int) -> None:
+def test_a_rollback_restores_the_settings_of_its_transaction(down_to: Callable[[int], Scratch], number: int) -> None:
     query = "SELECT current_setting('search_path'), current_setting('row_security')"
-    with migrated.connection.transaction(force_rollback=True):
-        migrated.connection.execute("SET LOCAL enorae.discard_data = 'on'")
-        for later in range(4, number, -1):
-            migrated.rollback(later)
-        migrated.connection.execute("SET LOCAL search_path = audit, public; SET LOCAL row_security = on")
-        before = migrated.connection.execute(query).fetchone()
-        migrated.connection.execute(migrated.phases[number].rollback.path.read_bytes())
-        assert migrated.connection.execute(query).fetchone() == before
+    database = down_to(number)
+    connection = database.connection
+    connection.execute(DISCARD)
+    connection.execute("SET LOCAL search_path = audit, public; SET LOCAL row_security = on")
+    before = connection.execute(query).fetchone()
+    connection.execute(database.phases[number].rollback.path.read_bytes())
+    assert connection.execute(query).fetchone() == before

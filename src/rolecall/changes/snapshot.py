@@ -13,7 +13,7 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.abc import Loader
 from psycopg.adapt import Transformer
-from psycopg.pq import Format, TransactionStatus
+from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 # Of a table with more rows, the server compares a digest before it sends the rows a second time.
@@ -32,17 +32,17 @@ SELECT set_config(name, value, true) FROM (VALUES
 # Sequences too, with the table of the column that owns them (serial, identity).
 RELATIONS = """
 SELECT c.relkind, n.nspname, c.relname,
-  to_json(ARRAY(
+  CASE WHEN c.relkind <> 'S' THEN to_json(ARRAY(
     SELECT a.attname FROM pg_index AS i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place)
     JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.number
     WHERE i.indrelid = c.oid AND i.indisprimary ORDER BY k.place
-  )),
-  (
+  )) END,
+  CASE WHEN c.relkind = 'S' THEN (
     SELECT tn.nspname || '.' || t.relname
     FROM pg_depend AS d JOIN pg_class AS t ON t.oid = d.refobjid JOIN pg_namespace AS tn ON tn.oid = t.relnamespace
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refobjsubid > 0
       AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-  )
+  ) END
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm', 'S') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 ORDER BY 2, 3
@@ -199,7 +199,8 @@ def _results(connection: Connection[Any], statements: Sequence[str | sql.Composa
     with connection.cursor() as cursor:
         cursor.execute(";".join(texts).encode())
         while True:
-            if cursor.description and cursor.pgresult:
+            # Not cursor.description: psycopg would describe the columns of every table anew.
+            if cursor.pgresult and cursor.pgresult.status == ExecStatus.TUPLES_OK:
                 results.append(cursor.pgresult)
             if not cursor.nextset():
                 return results

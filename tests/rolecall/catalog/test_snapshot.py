@@ -40,6 +40,18 @@ def test_a_table_and_its_parts(toy_worker: Worker) -> None:
     assert items[Item("role", "toy_keeper")]["bypasses row level security"] == "yes"
 
 
+def test_each_comment_is_that_of_its_object(toy_worker: Worker) -> None:
+    notes = ("TABLE shop.notes", "COLUMN shop.notes.author", "COLUMN shop.notes.body", "FUNCTION shop.count_notes()")
+    for on in notes:
+        toy_worker.connection.execute(f"COMMENT ON {on} IS 'about {on}'".encode())
+    items = snapshot.read(toy_worker.connection).items
+    table = Item("relation", "shop.notes")
+    commented = (table, table._replace(part="column author"), table._replace(part="column body"))
+    found = [items[each].get("comment") for each in (*commented, Item("routine", "shop.count_notes()"))]
+    assert found == [f"about {on}" for on in notes]
+    assert "comment" not in items[table._replace(part="column id")]
+
+
 def test_only_the_schemas_that_are_asked_for(toy_worker: Worker) -> None:
     toy_worker.connection.execute("CREATE SCHEMA other; CREATE TABLE other.notes (id int)")
     assert Item("relation", "other.notes") in snapshot.read(toy_worker.connection).items

@@ -1,4 +1,4 @@
-"""An application that a test runs connects to a scratch database by itself."""
+"""Scratch databases: an application that a test runs connects by itself, and copies are databases of their own."""
 
 from __future__ import annotations
 
@@ -35,3 +35,33 @@ def test_it_has_the_password_and_does_not_show_it(
     result = toy.runpytest_subprocess("-n", "0", "-s", "test_connect.py")
     result.assert_outcomes(passed=1)
     assert "password=***" in guarded.shown(result)
+
+
+def test_a_copy_has_what_was_committed(toy: pytest.Pytester) -> None:
+    """Each copy has the rows, phases and methods of the original, and none of the changes of another copy."""
+    toy.makepyfile(
+        test_copy="""
+import psycopg
+import pytest
+
+
+def notes(database):
+    return database.connection.execute("SELECT id FROM shop.notes ORDER BY id").fetchall()
+
+
+def test_copies(scratch):
+    original = scratch(migrated=True)
+    original.connection.execute("INSERT INTO shop.notes VALUES (3, 'alice', 'committed')")
+    schema = original.dump()
+    for _ in ("first", "second"):
+        with original.copy() as copy:
+            assert copy.name != original.name
+            assert notes(copy) == [(1,), (2,), (3,)]
+            assert (copy.dump(), copy.phases, copy.role) == (schema, original.phases, original.role)
+            copy.connection.execute("DELETE FROM shop.notes")
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(copy.conninfo)
+    assert original.connection.closed
+"""
+    )
+    toy.runpytest_subprocess("-n", "0", "test_copy.py").assert_outcomes(passed=1)

@@ -17,7 +17,9 @@ CROSS JOIN LATERAL (VALUES
   (5, 'generated', CASE attgenerated WHEN 's' THEN 'stored ' WHEN 'v' THEN 'virtual ' END
         || pg_get_expr(adbin, adrelid)),
   (6, 'collation', CASE WHEN attcollation <> typcollation THEN attcollation::regcollation::text END),
-  (7, 'comment', col_description(r.oid, attnum))
+  -- col_description() would run a function for each column, which takes ten times as long.
+  (7, 'comment', (SELECT description FROM pg_description
+                  WHERE objoid = r.oid AND classoid = 'pg_class'::regclass AND objsubid = attnum))
 ) AS properties (position, property, value)
 WHERE relkind <> 'S' AND value IS NOT NULL
 ORDER BY full_name, attnum, position

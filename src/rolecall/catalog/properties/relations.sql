@@ -33,7 +33,8 @@ CROSS JOIN LATERAL (VALUES
   (16, 'type', format_type(seqtypid, NULL)),
   (17, 'values', 'from ' || seqmin || ' to ' || seqmax || ', start ' || seqstart || ', increment ' || seqincrement
         || CASE WHEN seqcycle THEN ', cycle' ELSE '' END),
-  (18, 'comment', obj_description(r.oid, 'pg_class'))
+  (18, 'comment', (SELECT description FROM pg_description
+                   WHERE objoid = r.oid AND classoid = 'pg_class'::regclass AND objsubid = 0))
 ) AS properties (position, property, value)
 WHERE value IS NOT NULL
 ORDER BY full_name, position

@@ -21,7 +21,7 @@ CROSS JOIN LATERAL (VALUES
   (11, 'parallel', CASE proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' ELSE 'unsafe' END),
   (12, 'leakproof', CASE WHEN proleakproof THEN 'yes' ELSE 'no' END),
   (13, 'cost', concat_ws(', rows ', procost, NULLIF(prorows, 0))),
-  (14, 'comment', obj_description(f.oid, 'pg_proc'))
+  (14, 'comment', (SELECT description FROM pg_description WHERE objoid = f.oid AND classoid = 'pg_proc'::regclass))
 ) AS properties (position, property, value)
 WHERE value IS NOT NULL
 ORDER BY full_name, position

@@ -96,9 +96,9 @@ class Comparison:
 
     def compare(self, result: Result, pgtap: bool) -> None:
         """Compare the ways with their targets."""
-        result.ratio(PROBING, PSQL, at_most=0.3)
+        result.ratio(PROBING, PSQL, at_most=0.07)
         result.ratio(PROBING_FIVE, PSQL_FIVE, at_most=0.3)
-        result.ratio(ITEMS, EMPTY, at_most=1.4)
+        result.ratio(ITEMS, EMPTY, at_most=1.1)
         if pgtap:
             result.ratio(TAP, PROBING, at_least=5)
             result.ratio(TAP_FILES, PROBING, at_least=5)

@@ -67,11 +67,10 @@ def run() -> Result:
 
 
 def compare(result: Result) -> None:
-    """Note the differences that have a target."""
-    for way, at_most in ((COLD, 1.0), (CACHED, 0.3)):
-        for base, name in ((ALONE, "without plugins"), (LOADED, "with the same plugins")):
-            difference = result.median(way) - result.median(base)
-            result.ratios.append(Ratio(f"{way}, minus pytest {name}, s", difference, at_most))
+    """Compare with pytest's own part. The targets are those of 0.2 and 0.8 s beside a pytest that takes 0.19 s."""
+    for way, at_most in ((CACHED, 2.05), (COLD, 5.2)):
+        result.ratio(way, LOADED, at_most=at_most)
+        result.ratio(way, ALONE)
     result.ratios.append(Ratio(f"{IMPORT}, s", result.median(IMPORT), at_most=0.02))
     result.ratio(LOADED, ALONE)
 

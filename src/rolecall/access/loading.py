@@ -33,7 +33,8 @@ WHERE attidentity = 'a' AND NOT attisdropped GROUP BY 1
 """
 
 
-# The sequences of serial and identity columns, which the current role may use and whose columns it may read.
+# The sequences of serial and identity columns, which the current role may use and whose columns it may read. A sequence
+# may also belong to a column of another type, of which it makes a part.
 SEQUENCES = """
 SELECT s.oid::regclass::text, c.oid::regclass::text, quote_ident(a.attname),
        q.seqincrement > 0, q.seqmin, q.seqmax
@@ -43,7 +44,9 @@ JOIN pg_sequence AS q ON q.seqrelid = s.oid
 JOIN pg_class AS c ON c.oid = d.refobjid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_attribute AS a ON (a.attrelid, a.attnum) = (c.oid, d.refobjsubid)
-WHERE d.deptype IN ('a', 'i') AND (d.classid, d.refclassid) = ('pg_class'::regclass, 'pg_class'::regclass)
+JOIN pg_type AS t ON t.oid = a.atttypid
+WHERE coalesce(nullif(t.typbasetype, 0), t.oid) IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
+  AND d.deptype IN ('a', 'i') AND (d.classid, d.refclassid) = ('pg_class'::regclass, 'pg_class'::regclass)
   AND n.nspname || '.' || c.relname = ANY (%s)
   AND has_sequence_privilege(s.oid, 'UPDATE') AND has_column_privilege(c.oid, a.attnum, 'SELECT')
 """

@@ -287,3 +287,28 @@ def test_a_sequence_goes_on_after_the_rows(
     assert load(connection, world) == {}
     row = connection.execute('INSERT INTO shop."Orders" (note) VALUES (\'new\') RETURNING "Id"').fetchone()
     assert row == (new,)
+
+
+def test_a_sequence_of_another_column_stays(connection: Connection[Any]) -> None:
+    """It makes a part of a text, so the text is no number of it."""
+    connection.execute(
+        b"CREATE SEQUENCE shop.numbers; CREATE TABLE shop.bills"
+        b" (number text DEFAULT 'B-' || nextval('shop.numbers'), amount numeric);"
+        b"ALTER SEQUENCE shop.numbers OWNED BY shop.bills.number"
+    )
+    world = World()
+    world.add("shop.bills", "the bill", number="B-7", amount=1)
+    assert load(connection, world) == {}
+    assert connection.execute("SELECT last_value, is_called FROM shop.numbers").fetchone() == (1, False)
+
+
+def test_a_sequence_of_a_domain_goes_on_after_the_rows(connection: Connection[Any]) -> None:
+    connection.execute(
+        b"CREATE DOMAIN shop.number AS bigint; CREATE SEQUENCE shop.numbers;"
+        b"CREATE TABLE shop.bills (number shop.number DEFAULT nextval('shop.numbers'));"
+        b"ALTER SEQUENCE shop.numbers OWNED BY shop.bills.number"
+    )
+    world = World()
+    world.add("shop.bills", "the bill", number=7)
+    assert load(connection, world) == {}
+    assert connection.execute("SELECT last_value FROM shop.numbers").fetchone() == (7,)

@@ -84,6 +84,7 @@ class AccessLockPlugin:
             self.path.write_text(new, encoding="utf-8")
             self.message = f"wrote {self.path.name}: git diff shows who gained and lost access"
 
+    @pytest.hookimpl(trylast=True)  # below the counts
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what was written, or that the access is that of the file."""
         if self.message:

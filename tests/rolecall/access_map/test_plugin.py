@@ -33,7 +33,9 @@ def test_the_file_is_written_and_then_the_test_passes(locked: pytest.Pytester, w
     assert "  keeper may call shop.count_notes()\n" in text
     result = locked.runpytest_subprocess("-q", *workers)
     assert "wrote" not in result.stdout.str()
-    result.stdout.fnmatch_lines(["rolecall: who can do what is as in access.lock; --rolecall-report FOLDER shows *"])
+    result.stdout.fnmatch_lines(
+        ["*- rolecall -*", "rolecall: who can do what is as in access.lock; --rolecall-report FOLDER shows *"]
+    )
     assert result.ret == pytest.ExitCode.OK
     assert (locked.path / LOCK).read_text() == text
 

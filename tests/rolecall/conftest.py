@@ -164,6 +164,14 @@ def lay_out(folder: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+@pytest.fixture(autouse=True)
+def without_hypothesis(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave Hypothesis' plugin out of inner runs: it complains about tests that ran in this process before."""
+    if "pytester" in request.fixturenames:
+        request.getfixturevalue("pytester")  # it removes the variable
+        monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
+
+
 @pytest.fixture(scope="session")
 def toy_server(pytestconfig: pytest.Config) -> Iterator[Server]:
     """The server that all tests share, with the version of the outer run."""

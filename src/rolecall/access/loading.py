@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, sql
 
+from rolecall.access import sequences
 from rolecall.access.world import UNLOADABLE, Row, World, reason
 from rolecall.errors import RolecallError
 
@@ -33,29 +33,6 @@ WHERE attidentity = 'a' AND NOT attisdropped GROUP BY 1
 """
 
 
-# The sequences of serial and identity columns, which the current role may use and whose columns it may read. A sequence
-# may also belong to a column of another type, of which it makes a part.
-SEQUENCES = """
-SELECT s.oid::regclass::text, c.oid::regclass::text, quote_ident(a.attname),
-       q.seqincrement > 0, q.seqmin, q.seqmax
-FROM pg_depend AS d
-JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
-JOIN pg_sequence AS q ON q.seqrelid = s.oid
-JOIN pg_class AS c ON c.oid = d.refobjid
-JOIN pg_namespace AS n ON n.oid = c.relnamespace
-JOIN pg_attribute AS a ON (a.attrelid, a.attnum) = (c.oid, d.refobjsubid)
-JOIN pg_type AS t ON t.oid = a.atttypid
-WHERE coalesce(nullif(t.typbasetype, 0), t.oid) IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
-  AND d.deptype IN ('a', 'i') AND (d.classid, d.refclassid) = ('pg_class'::regclass, 'pg_class'::regclass)
-  AND n.nspname || '.' || c.relname = ANY (%s)
-  AND has_sequence_privilege(s.oid, 'UPDATE') AND has_column_privilege(c.oid, a.attnum, 'SELECT')
-"""
-ADVANCE = """
-SELECT setval(%s, last) FROM (SELECT {latest}({column}) AS last FROM {table}) AS used, {sequence} AS sequence
-WHERE last BETWEEN %s AND %s AND last {beyond} last_value
-"""
-
-
 def identities(connection: Connection[Any]) -> dict[str, list[str]]:
     """The columns of each table that are GENERATED ALWAYS AS IDENTITY."""
     return dict(connection.execute(IDENTITIES).fetchall())
@@ -75,20 +52,8 @@ def load(connection: Connection[Any], world: World) -> Missing:
         if connection.closed:
             raise
         missing = _Loading(connection, world).missing
-    advance_sequences(connection, list(world.rows))
+    connection.execute(sql.SQL("DO {}").format(sql.Literal(sequences.block(world.rows))))
     return missing
-
-
-def advance_sequences(connection: Connection[Any], tables: Sequence[str]) -> None:
-    """Let the sequences of tables go on after the rows that have a number, as they would if each had made them.
-
-    Otherwise the server would give a new row the number of another one.
-    """
-    found = connection.execute(SEQUENCES, [tables]).fetchall()
-    for sequence, table, column, ascends, least, most in found:
-        latest, beyond = ("max", ">=") if ascends else ("min", "<=")
-        query = ADVANCE.format(sequence=sequence, table=table, column=column, latest=latest, beyond=beyond)
-        connection.execute(query.encode(), [sequence, least, most])
 
 
 class _Loading:

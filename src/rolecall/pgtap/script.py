@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from psycopg import sql
 
+from rolecall.access import sequences
 from rolecall.access.persona import Persona
 from rolecall.access.world import World, insert
 from rolecall.grids.probe import Check
@@ -112,6 +113,7 @@ def _rows(world: World | None) -> Iterator[str]:
         else:
             yield f"{insert(table, row, overriding=True).as_string()};"
     yield "\nSET CONSTRAINTS ALL IMMEDIATE;"
+    yield f"\n-- New rows get other numbers than these rows.\nDO {_text(sequences.block(world.rows))};"
 
 
 def _as_persona(persona: Persona, statement: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from psycopg import Connection
 
 from rolecall import Grid, World, grid
 from rolecall.access.custom_settings import custom_settings, initialize
-from rolecall.access.loading import identities
+from rolecall.access.loading import load
 from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.probe import prepare
 from rolecall.pgtap.cells import Exported, export
@@ -68,8 +68,7 @@ def world_of(shape: Shape) -> World:
 def exported(database: Connection[Any], world: World, what: Grid) -> Exported:
     """The export of a grid, tried in a database with the world. The world is rolled back."""
     with database.transaction(force_rollback=True):
-        world.identities = identities(database)
-        world.load(database)
+        load(database, world)
         initialize(database, custom_settings(database))
         outcomes = GridOutcomes(database, world)
         return export(what, [(cell, outcomes.try_cell(what, cell)) for cell in what.cells])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks import enorae
 from benchmarks.enorae import Project
 from benchmarks.results import Result, seconds
-from rolecall.noninterference.kinds import KINDS
+from rolecall.grids.decided_by import KINDS
 from rolecall.server.choose import embedded
 
 TIMES = 3

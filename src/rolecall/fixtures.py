@@ -183,13 +183,14 @@ def rolecall_dependencies(pytestconfig: pytest.Config, rolecall_db: Session) -> 
     It returns a text for everything that the access depends on and that the grid does not name. What the grid names
     need not decide.
     """
+    from rolecall.grids.decided_by import DECLARED, KINDS
     from rolecall.noninterference import kinds
 
     connection, world = rolecall_db.connection, _process(pytestconfig).world
 
     def dependencies(grid: Grid) -> list[str]:
         whole = grid.expanded(world)
-        tried = (kinds.check(connection, whole, world, kind) for kind in kinds.KINDS if kind != kinds.DECLARED)
+        tried = (kinds.check(connection, whole, world, kind) for kind in KINDS if kind != DECLARED)
         return [result.failure for result in tried if result.failure]
 
     return dependencies

@@ -76,6 +76,7 @@ class RunHooks:
         """Build the databases before the first test: an error in the SQL is one error, not one for each test."""
         if session.testsfailed or session.config.option.collectonly:
             return
+        self.process.select((item.grid, item.cell) for item in session.items if isinstance(item, CellItem))
         if self.process.distributes or self.settings.coverage or any(map(_needs_database, session.items)):
             with usage_error():
                 self._build()

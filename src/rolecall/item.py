@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from rolecall.errors import RolecallError
+from rolecall.grids.decided_by import KINDS
 from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.leaks import looks_like_leak
 from rolecall.grids.verdicts import is_verdict
-from rolecall.noninterference.kinds import KINDS
 from rolecall.process.process import process_of
 from rolecall.report import terminal
 from rolecall.report.results import CellFailure, ObservedCell

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from psycopg import Connection
 
@@ -16,29 +16,29 @@ from rolecall.access.loading import identities
 from rolecall.access.session import Session
 from rolecall.access.world import World
 from rolecall.catalog.manifest import Manifest
-from rolecall.coverage.observer import CoverageObserver
 from rolecall.coverage.recorder import CoverageRecorder
-from rolecall.coverage.scripts import ScriptObserver
 from rolecall.database.earlier import Earlier, earlier
 from rolecall.database.rolled_back import ReusedDatabase, TransactionEndedError, rolled_back
 from rolecall.database.run import Run
 from rolecall.database.scratch import Scratch
 from rolecall.database.templates import wait_for_manifest
 from rolecall.errors import RolecallError
-from rolecall.grids.effects import GridEffects
 from rolecall.grids.explain import explain
 from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.probe import prepare
 from rolecall.grids.verdicts import verdict
-from rolecall.noninterference import changes, kinds
-from rolecall.noninterference.experiment import ENOUGH
-from rolecall.noninterference.stored import ENOUGH as ENOUGH_VALUES
-from rolecall.noninterference.stored import StoredValues
+from rolecall.noninterference import function
 from rolecall.report.results import CellFailure
 from rolecall.server.connection import ServerConnection
 from rolecall.settings import Settings
 from rolecall.sql import migrations
+
+if TYPE_CHECKING:
+    from rolecall.coverage.observer import CoverageObserver
+    from rolecall.noninterference.kinds import Result
+
+# What few runs need is imported where it is needed: pytest waits for every import before the first test.
 
 T = TypeVar("T")
 Change = Callable[[Connection[Any]], None]
@@ -55,6 +55,7 @@ class Worker:
 
     def __init__(self, run: Run, settings: Settings, world: World, name: str) -> None:
         self.run, self.settings, self.world, self.name = run, settings, world, name
+        self.parts: Mapping[Grid, Grid] = {}  # of the grids of which the run has only a part of the cells
         self.recorder = CoverageRecorder()
         self._stack = ExitStack()
         self._scratches = self._trials = 0
@@ -86,6 +87,8 @@ class Worker:
         connection = self._stack.enter_context(self.run.connect(name, "rolecall_db"))
         _prepare(connection, self.world)
         if self.settings.coverage:
+            from rolecall.coverage.observer import CoverageObserver
+
             self._observer = CoverageObserver(connection, manifest, self.world, self.recorder)
             self._stack.enter_context(connection.reporting_to(self._observer.record_report))
         return connection
@@ -158,7 +161,11 @@ class Worker:
         return self.run.clone(self.run.template if migrated else self.run.baseline, f"{self.name}_{self._scratches}")
 
     def _scratch(self, name: str, connection: ServerConnection) -> Scratch:
-        observer = ScriptObserver(self.recorder) if self.settings.coverage else None
+        observer = None
+        if self.settings.coverage:
+            from rolecall.coverage.scripts import ScriptObserver
+
+            observer = ScriptObserver(self.recorder)
         return Scratch(self.run, name, connection, self.phases, self.manifest.role, self.recorder, observer)
 
     # -- grids
@@ -198,8 +205,9 @@ class Worker:
         """
         connection = self.connection  # waits until the world is loaded
         self.world.require(grid.table, cell.row)
-        is_first = not self.outcomes.knows(grid)
-        failures = self.outcomes.failures(grid)
+        tried = grid if self.in_trial else self.parts.get(grid, grid)
+        is_first = not self.outcomes.knows(tried)
+        failures = self.outcomes.failures(tried)
         if is_first:  # coverage of the whole grid belongs to no single cell: it counts if every cell passes
             self.recorder.finish(passed=not failures)
         self.recorder.add("cell", grid.table, cell.privilege, cell.persona)
@@ -224,8 +232,11 @@ class Worker:
                 self._observer.restore_functions()
             yield connection
 
-    def check_decided_by(self, grid: Grid, kind: str) -> kinds.Result:
-        """Change what a grid does not name in ``decided_by``, one of ``kinds.KINDS``, and compare the verdicts."""
+    def check_decided_by(self, grid: Grid, kind: str) -> Result:
+        """Change what a grid does not name in ``decided_by``, one of ``KINDS``, and compare the verdicts."""
+        from rolecall.noninterference import kinds
+        from rolecall.noninterference.experiment import ENOUGH
+
         with self.without_coverage() as connection:
             result = kinds.check(connection, grid, self.world, kind, most=0 if self.in_trial else ENOUGH)
         for fact in result.facts(grid.table):
@@ -234,14 +245,18 @@ class Worker:
 
     def check_effects(self, grid: Grid) -> list[str]:
         """What the writes of a grid change besides, or do not change: a text for each write that differs."""
+        from rolecall.grids.effects import GridEffects
+
         with rolled_back(self.connection):
             differences = GridEffects(self.connection, grid, self.world).differences()
             return list(islice(differences, 1) if self.in_trial else differences)
 
     def check_stored(self, grid: Grid) -> list[str]:
         """Which values that the personas of a grid write are stored in another way: a text for each."""
+        from rolecall.noninterference.stored import ENOUGH, StoredValues
+
         with self.without_coverage() as connection:
-            return StoredValues(connection, grid, self.world).differences(1 if self.in_trial else ENOUGH_VALUES)
+            return StoredValues(connection, grid, self.world).differences(1 if self.in_trial else ENOUGH)
 
     # -- trials
 
@@ -324,4 +339,4 @@ def _prepare(connection: ServerConnection, world: World) -> None:
     world.identities = identities(connection)
     initialize(connection, {*custom_settings(connection), *world.settings})
     prepare(connection)
-    changes.prepare(connection)
+    function.prepare(connection)

@@ -6,14 +6,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rolecall import fixtures
+from rolecall.grids.grid import Grid
+from rolecall.grids.outcomes import GridOutcomes
 
 LIGHT = {"rolecall", "rolecall.errors", "rolecall.fixtures", "rolecall.plugin", "rolecall.settings"}
 HEAVY = ("psycopg", "postgast", "google", "psutil", "asyncio", "faker", "hypothesis")
-OPTIONAL = ("postgast", "google.protobuf", "rolecall.mutants", "rolecall.oracle", "rolecall.coverage.columns")
+OPTIONAL = (
+    *("postgast", "google.protobuf", "rolecall.mutants", "rolecall.oracle", "rolecall.coverage.observer"),
+    *("rolecall.coverage.columns", "rolecall.noninterference.kinds", "rolecall.access_map", "rolecall.dump.loading"),
+)
 CELL = "test_notes.py::test_grid[alice's note-select-alice]"
 CELLS = 40
 
@@ -184,6 +190,38 @@ def test_a_part_of_the_suite(toy: pytest.Pytester, argument: str, passed: int) -
     (toy.path / "below").mkdir()
     (toy.path / "test_notes.py").rename(toy.path / "below" / "test_notes.py")
     toy.runpytest_subprocess(argument).assert_outcomes(passed=passed)
+
+
+@pytest.mark.parametrize(
+    ("options", "cells"),
+    [
+        pytest.param(["-k", "select-alice"], {2}, id="a part"),
+        pytest.param([], {CELLS}, id="all"),
+        pytest.param(["-k", "select-alice", "--rolecall-coverage"], {CELLS}, id="coverage, which is of whole grids"),
+        pytest.param(["-k", "no such cell"], set(), id="none"),
+    ],
+)
+def test_only_the_selected_cells_are_tried(
+    toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, options: list[str], cells: set[int]
+) -> None:
+    tried: set[int] = set()  # a defect tries the grid again
+    original = GridOutcomes.try_grid
+
+    def note(outcomes: GridOutcomes, grid: Grid) -> Any:
+        tried.add(len(grid.cells))
+        return original(outcomes, grid)
+
+    monkeypatch.setattr(GridOutcomes, "try_grid", note)
+    toy.runpytest_inprocess("-n", "0", *options)
+    assert tried == cells
+
+
+def test_a_selected_cell_that_is_wrong_fails(toy: pytest.Pytester) -> None:
+    module = toy.path / "test_notes.py"
+    module.write_text(module.read_text().replace("alice             yes      yes", "alice             -        yes"))
+    result = toy.runpytest_subprocess("-k", "select-alice")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["  got         yes  1 row"])
 
 
 def test_the_native_configuration_is_typed(toy: pytest.Pytester) -> None:

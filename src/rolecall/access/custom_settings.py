@@ -47,6 +47,15 @@ def initialize(connection: Connection[Any], names: Iterable[str]) -> None:
     A setting that was never set is NULL; one that was set in an earlier transaction is ''. A test must not depend
     on the tests before it: after this call all are '', as on a connection that a pool reuses.
     """
-    for name in names:
-        with suppress(psycopg.Error), connection.transaction(force_rollback=True):  # a name that an extension reserves
-            connection.execute("SELECT set_config(%s, '', true)", [name])
+    names = list(names)
+    try:
+        _initialize(connection, names)
+    except psycopg.Error:  # an extension reserves one of the names
+        for name in names:
+            with suppress(psycopg.Error):
+                _initialize(connection, [name])
+
+
+def _initialize(connection: Connection[Any], names: list[str]) -> None:
+    with connection.transaction(force_rollback=True):
+        connection.execute("SELECT set_config(name, '', true) FROM unnest(%s::text[]) AS name", [names])

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rolecall.access_map import reader, text
-from rolecall.access_map.difference import compare, groups
-from rolecall.access_map.measure import measure
 from rolecall.collect import grids_of
 from rolecall.errors import RolecallError
 from rolecall.process.process import process_of
-from rolecall.report.access import HEAD, AccessMap, AccessMaps
+from rolecall.report.access import HEAD, AccessMap
 
-MOST = 20  # sentences of one kind, before "and n more"
 ADVICE = "If that is right, run pytest --rolecall-update and commit {name}. If not, correct the SQL."
 
 
@@ -46,6 +42,9 @@ class AccessItem(pytest.Item):
 
     def runtest(self) -> None:
         """Measure, and compare with the lock file. With ``--rolecall-update``, only measure."""
+        from rolecall.access_map import reader
+        from rolecall.access_map.mismatch import mismatch
+
         process = process_of(self.config)
         measured = self._measure()
         if process.settings.update:
@@ -54,7 +53,7 @@ class AccessItem(pytest.Item):
         written = reader.read(self.path)
         if self.phase not in written:
             raise AccessChangedError(f"{self.path.name} says nothing of {self.name}.\n{self._advice}")
-        if problems := list(differences(written, self.phase, measured)):
+        if problems := list(mismatch(written, self.phase, measured)):
             where = "" if self.phase == HEAD else f" {self.name}"
             lines = "\n".join(f"  {line}" for line in problems)
             raise AccessChangedError(f"the access{where} is not that of {self.path.name}:\n{lines}\n{self._advice}")
@@ -64,6 +63,8 @@ class AccessItem(pytest.Item):
         return ADVICE.format(name=self.path.name)
 
     def _measure(self) -> AccessMap:
+        from rolecall.access_map.measure import measure
+
         worker = process_of(self.config).get_worker()
         grids = grids_of(self)
         if self.phase == HEAD:
@@ -81,23 +82,3 @@ class AccessItem(pytest.Item):
     def reportinfo(self) -> tuple[Path, int, str]:
         """The lock file."""
         return self.path, 0, self.name
-
-
-def differences(written: AccessMaps, phase: int, measured: AccessMap) -> Iterator[str]:
-    """In words, how the measured access after a phase differs from that of a lock file. Nothing if it does not."""
-    expected = written[phase]
-    if text.write({HEAD: expected}) == text.write({HEAD: measured}):
-        return
-    found = compare({HEAD: expected}, {HEAD: measured})
-    for changes, verb in ((found.gained, "gained"), (found.lost, "lost")):
-        yield from _some([group.sentence for group in groups(changes, verb)])
-    yield from _some(found.not_compared)
-    if not found:  # an object that nobody may use
-        for name in sorted({*expected.objects} ^ {*measured.objects}):
-            yield f"{name} is new" if name in measured.objects else f"{name} does not exist any more"
-
-
-def _some(lines: Sequence[str]) -> Iterator[str]:
-    yield from lines[:MOST]
-    if len(lines) > MOST:
-        yield f"and {len(lines) - MOST} more like this"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from rolecall.access_map import reader, text
 from rolecall.access_map.item import AccessItem, AccessLockFile
 from rolecall.collect import note_grids
 from rolecall.process.process import Process
@@ -35,7 +34,9 @@ class AccessLockPlugin:
             return
         if not self.updates:
             raise pytest.UsageError(f"{self.path} does not exist: pytest --rolecall-update writes it.")
-        self.path.write_text(text.TITLE, encoding="utf-8")
+        from rolecall.access_map.text import TITLE
+
+        self.path.write_text(TITLE, encoding="utf-8")
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> AccessLockFile | None:
         """Collect the lock file."""
@@ -58,6 +59,8 @@ class AccessLockPlugin:
         if isinstance(item, AccessItem) and report.when == "call" and report.passed:
             setattr(report, PASSED, item.phase)
         if isinstance(item, AccessItem) and item.measured and report.when == "call":
+            from rolecall.access_map import text
+
             setattr(report, ATTRIBUTE, [item.phase, text.write({HEAD: item.measured})])
             item.measured = None
         return report
@@ -69,6 +72,8 @@ class AccessLockPlugin:
         if (phase := getattr(report, PASSED, None)) is not None:
             self.passed.add(phase)
         if found := getattr(report, ATTRIBUTE, None):
+            from rolecall.access_map import reader
+
             phase, written = found
             self.measured[phase] = reader.parse(written, self.path.name)[HEAD]
 
@@ -79,6 +84,8 @@ class AccessLockPlugin:
         if {*self.measured} != {HEAD, *self.process.earlier_phases}:
             self.message = f"{self.path.name} is not written: not all of its tests ran"
             return
+        from rolecall.access_map import text
+
         new = text.write(self.measured)
         if self.path.read_text(encoding="utf-8") != new:
             self.path.write_text(new, encoding="utf-8")

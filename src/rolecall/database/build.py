@@ -22,7 +22,6 @@ from rolecall.catalog.manifest import Manifest
 from rolecall.database.run import Run
 from rolecall.database.templates import manifest_of
 from rolecall.dump import extensions, stand_ins
-from rolecall.dump import loading as dumps
 from rolecall.dump.left_out import LeftOut
 from rolecall.dump.reading import is_dump
 from rolecall.dump.rules import PLATFORM_SCHEMAS
@@ -37,6 +36,19 @@ OPEN = ("table", "view", "function")  # the kinds of objects that may be unprote
 
 
 Progress = Callable[[BuildStep], None]  # is called before each step
+
+
+# The tables that the world and the seed may have filled.
+ANALYZE = """
+DO $$
+DECLARE
+  relation regclass;
+BEGIN
+  FOR relation IN SELECT oid FROM pg_class WHERE relkind IN ('r', 'p', 'm') AND oid >= 16384 LOOP
+    EXECUTE format('ANALYZE %s', relation);
+  END LOOP;
+END $$
+"""
 
 
 def no_progress(step: BuildStep) -> None:
@@ -69,6 +81,7 @@ def build(run: Run, settings: Settings, progress: Progress = no_progress) -> Man
             begin(f"phase {number} of {len(phases)}: {step.path.name}")
             run_script(run, connection, step, role)
         manifest = describe(connection, settings, Baseline(role, platform, before, left_out))
+        connection.execute("ANALYZE")  # the catalogs, too: load() does the rest
     run.comment_on(run.template, **manifest.as_comment())
     return manifest
 
@@ -140,11 +153,10 @@ def load(run: Run, world: World, seed: Path | None = None, role: str | None = No
         if seed:
             run_script(run, connection, Script(seed, transaction=Transaction.OWN), role)
         missing = loading.load(connection, world)
-        connection.execute("ANALYZE")
-    if missing:
-        run.comment_on(run.template, **manifest_of(run).without(missing).as_comment())
-    with run.cursor() as cursor:
-        cursor.execute(sql.SQL("ALTER DATABASE {} WITH is_template true").format(sql.Identifier(run.template)))
+        connection.execute(ANALYZE)
+        if missing:
+            run.comment_on(run.template, **manifest_of(run).without(missing).as_comment())
+        connection.execute(sql.SQL("ALTER DATABASE {} WITH is_template true").format(sql.Identifier(run.template)))
     return missing
 
 
@@ -217,6 +229,8 @@ def _run_baseline(run: Run, connection: ServerConnection, settings: Settings, ro
     if settings.baseline:
         text = files.read(settings.baseline)
         if is_dump(text):
+            from rolecall.dump import loading as dumps  # most baselines are none
+
             with run.marking(connection):
                 left_out = dumps.load(connection, settings.baseline, text, role)
         else:

@@ -13,6 +13,14 @@ FORMS = (
     '"column", "schema.table.column", "claim:app_metadata.tenant", "setting:app.tenant", "header:x-tenant" or '
     '"rows:schema.table"'
 )
+# The tests of a grid with ``decided_by``, by what each of them changes.
+COLUMNS, REFERENCED_ROWS, REQUEST, OTHER_ROWS, DECLARED = KINDS = (
+    "columns",
+    "referenced rows",
+    "the request",
+    "other rows",
+    "declared",
+)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from importlib.resources import files
 from itertools import groupby
 from typing import Any
 
@@ -18,8 +17,6 @@ from rolecall.access.world import World
 from rolecall.catalog.objects import identifier, qualified
 from rolecall.noninterference.schema import ForeignKey
 from rolecall.noninterference.values import Value
-
-CREATE = "SELECT to_regprocedure('pg_temp.rolecall_change(jsonb)') IS NOT NULL"
 
 
 @dataclass(frozen=True)
@@ -78,13 +75,6 @@ class Request(Persona):
         """As every persona's, with these headers, then these settings."""
         usual = dict(super().settings(method)) | {"request.headers": json.dumps(self.headers)}
         return [*(usual | dict(self.more)).items()]
-
-
-def prepare(connection: Connection[Any]) -> None:
-    """Create the function that applies changes, if it does not exist; see :func:`rolecall.grids.probe.prepare`."""
-    if connection.execute(CREATE).fetchone() != (True,):
-        source = (files("rolecall.noninterference") / "changes.sql").read_text(encoding="utf-8")
-        connection.execute(source.encode())
 
 
 def apply(connection: Connection[Any], changes: Sequence[Change]) -> list[Change]:

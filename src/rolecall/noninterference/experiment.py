@@ -15,7 +15,8 @@ from rolecall.access.world import World
 from rolecall.catalog.objects import qualified
 from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.probe import Check, Outcome, probe_in_any_order
-from rolecall.noninterference.changes import Change, TableChange, ValueChange, apply, changed, prepare
+from rolecall.noninterference.changes import Change, TableChange, ValueChange, apply, changed
+from rolecall.noninterference.function import prepare
 from rolecall.noninterference.schema import Schema
 
 # "More than one row": the number of other rows decides. Every other error is that of a constraint, a trigger or a cast.

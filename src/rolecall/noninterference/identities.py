@@ -20,7 +20,7 @@ def add_identities(connection: Connection[Any], schema: Schema, subjects: Sequen
     """Copy a row of each table that a foreign key refers to, once for each subject, with the subject as its key.
 
     A copy that a constraint does not allow is left out. ``connection`` is a superuser's, in a transaction that the
-    caller rolls back; :func:`rolecall.noninterference.changes.prepare` was called.
+    caller rolls back; :func:`rolecall.noninterference.function.prepare` was called.
     """
     tables = {schema.table, *schema.scope}
     keys = sorted(

@@ -12,7 +12,7 @@ from psycopg import Connection
 from rolecall.access.custom_settings import custom_settings
 from rolecall.access.world import World
 from rolecall.errors import GridError, RolecallError
-from rolecall.grids.decided_by import Entry
+from rolecall.grids.decided_by import COLUMNS, DECLARED, OTHER_ROWS, REFERENCED_ROWS, REQUEST, Entry
 from rolecall.grids.grid import Grid
 from rolecall.noninterference import schema
 from rolecall.noninterference.changes import Change
@@ -22,14 +22,6 @@ from rolecall.noninterference.requests import Requests
 from rolecall.noninterference.rows import Rows, groups
 from rolecall.noninterference.tables import Tables
 from rolecall.noninterference.text import findings_text, undecided_text
-
-COLUMNS, REFERENCED_ROWS, REQUEST, OTHER_ROWS, DECLARED = KINDS = (
-    "columns",
-    "referenced rows",
-    "the request",
-    "other rows",
-    "declared",
-)
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import pytest
 
 from rolecall.access.world import World
-from rolecall.catalog import definitions
 from rolecall.catalog.manifest import Manifest
-from rolecall.coverage import plpgsql
 from rolecall.coverage.count import count_all, count_tried
 from rolecall.coverage.recorder import CoverageRecorder
 from rolecall.database import cache, provision
@@ -21,6 +21,7 @@ from rolecall.database.build import Progress, no_progress
 from rolecall.database.provision import Provisioner
 from rolecall.database.run import Run
 from rolecall.errors import RolecallError
+from rolecall.grids.grid import Cell, Grid
 from rolecall.report.results import CoverageCount
 from rolecall.server import choose, signals
 from rolecall.settings import Settings
@@ -50,6 +51,7 @@ class Process:
         self._stack = ExitStack()
         self._provisioner: Provisioner | None = None
         self._worlds: dict[int, World] = {}
+        self._parts: dict[Grid, Grid] = {}
         message = getattr(config, "workerinput", {}).get(MESSAGE)
         self.is_worker = message is not None
         self.run = Run.of(message, settings) if message else None
@@ -70,8 +72,21 @@ class Process:
                 raise RolecallError(NOTHING_TO_BUILD)
             name = os.environ.get("PYTEST_XDIST_WORKER", "main")
             self.worker = Worker(self.run, self.settings, self.world, name)
+            self.worker.parts = self._parts
             self._stack.callback(self.worker.close)
         return self.worker
+
+    def select(self, cells: Iterable[tuple[Grid, Cell]]) -> None:
+        """Note the cells that the run has: no others are tried, if it has a part of a grid.
+
+        With ``--rolecall-coverage`` all are tried, because what they cover belongs to the whole grid.
+        """
+        by_grid: dict[Grid, list[Cell]] = {}
+        for grid, cell in () if self.settings.coverage else cells:
+            by_grid.setdefault(grid, []).append(cell)
+        self._parts.update(
+            (grid, replace(grid, cells=tuple(some))) for grid, some in by_grid.items() if len(some) < len(grid.cells)
+        )
 
     @property
     def distributes(self) -> bool:
@@ -141,6 +156,9 @@ class Process:
         personas = list(self.world.personas)
         if not self.settings.coverage:
             return count_tried(manifest, self.recorder, personas)
+        from rolecall.catalog import definitions
+        from rolecall.coverage import plpgsql
+
         phases = migrations.of(self.settings)
         with run.connect(run.template) as connection:
             schema = definitions.read(connection, manifest, self.world, phases)

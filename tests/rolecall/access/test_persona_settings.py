@@ -11,8 +11,8 @@ from psycopg import errors
 
 from rolecall import Session, World, grid
 from rolecall.errors import RolecallError
+from rolecall.grids.decided_by import KINDS
 from rolecall.grids.grid import Grid
-from rolecall.noninterference import kinds
 from rolecall.noninterference.changes import RequestChange, changed
 from rolecall.oracle.requests import Oracle
 from rolecall.report.terminal import cell_failure
@@ -110,9 +110,7 @@ def test_committed_requests_have_them(worker: Worker) -> None:
 def test_they_say_who_a_persona_is(worker: Worker) -> None:
     """As the subject of a token: decided_by changes all else of the request, and need not name them."""
     table = orders(decided_by=("tenant",))
-    assert {kind: worker.check_decided_by(table, kind).failure for kind in kinds.KINDS} == dict.fromkeys(
-        kinds.KINDS, ""
-    )
+    assert {kind: worker.check_decided_by(table, kind).failure for kind in KINDS} == dict.fromkeys(KINDS, "")
 
 
 def test_a_failure_shows_them(worker: Worker) -> None:

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
+from rolecall.grids.decided_by import KINDS
 from rolecall.mutants import OPERATORS
 from rolecall.mutants.operators.operator import Mutant, Target
 from rolecall.mutants.selection import Suite
-from rolecall.noninterference.kinds import KINDS
 from tests.rolecall.mutants.selected import selected
 
 

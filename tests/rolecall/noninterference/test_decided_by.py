@@ -10,7 +10,7 @@ import pytest
 
 from rolecall import Grid, World, grid
 from rolecall.errors import GridError
-from rolecall.noninterference import kinds
+from rolecall.grids.decided_by import COLUMNS, KINDS
 from rolecall.worker import Worker
 
 LINE = "update=\"body = 'changed'\","
@@ -42,7 +42,7 @@ def notes(*decided_by: str) -> Grid:
 
 def failures(worker: Worker, tested: Grid) -> dict[str, str]:
     """The kinds that fail, with what they say, without the place of the grid."""
-    results = {kind: worker.check_decided_by(tested, kind).failure for kind in kinds.KINDS}
+    results = {kind: worker.check_decided_by(tested, kind).failure for kind in KINDS}
     place = f"test_decided_by.py:{tested.line}: "
     return {kind: failure.removeprefix(place) for kind, failure in results.items() if failure}
 
@@ -99,7 +99,7 @@ def test_the_tests_of_a_grid(toy: pytest.Pytester, processes: str) -> None:
     path.write_text(path.read_text().replace(LINE, f'{LINE}\n    decided_by=["author", "body"],'))
     result = toy.runpytest_subprocess("-n", processes, "-v")
     result.assert_outcomes(passed=45, failed=1)
-    for kind in kinds.KINDS:
+    for kind in KINDS:
         result.stdout.fnmatch_lines(f"*test_notes.py::test_grid[[]decided by: {kind}[]]*")
     result.stdout.fnmatch_lines(
         ["test_notes.py:3: decided_by names what does not decide about shop.notes.", "  body: no change of it *"]
@@ -168,7 +168,7 @@ def test_an_entry_that_the_database_does_not_have(toy_worker: Worker, entry: str
     toy_worker.connection.execute("CREATE TABLE shop.shelf (id int PRIMARY KEY, title text)")
     tested = notes("author", entry)
     with pytest.raises(GridError) as error:
-        toy_worker.check_decided_by(tested, kinds.COLUMNS)
+        toy_worker.check_decided_by(tested, COLUMNS)
     assert str(error.value).startswith(f"{__file__}:{tested.line}: decided_by has '{entry}': ")
     assert str(error.value).endswith(message)
 
@@ -286,7 +286,7 @@ def test_odd_columns_are_changed_or_not_allowed(project: Callable[[str, World], 
         decided_by=["author"],
     )
     assert failures(worker, tested) == {}
-    tally = worker.check_decided_by(tested, kinds.COLUMNS).tally
+    tally = worker.check_decided_by(tested, COLUMNS).tally
     assert tally.fixed - tally.varied == {"pinned"}
     assert not {"serial", "size"} & tally.varied
     assert tally.refused

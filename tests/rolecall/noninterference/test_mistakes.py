@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from rolecall import Session, World
+from rolecall.grids.decided_by import KINDS
 from rolecall.noninterference import kinds
 from tests.policies import (
     test_appointment_services,
@@ -43,7 +44,7 @@ FAVORITES, SERVICES, THREADS = (
     "communication.message_threads",
 )
 RULES, AUDIT, OBJECTS = "catalog.service_booking_rules", "audit.audit_logs", "storage.objects"
-COLUMNS, ROWS, REQUEST, OTHERS = kinds.KINDS[:4]
+COLUMNS, ROWS, REQUEST, OTHERS = KINDS[:4]
 
 
 class Mistake(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +45,12 @@ class RunHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Start the server. pytest collects tests meanwhile, and xdist's workers need its address."""
-        if self.process.is_worker or session.config.option.collectonly:
+        """Start the server, if it does not start yet: xdist's workers need its address."""
+        if self.process.is_worker or self.process.has_server or session.config.option.collectonly:
             return
+        self.process.announce()
         if self.process.distributes:
             with usage_error():
-                self.process.launch()
-        elif not self.settings.pg_dsn and session.config.hook.pytest_rolecall_world.get_hookimpls():
-            with suppress(RolecallError):  # reported later, by the first test that needs the server
                 self.process.launch()
 
     @pytest.hookimpl(optionalhook=True)

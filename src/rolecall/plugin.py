@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,12 +16,17 @@ from rolecall.settings import read as read_settings
 
 if TYPE_CHECKING:
     from rolecall import World
+    from rolecall.process.ending import Ending
+    from rolecall.process.process import Process
 
 
 MARKS = (
     "rolecall_from_phase(number): with rolecall_after_each_phase, run the test after each phase from this one on",
     "rolecall_pin: the test compares a definition with a copy of it, and fails for every change, harmful or not",
 )
+
+# pytest's options with which no test runs.
+WITHOUT_TESTS = ("collectonly", "help", "version", "markers", "showfixtures", "show_fixtures_per_test", "cacheshow")
 
 pytest_plugins = ["rolecall.fixtures"]
 
@@ -64,24 +70,52 @@ def pytest_configure(config: pytest.Config) -> None:
     except RolecallError as error:
         raise pytest.UsageError(str(error)) from None
     if settings.in_use:
-        _register(config, settings)
+        with _interrupt_shown():
+            _register(config, settings)
     elif settings.mutants or settings.oracle:
         from rolecall.process.process import NOTHING_TO_BUILD
 
         raise pytest.UsageError(NOTHING_TO_BUILD)
 
 
+@contextmanager
+def _interrupt_shown() -> Iterator[None]:
+    """Show a signal that comes now: pytest ends the run, but its reporter does not exist yet."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        sys.stderr.write(f"\n!!! {': '.join(filter(None, [type(error).__name__, str(error)]))} !!!\n")
+        raise
+
+
 def _register(config: pytest.Config, settings: Settings) -> None:
+    from rolecall.process.ending import Ending
+    from rolecall.process.process import PROCESS, Process
+
+    process = config.stash[PROCESS] = Process(config, settings)
+    ending = Ending(config, process)
+    ending.begin()
+    if _starts_server(config, process):
+        with suppress(RolecallError):  # reported later, by the first test that needs the server
+            process.launch()
+    _register_parts(config, settings, process, ending)
+
+
+def _starts_server(config: pytest.Config, process: Process) -> bool:
+    """Whether a throwaway server starts now, while rolecall and the tests are imported."""
+    runs_no_test = any(getattr(config.option, name, False) for name in WITHOUT_TESTS)
+    has_world = bool(config.hook.pytest_rolecall_world.get_hookimpls())
+    has_server = process.has_server or process.is_worker or process.settings.pg_dsn
+    return has_world and not (runs_no_test or has_server)
+
+
+def _register_parts(config: pytest.Config, settings: Settings, process: Process, ending: Ending) -> None:
     from rolecall.digest.folded import Folded
     from rolecall.digest.plugin import DigestPlugin
     from rolecall.digest.tally import Tally
     from rolecall.hooks import RunHooks
-    from rolecall.process.ending import Ending
-    from rolecall.process.process import PROCESS, Process
     from rolecall.update.plugin import UpdatePlugin
 
-    process = config.stash[PROCESS] = Process(config, settings)
-    ending = Ending(config, process)
     cells, folded = Tally(), Folded()
     hooks = RunHooks(process, ending, cells)
     config.pluginmanager.register(hooks, "rolecall-run")
@@ -94,7 +128,6 @@ def _register(config: pytest.Config, settings: Settings) -> None:
         from rolecall.access_map.plugin import AccessLockPlugin
 
         config.pluginmanager.register(AccessLockPlugin(process, settings.access_lock), "rolecall-access-lock")
-    ending.begin()
     if settings.oracle:
         from rolecall.oracle.plugin import OraclePlugin
 

@@ -61,6 +61,25 @@ def test_the_public_names_exist() -> None:
         _ = rolecall.nothing
 
 
+@pytest.mark.parametrize(
+    ("option", "starts"),
+    [("--collect-only", False), ("--help", False), ("--markers", False), ("--fixtures", False), ("-x", True)],
+)
+def test_only_a_run_with_tests_starts_a_server(
+    toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, option: str, starts: bool
+) -> None:
+    """It starts before the tests are imported, which takes as long."""
+    monkeypatch.delenv("ROLECALL_PG_DSN")
+    program, started = toy.path / "postgres", toy.path / "started"
+    program.write_text(f"#!/bin/sh\ntouch {started}\nexit 1\n")
+    program.chmod(0o755)
+    (toy.path / "test_notes.py").write_text(f"from pathlib import Path\nassert Path({str(started)!r}).exists()\n")
+    result = toy.runpytest_subprocess("--rolecall-pg-bin", toy.path, option)
+    assert started.exists() is starts
+    if starts:
+        assert "AssertionError" not in result.stdout.str()
+
+
 # ------------------------------------------------------------------ other plugins
 
 DJANGO_LIKE = """

@@ -89,19 +89,23 @@ class Process:
         )
 
     @property
+    def has_server(self) -> bool:
+        """Whether another process keeps the server up, so that this one starts none."""
+        return self.config.stash.get(KEPT, False)
+
+    @property
     def distributes(self) -> bool:
         """Whether this process only distributes tests to xdist's workers."""
         option = self.config.option
         return bool(getattr(option, "tx", None)) and not option.collectonly and not self.is_worker
 
     def launch(self) -> Provisioner:
-        """Start the server, or connect to a running one. The databases do not exist yet."""
+        """Start the server, or connect to a running one. The databases and the world do not exist yet."""
         if self._provisioner is None:
-            self._announce()
             # Our own server starts quickly, so no signal interrupts it. A connection to a running server may take long,
             # and there is nothing to clean up yet.
             with nullcontext() if self.settings.pg_dsn else signals.deferred():
-                provisioner = self._stack.enter_context(provision.provision(self.settings, self.world))
+                provisioner = self._stack.enter_context(provision.provision(self.settings, World()))
             self._provisioner, self.run = provisioner, provisioner.run
         return self._provisioner
 
@@ -109,7 +113,8 @@ class Process:
         """Use a server that another process keeps up. It stays at the end of this one."""
         self._provisioner, self.run = provisioner, provisioner.run
 
-    def _announce(self) -> None:
+    def announce(self) -> None:
+        """Say which running server is used, if there is no header, and why the cache is not."""
         terminal, settings = self.config.pluginmanager.getplugin("terminalreporter"), self.settings
         if terminal and settings.pg_dsn and self.config.get_verbosity() < 0:  # with -q there is no header
             terminal.write_line(f"rolecall: {choose.describe(settings)}")
@@ -119,9 +124,11 @@ class Process:
     def build(self, progress: Progress = no_progress) -> None:
         """Build the templates, if this is the first process and they are not built yet."""
         if not self.is_worker and self.template is None:
-            manifest = self.launch().build(progress)
+            provisioner = self.launch()
+            provisioner.world = self.world
+            manifest = provisioner.build(progress)
             self.world.missing = manifest.missing_rows
-            self.template = Template(self.launch().run, manifest)
+            self.template = Template(provisioner.run, manifest)
 
     def close(self) -> None:
         """Close connections, drop databases, stop the server."""
@@ -167,6 +174,7 @@ class Process:
 
 
 PROCESS = pytest.StashKey[Process]()
+KEPT = pytest.StashKey[bool]()  # see Process.has_server
 
 
 def process_of(config: pytest.Config) -> Process:

@@ -11,7 +11,7 @@ import pytest
 
 from rolecall.errors import RolecallError
 from rolecall.hooks import usage_error
-from rolecall.process.process import NOTHING_TO_BUILD, PROCESS
+from rolecall.process.process import KEPT, NOTHING_TO_BUILD, PROCESS
 from rolecall.report.progress import BuildProgress
 from rolecall.settings import Settings
 from rolecall.watch.concern import Concern, Project
@@ -47,6 +47,11 @@ class Answer:
         self._modules = set(sys.modules)
 
     # -- the databases
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_load_initial_conftests(self, early_config: pytest.Config) -> None:
+        """Let the run start no server."""
+        early_config.stash[KEPT] = True
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:

@@ -33,7 +33,7 @@ from rolecall.settings import Settings
 def provision(settings: Settings, world: World) -> Iterator[Provisioner]:
     """Provide the server of this run for the block. :meth:`Provisioner.build` then creates the databases.
 
-    A throwaway server starts in the background, while pytest collects tests.
+    A throwaway server starts in the background, while pytest imports and collects tests.
     Raises RolecallError if there is no server.
     """
     with choose.choose_server(settings) as server:

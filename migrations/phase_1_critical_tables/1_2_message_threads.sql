@@ -91,11 +91,12 @@ DECLARE
         ),
         CASE relkind WHEN 'v' THEN pg_get_viewdef(oid) END)
       FROM pg_class
-      WHERE relnamespace <> 'pg_catalog'::regnamespace
+      WHERE relnamespace NOT IN ('pg_catalog'::regnamespace, 'pg_toast'::regnamespace)
       UNION ALL
       SELECT tableoid, oid, format('trigger %I on %s', tgname, tgrelid::regclass),
         pg_get_triggerdef(oid) || CASE tgenabled WHEN 'O' THEN '' ELSE ', not enabled as usual' END
       FROM pg_trigger
+      WHERE NOT tgisinternal
       UNION ALL
       SELECT NULL, NULL, format('policy %I on %I.%I', policyname, schemaname, tablename), concat_ws(E'\n',
         concat_ws(' ', permissive, 'FOR', cmd, 'TO', array_to_string(roles, ', ')),
@@ -380,14 +381,15 @@ DECLARE
 BEGIN
   EXECUTE current_setting('enorae.query') INTO definitions;
 
-  SELECT name, btrim(expected) AS expected, btrim(actual) AS actual
+  SELECT a.name, btrim(expected) AS expected, btrim(actual) AS actual
   INTO difference
   FROM jsonb_each_text(definitions) AS a (name, after)
-  JOIN jsonb_each_text(current_setting('enorae.noted')::jsonb) AS b (name, before) USING (name)
+  JOIN jsonb_each_text(current_setting('enorae.noted')::jsonb) AS b (name, before)
+    ON b.name = a.name AND before <> after
   CROSS JOIN unnest(string_to_array(after, E'\n'), string_to_array(before, E'\n'))
     WITH ORDINALITY AS line (expected, actual, number)
   WHERE expected IS DISTINCT FROM actual
-  ORDER BY name, number
+  ORDER BY a.name, number
   LIMIT 1;
 
   IF FOUND THEN

@@ -14,6 +14,8 @@ from rolecall.mutants.operators.operator import Mutant
 
 Names = tuple[str, ...]
 TURN = 0.02  # seconds of the first turn; each turn takes twice as long as the one before
+QUICK = 0.1  # seconds of a test that is tried before all cells of a grid, if it killed a mutant before
+GRID = 1.0  # seconds that a test of a whole grid may take, before it has run
 OF_OTHERS = 2  # turns of delay for tests of another object's module
 DELAY = 3  # turns of delay for functions that do not mention the object
 
@@ -25,7 +27,7 @@ class TestFunction:
 
     def __init__(self) -> None:
         self.tests: list[pytest.Item] = []
-        self.seconds = 0.0  # the duration of the last run
+        self.seconds = 0.0  # the duration of the last run; before the first a guess
 
     @cached_property
     def source(self) -> str:
@@ -48,25 +50,47 @@ class OrderedTests:
     """
 
     RECENT = 6
+    SAME = 12  # tests of one function
 
     def __init__(self, bare_name: str, tests: list[pytest.Item], functions: Functions) -> None:
         """``bare_name`` is the object's, without its schema: its own tests are in the module test_<name>.py."""
         self.tests = tests
         self._module, self._all = f"test_{bare_name}", functions
         self._recent_killers: list[pytest.Item] = []
+        self._killers: dict[tuple[str, str], pytest.Item] = {}  # by the change that they noticed last
 
-    def put_first(self, killer: pytest.Item) -> None:
+    def put_first(self, killer: pytest.Item, mutant: Mutant) -> None:
         """Put a killer first from now on, in place of other killers of the same function."""
         others = [test for test in self._recent_killers if function_of(test) != function_of(killer)]
         self._recent_killers = [killer, *others][: self.RECENT]
+        self._killers |= {_change(mutant): killer, (mutant.operator, ""): killer}
 
-    def recent_killers(self, mutant: Mutant) -> list[pytest.Item]:
+    def killers_of_same_change(self, mutant: Mutant) -> list[pytest.Item]:
+        """What killed the last mutant with the same change, or else of the same operator; with the object's other tests
+        of the same function.
+
+        The last mutant may have been one of another policy, column or foreign key.
+        """
+        killers = (self._killers.get(_change(mutant)), self._killers.get((mutant.operator, "")))
+        bare = mutant.concerns.split(".", 1)[-1]
+        tests = []
+        for killer in filter(None, killers):
+            of_function = self._all[function_of(killer)].ordered_for(mutant.target.test_names)
+            tests += [killer, *[test for test in of_function if _has(test, (bare,))][: self.SAME]]
+        return list(dict.fromkeys(tests))
+
+    def recent_killers(self, mutant: Mutant, *, only_quick: bool = False) -> list[pytest.Item]:
         """The recent killers, or tests of the same functions whose ids name the target. The object's own come first."""
         names = mutant.target.test_names
         killers = sorted(
             self._recent_killers, key=lambda test: (not self._is_own(test), self._all[function_of(test)].seconds)
         )
-        return [test for killer in killers for test in self._of_function(killer, names)]
+        return [
+            test
+            for killer in killers
+            if not only_quick or self._all[function_of(killer)].seconds <= QUICK
+            for test in self._of_function(killer, names)
+        ]
 
     def _of_function(self, killer: pytest.Item, names: Names) -> list[pytest.Item]:
         tests = self._all[function_of(killer)].ordered_for(names)
@@ -105,8 +129,15 @@ def functions(tests: Iterable[pytest.Item]) -> Functions:
     """The test functions by :func:`function_of`."""
     result: Functions = {}
     for test in tests:
-        result.setdefault(function_of(test), TestFunction()).tests.append(test)
+        function = result.setdefault(function_of(test), TestFunction())
+        function.tests.append(test)
+        function.seconds = 0.0 if isinstance(test, pytest.Function) else GRID
     return result
+
+
+def _change(mutant: Mutant) -> tuple[str, str]:
+    """What a mutant changes, without the clause: USING and WITH CHECK often have the same condition."""
+    return mutant.operator, mutant.what.removeprefix("USING").removeprefix("WITH CHECK")
 
 
 def _has(test: pytest.Item, names: Names) -> bool:

@@ -35,9 +35,9 @@ class TestFunction:
         function = getattr(self.tests[0], "function", None)
         return inspect.getsource(function) if function else ""
 
-    def ordered_for(self, names: Names) -> list[pytest.Item]:
-        """Its tests. Those whose ids contain one of these names come first."""
-        return sorted(self.tests, key=lambda test: not _has(test, names))
+    def ordered_for(self, *names: Names) -> list[pytest.Item]:
+        """Its tests. Those whose ids contain one of the first names come first, then those with one of the next."""
+        return sorted(self.tests, key=lambda test: [not _has(test, each) for each in names])
 
 
 Functions = dict[tuple[Path, str], TestFunction]
@@ -72,11 +72,10 @@ class OrderedTests:
         The last mutant may have been one of another policy, column or foreign key.
         """
         killers = (self._killers.get(_change(mutant)), self._killers.get((mutant.operator, "")))
-        bare = mutant.concerns.split(".", 1)[-1]
         tests = []
         for killer in filter(None, killers):
             of_function = self._all[function_of(killer)].ordered_for(mutant.target.test_names)
-            tests += [killer, *[test for test in of_function if _has(test, (bare,))][: self.SAME]]
+            tests += [killer, *[test for test in of_function if _has(test, _object(mutant))][: self.SAME]]
         return list(dict.fromkeys(tests))
 
     def recent_killers(self, mutant: Mutant, *, only_quick: bool = False) -> list[pytest.Item]:
@@ -99,15 +98,15 @@ class OrderedTests:
     def in_turn(self, mutant: Mutant) -> list[pytest.Item]:
         """All tests in turns: the first test of each function comes before the second of any. Slow tests come later.
 
-        Tests of other objects and functions that do not mention the mutant's object are delayed: they may fail by
+        Tests of other objects' modules are delayed, and tests that do not mention the mutant's object: they may fail by
         accident. Tests of one module in the same turn stay together, since they share fixtures.
         """
-        names = mutant.target.test_names
+        names, bare = mutant.target.test_names, _object(mutant)
         turns: dict[pytest.Item, int] = {}
         for function in self._functions:
-            mentions_object = mutant.concerns.split(".", 1)[-1] in function.source
-            for number, test in enumerate(function.ordered_for(names), start=1):
-                delay = 0 if mentions_object or _has(test, names) else DELAY
+            mentions_object = bare[0] in function.source
+            for number, test in enumerate(function.ordered_for(names, bare), start=1):
+                delay = 0 if mentions_object or _has(test, names + bare) else DELAY
                 delay += 0 if self._is_own(test) else OF_OTHERS
                 turns[test] = delay + int(math.log2(number * max(function.seconds, TURN) / TURN))
         return sorted(self.tests, key=turns.__getitem__)
@@ -138,6 +137,11 @@ def functions(tests: Iterable[pytest.Item]) -> Functions:
 def _change(mutant: Mutant) -> tuple[str, str]:
     """What a mutant changes, without the clause: USING and WITH CHECK often have the same condition."""
     return mutant.operator, mutant.what.removeprefix("USING").removeprefix("WITH CHECK")
+
+
+def _object(mutant: Mutant) -> Names:
+    """The name of the table, view or function that a mutant concerns, without its schema."""
+    return (mutant.concerns.split(".", 1)[-1],)
 
 
 def _has(test: pytest.Item, names: Names) -> bool:

@@ -60,12 +60,21 @@ def test_the_killer_of_the_same_change_comes_before_that_of_the_same_operator(su
     first, last = (next(test for test in tests.tests if name in test.name) for name in ("test_notes", "shop.titles"))
     tests.put_first(first, header)
     tests.put_first(last, setting)
-    assert [test.name for test in tests.behaviour.killers_of_same_change(header)] == [
+    assert [
+        test.name for test in tests.behaviour.killers_of_same_change(mutant("policy-or", "WITH CHECK or a header"))
+    ] == [
         "test_notes",
         "test_columns[shop.titles]",
         "test_columns[shop.notes.body]",
         "test_columns[shop.notes.author]",
     ]
+
+
+def test_a_test_whose_id_names_the_object_comes_before_others_of_its_function(suite: Suite) -> None:
+    """Also if the target is a part of the object, which no id names."""
+    changed = mutant("policy-or", "USING or a header")
+    tests = [test.name for test in suite.relevant_tests(changed).behaviour.in_turn(changed)]
+    assert tests.index("test_columns[shop.notes.body]") < tests.index("test_columns[shop.titles]")
 
 
 def test_a_slow_killer_is_no_quick_one(suite: Suite) -> None:

@@ -15,7 +15,7 @@ from rolecall.mutants.operators.operator import Mutant
 Names = tuple[str, ...]
 TURN = 0.02  # seconds of the first turn; each turn takes twice as long as the one before
 QUICK = 0.1  # seconds of a test that is tried before all cells of a grid, if it killed a mutant before
-GRID = 1.0  # seconds that a test of a whole grid may take, before it has run
+GRID = 0.25  # seconds that a test of a whole grid takes, for its turn: it takes more, but it likely notices the mutant
 OF_OTHERS = 2  # turns of delay for tests of another object's module
 DELAY = 3  # turns of delay for functions that do not mention the object
 
@@ -65,7 +65,7 @@ class OrderedTests:
         self._recent_killers = [killer, *others][: self.RECENT]
         self._killers |= {_change(mutant): killer, (mutant.operator, ""): killer}
 
-    def killers_of_same_change(self, mutant: Mutant) -> list[pytest.Item]:
+    def killers_of_same_change(self, mutant: Mutant, *, only_quick: bool = False) -> list[pytest.Item]:
         """What killed the last mutant with the same change, or else of the same operator; with the object's other tests
         of the same function.
 
@@ -74,6 +74,8 @@ class OrderedTests:
         killers = (self._killers.get(_change(mutant)), self._killers.get((mutant.operator, "")))
         tests = []
         for killer in filter(None, killers):
+            if only_quick and not self._is_quick(killer):
+                continue
             of_function = self._all[function_of(killer)].ordered_for(mutant.target.test_names)
             tests += [killer, *[test for test in of_function if _has(test, _object(mutant))][: self.SAME]]
         return list(dict.fromkeys(tests))
@@ -87,9 +89,12 @@ class OrderedTests:
         return [
             test
             for killer in killers
-            if not only_quick or self._all[function_of(killer)].seconds <= QUICK
+            if not only_quick or self._is_quick(killer)
             for test in self._of_function(killer, names)
         ]
+
+    def _is_quick(self, test: pytest.Item) -> bool:
+        return self._all[function_of(test)].seconds <= QUICK
 
     def _of_function(self, killer: pytest.Item, names: Names) -> list[pytest.Item]:
         tests = self._all[function_of(killer)].ordered_for(names)
@@ -108,7 +113,8 @@ class OrderedTests:
             for number, test in enumerate(function.ordered_for(names, bare), start=1):
                 delay = 0 if mentions_object or _has(test, names + bare) else DELAY
                 delay += 0 if self._is_own(test) else OF_OTHERS
-                turns[test] = delay + int(math.log2(number * max(function.seconds, TURN) / TURN))
+                seconds = max(function.seconds, TURN) if isinstance(test, pytest.Function) else GRID
+                turns[test] = delay + int(math.log2(number * seconds / TURN))
         return sorted(self.tests, key=turns.__getitem__)
 
     @cached_property

@@ -148,6 +148,7 @@ class MutantItem(TrialItem):
         grids come in turn with the others then, since they are slow, and after them otherwise.
         """
         mutant, behaviour, tried = self.mutant, relevant.behaviour, set[pytest.Item]()
+        by_grid = self.operator.by_grid
 
         def run(tests: list[pytest.Item], *, are_pins: bool = False) -> Killer | None:
             new = [test for test in dict.fromkeys(tests) if test not in tried]
@@ -156,11 +157,12 @@ class MutantItem(TrialItem):
             return Killer(test.nodeid, test.nodeid, test, are_pins) if test else None
 
         yield self.failing_cell(worker, relevant, recent=True)
-        yield run(behaviour.killers_of_same_change(mutant))
-        yield run(behaviour.recent_killers(mutant, only_quick=self.operator.by_grid))
-        if not self.operator.by_grid and self.tries_every_test(worker):
+        yield run(behaviour.killers_of_same_change(mutant, only_quick=by_grid))
+        yield run(behaviour.recent_killers(mutant, only_quick=by_grid))
+        if not by_grid and self.tries_every_test(worker):
             yield run([test for test in behaviour.in_turn(mutant) if not grid_of(test)])
         yield self.failing_cell(worker, relevant, recent=False)
+        yield run(behaviour.killers_of_same_change(mutant))
         yield run(behaviour.recent_killers(mutant))
         if self.tries_every_test(worker):
             yield run(behaviour.in_turn(mutant))

@@ -1,7 +1,8 @@
 """A pytest plugin that tries each mutant in a database of its own, instead of a transaction: ``--fresh-database HOW``.
 
 ``HOW`` is ``clone`` (a copy of the template), ``build`` (from baseline, migrations and world), or ``no``: rolecall's
-own way. ``--durations-file`` names the file for the seconds of each mutant, as JSON.
+own way. ``--durations-file`` names the file for the seconds of each mutant by its id, as JSON. ``--without-operators``
+leaves out the mutants of operators, and ``--every N`` takes each Nth of the others.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ from typing import Any
 import pytest
 
 from rolecall.database import build
+from rolecall.mutants.runner import OUTCOME, MutantItem
 from rolecall.worker import Change, Worker
 
-DURATIONS: list[float] = []
+DURATIONS: dict[str, float] = {}
 Trial = Callable[..., Any]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the two options."""
+    """Declare the options."""
     parser.addoption("--fresh-database", choices=["no", "clone", "build"], default="no")
     parser.addoption("--durations-file", type=Path)
+    parser.addoption("--without-operators", default="")
+    parser.addoption("--every", type=int, default=1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -33,6 +37,15 @@ def pytest_configure(config: pytest.Config) -> None:
     how = config.getoption("--fresh-database")
     if how != "no":
         Worker.trial = in_fresh_database(Worker.trial, how)  # type: ignore[method-assign]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Select mutants, after rolecall has put them in the place of the tests."""
+    yield
+    without = config.getoption("--without-operators").split(",")
+    others = [item for item in items if isinstance(item, MutantItem) and item.operator.name not in without]
+    items[:] = others[:: config.getoption("--every")]
 
 
 def in_fresh_database(original: Trial, how: str) -> Trial:
@@ -45,6 +58,9 @@ def in_fresh_database(original: Trial, how: str) -> Trial:
                 yield
             return
         original_connection = self.connection
+        self._trials = (
+            0  # the original would create its own database again after some trials, and close this connection
+        )
         with new_database(self, how) as name, self.run.connect(name) as connection:
             self.__dict__["connection"] = connection
             try:
@@ -77,8 +93,8 @@ def new_database(worker: Worker, how: str) -> Iterator[str]:
 
 def pytest_runtest_logreport(report: Any) -> None:
     """Note the duration of a mutant."""
-    if report.when == "call" and dict(report.user_properties).get("rolecall mutant") != "invalid":
-        DURATIONS.append(report.duration)
+    if report.when == "call" and dict(report.user_properties).get(OUTCOME) != "invalid":
+        DURATIONS[report.nodeid] = report.duration
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

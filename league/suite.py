@@ -131,7 +131,7 @@ class CaseItem(TrialItem):
                 relevant = self.suite.relevant_tests(mutant)
                 if cell := self.failing_cell(worker, relevant.grids):
                     return cell, None
-                tests = [*relevant.grid_items.in_turn(mutant), *relevant.behaviour.in_turn(mutant)]
+                tests = relevant.behaviour.in_turn(mutant)
                 if test := self.suite.first_failing(tests, nextitem):
                     return test.nodeid, test
             if not self.case.concerns:

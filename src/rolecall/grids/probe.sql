@@ -55,15 +55,47 @@ LANGUAGE sql AS $function$
     AND NOT EXISTS (SELECT FROM readers JOIN bodies ON name ~ '\W' AND strpos(body, name) > 0)
 $function$;
 
+-- The state of what rolecall_may_share_plans looks at, which takes ten times as long: the versions of all functions and
+-- operators, and the names of tables. rolecall's own functions are left out: some are created after the first call.
+CREATE FUNCTION pg_temp.rolecall_version_of_functions() RETURNS text
+LANGUAGE plpgsql AS $function$
+BEGIN
+  RETURN (
+    SELECT sum(hashtextextended(concat_ws(' ', f.oid, f.xmin, f.ctid), 0)) FROM pg_proc AS f
+    WHERE f.oid >= 16384 AND NOT (f.pronamespace = pg_my_temp_schema() AND f.proname ~ '^(rolecall|persona)_')
+  ) || ' ' || (
+    SELECT sum(hashtextextended(c.relname, 0)) FROM pg_class AS c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  ) || ' ' || (
+    SELECT coalesce(sum(hashtextextended(concat_ws(' ', o.oid, o.xmin, o.ctid), 0)), 0) FROM pg_operator AS o
+    WHERE o.oid >= 16384
+  );
+END
+$function$;
+
+-- Store the present answer of rolecall_may_share_plans as the body of a function, which a rollback takes back too.
+-- Its result is NULL for another state.
+DO $do$
+BEGIN
+  EXECUTE format(
+    'CREATE FUNCTION pg_temp.rolecall_known_to_share_plans(version text) RETURNS boolean LANGUAGE sql AS %L',
+    format('SELECT CASE version WHEN %L THEN %L::boolean END',
+           pg_temp.rolecall_version_of_functions(), pg_temp.rolecall_may_share_plans()));
+END
+$do$;
+
 -- Whether a row can only be deleted with triggers and rules switched off: they could keep the row, and a foreign key
 -- could refuse.
 CREATE FUNCTION pg_temp.rolecall_must_bypass_triggers(relation regclass) RETURNS boolean
-LANGUAGE sql AS $function$
-  SELECT has_parameter_privilege('session_replication_role', 'SET') AND c.relkind IN ('r', 'p')
-    AND (c.relkind = 'p' OR c.relhassubclass
-         OR EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgtype & 8 = 8)
-         OR EXISTS (SELECT FROM pg_rewrite AS r WHERE r.ev_class = c.oid AND r.ev_type = '4'))
-  FROM pg_class AS c WHERE c.oid = relation
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $function$
+BEGIN
+  RETURN (
+    SELECT has_parameter_privilege('session_replication_role', 'SET') AND c.relkind IN ('r', 'p')
+      AND (c.relkind = 'p' OR c.relhassubclass
+           OR EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgtype & 8 = 8)
+           OR EXISTS (SELECT FROM pg_rewrite AS r WHERE r.ev_class = c.oid AND r.ev_type = '4'))
+    FROM pg_class AS c WHERE c.oid = relation
+  );
+END
 $function$;
 
 -- Look at a row: whether it is one of a table, whether it can only be deleted with triggers off, how often it is
@@ -232,11 +264,15 @@ $function$;
 
 -- The role that PostgREST logs in as, if it is a member of the persona's role; NULL otherwise.
 CREATE FUNCTION pg_temp.persona_login(acting_role text) RETURNS text
-LANGUAGE sql AS $function$
-  SELECT l.rolname::text
-  FROM pg_roles AS l, pg_roles AS r, pg_roles AS s
-  WHERE l.rolname = 'authenticator' AND r.rolname = acting_role AND s.rolname = session_user AND s.rolsuper
-    AND pg_has_role(l.oid, r.oid, 'MEMBER')
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $function$
+BEGIN
+  RETURN (
+    SELECT l.rolname::text
+    FROM pg_roles AS l, pg_roles AS r, pg_roles AS s
+    WHERE l.rolname = 'authenticator' AND r.rolname = acting_role AND s.rolname = session_user AND s.rolsuper
+      AND pg_has_role(l.oid, r.oid, 'MEMBER')
+  );
+END
 $function$;
 
 -- Whether the row-level security of the statement itself refused it: its error has no other context than the EXECUTE
@@ -284,7 +320,8 @@ DECLARE
   began timestamptz := clock_timestamp();
   lock_limit interval := nullif(current_setting('lock_timeout'), '0')::interval;
   statement_limit interval := nullif(current_setting('statement_timeout'), '0')::interval;
-  share boolean := pg_temp.rolecall_may_share_plans();
+  share boolean := coalesce(
+    pg_temp.rolecall_known_to_share_plans(pg_temp.rolecall_version_of_functions()), pg_temp.rolecall_may_share_plans());
   defers boolean;  -- whether a commit could check anything that no statement has checked
   -- If the test itself holds advisory locks, all of them stay: those of a check cannot be told apart.
   unlock boolean := NOT EXISTS (SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid());

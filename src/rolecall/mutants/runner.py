@@ -19,7 +19,7 @@ from rolecall.errors import RolecallError
 from rolecall.mutants import ranking
 from rolecall.mutants.declarations import Declarations
 from rolecall.mutants.operators.operator import Mutant, Operator
-from rolecall.mutants.selection import RelevantTests, Suite
+from rolecall.mutants.selection import RelevantTests, Suite, grid_of
 from rolecall.mutants.survivors import OUT_OF_REACH, PROPERTY, Surviving
 from rolecall.mutants.witness import Witnesses
 from rolecall.report import terminal
@@ -120,7 +120,7 @@ class MutantItem(TrialItem):
         with self.applied(worker):
             killer = next(filter(None, self.searches(worker, relevant, nextitem)), None)
         if killer and killer.test:
-            relevant.put_first(killer.test)
+            relevant.put_first(killer.test, self.mutant)
             if self.suite.fails_without_mutant(killer.test, nextitem):
                 raise RolecallError(f"{killer.id} fails without the mutant too: it proves nothing.")
         return killer
@@ -144,24 +144,28 @@ class MutantItem(TrialItem):
     ) -> Iterator[Killer | None]:
         """The result of each search for a killer: what failed recently, then grids and tests, then pins.
 
-        Grids come before the tests for an operator that they are most likely to notice.
+        All cells of the grids come before the tests for an operator that they are most likely to notice. Tests of whole
+        grids come in turn with the others then, since they are slow, and after them otherwise.
         """
-        mutant = self.mutant
+        mutant, behaviour, tried = self.mutant, relevant.behaviour, set[pytest.Item]()
+        by_grid = self.operator.by_grid
 
         def run(tests: list[pytest.Item], *, are_pins: bool = False) -> Killer | None:
-            test = self.suite.first_failing(tests, nextitem)
+            new = [test for test in dict.fromkeys(tests) if test not in tried]
+            tried.update(new)
+            test = self.suite.first_failing(new, nextitem)
             return Killer(test.nodeid, test.nodeid, test, are_pins) if test else None
 
         yield self.failing_cell(worker, relevant, recent=True)
-        yield run(relevant.grid_items.recent_killers(mutant))
-        yield run(relevant.behaviour.recent_killers(mutant))
-        if not self.operator.by_grid and self.tries_every_test(worker):
-            yield run(relevant.behaviour.in_turn(mutant))
+        yield run(behaviour.killers_of_same_change(mutant, only_quick=by_grid))
+        yield run(behaviour.recent_killers(mutant, only_quick=by_grid))
+        if not by_grid and self.tries_every_test(worker):
+            yield run([test for test in behaviour.in_turn(mutant) if not grid_of(test)])
         yield self.failing_cell(worker, relevant, recent=False)
+        yield run(behaviour.killers_of_same_change(mutant))
+        yield run(behaviour.recent_killers(mutant))
         if self.tries_every_test(worker):
-            yield run(relevant.grid_items.in_turn(mutant))
-            if self.operator.by_grid:
-                yield run(relevant.behaviour.in_turn(mutant))
+            yield run(behaviour.in_turn(mutant))
         yield run(relevant.pins.recent_killers(mutant), are_pins=True)
         yield run(relevant.pins.in_turn(mutant), are_pins=True)
 

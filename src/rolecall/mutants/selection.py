@@ -27,25 +27,24 @@ PIN = "rolecall_pin"  # the mark of a test that compares a definition with a cop
 class RelevantTests:
     """What concerns one object.
 
-    ``grids`` are tried cell by cell. ``grid_items`` try a whole grid in another way, each as one item. ``behaviour``
-    are the other tests; ``pins`` are those with the mark ``rolecall_pin``.
+    ``grids`` are tried cell by cell. ``pins`` are the tests with the mark ``rolecall_pin``, and ``behaviour`` are the
+    other tests, also those that try a whole grid in another way, each as one item.
     """
 
     grids: list[Grid]
-    grid_items: OrderedTests
     behaviour: OrderedTests
     pins: OrderedTests
 
     @property
     def tests(self) -> list[pytest.Item]:
         """All of them but the cells."""
-        return [*self.grid_items.tests, *self.behaviour.tests, *self.pins.tests]
+        return [*self.behaviour.tests, *self.pins.tests]
 
-    def put_first(self, killer: pytest.Item) -> None:
+    def put_first(self, killer: pytest.Item, mutant: Mutant) -> None:
         """Try a killer first from now on."""
-        for tests in (self.grid_items, self.behaviour, self.pins):
+        for tests in (self.behaviour, self.pins):
             if killer in tests.tests:
-                tests.put_first(killer)
+                tests.put_first(killer, mutant)
 
 
 class Suite:
@@ -123,7 +122,8 @@ class Suite:
         grid_items = [item for item in self.grid_items if (grid := grid_of(item)) and grid.table in tables]
         return RelevantTests(
             [grid for grid in self.grids if grid.table in tables],
-            *(OrderedTests(bare, group, self._functions) for group in (grid_items, groups[False], groups[True])),
+            OrderedTests(bare, [*grid_items, *groups[False]], self._functions),
+            OrderedTests(bare, groups[True], self._functions),
         )
 
     def tables_of(self, name: str) -> list[str]:

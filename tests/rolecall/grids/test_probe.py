@@ -438,6 +438,51 @@ def test_plans_are_shared_unless_an_immutable_function_may_read_the_session_or_a
     assert connection.execute(may_share).fetchone() == (shared,)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER FUNCTION shop.f() IMMUTABLE",
+        "CREATE OR REPLACE FUNCTION shop.g() RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT current_user::text $$",
+        "CREATE TABLE shop.later ()",
+        "ALTER TABLE shop.notes RENAME TO later",
+    ],
+)
+def test_what_is_known_of_sharing_plans_holds_for_one_state_of_the_functions(
+    connection: Connection[Any], change: str
+) -> None:
+    """The answer is stored when the probe is created."""
+    version = "SELECT pg_temp.rolecall_version_of_functions()"
+    known = f"SELECT pg_temp.rolecall_known_to_share_plans(({version}))"
+    assert connection.execute(known).fetchone() == (True,)
+    connection.execute(
+        b"CREATE FUNCTION shop.f() RETURNS text STABLE LANGUAGE sql AS $$ SELECT current_user::text $$;"
+        b"CREATE FUNCTION shop.g() RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT '1' $$"
+    )
+    assert connection.execute(known).fetchone() == (None,)
+    before = connection.execute(version).fetchone()
+    with connection.transaction(force_rollback=True):
+        connection.execute(change.encode())
+        assert connection.execute(version).fetchone() != before
+    connection.execute(b"ALTER POLICY \"own notes are read\" ON shop.notes USING (author = 'alice')")
+    assert connection.execute(version).fetchone() == before
+
+
+def test_an_immutable_function_that_is_made_after_the_probe_shares_no_plan(
+    connection: Connection[Any], world: World
+) -> None:
+    prepare(connection)
+    connection.execute(
+        b"CREATE FUNCTION shop.caller() RETURNS text IMMUTABLE LANGUAGE sql"
+        b" AS $$ SELECT current_setting('request.jwt.claims')::json ->> 'sub' $$;"
+        b'ALTER POLICY "own notes are read" ON shop.notes USING (author = shop.caller())'
+    )
+    whole = notes()
+    checks = [
+        check for cell, check in whole.all_checks(world) if cell.command == "select" and check.persona.name != "visitor"
+    ]
+    assert [outcome.word for outcome in probe(connection, checks)] == ["yes", "-", "yes", "-", "yes", "yes"]
+
+
 def test_a_setting_does_not_depend_on_earlier_tests(connection: Connection[Any], world: World) -> None:
     """A setting is NULL if it was never set, and '' after an earlier test set it, as on a pooled connection."""
     connection.execute(OPEN.replace("'yes'", "''").encode())

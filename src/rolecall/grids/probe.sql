@@ -66,17 +66,22 @@ LANGUAGE sql AS $function$
   FROM pg_class AS c WHERE c.oid = relation
 $function$;
 
--- Look at a row: whether it is one of a table, whether it can only be deleted with triggers off, how often it is
--- there, and its state. The place of a row shows whether it was written. The rows of a view have no place: their text
--- is compared.
-CREATE FUNCTION pg_temp.rolecall_look_at(
-  target text, condition text, OUT plain boolean, OUT bypass boolean, OUT hits bigint, OUT state text
-)
+-- Look at a row: how often it is there, and its state. The place of a row shows whether it was written. The rows of a
+-- view have no place: their text is compared. The query stays prepared, and the cursor on the row before is closed. That
+-- neither exists is noticed by the error: to ask the views of the catalog takes ten times as long.
+CREATE FUNCTION pg_temp.rolecall_look_at(target text, condition text, plain boolean, OUT hits bigint, OUT state text)
 LANGUAGE plpgsql AS $function$
+DECLARE
+  before refcursor := 'rolecall_target';
 BEGIN
-  PERFORM pg_temp.rolecall_deallocate('^rolecall_look$');
-  SELECT c.relkind IN ('r', 'p') INTO STRICT plain FROM pg_class AS c WHERE c.oid = target::regclass;
-  bypass := pg_temp.rolecall_must_bypass_triggers(target::regclass);
+  BEGIN
+    DEALLOCATE rolecall_look;
+  EXCEPTION WHEN invalid_sql_statement_name THEN
+  END;
+  BEGIN
+    CLOSE before;
+  EXCEPTION WHEN invalid_cursor_name THEN
+  END;
   EXECUTE format(
     'PREPARE rolecall_look AS SELECT count(*), min(found.state) FROM (SELECT %s AS state FROM %s AS rolecall_row WHERE %s) AS found',
     CASE WHEN plain THEN 'tableoid || '' '' || ctid::text' ELSE 'md5(rolecall_row::text)' END, target, condition);
@@ -84,8 +89,8 @@ BEGIN
 END
 $function$;
 
--- Delete a row. PostgreSQL discards all plans when triggers are switched off and on.
-CREATE FUNCTION pg_temp.rolecall_delete(target text, condition text, bypass boolean) RETURNS void
+-- Delete a row, and return the number of deleted rows. PostgreSQL discards all plans when triggers are switched off and on.
+CREATE FUNCTION pg_temp.rolecall_delete(target text, condition text, bypass boolean, OUT hits bigint)
 LANGUAGE plpgsql AS $function$
 DECLARE
   done text;
@@ -94,22 +99,9 @@ BEGIN
     done := set_config('session_replication_role', 'replica', true);
   END IF;
   EXECUTE format('DELETE FROM %s WHERE %s', target, condition);
+  GET DIAGNOSTICS hits = ROW_COUNT;
   IF bypass THEN
     done := set_config('session_replication_role', 'origin', true);
-  END IF;
-END
-$function$;
-
--- Delete a row that was looked at, so that it can be inserted.
-CREATE FUNCTION pg_temp.rolecall_make_room(target text, condition text, bypass boolean) RETURNS void
-LANGUAGE plpgsql AS $function$
-DECLARE
-  hits bigint;
-BEGIN
-  PERFORM pg_temp.rolecall_delete(target, condition, bypass);
-  EXECUTE 'EXECUTE rolecall_look' INTO hits;
-  IF hits > 0 THEN
-    RAISE EXCEPTION 'the row cannot be deleted, to be inserted again: % %', target, condition;
   END IF;
 END
 $function$;
@@ -151,10 +143,13 @@ DECLARE
   hits_before bigint;
   finished boolean;
 BEGIN
+  -- A condition without a query takes much less time, and mostly it decides.
   IF has_table_privilege(acting_role, target::regclass, privilege)
-     OR NOT has_any_column_privilege(acting_role, target::regclass, privilege)
-     OR NOT (SELECT has_schema_privilege(acting_role, c.relnamespace, 'USAGE')
-             FROM pg_class AS c WHERE c.oid = target::regclass) THEN
+     OR NOT has_any_column_privilege(acting_role, target::regclass, privilege) THEN
+    RETURN;
+  END IF;
+  IF NOT (SELECT has_schema_privilege(acting_role, c.relnamespace, 'USAGE')
+          FROM pg_class AS c WHERE c.oid = target::regclass) THEN
     RETURN;
   END IF;
   names := ARRAY(
@@ -197,7 +192,7 @@ BEGIN
     finished := false;
     BEGIN
       IF number = 3 THEN
-        PERFORM pg_temp.rolecall_delete(target, condition, bypass);
+        hits := pg_temp.rolecall_delete(target, condition, bypass);
       END IF;
       FOREACH setting SLICE 1 IN ARRAY settings LOOP
         done := set_config(setting[1], setting[2], true);
@@ -270,7 +265,10 @@ DECLARE
   target refcursor := 'rolecall_target';
   looked_at text;  -- the current row: table and condition
   aimed boolean;  -- whether the cursor is on it
-  plain boolean;  -- whether it is a row of a table, which has a physical place
+  look record;
+  tried record;
+  looked_into text;  -- the current table, of which no check of a part changes what follows
+  plain boolean;  -- whether it is a table, whose rows have a physical place
   bypass boolean;
   place record;
   rows_before bigint;
@@ -292,6 +290,7 @@ BEGIN
   PERFORM pg_temp.rolecall_deallocate('^rolecall_');
   FOR part IN SELECT * FROM jsonb_to_recordset(parts) AS (before text[], blocks jsonb) LOOP
     finished := false;
+    looked_into := NULL;
     BEGIN
       failed := NULL;
       BEGIN
@@ -330,10 +329,20 @@ BEGIN
             END IF;
             IF broken IS NULL AND looked_at IS NULL THEN
               BEGIN
-                SELECT look.* INTO plain, bypass, rows_before, state_before
-                FROM pg_temp.rolecall_look_at(item.target, item.condition) AS look;
+                IF looked_into IS DISTINCT FROM item.target THEN
+                  SELECT c.relkind IN ('r', 'p'), pg_temp.rolecall_must_bypass_triggers(c.oid) INTO STRICT plain, bypass
+                  FROM pg_class AS c WHERE c.oid = item.target::regclass;
+                  looked_into := item.target;
+                END IF;
+                look := pg_temp.rolecall_look_at(item.target, item.condition, plain);
+                rows_before := look.hits;
+                state_before := look.state;
                 IF block.makes_room AND rows_before = 1 THEN
-                  PERFORM pg_temp.rolecall_make_room(item.target, item.condition, bypass);
+                  rows_after := pg_temp.rolecall_delete(item.target, item.condition, bypass);
+                  EXECUTE 'EXECUTE rolecall_look' INTO rows_after, state_after;
+                  IF rows_after > 0 THEN
+                    RAISE EXCEPTION 'the row cannot be deleted, to be inserted again: % %', item.target, item.condition;
+                  END IF;
                 END IF;
                 looked_at := item.target || ' ' || item.condition;
               EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
@@ -412,8 +421,9 @@ BEGIN
                   BEGIN
                     EXECUTE 'EXECUTE rolecall_look' INTO rows_after, state_after;
                   EXCEPTION WHEN invalid_sql_statement_name THEN  -- the check has deallocated it
-                    SELECT look.hits, look.state INTO rows_after, state_after
-                    FROM pg_temp.rolecall_look_at(item.target, item.condition) AS look;
+                    look := pg_temp.rolecall_look_at(item.target, item.condition, plain);
+                    rows_after := look.hits;
+                    state_after := look.state;
                     aimed := false;  -- that closes the cursor
                   END;
                   touched := (rows_after, state_after) IS DISTINCT FROM (rows_before, state_before);
@@ -445,13 +455,14 @@ BEGIN
               END IF;
             END;
             IF refusal = '42501' AND item.columns THEN
-              SELECT t.names, t.hits INTO columns, column_rows
-              FROM pg_temp.rolecall_try_columns(
+              tried := pg_temp.rolecall_try_columns(
                 item.target, item.condition, item.method, item.new_values, item.settings, bypass
-              ) AS t;
+              );
+              columns := tried.names;
+              column_rows := tried.hits;
             END IF;
             IF unlock THEN
-              PERFORM pg_advisory_unlock_all();
+              done := CASE WHEN pg_advisory_unlock_all() IS NULL THEN '' END;  -- faster than PERFORM
             END IF;
             IF NOT share THEN
               DISCARD PLANS;

@@ -380,7 +380,10 @@ BEGIN
               IF login IS NOT NULL THEN
                 done := set_config('session_authorization', login, true);
               END IF;
-              FOREACH setting SLICE 1 IN ARRAY item.settings LOOP
+              -- The login role may use other schemas than the persona's role, so its search_path is another one, and an
+              -- expression that is evaluated as both would be planned anew each time.
+              done := set_config('role', item.settings[1][2], true);
+              FOREACH setting SLICE 1 IN ARRAY item.settings[2:] LOOP
                 done := set_config(setting[1], setting[2], true);
               END LOOP;
               acting := true;

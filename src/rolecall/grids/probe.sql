@@ -243,7 +243,7 @@ LANGUAGE sql AS $function$
                                     statement, pg_my_temp_schema()::regnamespace))
 $function$;
 
-CREATE FUNCTION pg_temp.rolecall_probe(parts jsonb)
+CREATE FUNCTION pg_temp.rolecall_probe(tries jsonb)
 RETURNS TABLE (
   affected bigint, touched boolean, refusal text, message text, broken text, skipped boolean, columns text[],
   column_rows bigint, late boolean, by_row_security boolean
@@ -256,6 +256,12 @@ DECLARE
   command text;
   executed text;  -- the statement that EXECUTE gets: the command, or the name of its plan
   context text;
+  -- The settings of each request, as texts: an array of arrays has no place for lists of several lengths.
+  requests text[] := ARRAY(
+    SELECT request.settings::text FROM jsonb_to_recordset(tries -> 'requests') AS request (settings text[])
+  );
+  request int;  -- the current one
+  settings text[];
   setting text[];
   done text;
   failed text;
@@ -288,7 +294,7 @@ DECLARE
   unlock boolean := NOT EXISTS (SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid());
 BEGIN
   PERFORM pg_temp.rolecall_deallocate('^rolecall_');
-  FOR part IN SELECT * FROM jsonb_to_recordset(parts) AS (before text[], blocks jsonb) LOOP
+  FOR part IN SELECT * FROM jsonb_to_recordset(tries -> 'parts') AS (before text[], blocks jsonb) LOOP
     finished := false;
     looked_into := NULL;
     BEGIN
@@ -316,7 +322,7 @@ BEGIN
           aimed := false;
           FOR item IN
             SELECT * FROM jsonb_to_recordset(block.checks) AS (
-              settings text[], method text, statement text, target text, condition text, blind boolean,
+              request int, method text, statement text, target text, condition text, blind boolean,
               representation boolean, upsert boolean, columns boolean, new_values jsonb, plan int, expected text
             )
           LOOP
@@ -354,10 +360,14 @@ BEGIN
                 || item.target || CASE rows_before WHEN 0 THEN ' has ' ELSE ' have ' END || item.condition;
             END IF;
             skipped := item.blind AND NOT plain AND broken IS NULL;
-            IF NOT logins ? item.settings[1][2] THEN
-              logins := logins || jsonb_build_object(item.settings[1][2], pg_temp.persona_login(item.settings[1][2]));
+            IF item.request IS DISTINCT FROM request THEN
+              request := item.request;
+              settings := requests[request];
+              IF NOT logins ? settings[1][2] THEN
+                logins := logins || jsonb_build_object(settings[1][2], pg_temp.persona_login(settings[1][2]));
+              END IF;
+              login := logins ->> settings[1][2];
             END IF;
-            login := logins ->> item.settings[1][2];
             IF item.blind AND plain AND NOT aimed AND broken IS NULL THEN
               -- The superuser opens the cursor: WHERE CURRENT OF reaches exactly this row and reads no column, so that
               -- the SELECT policy cannot hide it. The cursor stays on the row for all of its checks.
@@ -382,8 +392,8 @@ BEGIN
               END IF;
               -- The login role may use other schemas than the persona's role, so its search_path is another one, and an
               -- expression that is evaluated as both would be planned anew each time.
-              done := set_config('role', item.settings[1][2], true);
-              FOREACH setting SLICE 1 IN ARRAY item.settings[2:] LOOP
+              done := set_config('role', settings[1][2], true);
+              FOREACH setting SLICE 1 IN ARRAY settings[2:] LOOP
                 done := set_config(setting[1], setting[2], true);
               END LOOP;
               acting := true;
@@ -459,7 +469,7 @@ BEGIN
             END;
             IF refusal = '42501' AND item.columns THEN
               tried := pg_temp.rolecall_try_columns(
-                item.target, item.condition, item.method, item.new_values, item.settings, bypass
+                item.target, item.condition, item.method, item.new_values, settings, bypass
               );
               columns := tried.names;
               column_rows := tried.hits;

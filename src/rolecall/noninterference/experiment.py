@@ -210,11 +210,7 @@ class Experiment:
 
     def _checks(self, cells: Sequence[Cell], world: World) -> dict[Cell, Check]:
         """The check of each cell. Each command is tried in one way: the one that depends on the fewest policies."""
-        checks: dict[Cell, Check] = {}
-        for cell, check in replace(self.grid, cells=tuple(cells)).all_checks(world):
-            if cell not in checks or (check.blind and self.is_table):
-                checks[cell] = check
-        return checks
+        return dict(replace(self.grid, cells=tuple(cells)).least_checks(world, blind=self.is_table))
 
     def _try(self, *tries: Mapping[Cell, Check]) -> list[dict[Cell, Outcome]]:
         """The outcomes of several tries, which the server gets together."""

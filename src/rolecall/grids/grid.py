@@ -189,13 +189,25 @@ class Grid:
 
     def checks(self, cell: Cell, world: World) -> list[Check]:
         """The checks of a cell: one for a select, three for a write."""
-        return _Statements(self, world).of(cell)
+        return list(_Statements(self, world).of(cell))
 
     def all_checks(self, world: World) -> Iterator[tuple[Cell, Check]]:
         """The checks of every cell, in order, without those of rows that the database does not have."""
         statements = _Statements(self, world)
         present = (cell for cell in self.cells if (self.table, cell.row) not in world.missing)
         return ((cell, check) for cell in present for check in statements.of(cell))
+
+    def least_checks(self, world: World, *, blind: bool) -> Iterator[tuple[Cell, Check]]:
+        """One check of every cell of :meth:`all_checks`: the one on which the fewest policies decide.
+
+        ``blind``: updates and deletes may be blind, because the grid is one of a table.
+        """
+        statements = _Statements(self, world)
+        for cell in self.cells:
+            if (self.table, cell.row) not in world.missing:
+                ways = statements.of(cell)
+                check = next(ways)
+                yield cell, next(ways) if blind and check.method in ("PATCH", "DELETE") else check
 
     def _fail(self, line: int, text: str) -> NoReturn:
         fail(self.path, line, text)
@@ -214,8 +226,8 @@ class _Statements:
         self.on_conflict = cache(self._on_conflict)
         self.assignment = cache(lambda command: fill(grid.moves.get(command, grid.update), world))
 
-    def of(self, cell: Cell) -> list[Check]:
-        """A cell's checks."""
+    def of(self, cell: Cell) -> Iterator[Check]:
+        """A cell's checks. The second one of an update or delete is the blind one."""
         condition = self.condition(cell.row)
         check = partial(
             Check,
@@ -225,24 +237,20 @@ class _Statements:
             before=self.before(cell.persona),
         )
         if cell.command == "select":
-            statement = f"SELECT * FROM {self.name} WHERE {condition}"
-            return [check(method="GET", statement=statement, columns=True)]
-        if cell.command == "insert":
+            yield check(method="GET", statement=f"SELECT * FROM {self.name} WHERE {condition}", columns=True)
+        elif cell.command == "insert":
             statement = self.insert(cell.row)
-            return [
-                check(method="POST", statement=statement, columns=True, new_values=self.new_values(cell.row)),
-                check(method="POST", statement=f"{statement} RETURNING *", representation=True),
-                check(method="POST", statement=f"{statement} {self.on_conflict(cell.row)}", upsert=True),
-            ]
-        method: Method = "DELETE" if cell.command == "delete" else "PATCH"
-        write = f"DELETE FROM {self.name}"
-        if method == "PATCH":
-            write = f"UPDATE {self.name} SET {self.assignment(cell.command)}"
-        return [
-            check(method=method, statement=f"{write} WHERE {condition}"),
-            check(method=method, statement=write, blind=True, columns=cell.command == "update"),
-            check(method=method, statement=f"{write} WHERE {condition} RETURNING *", representation=True),
-        ]
+            yield check(method="POST", statement=statement, columns=True, new_values=self.new_values(cell.row))
+            yield check(method="POST", statement=f"{statement} RETURNING *", representation=True)
+            yield check(method="POST", statement=f"{statement} {self.on_conflict(cell.row)}", upsert=True)
+        else:
+            method: Method = "DELETE" if cell.command == "delete" else "PATCH"
+            write = f"DELETE FROM {self.name}"
+            if method == "PATCH":
+                write = f"UPDATE {self.name} SET {self.assignment(cell.command)}"
+            yield check(method=method, statement=f"{write} WHERE {condition}")
+            yield check(method=method, statement=write, blind=True, columns=cell.command == "update")
+            yield check(method=method, statement=f"{write} WHERE {condition} RETURNING *", representation=True)
 
     def _condition(self, row: str) -> str:
         columns = self.world.row(self.grid.table, row)

@@ -58,6 +58,11 @@ class Check:
         return self.persona.role, self.before, self.statement, self.blind
 
     @property
+    def request(self) -> Hashable:
+        """What the settings of the request depend on."""
+        return id(self.persona), self.method
+
+    @property
     def reads_row(self) -> bool:
         """Whether the statement reads the row, so that the SELECT policies decide about it too."""
         return self.representation or self.upsert or (self.method != "POST" and not self.blind)
@@ -74,7 +79,6 @@ class Check:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "settings": self.persona.settings(self.method),
             "method": self.method,
             "statement": self.statement,
             "target": self.target,
@@ -213,12 +217,17 @@ def probe(connection: Connection[Any], checks: Iterable[Check]) -> list[Outcome]
 def probe_in_any_order(connection: Connection[Any], checks: Sequence[Check]) -> list[Outcome]:
     """The outcomes of checks as :func:`probe` returns them. They are tried in the order that costs least.
 
-    A setup runs once for all checks that need it. Inserts come last, row by row: making room for one may switch
-    triggers off, and then PostgreSQL discards all plans.
+    A setup runs once for all checks that need it. The checks of a row come together, as it is looked at once. Inserts
+    come last: making room for a row may switch triggers off, and then PostgreSQL discards all plans.
     """
-    order = sorted(range(len(checks)), key=lambda place: (checks[place].before, ROOM(checks[place]) or ""))
+    order = sorted(range(len(checks)), key=lambda place: _cost(checks[place]))
     outcomes = dict(zip(order, probe(connection, [checks[place] for place in order]), strict=True))
     return [outcomes[place] for place in range(len(checks))]
+
+
+def _cost(check: Check) -> tuple[tuple[str, ...], bool, str, str]:
+    """The key of the order that costs least."""
+    return check.before, check.method == "POST", check.target, check.condition
 
 
 def _late(connection: Connection[Any], check: Check, outcome: Outcome) -> str:
@@ -239,15 +248,26 @@ def _messages(checks: Iterable[Check]) -> Iterator[Message]:
     while batch := list(islice(iterator, BATCH_SIZE)):
         shared = [plan for plan, times in Counter(check.plan for check in batch).items() if times > 1]
         numbers = {plan: number for number, plan in enumerate(shared, start=1)}
+        # The settings may be long: they are sent once for each request.
+        requests = {check.request: check for check in batch}
+        places = {request: place for place, request in enumerate(requests, start=1)}
         parts = [
-            {"before": before, "blocks": [_block(room, checks, numbers) for room, checks in groupby(part, ROOM)]}
+            {
+                "before": before,
+                "blocks": [_block(room, checks, numbers, places) for room, checks in groupby(part, ROOM)],
+            }
             for before, part in groupby(batch, key=lambda check: check.before)
         ]
-        yield Message(len(batch), json.dumps(parts))
+        settings = [{"settings": check.persona.settings(check.method)} for check in requests.values()]
+        yield Message(len(batch), json.dumps({"requests": settings, "parts": parts}))
 
 
-def _block(room: str | None, checks: Iterable[Check], numbers: Mapping[Hashable, int]) -> dict[str, Any]:
+def _block(
+    room: str | None, checks: Iterable[Check], numbers: Mapping[Hashable, int], places: Mapping[Hashable, int]
+) -> dict[str, Any]:
     return {
         "makes_room": room is not None,
-        "checks": [check.as_json() | {"plan": numbers.get(check.plan)} for check in checks],
+        "checks": [
+            check.as_json() | {"plan": numbers.get(check.plan), "request": places[check.request]} for check in checks
+        ],
     }

@@ -98,17 +98,22 @@ BEGIN
 END
 $function$;
 
--- Look at a row: whether it is one of a table, whether it can only be deleted with triggers off, how often it is
--- there, and its state. The place of a row shows whether it was written. The rows of a view have no place: their text
--- is compared.
-CREATE FUNCTION pg_temp.rolecall_look_at(
-  target text, condition text, OUT plain boolean, OUT bypass boolean, OUT hits bigint, OUT state text
-)
+-- Look at a row: how often it is there, and its state. The place of a row shows whether it was written. The rows of a
+-- view have no place: their text is compared. The query stays prepared, and the cursor on the row before is closed. That
+-- neither exists is noticed by the error: to ask the views of the catalog takes ten times as long.
+CREATE FUNCTION pg_temp.rolecall_look_at(target text, condition text, plain boolean, OUT hits bigint, OUT state text)
 LANGUAGE plpgsql AS $function$
+DECLARE
+  before refcursor := 'rolecall_target';
 BEGIN
-  PERFORM pg_temp.rolecall_deallocate('^rolecall_look$');
-  SELECT c.relkind IN ('r', 'p') INTO STRICT plain FROM pg_class AS c WHERE c.oid = target::regclass;
-  bypass := pg_temp.rolecall_must_bypass_triggers(target::regclass);
+  BEGIN
+    DEALLOCATE rolecall_look;
+  EXCEPTION WHEN invalid_sql_statement_name THEN
+  END;
+  BEGIN
+    CLOSE before;
+  EXCEPTION WHEN invalid_cursor_name THEN
+  END;
   EXECUTE format(
     'PREPARE rolecall_look AS SELECT count(*), min(found.state) FROM (SELECT %s AS state FROM %s AS rolecall_row WHERE %s) AS found',
     CASE WHEN plain THEN 'tableoid || '' '' || ctid::text' ELSE 'md5(rolecall_row::text)' END, target, condition);
@@ -116,8 +121,8 @@ BEGIN
 END
 $function$;
 
--- Delete a row. PostgreSQL discards all plans when triggers are switched off and on.
-CREATE FUNCTION pg_temp.rolecall_delete(target text, condition text, bypass boolean) RETURNS void
+-- Delete a row, and return the number of deleted rows. PostgreSQL discards all plans when triggers are switched off and on.
+CREATE FUNCTION pg_temp.rolecall_delete(target text, condition text, bypass boolean, OUT hits bigint)
 LANGUAGE plpgsql AS $function$
 DECLARE
   done text;
@@ -126,22 +131,9 @@ BEGIN
     done := set_config('session_replication_role', 'replica', true);
   END IF;
   EXECUTE format('DELETE FROM %s WHERE %s', target, condition);
+  GET DIAGNOSTICS hits = ROW_COUNT;
   IF bypass THEN
     done := set_config('session_replication_role', 'origin', true);
-  END IF;
-END
-$function$;
-
--- Delete a row that was looked at, so that it can be inserted.
-CREATE FUNCTION pg_temp.rolecall_make_room(target text, condition text, bypass boolean) RETURNS void
-LANGUAGE plpgsql AS $function$
-DECLARE
-  hits bigint;
-BEGIN
-  PERFORM pg_temp.rolecall_delete(target, condition, bypass);
-  EXECUTE 'EXECUTE rolecall_look' INTO hits;
-  IF hits > 0 THEN
-    RAISE EXCEPTION 'the row cannot be deleted, to be inserted again: % %', target, condition;
   END IF;
 END
 $function$;
@@ -183,10 +175,13 @@ DECLARE
   hits_before bigint;
   finished boolean;
 BEGIN
+  -- A condition without a query takes much less time, and mostly it decides.
   IF has_table_privilege(acting_role, target::regclass, privilege)
-     OR NOT has_any_column_privilege(acting_role, target::regclass, privilege)
-     OR NOT (SELECT has_schema_privilege(acting_role, c.relnamespace, 'USAGE')
-             FROM pg_class AS c WHERE c.oid = target::regclass) THEN
+     OR NOT has_any_column_privilege(acting_role, target::regclass, privilege) THEN
+    RETURN;
+  END IF;
+  IF NOT (SELECT has_schema_privilege(acting_role, c.relnamespace, 'USAGE')
+          FROM pg_class AS c WHERE c.oid = target::regclass) THEN
     RETURN;
   END IF;
   names := ARRAY(
@@ -229,7 +224,7 @@ BEGIN
     finished := false;
     BEGIN
       IF number = 3 THEN
-        PERFORM pg_temp.rolecall_delete(target, condition, bypass);
+        hits := pg_temp.rolecall_delete(target, condition, bypass);
       END IF;
       FOREACH setting SLICE 1 IN ARRAY settings LOOP
         done := set_config(setting[1], setting[2], true);
@@ -284,7 +279,7 @@ LANGUAGE sql AS $function$
                                     statement, pg_my_temp_schema()::regnamespace))
 $function$;
 
-CREATE FUNCTION pg_temp.rolecall_probe(parts jsonb)
+CREATE FUNCTION pg_temp.rolecall_probe(tries jsonb)
 RETURNS TABLE (
   affected bigint, touched boolean, refusal text, message text, broken text, skipped boolean, columns text[],
   column_rows bigint, late boolean, by_row_security boolean
@@ -297,6 +292,12 @@ DECLARE
   command text;
   executed text;  -- the statement that EXECUTE gets: the command, or the name of its plan
   context text;
+  -- The settings of each request, as texts: an array of arrays has no place for lists of several lengths.
+  requests text[] := ARRAY(
+    SELECT request.settings::text FROM jsonb_to_recordset(tries -> 'requests') AS request (settings text[])
+  );
+  request int;  -- the current one
+  settings text[];
   setting text[];
   done text;
   failed text;
@@ -306,7 +307,10 @@ DECLARE
   target refcursor := 'rolecall_target';
   looked_at text;  -- the current row: table and condition
   aimed boolean;  -- whether the cursor is on it
-  plain boolean;  -- whether it is a row of a table, which has a physical place
+  look record;
+  tried record;
+  looked_into text;  -- the current table, of which no check of a part changes what follows
+  plain boolean;  -- whether it is a table, whose rows have a physical place
   bypass boolean;
   place record;
   rows_before bigint;
@@ -327,8 +331,9 @@ DECLARE
   unlock boolean := NOT EXISTS (SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid());
 BEGIN
   PERFORM pg_temp.rolecall_deallocate('^rolecall_');
-  FOR part IN SELECT * FROM jsonb_to_recordset(parts) AS (before text[], blocks jsonb) LOOP
+  FOR part IN SELECT * FROM jsonb_to_recordset(tries -> 'parts') AS (before text[], blocks jsonb) LOOP
     finished := false;
+    looked_into := NULL;
     BEGIN
       failed := NULL;
       BEGIN
@@ -354,7 +359,7 @@ BEGIN
           aimed := false;
           FOR item IN
             SELECT * FROM jsonb_to_recordset(block.checks) AS (
-              settings text[], method text, statement text, target text, condition text, blind boolean,
+              request int, method text, statement text, target text, condition text, blind boolean,
               representation boolean, upsert boolean, columns boolean, new_values jsonb, plan int, expected text
             )
           LOOP
@@ -367,10 +372,20 @@ BEGIN
             END IF;
             IF broken IS NULL AND looked_at IS NULL THEN
               BEGIN
-                SELECT look.* INTO plain, bypass, rows_before, state_before
-                FROM pg_temp.rolecall_look_at(item.target, item.condition) AS look;
+                IF looked_into IS DISTINCT FROM item.target THEN
+                  SELECT c.relkind IN ('r', 'p'), pg_temp.rolecall_must_bypass_triggers(c.oid) INTO STRICT plain, bypass
+                  FROM pg_class AS c WHERE c.oid = item.target::regclass;
+                  looked_into := item.target;
+                END IF;
+                look := pg_temp.rolecall_look_at(item.target, item.condition, plain);
+                rows_before := look.hits;
+                state_before := look.state;
                 IF block.makes_room AND rows_before = 1 THEN
-                  PERFORM pg_temp.rolecall_make_room(item.target, item.condition, bypass);
+                  rows_after := pg_temp.rolecall_delete(item.target, item.condition, bypass);
+                  EXECUTE 'EXECUTE rolecall_look' INTO rows_after, state_after;
+                  IF rows_after > 0 THEN
+                    RAISE EXCEPTION 'the row cannot be deleted, to be inserted again: % %', item.target, item.condition;
+                  END IF;
                 END IF;
                 looked_at := item.target || ' ' || item.condition;
               EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
@@ -382,10 +397,14 @@ BEGIN
                 || item.target || CASE rows_before WHEN 0 THEN ' has ' ELSE ' have ' END || item.condition;
             END IF;
             skipped := item.blind AND NOT plain AND broken IS NULL;
-            IF NOT logins ? item.settings[1][2] THEN
-              logins := logins || jsonb_build_object(item.settings[1][2], pg_temp.persona_login(item.settings[1][2]));
+            IF item.request IS DISTINCT FROM request THEN
+              request := item.request;
+              settings := requests[request];
+              IF NOT logins ? settings[1][2] THEN
+                logins := logins || jsonb_build_object(settings[1][2], pg_temp.persona_login(settings[1][2]));
+              END IF;
+              login := logins ->> settings[1][2];
             END IF;
-            login := logins ->> item.settings[1][2];
             IF item.blind AND plain AND NOT aimed AND broken IS NULL THEN
               -- The superuser opens the cursor: WHERE CURRENT OF reaches exactly this row and reads no column, so that
               -- the SELECT policy cannot hide it. The cursor stays on the row for all of its checks.
@@ -408,7 +427,10 @@ BEGIN
               IF login IS NOT NULL THEN
                 done := set_config('session_authorization', login, true);
               END IF;
-              FOREACH setting SLICE 1 IN ARRAY item.settings LOOP
+              -- The login role may use other schemas than the persona's role, so its search_path is another one, and an
+              -- expression that is evaluated as both would be planned anew each time.
+              done := set_config('role', settings[1][2], true);
+              FOREACH setting SLICE 1 IN ARRAY settings[2:] LOOP
                 done := set_config(setting[1], setting[2], true);
               END LOOP;
               acting := true;
@@ -449,8 +471,9 @@ BEGIN
                   BEGIN
                     EXECUTE 'EXECUTE rolecall_look' INTO rows_after, state_after;
                   EXCEPTION WHEN invalid_sql_statement_name THEN  -- the check has deallocated it
-                    SELECT look.hits, look.state INTO rows_after, state_after
-                    FROM pg_temp.rolecall_look_at(item.target, item.condition) AS look;
+                    look := pg_temp.rolecall_look_at(item.target, item.condition, plain);
+                    rows_after := look.hits;
+                    state_after := look.state;
                     aimed := false;  -- that closes the cursor
                   END;
                   touched := (rows_after, state_after) IS DISTINCT FROM (rows_before, state_before);
@@ -482,13 +505,14 @@ BEGIN
               END IF;
             END;
             IF refusal = '42501' AND item.columns THEN
-              SELECT t.names, t.hits INTO columns, column_rows
-              FROM pg_temp.rolecall_try_columns(
-                item.target, item.condition, item.method, item.new_values, item.settings, bypass
-              ) AS t;
+              tried := pg_temp.rolecall_try_columns(
+                item.target, item.condition, item.method, item.new_values, settings, bypass
+              );
+              columns := tried.names;
+              column_rows := tried.hits;
             END IF;
             IF unlock THEN
-              PERFORM pg_advisory_unlock_all();
+              done := CASE WHEN pg_advisory_unlock_all() IS NULL THEN '' END;  -- faster than PERFORM
             END IF;
             IF NOT share THEN
               DISCARD PLANS;

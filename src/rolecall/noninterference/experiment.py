@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count, islice
+from itertools import chain, count, islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -15,13 +15,14 @@ from rolecall.access.world import World
 from rolecall.catalog.objects import qualified
 from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.probe import Check, Outcome, probe_in_any_order
-from rolecall.noninterference.changes import Change, TableChange, ValueChange, apply, changed
+from rolecall.noninterference.changes import Change, RequestChange, TableChange, ValueChange, apply, changed
 from rolecall.noninterference.function import prepare
 from rolecall.noninterference.schema import Schema
 
 # "More than one row": the number of other rows decides. Every other error is that of a constraint, a trigger or a cast.
 CARDINALITY = "21"
 ENOUGH = 5  # findings: more would not help the reader
+TOGETHER = 5000  # checks of changed requests, which are tried together
 MOST_TRIES = 100  # passes over the changes, to find the smallest part
 
 # Whether a row can matter: the role has the privilege, and a policy, a trigger or a rule comes after that.
@@ -92,13 +93,16 @@ class Experiment:
         self.is_table = schema.tables.get(grid.table, False)
         prepare(connection)
         self.cells = [cell for cell in grid.cells if self._may_depend_on_rows(cell)]
-        self.before = self._try(self.cells, world)
+        own = self._checks(self.cells, world)
+        (self.before,) = self._try(own)
+        self.tally.verdicts += len(own)
         # Where USING stops an update, it stops a move too. The cell of the update shows that, so the move is not tried.
         stopped = {cell for cell, outcome in self.before.items() if outcome.word == "-"}
         moves = {cell for cell in stopped if cell.command in grid.moves}
         # A cell that fails by itself proves nothing here.
         failing = {cell for cell, outcome in self.before.items() if not set(outcome.words) <= _words(cell)}
         self.cells = [cell for cell in self.cells if cell not in moves | failing]
+        self.own = {cell: own[cell] for cell in self.cells}
 
     def differences(self, changes: Sequence[Change], cells: Iterable[Cell] | None = None) -> list[Difference]:
         """The cells that differ after these changes, among ``cells``, by default all that they concern."""
@@ -107,7 +111,8 @@ class Experiment:
             accepted = apply(self.connection, changes)
             if accepted:
                 concerned = self._concerned(accepted, self.cells if cells is None else cells)
-                found = self._compare(self._try(concerned, changed(self.world, self.grid.table, accepted)))
+                checks = self._checks(concerned, changed(self.world, self.grid.table, accepted))
+                found = self._compare(*self._try(checks))
         if cells is None:
             self.tally.add(changes, accepted)
         return found
@@ -130,6 +135,7 @@ class Experiment:
         What has made a difference is left out of the later groups. With 0 there is one finding at most, whose changes
         are a whole group: the fastest way to know whether anything makes a difference.
         """
+        groups = self._from_the_first_difference(groups)
         if not most:
             tries = ((group, self.differences(group)) for group in groups)
             return [Finding(group, each[0], len(each)) for group, each in islice(filter(itemgetter(1), tries), 1)]
@@ -145,6 +151,31 @@ class Experiment:
             if len(found) >= most:
                 break
         return found
+
+    def _from_the_first_difference(self, groups: Iterable[Sequence[Change]]) -> Iterator[Sequence[Change]]:
+        """The groups, without those of requests at the beginning that make no difference.
+
+        Requests leave the rows as they are. So many groups of them are tried together: the server looks at each row,
+        makes room for it and plans its statements once for all of them. There are twice as many each time, since a
+        difference may come soon.
+        """
+        rest, size = iter(groups), 1
+        while together := list(islice(rest, size)):
+            tries = [self._requests(group) for group in together]
+            for place, outcomes in enumerate(self._try(*tries)):
+                if not outcomes or any(self._difference(*each) for each in outcomes.items()):
+                    yield from chain(together[place:], rest)
+                    return
+                self._compare(outcomes)
+                self.tally.add(together[place], together[place])
+            size = min(2 * size, TOGETHER // len(self.cells) or 1)
+
+    def _requests(self, changes: Sequence[Change]) -> dict[Cell, Check]:
+        """The checks of all cells after changes of the request; none if there are other changes."""
+        if not changes or not all(isinstance(change, RequestChange) for change in changes):
+            return {}
+        personas = changed(self.world, self.grid.table, changes).personas
+        return {cell: replace(check, persona=personas[cell.persona]) for cell, check in self.own.items()}
 
     def _is_of_another_row(self, change: Change, cell: Cell) -> bool:
         """Whether a change is one of another row of the grid's table."""
@@ -178,26 +209,30 @@ class Experiment:
                 return list(cells)
         return [cell for cell in cells if cell.row in rows]
 
-    def _try(self, cells: Sequence[Cell], world: World) -> dict[Cell, Outcome]:
-        """The outcomes of cells. Each command is tried in one way: the one that depends on the fewest policies."""
-        checks: dict[Cell, Check] = {}
-        for cell, check in replace(self.grid, cells=tuple(cells)).all_checks(world):
-            if cell not in checks or (check.blind and self.is_table):
-                checks[cell] = check
-        outcomes = probe_in_any_order(self.connection, list(checks.values()))
-        self.tally.verdicts += len(checks)
-        return dict(zip(checks, outcomes, strict=True))
+    def _checks(self, cells: Sequence[Cell], world: World) -> dict[Cell, Check]:
+        """The check of each cell. Each command is tried in one way: the one that depends on the fewest policies."""
+        return dict(replace(self.grid, cells=tuple(cells)).least_checks(world, blind=self.is_table))
 
-    def _compare(self, outcomes: dict[Cell, Outcome]) -> list[Difference]:
-        found = []
-        for cell, outcome in outcomes.items():
-            before = self.before[cell].word
-            if outcome.verdict is None and not (outcome.sqlstate or "").startswith(CARDINALITY):
-                self.tally.uncompared += 1
-            elif outcome.word != before:
-                after = f"an error ({outcome})" if outcome.verdict is None else outcome.word
-                found.append(Difference(cell, before, after))
-        return found
+    def _try(self, *tries: Mapping[Cell, Check]) -> list[dict[Cell, Outcome]]:
+        """The outcomes of several tries, which the server gets together."""
+        outcomes = iter(probe_in_any_order(self.connection, [check for checks in tries for check in checks.values()]))
+        return [{cell: next(outcomes) for cell in checks} for checks in tries]
+
+    def _compare(self, outcomes: Mapping[Cell, Outcome]) -> list[Difference]:
+        """Count the verdicts, and compare those that can be compared."""
+        self.tally.verdicts += len(outcomes)
+        self.tally.uncompared += sum(not _is_comparable(outcome) for outcome in outcomes.values())
+        return list(filter(None, (self._difference(*each) for each in outcomes.items())))
+
+    def _difference(self, cell: Cell, outcome: Outcome) -> Difference | None:
+        before = self.before[cell].word
+        if not _is_comparable(outcome) or outcome.word == before:
+            return None
+        return Difference(cell, before, f"an error ({outcome})" if outcome.verdict is None else outcome.word)
+
+
+def _is_comparable(outcome: Outcome) -> bool:
+    return outcome.verdict is not None or (outcome.sqlstate or "").startswith(CARDINALITY)
 
 
 def _words(cell: Cell) -> set[str]:

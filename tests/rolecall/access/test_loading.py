@@ -289,26 +289,46 @@ def test_a_sequence_goes_on_after_the_rows(
     assert row == (new,)
 
 
-def test_a_sequence_of_another_column_stays(connection: Connection[Any]) -> None:
-    """It makes a part of a text, so the text is no number of it."""
-    connection.execute(
-        b"CREATE SEQUENCE shop.numbers; CREATE TABLE shop.bills"
-        b" (number text DEFAULT 'B-' || nextval('shop.numbers'), amount numeric);"
-        b"ALTER SEQUENCE shop.numbers OWNED BY shop.bills.number"
-    )
+OWNED = """
+CREATE DOMAIN shop.number AS bigint;
+CREATE SEQUENCE shop.numbers;
+CREATE TABLE shop.bills (number {column});
+ALTER SEQUENCE shop.numbers OWNED BY shop.bills.number;
+"""
+NEXT = "nextval('shop.numbers')"
+
+
+@pytest.mark.parametrize(
+    ("column", "number", "last"),
+    [
+        pytest.param(f"shop.number DEFAULT {NEXT}", 7, 7, id="of a domain"),
+        pytest.param(f"text DEFAULT 'B-' || {NEXT}", "B-7", 1, id="of a text, of which it makes a part"),
+    ],
+)
+def test_a_sequence_of_another_type(connection: Connection[Any], column: str, number: int | str, last: int) -> None:
+    connection.execute(OWNED.format(column=column).encode())
     world = World()
-    world.add("shop.bills", "the bill", number="B-7", amount=1)
+    world.add("shop.bills", "the bill", number=number)
     assert load(connection, world) == {}
-    assert connection.execute("SELECT last_value, is_called FROM shop.numbers").fetchone() == (1, False)
+    assert connection.execute("SELECT last_value FROM shop.numbers").fetchone() == (last,)
 
 
-def test_a_sequence_of_a_domain_goes_on_after_the_rows(connection: Connection[Any]) -> None:
-    connection.execute(
-        b"CREATE DOMAIN shop.number AS bigint; CREATE SEQUENCE shop.numbers;"
-        b"CREATE TABLE shop.bills (number shop.number DEFAULT nextval('shop.numbers'));"
-        b"ALTER SEQUENCE shop.numbers OWNED BY shop.bills.number"
-    )
+@pytest.mark.parametrize(
+    ("grant", "last"),
+    [
+        ("SELECT ON shop.bills", 1),
+        ("SELECT, UPDATE ON SEQUENCE shop.numbers", 1),
+        ("SELECT ON shop.bills TO toy_member; GRANT SELECT, USAGE ON SEQUENCE shop.numbers", 1),
+        ("SELECT ON shop.bills TO toy_member; GRANT UPDATE ON SEQUENCE shop.numbers", 1),
+        ("SELECT ON shop.bills TO toy_member; GRANT SELECT, UPDATE ON SEQUENCE shop.numbers", 7),
+    ],
+)
+def test_a_sequence_that_the_role_may_not_read_or_set_stays(connection: Connection[Any], grant: str, last: int) -> None:
+    connection.execute(OWNED.format(column=f"int DEFAULT {NEXT}").encode())
+    connection.execute(f"GRANT INSERT ON shop.bills TO toy_member; GRANT {grant} TO toy_member".encode())
     world = World()
     world.add("shop.bills", "the bill", number=7)
+    connection.execute("SET LOCAL ROLE toy_member")
     assert load(connection, world) == {}
-    assert connection.execute("SELECT last_value FROM shop.numbers").fetchone() == (7,)
+    connection.execute("RESET ROLE")
+    assert connection.execute("SELECT last_value FROM shop.numbers").fetchone() == (last,)

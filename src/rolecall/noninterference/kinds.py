@@ -77,6 +77,7 @@ class _Grid:
             custom_settings(connection),
             self.schema.json_paths,
             self.rows.keys_of_the_grid(),
+            elements=self.schema.reads_elements,
         )
         self.experiment = Experiment(connection, grid, world, self.schema)
 

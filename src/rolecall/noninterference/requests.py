@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rolecall.access.world import World
@@ -23,7 +25,8 @@ class Requests:
     """Builds the changes of the request for one grid.
 
     ``settings`` are those that the schema reads, and ``paths`` those of the JSON values that it reads. ``keys`` are
-    values that a policy may compare with, besides those of ``dictionary``.
+    values that a policy may compare with, besides those of ``dictionary``. With ``elements``, it reads the elements of
+    arrays, and claims are also arrays of objects.
     """
 
     def __init__(
@@ -34,6 +37,8 @@ class Requests:
         settings: Iterable[str],
         paths: Sequence[str],
         keys: Sequence[str],
+        *,
+        elements: bool = False,
     ) -> None:
         self.decided = decided
         self.texts = list(dict.fromkeys([*dictionary.subjects, *dictionary.literals, *keys]))
@@ -48,6 +53,10 @@ class Requests:
         outer = [key for key in names if key not in objects]
         deep = [path for path in paths if "." in path]
         self.claims = list(dict.fromkeys([*sorted(own), *inner, *deep, *CLAIMS, *outer, EACH]))
+        lists = ["amr", *(name for name in objects if name not in OBJECTS)]
+        self.lists = list(dict.fromkeys([*lists, *(f"{name}.{each}" for name in OBJECTS for each in lists)]))
+        self.keys = names if elements else []
+        self.documents = list(_documents(dictionary.literals))
         self.headers = list(dict.fromkeys([*HEADERS, *(key.lower() for key in names)]))
 
     def groups(self) -> Iterator[list[Change]]:
@@ -58,6 +67,9 @@ class Requests:
         settings = [name for name in self.settings if name.lower() not in decided.names("setting")]
         for value in self._values():
             yield [*self._changes("claim", claims, value), *self._plain(value, headers, settings)]
+        lists = [path for path in self.lists if not self._touches_a_decisive(path)]
+        for document in [*self.documents, *([dict.fromkeys(self.keys, each)] for each in self._texts_of_elements())]:
+            yield self._changes("claim", lists, document)
 
     def of_entry(self, kind: str, name: str) -> Iterator[list[Change]]:
         """A group for each value of one claim, header or setting."""
@@ -80,6 +92,10 @@ class Requests:
     def _values(self) -> list[Any]:
         return [*self.texts, *(value for value in VALUES if value not in self.texts), self.texts]
 
+    def _texts_of_elements(self) -> list[Any]:
+        """The values that the keys of an object in an array have."""
+        return [value for value in self._values() if not isinstance(value, list)] if self.keys else []
+
     def _touches_a_decisive(self, path: str) -> bool:
         """Whether a claim is one that decides, or a part of it, or has it as a part."""
         decisive = self.decided.names("claim")
@@ -92,6 +108,14 @@ def _is_free(name: str) -> bool:
     if name.startswith(legacy):
         return name.removeprefix(legacy) not in PERSONA
     return not name.startswith("request.")
+
+
+def _documents(literals: Iterable[str]) -> Iterator[Any]:
+    """The JSON arrays and objects among the strings of the code, with which ``@>`` compares."""
+    for text in literals:
+        if text.lstrip().startswith(("[", "{")):
+            with suppress(ValueError):  # '{a,b}' is an array of PostgreSQL
+                yield json.loads(text)
 
 
 def _paths(claims: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

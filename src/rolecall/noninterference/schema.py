@@ -74,6 +74,7 @@ WORD = re.compile(r"\w+")
 STRING = re.compile(r"'((?:[^']|'')*)'")
 NUMBER = re.compile(r"(?<![\w.'])\d{1,9}(?![\w'])")
 JSON_OBJECT = re.compile(r"->\s*'(\w+)'")
+JSON_ELEMENT = re.compile(r"->>?\s*\(?-?\d|json\w*_array_elements|json\w*_to_recordset|jsonb_path_\w+")
 JSON_PATH = re.compile(r"#>>?\s*'\{([\w, ]+)\}'")
 LONGEST = 60  # characters of a literal that somebody compares a column with
 WORDS = 3  # of a message
@@ -149,6 +150,11 @@ class Schema:
         objects = [key for text in texts for key in JSON_OBJECT.findall(text)]
         paths = [path.replace(",", ".").replace(" ", "") for text in texts for path in JSON_PATH.findall(text)]
         return list(dict.fromkeys([*objects, *paths]))
+
+    @cached_property
+    def reads_elements(self) -> bool:
+        """Whether the code reads the elements of JSON arrays: ``-> 0``, ``jsonb_array_elements``."""
+        return any(JSON_ELEMENT.search(self._whole_code(each)) for each in [self.table, *self.scope])
 
     @cached_property
     def numbers(self) -> list[str]:

@@ -110,6 +110,19 @@ MISTAKES = {
     "or a claim that is true": Mistake(
         RULES, "OR (auth.jwt() ->> 'is_support')::boolean", REQUEST, "claim:is_support = "
     ),
+    "or how the caller signed in": Mistake(
+        FAVORITES, "OR auth.jwt() -> 'amr' -> 0 ->> 'method' = 'magiclink'", REQUEST, "claim:amr = "
+    ),
+    "or an element of an array": Mistake(
+        AUDIT,
+        "OR EXISTS (SELECT FROM jsonb_array_elements(auth.jwt() -> 'app_metadata' -> 'teams') AS team"
+        " WHERE team ->> 'name' = 'support')",
+        REQUEST,
+        "claim:app_metadata.teams = ",
+    ),
+    "or an array that contains an object": Mistake(
+        FAVORITES, """OR auth.jwt() -> 'amr' @> '[{"method": "totp"}]'""", REQUEST, "claim:amr = "
+    ),
     "or a setting": Mistake(
         THREADS, "OR current_setting('app.support', true) = 'on'", REQUEST, "setting:app.support = 'on'"
     ),

@@ -14,7 +14,7 @@ matplotlib.use("svg")
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from benchmarks.results import RESULTS
+from benchmarks.results import RESULTS, short
 
 CHART = RESULTS.parent.parent / "docs" / "benchmarks.svg"
 OURS, THEIRS = "#2a6f97", "#b8c4cc"
@@ -45,7 +45,7 @@ def bars(panel: Axes, title: str, lengths: dict[str, float], unit: str) -> None:
     names = list(lengths)
     colours = [OURS if name.startswith("rolecall") else THEIRS for name in names]
     rectangles = panel.barh(names, list(lengths.values()), color=colours)
-    panel.bar_label(rectangles, fmt=lambda length: f"{length:,.3g} {unit}", padding=3)
+    panel.bar_label(rectangles, fmt=lambda length: f"{short(length)} {unit}", padding=3)
     panel.invert_yaxis()
     panel.set_title(title)
     panel.margins(x=0.25)

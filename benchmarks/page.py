@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import RESULTS
+from benchmarks.results import RESULTS, short
 
 PAGE = RESULTS.parent.parent / "docs" / "benchmarks.md"
 TEXT = """\
@@ -46,4 +46,5 @@ def _rows(name: str, result: dict[str, Any]) -> Iterator[str]:
         yield f"| **policies**: queries within 1.5 times the filter by hand | {met} of {len(targets)} | | |"
     for ratio in rows:
         limit = f"≤ {ratio['at_most']:g}" if ratio["at_most"] is not None else f"≥ {ratio['at_least']:g}"
-        yield f"| **{name}**: {ratio['what']} | {ratio['value']:.3g} | {limit} | {'✓' if ratio['met'] else 'not met'} |"
+        met = "✓" if ratio["met"] else "not met"
+        yield f"| **{name}**: {ratio['what']} | {short(ratio['value'])} | {limit} | {met} |"

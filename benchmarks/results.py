@@ -91,7 +91,12 @@ class Result:
             target = f"at most {each.at_most:g}" if each.at_most is not None else ""
             target = f"at least {each.at_least:g}" if each.at_least is not None else target
             colour = {True: "green", False: "red", None: "default"}[each.met]
-            console.print(f"  {each.what}: [{colour}]{each.value:.3g}[/] {target}", highlight=False)
+            console.print(f"  {each.what}: [{colour}]{short(each.value)}[/] {target}", highlight=False)
+
+
+def short(value: float) -> str:
+    """A number with three digits, and without an exponent if it is large."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def summarize(path: Path) -> Path:

@@ -46,5 +46,5 @@ def _rows(name: str, result: dict[str, Any]) -> Iterator[str]:
         yield f"| **policies**: queries within 1.5 times the filter by hand | {met} of {len(targets)} | | |"
     for ratio in rows:
         limit = f"≤ {ratio['at_most']:g}" if ratio["at_most"] is not None else f"≥ {ratio['at_least']:g}"
-        met = "✓" if ratio["met"] else "not met"
-        yield f"| **{name}**: {ratio['what']} | {short(ratio['value'])} | {limit} | {met} |"
+        word = "✓" if ratio["met"] else "not met"
+        yield f"| **{name}**: {ratio['what']} | {short(ratio['value'])} | {limit} | {word} |"

@@ -15,7 +15,7 @@ from rolecall.catalog.definitions import Schema, read
 from rolecall.catalog.dependents import dependents
 from rolecall.defects.files import DefectItem
 from rolecall.errors import RolecallError
-from rolecall.mutants import OPERATORS, records, runner, survivors
+from rolecall.mutants import OPERATORS, history, records, runner, survivors
 from rolecall.mutants.declarations import Declarations
 from rolecall.mutants.operators.operator import Mutant, Operator
 from rolecall.mutants.progress import Progress
@@ -44,6 +44,7 @@ class MutantsPlugin:
         self.error = ""
         self.progress: Progress | None = None
         self.records: list[Record] = []  # in the first process, with --rolecall-report
+        self.killers: dict[str, str] = {}  # for the history
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
@@ -93,7 +94,9 @@ class MutantsPlugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fail as a run without workers does."""
+        """Store the history, and fail as a run without workers does."""
+        if not self.process.is_worker:
+            history.store(session.config, self.killers)
         if self.error:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
@@ -148,7 +151,10 @@ class MutantsPlugin:
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Count the outcome and show the progress."""
         if report.when == "call":
-            outcome = dict(report.user_properties).get(runner.OUTCOME, "killed")  # a defect has none
+            properties = dict(report.user_properties)
+            outcome = properties.get(runner.OUTCOME, "killed")  # a defect has none
+            if history.KILLED_BY in properties:
+                self.killers[report.nodeid.removeprefix(runner.PREFIX)] = properties[history.KILLED_BY]
             self.outcomes["error" if report.failed and outcome not in UNNOTICED else outcome] += 1
             if record := records.read(report):
                 self.records.append(record)

@@ -16,7 +16,8 @@ from psycopg import Connection, sql
 
 from rolecall.defects.trial import NotCaughtError, TrialItem
 from rolecall.errors import RolecallError
-from rolecall.mutants import ranking
+from rolecall.grids.grid import Cell, Grid
+from rolecall.mutants import history, ranking
 from rolecall.mutants.declarations import Declarations
 from rolecall.mutants.operators.operator import Mutant, Operator
 from rolecall.mutants.selection import RelevantTests, Suite, grid_of
@@ -28,6 +29,7 @@ from rolecall.worker import Worker
 
 # User properties, which a worker sends to the terminal: the outcome, and the test that killed the mutant.
 OUTCOME, KILLER = "rolecall mutant", "rolecall killer"
+PREFIX = "mutants::"  # of the id of each item
 
 
 class InvalidError(RolecallError):
@@ -65,11 +67,13 @@ class MutantItem(TrialItem):
         suite: Suite,
         declarations: Declarations,
         witnesses: Witnesses,
+        last_killer: str,
         **kwargs: Any,
     ) -> None:
+        """``last_killer`` is the id of what killed the mutant in an earlier run, or empty."""
         super().__init__(**kwargs)
         self.mutant, self.operator, self.suite, self.declarations = mutant, operator, suite, declarations
-        self.witnesses = witnesses
+        self.witnesses, self.last_killer = witnesses, last_killer
         self.noticed_by = ""  # the id of the test that noticed it
         self.reason = ""  # why it is equivalent or invalid, or what noticed it besides behaviour
 
@@ -95,6 +99,7 @@ class MutantItem(TrialItem):
         word = declared.word if declared else "equivalent" if self.mutant.out_of_reach and not killer else ""
         outcome = word if word == "equivalent" and not killer else noticed
         self.user_properties += [(KILLER, killer.id if killer else ""), (OUTCOME, outcome)]
+        self.user_properties.append((history.KILLED_BY, killer.nodeid if killer and outcome == "killed" else ""))
         self.noticed_by = killer.nodeid if killer else ""
         if outcome == "equivalent":
             self.reason = declared.reason if declared else self.mutant.out_of_reach
@@ -142,7 +147,7 @@ class MutantItem(TrialItem):
     def searches(
         self, worker: Worker, relevant: RelevantTests, nextitem: pytest.Item | None
     ) -> Iterator[Killer | None]:
-        """The result of each search for a killer: what failed recently, then grids and tests, then pins.
+        """The result of each search for a killer: the last one, what failed recently, then grids and tests, then pins.
 
         All cells of the grids come before the tests for an operator that they are most likely to notice. Tests of whole
         grids come in turn with the others then, since they are slow, and after them otherwise.
@@ -156,6 +161,8 @@ class MutantItem(TrialItem):
             test = self.suite.first_failing(new, nextitem)
             return Killer(test.nodeid, test.nodeid, test, are_pins) if test else None
 
+        yield self.last_cell(worker, relevant)
+        yield run([test for test in behaviour.tests if test.nodeid == self.last_killer])
         yield self.failing_cell(worker, relevant, recent=True)
         yield run(behaviour.killers_of_same_change(mutant, only_quick=by_grid))
         yield run(behaviour.recent_killers(mutant, only_quick=by_grid))
@@ -173,12 +180,24 @@ class MutantItem(TrialItem):
         """Whether every test of behaviour is tried. A declared mutant passes them all, which takes long."""
         return worker.settings.mutants_declared or not self.declarations.of(self.mutant.id)
 
+    def last_cell(self, worker: Worker, relevant: RelevantTests) -> Killer | None:
+        """The cell that killed the mutant in an earlier run, if it fails again."""
+        item = self.suite.cell_of(self.last_killer)
+        if item is None or item.grid not in relevant.grids:
+            return None
+        fails = self.suite.first_failure(item.grid, worker.world).fails(worker.connection, item.cell)
+        return self.cell_killer(item.grid, item.cell) if fails else None
+
     def failing_cell(self, worker: Worker, relevant: RelevantTests, *, recent: bool) -> Killer | None:
         """The first cell that fails."""
         for grid in relevant.grids:
             if cell := self.suite.first_failure(grid, worker.world).find(worker.connection, recent=recent):
-                return Killer(f"{grid.path.name}: {cell.id}", self.suite.nodeid(grid, cell))
+                return self.cell_killer(grid, cell)
         return None
+
+    def cell_killer(self, grid: Grid, cell: Cell) -> Killer:
+        """A cell as the killer."""
+        return Killer(f"{grid.path.name}: {cell.id}", self.suite.nodeid(grid, cell))
 
     def apply(self, connection: Connection[Any]) -> None:
         """Run the mutant's statements as the migration role. Raises InvalidError if the server refuses them."""
@@ -230,6 +249,7 @@ def items(
     witnesses: Witnesses,
 ) -> list[MutantItem]:
     """An item for each mutant. A number makes equal ids unique."""
+    last_killers = history.read(session.config)
     result, ids = [], Counter[str]()
     for operator, mutant in mutants:
         ids[mutant.id] += 1
@@ -239,12 +259,13 @@ def items(
             MutantItem.from_parent(
                 session,
                 name=mutant.id,
-                nodeid=f"mutants::{mutant.id}",
+                nodeid=f"{PREFIX}{mutant.id}",
                 mutant=mutant,
                 operator=operator,
                 suite=suite,
                 declarations=declarations,
                 witnesses=witnesses,
+                last_killer=last_killers.get(mutant.id, ""),
             )
         )
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import count, groupby
 from operator import itemgetter
 from typing import Any
@@ -31,7 +32,18 @@ class FirstFailure:
 
     def find(self, connection: Connection[Any], *, recent: bool) -> Cell | None:
         """The first failing cell, among the recently failed ones or among all; None without one."""
-        checks: Sequence[Check] = self._recent if recent else self._all
+        return self._find(connection, self._recent if recent else self._all)
+
+    def fails(self, connection: Connection[Any], cell: Cell) -> bool:
+        """Whether this cell fails."""
+        return self._find(connection, self._by_cell.get(cell, ())) is not None
+
+    @cached_property
+    def _by_cell(self) -> dict[Cell, Checks]:
+        pairs = groupby(self._all, key=lambda check: self._cells[id(check)])
+        return {cell: Checks(checks) for cell, checks in pairs}
+
+    def _find(self, connection: Connection[Any], checks: Sequence[Check]) -> Cell | None:
         while checks:
             number = self._first_unexpected(connection, checks)
             if number is None:

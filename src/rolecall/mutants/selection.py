@@ -55,6 +55,7 @@ class Suite:
 
     def __init__(self, items: list[pytest.Item], dependents: Mapping[str, Collection[str]] | None = None) -> None:
         self.cells = [item for item in items if isinstance(item, CellItem)]
+        self._cells_by_id = {item.nodeid: item for item in self.cells}
         self._grid_ids = {item.grid: item.nodeid.removesuffix(f"[{item.cell.id}]") for item in self.cells}
         self.grids = list(self._grid_ids)
         self.grid_items = [item for item in items if grid_of(item)]
@@ -88,6 +89,10 @@ class Suite:
     def nodeid(self, grid: Grid, cell: Cell) -> str:
         """The id of the test of a cell."""
         return f"{self._grid_ids[grid]}[{cell.id}]"
+
+    def cell_of(self, nodeid: str) -> CellItem | None:
+        """The cell with this id."""
+        return self._cells_by_id.get(nodeid)
 
     def first_failing(self, tests: list[pytest.Item], nextitem: pytest.Item | None) -> pytest.Item | None:
         """As :func:`rolecall.defects.trial.first_failing`. The durations decide the order of later runs."""

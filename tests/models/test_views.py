@@ -49,7 +49,8 @@ def row(**columns: Pools | None) -> Callable[[Picker], dict[str, Any]]:
     return pick_all
 
 
-SOME_TEXT = maybe(TEXTS)
+# A mistake may cut a text: many are long.
+SOME_TEXT = (*maybe(TEXTS), [text for text in TEXTS if len(text) > 50])
 TIMES: dict[str, Pools | None] = {"created_at": None, "updated_at": None}
 
 profiles = row(username=SOME_TEXT, email=SOME_TEXT, full_name=SOME_TEXT, avatar_url=SOME_TEXT)

@@ -299,6 +299,7 @@ def new_id(result: dict[str, Any]) -> UUID:
 
 def check_result(lab: Lab, result: dict[str, Any], new: Notification) -> None:
     """The result of send_notification describes the new row. Its time has an offset, that of the session."""
+    assert "sent_at" in result, f"no sent_at in {result}"
     sent = datetime.fromisoformat(result.pop("sent_at"))
     assert sent.tzinfo
     assert Decimal((sent - EPOCH).days * 86400 + (sent - EPOCH).seconds) == new.created_at // 1  # type: ignore[operator]

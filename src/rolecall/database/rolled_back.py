@@ -23,6 +23,10 @@ ENDED = (
 )
 
 
+# What a rollback does not take back. psycopg forgets its own prepared statements at a ROLLBACK.
+LEFT = "DEALLOCATE ALL; SELECT pg_advisory_unlock_all()"
+
+
 class TransactionEndedError(RolecallError):
     """A test ended its transaction, which must stay open for the rollback: its changes may be committed."""
 
@@ -30,6 +34,8 @@ class TransactionEndedError(RolecallError):
 @contextmanager
 def rolled_back(connection: Connection[Any]) -> Iterator[None]:
     """A block that is rolled back: a transaction, or a savepoint in an open transaction.
+
+    Prepared statements and advisory locks of the session end with it.
 
     Raises TransactionEndedError at its end if the savepoint is gone. The savepoint's name is random, so that the block
     cannot create one of the same name by accident.
@@ -44,7 +50,7 @@ def rolled_back(connection: Connection[Any]) -> Iterator[None]:
         yield
     finally:
         try:
-            connection.execute(f"ROLLBACK TO SAVEPOINT {name}; {end}".encode())
+            connection.execute(f"ROLLBACK TO SAVEPOINT {name}; {end}; {LEFT}".encode())
         except psycopg.Error:
             raise TransactionEndedError(ENDED) from None
 

@@ -25,17 +25,24 @@ def connection({fixture}):
 def check(connection):
     assert connection.execute("SELECT to_regclass('shop.left_behind')").fetchone() == (None,)
     assert connection.execute("SHOW work_mem").fetchone() != ("1234kB",)
+    assert connection.execute("SELECT name FROM pg_prepared_statements WHERE from_sql").fetchall() == []
+    assert connection.execute("SELECT objid FROM pg_locks WHERE locktype = 'advisory'").fetchall() == []
 
 
 def test_changes(connection):
     check(connection)
     connection.execute("CREATE TABLE shop.left_behind (); SET work_mem = '1234kB'")
+    connection.execute("PREPARE again AS SELECT 1; SELECT pg_advisory_lock(1)")
+    for _ in range(7):  # psycopg prepares it
+        connection.execute("SELECT 2")
     with suppress(psycopg.Error):
         {end}
 
 
 def test_next(connection):
     check(connection)
+    for _ in range(7):
+        connection.execute("SELECT 2")
 """
 CONNECTIONS = {
     "db": "db.connection",
@@ -75,6 +82,20 @@ def test_a_commit_in_a_trial_is_an_error_and_the_mutant_is_undone(toy: pytest.Py
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["error 4 *"])
     toy.runpytest_inprocess("test_notes.py").assert_outcomes(passed=40)
+
+
+def test_what_a_test_prepared_does_not_reach_the_next_run_of_a_trial(toy: pytest.Pytester) -> None:
+    """A test that fails does not come to its DEALLOCATE. Then it would fail without a mutant too."""
+    toy.makepyfile(
+        test_it="""
+        def test_prepares(db):  # names shop.notes
+            db.execute("PREPARE again AS SELECT count(*) FROM pg_policies WHERE tablename = 'notes'")
+            assert db.value("EXECUTE again") == 4
+            db.execute("DEALLOCATE again")
+        """
+    )
+    result = toy.runpytest_inprocess("--rolecall-mutants", "--rolecall-mutants-operator=policy-drop", "test_it.py")
+    assert result.parseoutcomes() == {"killed": 4}
 
 
 def test_a_reused_scratch_database_applies_verifies_and_rolls_back(toy: pytest.Pytester) -> None:

@@ -82,7 +82,7 @@ class ReportPlugin:
             self.problem = f"the reports are not complete: {error}"
 
     def _write(self, name: str, text: str) -> None:
-        """Write a file. Whoever reads it meanwhile sees the one before."""
+        """Write a file. Until it is complete, readers see the former one."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path, part = self.folder / name, self.folder / f".{name}.{os.getpid()}"
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,9 @@ def change_defaults(scratch: Scratch, regime: str) -> None:
         scratch.connection.execute((defaults + change).encode())
 
 
-def wait_for_lock(database: Scratch, session: Racer) -> None:
-    """Return when a session waits for a lock."""
+def wait_for_lock(database: Scratch, session: Racer, running: Future[Any]) -> None:
+    """Return when a session waits for a lock. AssertionError: what it runs ends without that."""
     query = "SELECT count(*) FROM pg_locks WHERE pid = %s AND NOT granted"
     while database.connection.execute(query, [session.pid]).fetchone() == (0,):
+        assert not running.done(), f"it has not waited for a lock: {running.exception() or 'no error'}"
         time.sleep(0.001)

@@ -286,7 +286,7 @@ def test_a_row_that_is_committed_while_it_waits_stops_it(
             client.run("BEGIN")
             client.run(insert(table, row).as_string())
             running = migration.start(database.phases[number].rollback.path.read_text(encoding="utf-8"))
-            wait_for_lock(database, migration)
+            wait_for_lock(database, migration, running)
             client.run("COMMIT")
             with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as excinfo:
                 running.result(10)

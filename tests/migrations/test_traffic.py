@@ -157,7 +157,7 @@ def test_a_client_that_locks_in_another_order_is_no_deadlock(
         client.begin()
         client.run(statement.format(first))
         running = migration.start("BEGIN;" + path.read_text(encoding="utf-8") + ";COMMIT")
-        wait_for_lock(database, migration)
+        wait_for_lock(database, migration, running)
         client.run(statement.format(second))
         client.run("COMMIT")
         running.result(10)

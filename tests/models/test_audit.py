@@ -95,6 +95,7 @@ def test_log_action(
             assert not isinstance(answer, Refused), answer
             ((key,),) = answer
             assert key not in before
+            assert key in after, f"no entry {key}"
             assert after.pop(key) == {**expected, "created_at": lab.now}
     assert after == before
 

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import Connection, Cursor, sql
+from psycopg.rows import tuple_row
 
 from rolecall.access.persona import NO_PERSONA, Method, Persona
 from rolecall.errors import RolecallError
@@ -60,7 +61,8 @@ def login_for(connection: Connection[Any], role: str) -> str:
     """
     logins = _logins.setdefault(connection, {})
     if role not in logins:
-        row = connection.execute(LOGIN, [AUTHENTICATOR, role, connection.info.user]).fetchone()
+        cursor = connection.cursor(row_factory=tuple_row)
+        row = cursor.execute(LOGIN, [AUTHENTICATOR, role, connection.info.user]).fetchone()
         logins[role] = row[0] if row else connection.info.user
     return logins[role]
 
@@ -90,17 +92,20 @@ class Session:
 
         Raises psycopg's error. The transaction has then failed, unless the error is expected by :meth:`raises`.
         """
+        return self._execute(self.connection.cursor(), statement, params)
+
+    def _execute(self, cursor: Cursor[Any], statement: str | sql.Composable, params: Any) -> Cursor[Any]:
         text = statement if isinstance(statement, str) else statement.as_string()
         if self._recorder:
             self._recorder.record_statement(text, self.persona.name if self.persona else None)
-        cursor = self.connection.execute(text.encode(), params)
+        cursor.execute(text.encode(), params)
         if self._recorder:
             self._recorder.record_success(text, self.persona.role if self.persona else None)
         return cursor
 
     def rows(self, statement: str | sql.Composable, params: Any = None) -> list[tuple[Any, ...]]:
-        """All rows of a query."""
-        return self.execute(statement, params).fetchall()
+        """All rows of a query, as tuples."""
+        return self._execute(self.connection.cursor(row_factory=tuple_row), statement, params).fetchall()
 
     def row(self, statement: str | sql.Composable, params: Any = None) -> tuple[Any, ...]:
         """The only row of a query. Raises AssertionError if there are none or several."""
@@ -216,7 +221,8 @@ class Session:
         for name in names:
             if name not in self._initial:
                 query = "SELECT coalesce(current_setting(%s, true), '')"
-                ((self._initial[name],),) = self.connection.execute(query, [name]).fetchall()
+                cursor = self.connection.cursor(row_factory=tuple_row)
+                ((self._initial[name],),) = cursor.execute(query, [name]).fetchall()
 
 
 def _nodes(plan: Any) -> Iterator[dict[str, Any]]:

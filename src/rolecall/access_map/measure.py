@@ -18,12 +18,13 @@ from rolecall.grids.grid import Grid
 from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.probe import Check
 from rolecall.report.access import Access, AccessMap, Attempt, Granted, ObjectAccess
+from rolecall.server.connection import ServerConnection
 
 # A column, table, function or object that does not exist.
 UNDEFINED = ("42703", "42P01", "42883", "42704")
 
 
-def measure(connection: Connection[Any], world: World, grids: Iterable[Grid]) -> AccessMap:
+def measure(connection: ServerConnection, world: World, grids: Iterable[Grid]) -> AccessMap:
     """The access of all personas of a world to the objects of a database.
 
     A table with a grid is tried as its grid says: each row, each command. Of others, rows are selected, and the

@@ -5,10 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any
 
 import psycopg
-from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
 from rolecall.database.run import Run
@@ -32,10 +30,10 @@ class TransactionEndedError(RolecallError):
 
 
 @contextmanager
-def rolled_back(connection: Connection[Any]) -> Iterator[None]:
+def rolled_back(connection: ServerConnection) -> Iterator[None]:
     """A block that is rolled back: a transaction, or a savepoint in an open transaction.
 
-    Prepared statements and advisory locks of the session end with it.
+    Prepared statements and advisory locks of the session end with it, and the connection has its attributes again.
 
     Raises TransactionEndedError at its end if the savepoint is gone. The savepoint's name is random, so that the block
     cannot create one of the same name by accident.
@@ -47,7 +45,8 @@ def rolled_back(connection: Connection[Any]) -> Iterator[None]:
         begin, end = f"SAVEPOINT {name}", f"RELEASE SAVEPOINT {name}"
     connection.execute(begin.encode())
     try:
-        yield
+        with connection.attributes_restored():
+            yield
     finally:
         try:
             connection.execute(f"ROLLBACK TO SAVEPOINT {name}; {end}; {LEFT}".encode())

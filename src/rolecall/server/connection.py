@@ -121,6 +121,9 @@ _IDENTITY = sql.SQL("""
 _SYSTEM = sql.SQL("(SELECT system_identifier::text FROM pg_control_system())")
 
 
+# What a client can set on the object of a connection.
+ATTRIBUTES = ("row_factory", "cursor_factory", "server_cursor_factory", "prepare_threshold", "prepared_max")
+
 _LOCK = threading.RLock()
 
 
@@ -153,6 +156,18 @@ class ServerConnection(Connection[TupleRow]):
     def remove_notice_handler(self, callback: NoticeHandler) -> None:
         """End what :meth:`add_notice_handler` began."""
         super().remove_notice_handler(self._handlers.pop(callback))
+
+    @contextmanager
+    def attributes_restored(self) -> Iterator[None]:
+        """A block after which the connection has the same factories, limits and handlers of notices as before."""
+        before, handlers = {name: getattr(self, name) for name in ATTRIBUTES}, [*self._handlers]
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(self, name, value)
+            for callback in [each for each in self._handlers if each not in handlers]:
+                self.remove_notice_handler(callback)
 
     @contextmanager
     def reporting_to(self, callback: NoticeHandler) -> Iterator[None]:

@@ -166,7 +166,7 @@ def _unlock(connection: Connection[Any], classid: int, objid: int, subid: int, s
     key: Iterable[int] = signed if subid == 2 else [(signed[0] << 32) + objid]
     arguments = sql.SQL(", ").join(sql.Literal(each) for each in key)
     query = sql.SQL("SELECT pg_catalog." + function + "({})").format(arguments)
-    while (connection.execute(query).fetchone() or (False,))[0]:
+    while (connection.cursor(row_factory=tuple_row).execute(query).fetchone() or (False,))[0]:
         pass
 
 

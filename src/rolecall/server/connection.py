@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import Connection, sql
 from psycopg.abc import PQGen
+from psycopg.adapt import AdaptersMap
 from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
@@ -159,13 +160,15 @@ class ServerConnection(Connection[TupleRow]):
 
     @contextmanager
     def attributes_restored(self) -> Iterator[None]:
-        """A block after which the connection has the same factories, limits and handlers of notices as before."""
+        """A block after which the connection has the same factories, adapters and handlers of notices as before."""
         before, handlers = {name: getattr(self, name) for name in ATTRIBUTES}, [*self._handlers]
+        adapters, self._adapters = self._adapters, AdaptersMap(self.adapters)  # what the block registers is in the copy
         try:
             yield
         finally:
             for name, value in before.items():
                 setattr(self, name, value)
+            self._adapters = adapters
             for callback in [each for each in self._handlers if each not in handlers]:
                 self.remove_notice_handler(callback)
 

@@ -14,6 +14,8 @@ TESTS = """
 import pytest
 from psycopg import ClientCursor
 from psycopg.rows import dict_row
+from psycopg.types.json import set_json_loads
+from psycopg.types.numeric import FloatLoader
 
 notices = []
 
@@ -27,6 +29,8 @@ def test_sets(connection):
     connection.row_factory = dict_row
     connection.cursor_factory = ClientCursor
     connection.prepare_threshold = 0
+    set_json_loads(len, connection)
+    connection.adapters.register_loader("int8", FloatLoader)
     connection.add_notice_handler(notices.append)
     assert connection.execute("SELECT 1 AS one").fetchone() == {{"one": 1}}
 
@@ -34,6 +38,8 @@ def test_sets(connection):
 def test_next(connection):
     assert connection.execute("SELECT 1 AS one").fetchone() == (1,)
     assert connection.prepare_threshold == 5
+    assert connection.execute("SELECT '{{}}'::jsonb, 1::bigint::text, 1::bigint").fetchone() == ({{}}, "1", 1)
+    assert type(connection.execute("SELECT 1::bigint").fetchone()[0]) is int
     connection.execute("DO $$ BEGIN RAISE NOTICE 'seen'; END $$")
     assert type(connection.cursor()).__name__ == "Cursor"
     assert not notices

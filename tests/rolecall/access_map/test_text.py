@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rolecall.access_map import reader, text
@@ -65,6 +65,8 @@ def objects(draw: st.DrawFn, personas: dict[str, str]) -> dict[str, ObjectAccess
     return found
 
 
+# No limit of time: a slow machine is no failure.
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(maps())
 def test_reading_gives_what_was_written(access: dict[int, AccessMap]) -> None:
     written = text.write(access)

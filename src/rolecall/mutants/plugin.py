@@ -49,7 +49,8 @@ class MutantsPlugin:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Replace the tests with mutants, which run the tests themselves."""
-        if session.testsfailed:
+        if session.testsfailed:  # a module cannot be collected; xdist would run the others, without a mutant
+            items.clear()
             return
         # Thousands of tests fail on purpose, without a report: a native traceback is the fastest.
         session.config.option.tbstyle = "native"
@@ -130,7 +131,7 @@ class MutantsPlugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
         """Report killed and survived instead of passed and failed."""
-        properties = dict(report.user_properties)
+        properties = dict(getattr(report, "user_properties", ()))  # a module that cannot be collected has none
         outcome = properties.get(runner.OUTCOME)
         has_progress_line = self.progress is not None and self.progress.in_use
         if has_progress_line and report.when == "call" and report.passed and outcome is None:

@@ -409,6 +409,17 @@ def test_an_error_is_no_kill(toy: pytest.Pytester, test: str, message: str) -> N
     assert score(result) == "error 2"
 
 
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_module_that_cannot_be_collected_is_one_error(toy: pytest.Pytester, processes: str) -> None:
+    (toy.path / "test_some.py").write_text("import nothing_of_this_name\n")
+    result = toy.runpytest_subprocess("--rolecall-mutants", "-n", processes)
+    assert result.ret == (pytest.ExitCode.INTERRUPTED if processes == "0" else pytest.ExitCode.TESTS_FAILED)
+    assert result.parseoutcomes() == {"errors": 1}
+    shown = result.stdout.str() + result.stderr.str()
+    assert "No module named 'nothing_of_this_name'" in shown
+    assert "user_properties" not in shown
+
+
 def test_a_cell_that_fails_anyway_is_no_kill(toy: pytest.Pytester) -> None:
     path = toy.path / "test_notes.py"
     path.write_text(

@@ -25,20 +25,26 @@ END
 $function$;
 
 -- Whether two personas of one role may share a plan. They may not if an IMMUTABLE function reads the session or a
--- table, runs a statement that is not in its text, or calls a function that may do so: the plan keeps the result for
+-- table, runs a statement that is not in its text, or calls something that may do so: the plan keeps the result for
 -- the first persona. Tables, functions and operators are found by their names: `part` is how a function names them.
--- Another IMMUTABLE function is looked at itself.
+-- Another IMMUTABLE function is looked at itself, and so are the checks of domains, to which it may cast. A cast has no
+-- name, so one by a function that is not IMMUTABLE is enough. Aggregates always count as IMMUTABLE, whatever they call.
+-- What is not SQL or PL/pgSQL cannot be looked at; functions of extensions are trusted.
 CREATE FUNCTION pg_temp.rolecall_may_share_plans() RETURNS boolean
 LANGUAGE sql AS $function$
-  WITH bodies (body) AS (
-    SELECT lower(coalesce(pg_get_function_sqlbody(f.oid), f.prosrc))
+  WITH immutable (oid, body, language) AS (
+    SELECT f.oid, concat_ws(' ', coalesce(pg_get_function_sqlbody(f.oid), f.prosrc), pg_get_expr(f.proargdefaults, 0)),
+      l.lanname
     FROM pg_proc AS f JOIN pg_language AS l ON l.oid = f.prolang
-    WHERE f.provolatile = 'i' AND f.oid >= 16384 AND f.prokind = 'f' AND l.lanname NOT IN ('c', 'internal')
+    WHERE f.provolatile = 'i' AND f.oid >= 16384 AND f.prokind = 'f'
+  ), bodies (body) AS (
+    SELECT lower(body) FROM immutable WHERE language NOT IN ('c', 'internal')
+    UNION ALL SELECT lower(pg_get_constraintdef(c.oid)) FROM pg_constraint AS c WHERE c.contypid <> 0 AND c.oid >= 16384
   ), readers (name, part) AS (
     -- A call, also with a comment before the arguments, or as if the function were a column.
     SELECT lower(f.proname), call FROM pg_proc AS f,
       unnest(ARRAY['(\w+)"?\s*(?:(?:--[^\n]*\n|/\*[^*]*\*/)\s*)*\(', '\.\s*"?(\w+)']) AS call
-    WHERE f.oid >= 16384 AND f.provolatile <> 'i'
+    WHERE f.oid >= 16384 AND (f.provolatile <> 'i' OR f.prokind <> 'f')
     UNION SELECT lower(c.relname), '\w+' FROM pg_class AS c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
     UNION SELECT o.oprname, NULL FROM pg_operator AS o JOIN pg_proc AS f ON f.oid = o.oprcode
     WHERE o.oid >= 16384 AND f.provolatile <> 'i'
@@ -49,14 +55,23 @@ LANGUAGE sql AS $function$
   SELECT NOT EXISTS (
       SELECT FROM bodies
       WHERE body ~ '\m(execute|current_setting|set_config|(current_|session_)?user|current_role|getpgusername)\M'
-        OR body ~ '\m(has_\w+_privilege|pg_has_role|row_security_active|\w+_to_xml\w*)\M'
+        OR body ~ '\m(has_\w+_privilege|pg_has_role|row_security_active|pg_show_all_settings|ts_stat|ts_rewrite)\M'
+        OR body ~ '\m\w+_to_xml\w*\M|\mu&"'
     )
     AND NOT EXISTS (SELECT FROM readers JOIN parts USING (name, part))
     AND NOT EXISTS (SELECT FROM readers JOIN bodies ON name ~ '\W' AND strpos(body, name) > 0)
+    AND NOT EXISTS (
+      SELECT FROM immutable AS f
+      WHERE f.language NOT IN ('sql', 'plpgsql') AND NOT EXISTS (
+        SELECT FROM pg_depend AS d WHERE (d.classid, d.objid, d.deptype) = ('pg_proc'::regclass, f.oid, 'e'))
+    )
+    AND NOT EXISTS (
+      SELECT FROM pg_cast AS c JOIN pg_proc AS f ON f.oid = c.castfunc WHERE c.oid >= 16384 AND f.provolatile <> 'i'
+    )
 $function$;
 
--- The state of what rolecall_may_share_plans looks at, which takes ten times as long: the versions of all functions and
--- operators, and the names of tables. rolecall's own functions are left out: some are created after the first call.
+-- The state of what rolecall_may_share_plans looks at, which takes ten times as long: the versions of all functions,
+-- operators, casts and checks of domains, and the names of tables. rolecall's own functions are left out: some are created after the first call.
 CREATE FUNCTION pg_temp.rolecall_version_of_functions() RETURNS text
 LANGUAGE plpgsql AS $function$
 BEGIN
@@ -68,6 +83,12 @@ BEGIN
   ) || ' ' || (
     SELECT coalesce(sum(hashtextextended(concat_ws(' ', o.oid, o.xmin, o.ctid), 0)), 0) FROM pg_operator AS o
     WHERE o.oid >= 16384
+  ) || ' ' || (
+    SELECT coalesce(sum(hashtextextended(concat_ws(' ', c.oid, c.xmin, c.ctid), 0)), 0) FROM pg_cast AS c
+    WHERE c.oid >= 16384
+  ) || ' ' || (
+    SELECT coalesce(sum(hashtextextended(concat_ws(' ', c.oid, c.xmin, c.ctid), 0)), 0) FROM pg_constraint AS c
+    WHERE c.oid >= 16384 AND c.contypid <> 0
   );
 END
 $function$;

@@ -7,9 +7,12 @@ from collections.abc import Generator
 import pytest
 
 from rolecall.errors import RolecallError
+from rolecall.grids.explain import Results
+from rolecall.grids.grid import Cell, Grid
 from rolecall.item import CellItem
 from rolecall.oracle.requests import Oracle
 from rolecall.process.process import Process
+from rolecall.worker import Worker
 
 REQUESTS = "rolecall oracle"  # the user property with the number of requests, which a worker sends to the terminal
 
@@ -25,6 +28,8 @@ class OraclePlugin:
         self.process = process
         self.requests = self.cells = 0
         self._oracle: Oracle | None = None
+        self._grid: Grid | None = None  # the last one, with its results
+        self._results: dict[Cell, Results] = {}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
@@ -40,10 +45,20 @@ class OraclePlugin:
             if worker.connection.info.parameter_status("is_superuser") != "on":
                 raise RolecallError("--rolecall-oracle needs a superuser: it deletes rows with all triggers disabled.")
             self._oracle = Oracle(worker.run, worker.name, worker.world.settings)
-        results = worker.outcomes.try_cell(item.grid, item.cell)
+        results = self.results(worker, item)
         item.user_properties.append((REQUESTS, len(results)))
         if differences := self._oracle.differences(results):
             raise DifferenceError("\n".join(map(str, differences)))
+
+    def results(self, worker: Worker, item: CellItem) -> Results:
+        """The outcomes of a cell among all cells of its grid, which is how its test got them.
+
+        Alone, a cell cannot show that another persona's plan or a check before it has changed its outcome.
+        """
+        grid = worker.parts.get(item.grid, item.grid)
+        if grid is not self._grid:
+            self._grid, self._results = grid, dict(worker.outcomes.results(grid))
+        return self._results[item.cell]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count the cells and the requests."""

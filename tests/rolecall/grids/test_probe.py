@@ -413,6 +413,11 @@ def test_two_rows_with_one_key_are_no_verdict(connection: Connection[Any], world
         ("AS $$ SELECT shop.per /* who */ () $$", False),
         ("SET search_path = shop AS $$ SELECT (ROW('1')::code).per $$", False),
         ("AS $$ SELECT 'a' OPERATOR(shop.%%%) 'b' $$", False),
+        # An aggregate is IMMUTABLE in the catalog, whatever its function does.
+        ("AS $$ SELECT shop.any_person(a) FROM unnest(ARRAY['1']) AS a $$", False),
+        ("AS $$ SELECT min(setting) FROM pg_show_all_settings() $$", False),
+        ("AS $$ SELECT min(s) FROM ts_stat('SELECT to_tsvector(body) FROM shop' || '.notes') AS s(s) $$", False),
+        ("""AS $$ SELECT U&"\\0063urrent_setting"('request.jwt.claims') $$""", False),
     ],
 )
 def test_plans_are_shared_unless_an_immutable_function_may_read_the_session_or_a_table(
@@ -429,13 +434,50 @@ def test_plans_are_shared_unless_an_immutable_function_may_read_the_session_or_a
         CREATE TYPE shop.code AS (value text);
         CREATE FUNCTION shop.per(shop.code) RETURNS text STABLE LANGUAGE sql AS $$ SELECT '1' $$;
         CREATE FUNCTION shop.both(text, text) RETURNS text STABLE LANGUAGE sql AS $$ SELECT '1' $$;
-        CREATE OPERATOR shop.%%% (LEFTARG = text, RIGHTARG = text, FUNCTION = shop.both)
+        CREATE OPERATOR shop.%%% (LEFTARG = text, RIGHTARG = text, FUNCTION = shop.both);
+        CREATE AGGREGATE shop.any_person(text) (SFUNC = shop.both, STYPE = text)
         """
     )
     may_share = "SELECT pg_temp.rolecall_may_share_plans()"
     assert connection.execute(may_share).fetchone() == (True,)
     connection.execute(f"CREATE FUNCTION shop.f() RETURNS text IMMUTABLE LANGUAGE sql {body}".encode())
     assert connection.execute(may_share).fetchone() == (shared,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param("CREATE DOMAIN shop.plan AS text CHECK (shop.per(VALUE))", id="the check of a domain"),
+        pytest.param("CREATE CAST (text AS shop.code) WITH FUNCTION shop.code(text)", id="a cast"),
+        pytest.param(
+            "CREATE FUNCTION shop.any_setting(text) RETURNS text IMMUTABLE LANGUAGE internal AS 'show_config_by_name'",
+            id="an internal function",
+        ),
+        pytest.param(
+            "CREATE FUNCTION shop.f(who text DEFAULT current_setting('shop.who')) RETURNS text IMMUTABLE LANGUAGE sql"
+            " AS 'SELECT who'",
+            id="the default of an argument",
+        ),
+    ],
+)
+def test_no_plan_is_shared_where_the_text_of_the_function_does_not_name_what_reads_the_session(
+    connection: Connection[Any], change: str
+) -> None:
+    connection.execute(
+        b"""
+        CREATE TYPE shop.code AS (value text);
+        CREATE FUNCTION shop.per(text) RETURNS boolean STABLE LANGUAGE sql AS $$ SELECT true $$;
+        CREATE FUNCTION shop.code(text) RETURNS shop.code STABLE LANGUAGE sql AS $$ SELECT ROW($1)::shop.code $$
+        """
+    )
+    prepare(connection)
+    may_share = "SELECT pg_temp.rolecall_may_share_plans()"
+    version = "SELECT pg_temp.rolecall_version_of_functions()"
+    assert connection.execute(may_share).fetchone() == (True,)
+    before = connection.execute(version).fetchone()
+    connection.execute(change.encode())
+    assert connection.execute(may_share).fetchone() == (False,)
+    assert connection.execute(version).fetchone() != before
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from rolecall.grids.probe import source as probe_source
+
 # The probe cannot hide this: it runs the statement inside another one.
 BY_QUERY = """
 ALTER POLICY "own notes are read" ON shop.notes USING (author = shop.me() AND current_query() NOT LIKE '%probe%');
@@ -64,3 +66,26 @@ def test_the_oracle_works_with_a_password_and_needs_a_superuser(
     else:
         result.assert_outcomes(failed=1)
         assert "--rolecall-oracle needs a superuser" in guarded.shown(result)
+
+
+# What no text of a function names: rolecall must not find it, for this test.
+HIDDEN_READER = """
+CREATE FUNCTION shop.either(boolean, text) RETURNS boolean STABLE LANGUAGE sql
+AS $$ SELECT $1 OR $2 = 'bob' AND shop.me() = 'bob' $$;
+CREATE FUNCTION shop.is_bob() RETURNS boolean IMMUTABLE LANGUAGE sql AS $$ SELECT shop.either(false, 'bob') $$;
+ALTER POLICY "own notes are read" ON shop.notes USING (author = shop.me() OR shop.is_bob());
+"""
+
+
+def test_the_outcome_that_is_compared_is_the_one_among_all_cells(
+    toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone, bob's cell has a plan of its own, and agrees with the request."""
+    shared = probe_source().replace("SELECT NOT EXISTS (", "SELECT true OR NOT EXISTS (", 1)
+    assert shared != probe_source()
+    monkeypatch.setattr("rolecall.grids.probe.source", lambda: shared)
+    step = toy.path / "migrations/phase_1_notes/1_2_count_notes.sql"
+    step.write_text(step.read_text() + HIDDEN_READER)
+    result = toy.runpytest_inprocess("--rolecall-oracle", "test_notes.py")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["bob: SELECT *", "  the probe says  no row", "  a request gets  yes"])

@@ -30,6 +30,17 @@ TABLES = {
     "an update that moves the row to another partition": Shape(
         PARTITIONED, options={"update": "gone = true"}, row=HERS | {"gone": False}
     ),
+    "a key with the column of the partitions": Shape(
+        "CREATE TABLE shop.notes (id int, author text, body text, gone bool, PRIMARY KEY (gone, id))"
+        " PARTITION BY LIST (gone);"
+        "CREATE TABLE shop.notes_here PARTITION OF shop.notes FOR VALUES IN (false);"
+        "CREATE TABLE shop.notes_gone PARTITION OF shop.notes FOR VALUES IN (true);" + OWN.format(t="shop.notes"),
+        row=HERS | {"gone": False},
+        options={"key": ("gone", "id")},
+    ),
+    "a key that a CHECK of another child table excludes": Shape(
+        NOTES + "CREATE TABLE shop.drafts (CHECK (id > 100)) INHERITS (shop.notes);"
+    ),
     "partitions of partitions": Shape(
         "CREATE TABLE shop.notes (id int, author text, body text) PARTITION BY LIST (author);"
         "CREATE TABLE shop.notes_a PARTITION OF shop.notes FOR VALUES IN ('alice') PARTITION BY RANGE (id);"

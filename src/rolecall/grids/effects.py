@@ -21,7 +21,7 @@ from rolecall.changes.expected import Change
 from rolecall.changes.snapshot import Snapshot, take
 from rolecall.errors import RolecallError
 from rolecall.grids.grid import Cell, Grid
-from rolecall.grids.probe import Check
+from rolecall.grids.probe import Check, aim_at
 
 # Foreign keys stay: the rows that one of them deletes or empties belong to the write.
 WITHOUT_TRIGGERS = """
@@ -195,8 +195,7 @@ class GridEffects:
             if before is None or before.has_sequences:  # the rollback of an earlier write does not reset them
                 before = self._before[check.before] = take(self.connection, since=before)
             if check.blind:
-                declare = f"DECLARE rolecall_target CURSOR FOR SELECT FROM {check.target} WHERE {check.condition}"
-                self.connection.execute(f"{declare} FOR UPDATE; FETCH rolecall_target".encode())
+                aim_at(self.connection, check)
             end = " WHERE CURRENT OF rolecall_target" if check.blind else ""
             yield check.statement + end, before
 

@@ -194,6 +194,11 @@ def prepare(connection: Connection[Any]) -> None:
         connection.execute(source().encode())
 
 
+def aim_at(connection: Connection[Any], check: Check) -> None:
+    """Open the cursor ``rolecall_target`` on the row of a blind check. The probe function must exist."""
+    connection.execute("SELECT pg_temp.rolecall_aim_at(%s, %s)", [check.target, check.condition])
+
+
 def probe(connection: Connection[Any], checks: Iterable[Check]) -> list[Outcome]:
     """Try every check, in order, with one round trip for each thousand. Every check is rolled back.
 

@@ -142,6 +142,19 @@ BEGIN
 END
 $function$;
 
+-- Aim the cursor at a row: WHERE CURRENT OF reaches exactly this row and reads no column, so that the SELECT policy cannot
+-- hide it. All partitions must be in the plan, also those in which the condition cannot find the row.
+CREATE FUNCTION pg_temp.rolecall_aim_at(target text, condition text) RETURNS void
+LANGUAGE plpgsql SET enable_partition_pruning = off SET constraint_exclusion = off AS $function$
+DECLARE
+  the_row refcursor := 'rolecall_target';
+  place record;
+BEGIN
+  OPEN the_row FOR EXECUTE format('SELECT FROM %s WHERE %s FOR UPDATE', target, condition);
+  FETCH the_row INTO place;
+END
+$function$;
+
 -- Delete a row, and return the number of deleted rows. PostgreSQL discards all plans when triggers are switched off and on.
 CREATE FUNCTION pg_temp.rolecall_delete(target text, condition text, bypass boolean, OUT hits bigint)
 LANGUAGE plpgsql AS $function$
@@ -325,7 +338,6 @@ DECLARE
   acting boolean;
   finished boolean;
   stop boolean := false;
-  target refcursor := 'rolecall_target';
   looked_at text;  -- the current row: table and condition
   aimed boolean;  -- whether the cursor is on it
   look record;
@@ -333,7 +345,6 @@ DECLARE
   looked_into text;  -- the current table, of which no check of a part changes what follows
   plain boolean;  -- whether it is a table, whose rows have a physical place
   bypass boolean;
-  place record;
   rows_before bigint;
   rows_after bigint;
   state_before text;
@@ -427,11 +438,9 @@ BEGIN
               login := logins ->> settings[1][2];
             END IF;
             IF item.blind AND plain AND NOT aimed AND broken IS NULL THEN
-              -- The superuser opens the cursor: WHERE CURRENT OF reaches exactly this row and reads no column, so that
-              -- the SELECT policy cannot hide it. The cursor stays on the row for all of its checks.
+              -- The superuser opens the cursor. It stays on the row for all of its checks.
               BEGIN
-                OPEN target FOR EXECUTE format('SELECT FROM %s WHERE %s FOR UPDATE', item.target, item.condition);
-                FETCH target INTO place;
+                PERFORM pg_temp.rolecall_aim_at(item.target, item.condition);
                 aimed := true;
               EXCEPTION WHEN OTHERS OR ASSERT_FAILURE OR QUERY_CANCELED THEN
                 broken := SQLSTATE || ' ' || SQLERRM;

@@ -17,7 +17,7 @@ from psycopg import Connection
 from psycopg.errors import Diagnostic
 
 from rolecall.access.session import advisory_locks_released, login_for, set_for_transaction
-from rolecall.grids.probe import REFUSED, Check, Outcome
+from rolecall.grids.probe import REFUSED, Check, Outcome, aim_at
 from rolecall.server.waits import ended_by_server
 
 PRIVILEGE = {"GET": "SELECT", "POST": "INSERT", "PATCH": "UPDATE", "DELETE": "DELETE"}
@@ -115,8 +115,7 @@ def attempt(connection: Connection[Any], check: Check) -> psycopg.Error | None:
         for statement in check.before:
             connection.execute(statement.encode())
         if check.blind:
-            aim = f"SELECT FROM {check.target} WHERE {check.condition} FOR UPDATE"
-            connection.execute(f"DECLARE rolecall_target CURSOR FOR {aim}; FETCH rolecall_target".encode())
+            aim_at(connection, check)
         if check.room:
             make_room(connection, check)
         if check.method == "GET":

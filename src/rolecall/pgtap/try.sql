@@ -30,8 +30,6 @@ LANGUAGE plpgsql AS $function$
 DECLARE
   command text := split_part(statement, ' ', 1);
   look text := format('SELECT found::text FROM (SELECT * FROM %s WHERE %s) AS found', target, condition);
-  the_row refcursor := 'rolecall_row';
-  place record;
   row_before text;
   row_after text;
   affected bigint;
@@ -46,8 +44,7 @@ BEGIN
     IF command = 'INSERT' THEN
       PERFORM pg_temp.make_room(target, condition);
     ELSIF statement LIKE '%WHERE CURRENT OF rolecall_row' THEN
-      OPEN the_row FOR EXECUTE format('SELECT FROM %s WHERE %s FOR UPDATE', target, condition);
-      FETCH the_row INTO place;
+      PERFORM pg_temp.aim_at(target, condition);
     ELSIF command = 'SELECT' THEN
       SET LOCAL transaction_read_only = on;
     END IF;
@@ -103,5 +100,17 @@ BEGIN
   IF is_left THEN
     RAISE EXCEPTION 'it cannot be deleted, to be inserted again';
   END IF;
+END
+$function$;
+
+-- Aim the cursor at a row. All partitions must be in the plan, also those in which the condition cannot find the row.
+CREATE FUNCTION pg_temp.aim_at(target text, condition text) RETURNS void
+LANGUAGE plpgsql SET enable_partition_pruning = off SET constraint_exclusion = off AS $function$
+DECLARE
+  the_row refcursor := 'rolecall_row';
+  place record;
+BEGIN
+  OPEN the_row FOR EXECUTE format('SELECT FROM %s WHERE %s FOR UPDATE', target, condition);
+  FETCH the_row INTO place;
 END
 $function$;

@@ -145,6 +145,7 @@ class Schema:
     buckets: list[Bucket] = field(default_factory=list)
     scripts: list[Script] = field(default_factory=list)
     roles: list[str] = field(default_factory=list)  # of the personas, policies and grants
+    forced: set[str] = field(default_factory=set)  # the tables whose policies apply to their owner too
     usages: set[tuple[str, str]] = field(default_factory=set)  # the schemas that each of these roles may enter
     types: dict[str, dict[str, str]] = field(default_factory=dict)  # of each column, by table or view
 
@@ -230,6 +231,10 @@ FROM (
 ) AS acls CROSS JOIN aclexplode(acl) AS a LEFT JOIN pg_roles r ON r.oid = a.grantee
 WHERE a.grantee <> owner GROUP BY 1, 2, 3, 4, attname IS NULL ORDER BY 1, 2, 3, 4
 """
+FORCED = """
+SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+WHERE c.oid = ANY (%(tables)s::regclass[]) AND relforcerowsecurity
+"""
 USAGES = """
 SELECT nspname, rolname FROM pg_namespace AS n, pg_roles AS r
 WHERE rolname = ANY (%s) AND has_schema_privilege(r.oid, n.oid, 'USAGE')
@@ -278,6 +283,7 @@ def read(connection: Connection[Any], manifest: Manifest, world: World, phases: 
             scripts=[script for phase in phases for script in sorted(phase.tested, key=lambda script: script.path)],
             buckets=[Bucket(*row) for row in rows(BUCKETS)] if has_buckets else [],
             roles=roles,
+            forced={name for (name,) in rows(FORCED)},
             usages=set(connection.execute(USAGES, [roles]).fetchall()),
             types=dict(rows(TYPES)),
         )

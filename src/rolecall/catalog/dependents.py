@@ -1,4 +1,4 @@
-"""Which tables and views use an object: in a policy, a trigger or a query."""
+"""Which tables and views use an object: in a policy, a trigger, a query or a function, or as their partition."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from typing import Any
 from psycopg import Connection
 
 # What uses what, as PostgreSQL records it: policies and triggers belong to their table, rules to their view, and a
-# function with a parsed body is an object of its own. The text of other functions is not known.
-DEPENDENTS = """
-WITH RECURSIVE named (class, oid, name) AS (
-  SELECT 'pg_class'::regclass, c.oid, n.nspname || '.' || relname
+# function with a parsed body is an object of its own. The text of another function uses whatever it names, also without
+# the schema: it is better to run a test too many. A row of a partition is also one of the parent.
+DEPENDENTS = r"""
+WITH RECURSIVE named (class, oid, name, bare) AS (
+  SELECT 'pg_class'::regclass, c.oid, n.nspname || '.' || relname, lower(relname)
   FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r', 'p', 'v', 'm')
   UNION ALL
-  SELECT 'pg_proc'::regclass, p.oid, n.nspname || '.' || proname
+  SELECT 'pg_proc'::regclass, p.oid, n.nspname || '.' || proname, lower(proname)
   FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
+), text (oid, source) AS (
+  SELECT p.oid, lower(prosrc) FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
+  WHERE prosqlbody IS NULL AND nspname !~ '^(pg_|information_schema$)'
+), word (oid, bare) AS (
+  SELECT DISTINCT oid, match[1] FROM text, regexp_matches(source, '\w+', 'g') AS match
+  UNION SELECT text.oid, named.bare FROM text JOIN named ON named.bare ~ '\W' AND strpos(source, named.bare) > 0
 ), part (class, oid, of_class, of) AS (
   SELECT 'pg_policy'::regclass, oid, 'pg_class'::regclass, polrelid FROM pg_policy
   UNION ALL SELECT 'pg_trigger'::regclass, oid, 'pg_class'::regclass, tgrelid FROM pg_trigger WHERE NOT tgisinternal
@@ -24,6 +31,9 @@ WITH RECURSIVE named (class, oid, name) AS (
   SELECT DISTINCT refclassid::regclass, refobjid, of_class, of
   FROM pg_depend JOIN part ON part.class = classid::regclass AND part.oid = objid
   WHERE (refclassid, refobjid) <> (of_class, of)
+  UNION SELECT named.class, named.oid, 'pg_proc'::regclass, word.oid FROM word JOIN named USING (bare)
+  WHERE named.oid <> word.oid AND named.name !~ '^(pg_|information_schema[.])'
+  UNION SELECT 'pg_class'::regclass, inhrelid, 'pg_class'::regclass, inhparent FROM pg_inherits
 ), used (class, oid, user_class, user_oid) AS (
   SELECT * FROM uses
   UNION

@@ -11,7 +11,7 @@ from psycopg import Connection
 from rolecall.access.session import advisory_locks_released
 from rolecall.access.world import World
 from rolecall.catalog import objects
-from rolecall.catalog.objects import Policy
+from rolecall.catalog.objects import Policy, qualified
 from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.policy import PolicyProbe
 from rolecall.grids.probe import Check, Outcome
@@ -78,6 +78,15 @@ def _attempts(results: Results) -> list[Attempt]:
     ]
 
 
+# The row-level triggers before an update, and the rules for it.
+INTERCEPTORS = """
+SELECT 'trigger', tgname::text FROM pg_trigger
+WHERE tgrelid = %(table)s::regclass AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 19 = 19
+UNION ALL SELECT 'rule', rulename FROM pg_rewrite WHERE ev_class = %(table)s::regclass AND ev_type = '2'
+ORDER BY 1, 2
+"""
+
+
 class _Explanation:
     """Finds the reason for the outcome of a check, in the current state of the database."""
 
@@ -128,17 +137,25 @@ class _Explanation:
             return decision
         try:
             with self.connection.transaction(force_rollback=True):
-                if self._alone(check_of_new_rows, self._updated_row()) == STOPPED:
+                updated_row = self._updated_row()
+                if not updated_row:
+                    return f"{decision}; then the update changes no row, because of {self._interceptors()}"
+                if self._alone(check_of_new_rows, updated_row) == STOPPED:
                     return f"{decision}, stops the updated row"
         except psycopg.Error as error:
             return f"{decision}; the updated row cannot be tested: {error.diag.message_primary}"
         return decision
 
     def _updated_row(self) -> str:
-        """Update the row. Returns the condition that selects it afterwards."""
+        """Update the row as the superuser. Returns the condition that selects it afterwards; empty if it did not."""
         update = f"{self.check.statement} RETURNING tableoid::int8, ctid::text"
-        (place,) = self.connection.execute(update.encode()).fetchall()
-        return "tableoid = {} AND ctid = '{}'".format(*place)
+        places = self.connection.execute(update.encode()).fetchall()
+        return "tableoid = {} AND ctid = '{}'".format(*places[0]) if places else ""
+
+    def _interceptors(self) -> str:
+        """The triggers and rules that may skip an update."""
+        found = self.connection.execute(INTERCEPTORS, {"table": qualified(self.table)}).fetchall()
+        return " or ".join(f'the {kind} "{name}"' for kind, name in found) or "something else in the database"
 
     def _alone(self, predicate: str | None, where: str) -> str:
         """Whether a predicate, as the table's only policy, admits an existing row."""

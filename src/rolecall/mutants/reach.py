@@ -9,11 +9,14 @@ from rolecall.mutants.operators.operator import Mutant, Operator
 def out_of_reach(operator: Operator, mutant: Mutant, schema: Schema) -> str:
     """Why no client can notice a mutant; empty if one may.
 
-    Policies decide nothing for a role that cannot enter the schema, or that holds no privilege on the table.
+    Policies decide nothing for a role that cannot enter the schema, or that holds no privilege on the table. A function
+    that runs with the rights of the owner is bound by them only if row-level security is forced.
     """
-    is_about_policies = operator.by_grid and mutant.concerns in schema.tables and mutant.target.kind != "function"
-    if mutant.out_of_reach or not is_about_policies or operator.name in OTHERS:
+    is_about_policies = operator.name == "rls-off" or operator.name.startswith("policy-")
+    if mutant.out_of_reach or not is_about_policies or mutant.concerns not in schema.tables:
         return mutant.out_of_reach
+    if mutant.concerns in schema.forced:
+        return ""
     namespace = mutant.concerns.split(".", 1)[0]
     entering = {role for name, role in schema.usages if name == namespace}
     if not entering:
@@ -21,6 +24,3 @@ def out_of_reach(operator: Operator, mutant: Mutant, schema: Schema) -> str:
     if not {*schema.grantees(mutant.concerns)} & {*entering, "public"}:
         return f"no role that may enter the schema {namespace} holds a privilege on {mutant.concerns}"
     return ""
-
-
-OTHERS = ("grant-add", "grant-drop", "owner", "rule-add")  # of those with by_grid: they change more than policies

@@ -1,4 +1,4 @@
-"""Which tables and views use an object, as PostgreSQL records it."""
+"""Which tables and views use an object."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ CREATE TRIGGER stop BEFORE DELETE ON shop.shelf FOR EACH ROW EXECUTE FUNCTION sh
 CREATE TABLE shop.sign (id int);
 CREATE POLICY "through a table" ON shop.sign USING (EXISTS (SELECT FROM shop.shelf));
 CREATE VIEW shop.shown AS SELECT id FROM shop.titles;
+CREATE FUNCTION shop.helper() RETURNS text LANGUAGE sql STABLE AS $$ SELECT 'alice' $$;
+CREATE FUNCTION shop."the helper"() RETURNS text LANGUAGE sql STABLE AS $$ SELECT 'alice' $$;
+CREATE FUNCTION shop.textual() RETURNS text LANGUAGE plpgsql STABLE SET search_path = shop
+AS $$ BEGIN RETURN CASE WHEN HELPER() = "the helper"() THEN 'alice' END; END $$;
+CREATE TABLE shop.post (id int) PARTITION BY LIST (id);
+CREATE TABLE shop.post_1 PARTITION OF shop.post FOR VALUES IN (1);
+CREATE POLICY "through a text" ON shop.post USING (shop.textual() = 'alice');
 """
 
 
@@ -25,6 +32,9 @@ CREATE VIEW shop.shown AS SELECT id FROM shop.titles;
         pytest.param("shop.stop", {"shop.shelf", "shop.sign"}, id="a trigger, and a policy that reads its table"),
         pytest.param("shop.indirect", {"shop.shelf", "shop.sign"}, id="a policy"),
         pytest.param("shop.titles", {"shop.shown"}, id="a view"),
+        pytest.param("shop.helper", {"shop.post"}, id="the text of a function"),
+        pytest.param("shop.the helper", {"shop.post"}, id="a quoted name in the text of a function"),
+        pytest.param("shop.post_1", {"shop.post"}, id="a partition"),
         pytest.param("shop.me", {"shop.notes", "shop.shelf", "shop.sign", "shop.titles", "shop.shown"}, id="all"),
     ],
 )

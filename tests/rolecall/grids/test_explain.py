@@ -211,6 +211,16 @@ def test_the_updated_row_is_checked_too(toy_worker: Worker, condition: str, show
     assert text.endswith(f"using (author = shop.me()) with check {shown}\n              -> {decision}\n")
 
 
+def test_a_trigger_that_skips_the_update_is_named(toy_worker: Worker) -> None:
+    toy_worker.connection.execute(
+        b"CREATE FUNCTION shop.skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;"
+        b"CREATE TRIGGER skips BEFORE UPDATE ON shop.notes FOR EACH ROW EXECUTE FUNCTION shop.skip();"
+    )
+    text = explanation(toy_worker, notes("yes"), "alice's note-update-alice")
+    expected = 'lets the row through; then the update changes no row, because of the trigger "skips"'
+    assert text.endswith(f"              -> {expected}\n")
+
+
 def test_without_with_check_using_decides_about_the_updated_row(toy_worker: Worker) -> None:
     text = explanation(toy_worker, notes("yes"), "alice's note-hand over-alice")
     assert text.endswith("              -> lets the row through, stops the updated row\n")

@@ -355,6 +355,29 @@ def test_a_survivor_names_the_row_that_the_world_lacks(toy: pytest.Pytester) -> 
     assert notice.endswith('"shared": True})')
 
 
+@pytest.mark.parametrize(
+    ("forced", "operator", "expected"),
+    [
+        pytest.param("", "policy-constant", "equivalent 3", id="no policy applies to the owner"),
+        pytest.param("FORCE", "policy-constant", "survived 3", id="forced"),
+        pytest.param("", "trigger-off", "survived 1", id="a trigger"),
+    ],
+)
+def test_a_function_may_reach_a_table_that_no_role_can(
+    toy: pytest.Pytester, forced: str, operator: str, expected: str
+) -> None:
+    """Its policies matter if they apply to the owner of the function too; its triggers always."""
+    force = "ALTER TABLE hidden.jobs FORCE ROW LEVEL SECURITY;" if forced else ""
+    (toy.path / "migrations/phase_1_notes/1_3_jobs.sql").write_text(
+        "CREATE SCHEMA hidden; CREATE TABLE hidden.jobs (id int); ALTER TABLE hidden.jobs ENABLE ROW LEVEL SECURITY;"
+        f"{force} CREATE POLICY open ON hidden.jobs USING (id > 1);"
+        "CREATE FUNCTION hidden.keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        "CREATE TRIGGER keep BEFORE DELETE ON hidden.jobs FOR EACH ROW EXECUTE FUNCTION hidden.keep();"
+    )
+    options = ("--rolecall-mutants", "--rolecall-mutants-of", "hidden.jobs", "--rolecall-mutants-operator", operator)
+    assert expected in score(toy.runpytest_inprocess(*options))
+
+
 def test_what_nobody_can_reach_is_one_line(toy: pytest.Pytester) -> None:
     (toy.path / "migrations/phase_1_notes/1_3_jobs.sql").write_text(
         "CREATE SCHEMA hidden; CREATE TABLE hidden.jobs (id int); ALTER TABLE hidden.jobs ENABLE ROW LEVEL SECURITY;"

@@ -29,6 +29,7 @@ from rolecall.report.progress import BuildProgress
 from rolecall.report.results import CellTally, CoverageCount
 from rolecall.server import choose, signals
 
+DESELECTED = "deselected"  # the fact that an option left out a test
 WORLD = "rolecall::world"  # the id of the error of a row that is missing
 
 
@@ -68,6 +69,15 @@ class RunHooks:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Record which tables have a grid, before any option deselects tests."""
         self.process.recorder.facts |= {("grid", item.grid.table) for item in items if isinstance(item, CellItem)}
+
+    def pytest_deselected(self) -> None:
+        """Record that tests were left out. A worker sends this to the first process."""
+        self.process.recorder.facts.add((DESELECTED,))
+
+    @property
+    def _is_whole_suite(self) -> bool:
+        deselects = (DESELECTED,) in self.process.recorder.facts
+        return required_grids.is_whole_suite(self.process.config, deselects=deselects)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
@@ -114,7 +124,7 @@ class RunHooks:
             self.counts = self.process.count()
         world = self.process.world
         is_known = not _is_interrupted(session)  # else a worker may not have sent which grids it collected
-        if self.process.template and is_known and required_grids.is_whole_suite(session.config):
+        if self.process.template and is_known and self._is_whole_suite:
             facts, manifest = self.process.recorder.facts, self.process.template.manifest
             grids = {fact[1] for fact in facts if fact[0] == "grid"}
             ran = {(fact[1], fact[2]) for fact in facts if fact[0] == "ran"}
@@ -160,7 +170,7 @@ class RunHooks:
             skipped=len(reporter.stats.get("skipped", [])),
             deselected=len(reporter.stats.get("deselected", [])),
             ended_early=self.ended_early,
-            is_selection=not required_grids.is_whole_suite(self.process.config),
+            is_selection=not self._is_whole_suite,
         )
 
     def _notes(self, manifest: Manifest) -> list[str]:

@@ -22,10 +22,13 @@ ADVICE = f"or add it to {SETTING} with the reason"
 MOST = 3  # tables that are named, before "and n more"
 
 
-def is_whole_suite(config: pytest.Config) -> bool:
-    """Whether a run collects all tests: no single file or id, no ``-k``, ``-m`` or ``--lf``."""
+def is_whole_suite(config: pytest.Config, *, deselects: bool = True) -> bool:
+    """Whether a run collects all tests: no single file or id, no ``-k``, ``-m`` or ``--lf``.
+
+    ``deselects``: whether ``-k`` or ``-m`` leaves out a test. ``-m "not slow"`` in ``addopts`` may leave out none.
+    """
     option, root = config.option, config.rootpath
-    if option.keyword or option.markexpr or getattr(option, "lf", False):
+    if (deselects and (option.keyword or option.markexpr)) or getattr(option, "lf", False):
         return False
     arguments = [config.invocation_params.dir / argument for argument in config.args if "::" not in argument]
     patterns = config.getini("testpaths")

@@ -70,7 +70,7 @@ class Worker:
     def manifest(self) -> Manifest:
         """The manifest of the templates. Waits until they are built."""
         manifest = wait_for_manifest(self.run)
-        self.recorder.watch_for(manifest.of_kind("function", "view"))
+        self.recorder.watch_for([*manifest.of_kind("function", "view"), *manifest.open_by_name])
         self.world.missing = manifest.missing_rows
         return manifest
 

@@ -238,18 +238,28 @@ def test_an_exception_needs_a_table_and_a_reason(toy: pytest.Pytester, line: str
         pytest.param(["test_notes.py"], id="one file"),
         pytest.param(["test_notes.py::test_grid"], id="one id"),
         pytest.param(["-k", "alice"], id="-k"),
-        pytest.param(["-m", "not slow"], id="-m"),
+        pytest.param(["-m", "not filterwarnings"], id="-m"),
+        pytest.param(["-m", "not filterwarnings", "-n", "2"], id="-m with two processes"),
         pytest.param(["-o", "addopts=--import-mode=importlib", "--lf"], id="--lf"),
         pytest.param(["below"], id="a subfolder"),
     ],
 )
 def test_a_part_of_the_suite_may_lack_grids(orders: pytest.Pytester, options: list[str]) -> None:
     (orders.path / "below").mkdir()
-    (orders.path / "below" / "test_more.py").write_text("def test_more(rolecall_db): pass\n")
+    (orders.path / "below" / "test_more.py").write_text(
+        "import pytest\n@pytest.mark.filterwarnings('error')\ndef test_more(rolecall_db): pass\n"
+    )
     assert orders.runpytest_inprocess(*options).ret == pytest.ExitCode.OK
 
 
-@pytest.mark.parametrize("options", [[], ["."], [".", "below"], ["--deselect", "test_notes.py::test_grid"]], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        *([], ["."], [".", "below"], ["--deselect", "test_notes.py::test_grid"]),
+        *(["-m", "not slow"], ["-m", "not slow", "-n", "2"], ["-k", "not slow"]),  # which leave out no test
+    ],
+    ids=str,
+)
 def test_the_whole_suite_needs_all_grids(orders: pytest.Pytester, options: list[str]) -> None:
     (orders.path / "below").mkdir()
     (orders.path / "below" / "test_more.py").write_text("def test_more(rolecall_db): pass\n")
@@ -280,6 +290,43 @@ def test_without_migrations_the_tables_of_the_baseline_need_a_grid(toy: pytest.P
     result = toy.runpytest_inprocess("--deselect", "defects")
     assert "shop.orders has row-level security and no grid" in result.stdout.str()
     assert "shop.notes has" not in result.stdout.str()
+
+
+OF_A_BASELINE = """
+CREATE FOREIGN DATA WRAPPER nowhere;
+CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere;
+CREATE FOREIGN TABLE shop.accounts (line text) SERVER nowhere;
+CREATE TABLE shop.own (id int);
+CREATE VIEW shop.own_view AS SELECT id FROM shop.own;
+CREATE FUNCTION shop.called() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = '' AS 'SELECT 1';
+CREATE FUNCTION shop.not_called() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = '' AS 'SELECT 1';
+CREATE VIEW shop.seen AS SELECT 1 AS one;
+CREATE VIEW shop.not_seen AS SELECT 1 AS one;
+GRANT SELECT ON shop.accounts, shop.seen, shop.not_seen TO toy_visitor;
+ALTER TABLE shop.own OWNER TO toy_visitor;
+ALTER VIEW shop.own_view OWNER TO toy_visitor;
+"""
+AS_A_VISITOR = """
+def test_a_visitor(rolecall_db):
+    with rolecall_db.reading_as("visitor"):
+        assert rolecall_db.value("SELECT shop.called()") == rolecall_db.value("SELECT one FROM shop.seen") == 1
+"""
+
+
+def test_without_migrations_what_the_baseline_leaves_open_needs_a_test(toy: pytest.Pytester) -> None:
+    """A foreign table has no row-level security, and it does not apply to the owner of a table."""
+    ini = toy.path / "pytest.ini"
+    for line in ("rolecall_migrations = migrations\n", "rolecall_migration_role = toy_migrator\n"):
+        ini.write_text(ini.read_text().replace(line, ""))
+    notes = (toy.path / "migrations/phase_1_notes/1_1_notes.sql").read_text()
+    with (toy.path / "baseline.sql").open("a") as file:
+        file.write(notes + OF_A_BASELINE)
+    toy.makepyfile(test_visitor=AS_A_VISITOR)
+    result = toy.runpytest_inprocess("--deselect", "defects")
+    by_visitor = dict.fromkeys(("shop.accounts", "shop.own", "shop.not_seen"), "toy_visitor may use it")
+    assert unprotected(result) == by_visitor
+    uncalled = [line for line in result.outlines if line.startswith("  ERROR: ") and "SECURITY DEFINER" in line]
+    assert [line.split()[1] for line in uncalled] == ["shop.not_called"]
 
 
 def test_a_run_without_a_database_checks_nothing(toy: pytest.Pytester) -> None:

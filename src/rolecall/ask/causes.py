@@ -14,7 +14,7 @@ from psycopg.errors import Diagnostic
 from rolecall.ask import relation as catalog
 from rolecall.ask.answer import Cause
 from rolecall.ask.relation import Held, Relation, Standing, Trigger
-from rolecall.catalog.objects import qualified
+from rolecall.catalog.objects import grantee, qualified
 from rolecall.catalog.places import Places
 from rolecall.grids.probe import REFUSED, Check, Outcome, probe
 from rolecall.grids.refusal import PRIVILEGE, ROW_SECURITY
@@ -165,21 +165,21 @@ class Causes:
         for each in self.facts.triggers:
             if COMMAND[check.method] in each.commands and (each.before or each.instead) and each.enabled:
                 disable = f"ALTER TABLE {table} DISABLE TRIGGER {sql.Identifier(each.name).as_string()}"
-                if each.instead or self._works(check, disable):
+                if each.instead or self._verdict_after(check, disable) == "yes":
                     yield self._trigger(each, "returns NULL: the command changes nothing")
         rules = self.connection.execute(RULES, [table, EVENT[check.method]]).fetchall()
         for (name,) in rules:
             yield Cause("rule", name, f'rule "{name}" of {self.relation.name} replaces the command')
 
-    def _works(self, check: Check, statement: str) -> bool:
-        """Whether a check changes the row after a statement of the superuser."""
+    def _verdict_after(self, check: Check, statement: str) -> str | None:
+        """The verdict of a check after a statement of the superuser; None if one of them fails."""
         with self.connection.transaction(force_rollback=True):
             try:
                 self.connection.execute(statement.encode())
             except psycopg.Error:
-                return False
+                return None
             (outcome,) = probe(self.connection, [check])
-            return outcome.verdict == "yes"
+            return outcome.verdict
 
     # -- an error
 
@@ -251,12 +251,20 @@ class Causes:
         if check.upsert:
             needed.append("UPDATE")
         lacks = [each for each in needed if not facts.whole(each)]
-        for each in lacks:
+        for each in self._enough(check, lacks) or lacks:
             some = facts.some(each)
             only = f", and holds only {', '.join(map(str, some))}" if some else ""
             yield Cause("privilege", each, f"{facts.role} lacks {each} on {relation.name}{only}")
         if not lacks and facts.enters:
             yield Cause("policy", "", f"42501 from {relation.name}, which a policy or a function raises")
+
+    def _enough(self, check: Check, lacks: Sequence[str]) -> list[str]:
+        """The one privilege on the whole table that is enough, where the columns of the others are granted."""
+        if len(lacks) < 2:
+            return []
+        grant = f"ON {qualified(self.relation.name)} TO {grantee(self.facts.role)}"
+        verdicts = ((each, self._verdict_after(check, f"GRANT {each} {grant}")) for each in reversed(lacks))
+        return [each for each, verdict in verdicts if verdict not in (None, "!")][:1]
 
 
 def _grantee(grant: Held, facts: Facts) -> str:

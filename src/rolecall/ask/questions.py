@@ -53,8 +53,9 @@ def fix(project: Project, answers: Sequence[Answer]) -> Repairs:
     """The shortest repair of the answers that differ. Raises RolecallError if none does."""
     wrong = [each for each in answers if each.differs]
     if not wrong:
-        says = "the grid says" if any(each.expected for each in answers) else "nobody says what should be"
-        raise RolecallError(f"nothing differs from what {says}: give the verdict that you want with --expect.")
+        known = any(each.expected for each in answers)
+        what = "nothing differs from what the grid says" if known else "no grid says what should be"
+        raise RolecallError(f"{what}: give the verdict that you want with --expect.")
     first = wrong[0]
     if first.command == EXECUTE:
         return repairs_of_function(project, wrong)

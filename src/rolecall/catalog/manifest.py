@@ -23,6 +23,7 @@ class Manifest:
     tables: list[str]  # every table that the migrations created, or added a policy to
     protected: list[str]  # tables with row-level security, of the migrations or, without migrations, of the baseline
     unprotected: Unprotected  # what row-level security does not protect, of the same objects as protected
+    open_by_name: list[Object]  # the views, functions and foreign tables of these
     rollbacks: list[str]  # titles of the phases that can be rolled back, in order
     notes: list[str]  # on the migrations' files, for the summary
     left_out: list[LeftOut] = field(default_factory=list)  # of a baseline that is a dump
@@ -37,7 +38,8 @@ class Manifest:
         missing = [(table, name, reason) for table, name, reason in data["missing"]]
         rollbacks, notes = data["rollbacks"], data["notes"]
         tables = data["tables"], data["protected"], Unprotected(**data["unprotected"])
-        return cls(data["role"], added, *tables, rollbacks, notes, left_out, missing)
+        open_by_name = [Object(*item) for item in data["open_by_name"]]
+        return cls(data["role"], added, *tables, open_by_name, rollbacks, notes, left_out, missing)
 
     def as_comment(self) -> dict[str, Any]:
         """The data that :meth:`from_comment` reads."""

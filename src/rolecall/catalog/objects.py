@@ -42,6 +42,10 @@ SELECT CASE WHEN relkind IN ('v', 'm') THEN 'view' ELSE 'table' END, schema, nam
        CASE WHEN relrowsecurity THEN 'rls' ELSE '' END
 FROM relation
 UNION ALL
+SELECT 'foreign table', nspname, relname, '' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND relkind = 'f'
+  AND ('pg_class'::regclass, c.oid) NOT IN (SELECT classid, objid FROM of_an_extension)
+UNION ALL
 SELECT 'policy', full_name, polname,
        CASE polcmd WHEN 'r' THEN 'select' WHEN 'a' THEN 'insert' WHEN 'w' THEN 'update'
                    WHEN 'd' THEN 'delete' ELSE 'all' END

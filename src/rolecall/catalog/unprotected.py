@@ -10,7 +10,7 @@ from psycopg import Connection
 
 ByName = dict[str, list[str]]  # the roles, by the qualified name of what they may use
 
-# Row-level security does not apply to roles that bypass it, nor to the owner.
+# Roles that bypass row-level security need none.
 MAY_ENTER = """
   nspname !~ '^pg_' AND nspname <> 'information_schema'
   AND NOT rolsuper AND NOT rolbypassrls AND has_schema_privilege(r.oid, n.oid, 'USAGE')
@@ -18,11 +18,12 @@ MAY_ENTER = """
 RELATIONS = f"""
 SELECT n.nspname || '.' || c.relname, array_agg(r.rolname::text ORDER BY r.rolname)
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace CROSS JOIN pg_roles AS r
-WHERE CASE relkind WHEN 'm' THEN true
-        WHEN 'v' THEN NOT EXISTS (
+WHERE CASE WHEN relkind IN ('m', 'f') THEN true
+        -- Through a view of its own, a role may do what it may do anyway.
+        WHEN relkind = 'v' THEN NOT pg_has_role(r.oid, c.relowner, 'USAGE') AND NOT EXISTS (
           SELECT FROM pg_options_to_table(reloptions) WHERE option_name = 'security_invoker' AND option_value::boolean)
         ELSE relkind IN ('r', 'p') AND NOT relrowsecurity END
-  AND {MAY_ENTER} AND NOT pg_has_role(r.oid, c.relowner, 'USAGE')
+  AND {MAY_ENTER}
   AND (has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE')
        OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
 GROUP BY 1
@@ -55,10 +56,10 @@ ALL = ["SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES", "TRIGGER"]  # besid
 class Unprotected:
     """What the project's objects leave open, with the roles that may use each.
 
-    ``relations`` are tables without row-level security, materialized views, and views that run with the rights of
-    their owner. ``functions`` are SECURITY DEFINER; those that a policy of the role calls are left out. ``truncates``
-    are the tables on which a role holds TRUNCATE. If it came with ALL, as platforms and dumps grant it, the table is in
-    ``truncates_by_all`` instead.
+    ``relations`` are tables without row-level security, foreign tables, materialized views, and views that run with
+    the rights of their owner. ``functions`` are SECURITY DEFINER; those that a policy of the role calls are left out.
+    ``truncates`` are the tables on which a role holds TRUNCATE. If it came with ALL, as platforms and dumps grant it,
+    the table is in ``truncates_by_all`` instead.
     """
 
     relations: ByName = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -16,7 +17,8 @@ SUBCOMMANDS = (watch, explain, who, psql, serve, diff, access, report, init, che
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand. Returns the exit code: what its ``run`` returns (None: 0), 2 for a wrong command line.
 
-    For an error it is 1, or the subcommand's ``error_status``.
+    For an error it is 1, or the subcommand's ``error_status``. It is 1 without a message if the reader closes the pipe,
+    as in ``rolecall … | head``.
     """
     parser = argparse.ArgumentParser(prog="rolecall", description="Commands for access tests against Postgres.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -24,7 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module.add(commands)
     options = parser.parse_args(arguments)
     try:
-        return options.run(options) or 0
+        status = options.run(options) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # Python flushes once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except RolecallError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return getattr(options, "error_status", 1)

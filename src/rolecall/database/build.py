@@ -32,7 +32,8 @@ from rolecall.settings import Settings
 from rolecall.sql import files, migrations, piecewise
 from rolecall.sql.migrations import Script, Transaction
 
-OPEN = ("table", "view", "function")  # the kinds of objects that may be unprotected
+TRIED_BY_NAME = ("view", "function", "foreign table")  # a statement that names one tries it
+OPEN = ("table", *TRIED_BY_NAME)  # the kinds of objects that may be unprotected
 
 
 Progress = Callable[[BuildStep], None]  # is called before each step
@@ -108,8 +109,10 @@ def describe(connection: ServerConnection, settings: Settings, baseline: Baselin
     own = {item.full_name for item in of_project if item.kind in OPEN and _is_own(item.full_name)}
     notes = [note for phase in phases for note in phase.session_notes()]
     rollbacks = [phase.title for phase in phases if phase.rolls_back]
-    unprotected_own = unprotected.of(found, own)
-    return Manifest(baseline.role, new, sorted(tables), protected, unprotected_own, rollbacks, notes, baseline.left_out)
+    own_open = unprotected.of(found, own)
+    is_open = {*own_open.relations, *own_open.functions}
+    tried = [item for item in of_project if item.kind in TRIED_BY_NAME and item.full_name in is_open]
+    return Manifest(baseline.role, new, sorted(tables), protected, own_open, tried, rollbacks, notes, baseline.left_out)
 
 
 def _counting(progress: Progress, total: int) -> Callable[[str], None]:

@@ -53,8 +53,11 @@ class GridText:
                 row, {name: words for (of, name), words in wanted.items() if of == row and (row, name) not in known}
             )
         text = self._render()
-        if _words(_read(text), self.personas) != wanted:
-            raise LeftAloneError("a name in it cannot be written in a grid")
+        found = _words(_read(text), self.personas)
+        if found != wanted:
+            kept = {name for key, words in wanted.items() if found.get(key) == words for name in key}
+            lost = sorted({name for key in wanted for name in key} - kept)
+            raise LeftAloneError(f"a name in it cannot be written in a grid: {', '.join(map(repr, lost))}")
         return text
 
     def _names(self, line: Line) -> Sequence[str]:

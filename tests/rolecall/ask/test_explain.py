@@ -76,6 +76,11 @@ def test_where_a_policy_is(toy_project: Project) -> None:
             "CREATE POLICY narrow ON shop.notes AS RESTRICTIVE FOR SELECT USING (id > 1)",
             *("select", "alice", ("policy", "narrow")),
         ),
+        (
+            "REVOKE UPDATE, SELECT ON shop.notes FROM toy_member;"
+            "GRANT UPDATE (body), SELECT (id, author) ON shop.notes TO toy_member",
+            *("update", "alice", ("privilege", "SELECT")),
+        ),
         ("CREATE RULE ignored AS ON DELETE TO shop.notes DO INSTEAD NOTHING", "delete", "alice", ("rule", "ignored")),
     ],
 )
@@ -84,6 +89,17 @@ def test_what_else_can_decide(
 ) -> None:
     toy_project.connection.execute(change.encode())
     assert cause in causes(one(toy_project, command, persona))
+
+
+def test_a_privilege_on_columns_is_not_lacking_where_it_is_enough(toy_project: Project) -> None:
+    """With UPDATE on the whole table, everybody could write the author."""
+    toy_project.connection.execute(
+        b"REVOKE UPDATE, SELECT ON shop.notes FROM toy_member;"
+        b"GRANT UPDATE (body), SELECT (id, author) ON shop.notes TO toy_member"
+    )
+    answer = one(toy_project, "update", "alice")
+    assert any("lacks SELECT" in each.text for each in answer.decides)
+    assert not any("lacks UPDATE" in each.text for each in answer.decides)
 
 
 def test_a_verdict_that_differs_from_the_grid(toy_project: Project) -> None:

@@ -92,6 +92,18 @@ def test_wrong_input(rolecall: Command, arguments: list[str], message: str) -> N
     result.stderr.no_fnmatch_line("*Traceback*")
 
 
+def test_a_reader_may_close_the_pipe(throwaway: pytest.Pytester) -> None:
+    """As `rolecall who … | head -1` does."""
+    command = [sys.executable, "-m", "rolecall", "who", "notes", "select"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=throwaway.path) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert b"Traceback" not in (errors := process.stderr.read())
+        assert b"BrokenPipe" not in errors
+    assert process.returncode == 1
+
+
 def test_a_folder_without_a_project(toy: pytest.Pytester, rolecall: Command) -> None:
     (toy.path / "pytest.ini").write_text("[pytest]\n")
     result = rolecall("who", "notes", "select")

@@ -18,6 +18,9 @@ from rolecall.catalog.objects import identifier, qualified
 from rolecall.noninterference.schema import ForeignKey
 from rolecall.noninterference.values import Value
 
+# PUT inserts a row, or updates it if it exists.
+OTHER_METHODS = {"GET": "HEAD", "POST": "PUT", "PATCH": "PUT"}
+
 
 @dataclass(frozen=True)
 class Row:
@@ -41,7 +44,10 @@ class ValueChange:
 
 @dataclass(frozen=True)
 class RequestChange:
-    """A part of the request gets a value. ``kind`` is claim, setting, header or path; ``name`` as in ``decided_by``."""
+    """A part of the request gets a value. ``kind`` is claim, setting, header or method; ``name`` as in ``decided_by``.
+
+    The method is the other one that a client may use for the command, whatever the value is.
+    """
 
     what: str
     kind: str
@@ -70,10 +76,13 @@ class Request(Persona):
 
     headers: dict[str, str] = field(default_factory=dict, hash=False)
     more: tuple[tuple[str, str], ...] = ()
+    other_method: bool = False
 
     def settings(self, method: Method) -> list[tuple[str, str]]:
         """As every persona's, with these headers, then these settings."""
         usual = dict(super().settings(method)) | {"request.headers": json.dumps(self.headers)}
+        if self.other_method:
+            usual["request.method"] = OTHER_METHODS.get(method, method)
         return [*(usual | dict(self.more)).items()]
 
 
@@ -156,14 +165,18 @@ def _request(persona: Persona, changes: Iterable[RequestChange]) -> Request:
     claims: dict[str, Any] = dict(persona.claims)
     headers: dict[str, str] = {}
     more: dict[str, str] = {}
+    other_method = False
     for change in changes:
         if change.kind == "claim":
             claims = _with(claims, change.name.split("."), change.value)
         elif change.kind == "header":
             headers[change.name] = str(change.value)
+        elif change.kind == "method":
+            other_method = True
         else:
             more[change.name] = str(change.value)
-    return Request(persona.name, persona.role, claims, persona.setup, persona.custom, headers, tuple(more.items()))
+    settings = tuple(more.items())
+    return Request(persona.name, persona.role, claims, persona.setup, persona.custom, headers, settings, other_method)
 
 
 def _with(claims: Any, path: Sequence[str], value: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -34,13 +34,15 @@ class Requests:
         world: World,
         decided: DecidedBy,
         dictionary: Dictionary,
-        settings: Iterable[str],
+        settings: Collection[str],
         paths: Sequence[str],
         keys: Sequence[str],
         *,
         elements: bool = False,
     ) -> None:
         self.decided = decided
+        self.reads_cookies = "request.cookies" in settings
+        self.cookies = dictionary.keys
         self.texts = list(dict.fromkeys([*dictionary.subjects, *dictionary.literals, *keys]))
         own_settings = {name.lower() for name in world.settings}  # who a persona is, as its subject
         self.settings = [name for name in settings if _is_free(name) and name.lower() not in own_settings]
@@ -57,6 +59,7 @@ class Requests:
         self.lists = list(dict.fromkeys([*lists, *(f"{name}.{each}" for name in OBJECTS for each in lists)]))
         self.keys = names if elements else []
         self.documents = list(_documents(dictionary.literals))
+        self.numbers = [int(text) for text in dictionary.numbers]
         self.headers = list(dict.fromkeys([*HEADERS, *(key.lower() for key in names)]))
 
     def groups(self) -> Iterator[list[Change]]:
@@ -68,7 +71,11 @@ class Requests:
         for value in self._values():
             yield [*self._changes("claim", claims, value), *self._plain(value, headers, settings)]
         lists = [path for path in self.lists if not self._touches_a_decisive(path)]
-        for document in [*self.documents, *([dict.fromkeys(self.keys, each)] for each in self._texts_of_elements())]:
+        for document in [
+            *self.documents,
+            self.texts,
+            *([dict.fromkeys(self.keys, each)] for each in self._texts_of_elements()),
+        ]:
             yield self._changes("claim", lists, document)
 
     def of_entry(self, kind: str, name: str) -> Iterator[list[Change]]:
@@ -79,10 +86,14 @@ class Requests:
     def _plain(self, value: Any, headers: Sequence[str], settings: Sequence[str]) -> Iterator[Change]:
         """Headers and settings, which have only texts as values."""
         if not isinstance(value, list):
-            text = str(value).lower() if isinstance(value, bool) else value
+            text = str(value).lower() if isinstance(value, bool) else str(value)
             yield from self._changes("header", headers, text)
             yield from self._changes("setting", settings, text)
+            if self.reads_cookies and "request.cookies" not in self.decided.names("setting"):
+                yield from self._changes("setting", ["request.cookies"], json.dumps(dict.fromkeys(self.cookies, text)))
             yield RequestChange("application_name", "setting", "application_name", text)
+            if "request.method" not in self.decided.names("setting"):
+                yield RequestChange("request.method", "method", "request.method", value)
             path = text if text.startswith("/") else f"/{text}"
             yield RequestChange("request.path", "setting", "request.path", path)
 
@@ -90,7 +101,7 @@ class Requests:
         return [RequestChange(f"{kind}:{name}", kind, name, value) for name in names]
 
     def _values(self) -> list[Any]:
-        return [*self.texts, *(value for value in VALUES if value not in self.texts), self.texts]
+        return [*self.texts, *self.numbers, *(value for value in VALUES if value not in self.texts), self.texts]
 
     def _texts_of_elements(self) -> list[Any]:
         """The values that the keys of an object in an array have."""
@@ -103,11 +114,14 @@ class Requests:
 
 
 def _is_free(name: str) -> bool:
-    """Whether a setting may have any value: not those that say who the persona is, and those that rolecall sets."""
+    """Whether a setting may have any value: not those that say who the persona is, and those that rolecall sets.
+
+    Older versions of PostgREST have a setting for each claim, header and cookie.
+    """
     legacy = "request.jwt.claim."
     if name.startswith(legacy):
         return name.removeprefix(legacy) not in PERSONA
-    return not name.startswith("request.")
+    return not name.startswith("request.") or name.startswith(("request.header.", "request.cookie."))
 
 
 def _documents(literals: Iterable[str]) -> Iterator[Any]:

@@ -58,5 +58,7 @@ def _change(change: Change, grid: Grid, rows: Rows) -> str:
     if isinstance(change, ValueChange):
         of = "" if change.row.table == grid.table else f" in {change.row.name!r}"
         return f"{change.column} = {rows.value_name(change.value)}{of}"
+    if change.kind == "method":
+        return f"another {change.what} (HEAD for GET, PUT for POST and PATCH)"
     value = rows.value_name(change.value) if isinstance(change.value, str) else repr(change.value)
     return f"{change.what} = {value}"

@@ -66,11 +66,16 @@ def keys(current: Value, existing: Sequence[Value]) -> list[Value]:
 
 
 def json_values(dictionary: Dictionary) -> Iterator[object]:
-    """Values in which all keys have one value: a subject, a string of the code, true, a list of them, or null."""
+    """Values in which all keys have one value: a subject, a string or a number of the code, true, a list, or null.
+
+    Some keys have objects as values; with a list, they have that list once, too.
+    """
     everything = [*dictionary.subjects, *dictionary.literals]
-    for value in (*everything, True, everything):
+    for value in (*everything, *map(int, dictionary.numbers), True, everything):
         inner = dict.fromkeys(dictionary.keys, value)
         yield inner | dict.fromkeys(dictionary.objects, inner)
+    if dictionary.objects:
+        yield dict.fromkeys([*dictionary.keys, *dictionary.objects], everything)
     yield everything
     yield dict.fromkeys(dictionary.keys)
     yield {}
@@ -81,6 +86,7 @@ def _typed(column: Column, current: Value, dictionary: Dictionary) -> Iterator[V
         yield from (json.dumps(value) for value in json_values(dictionary))
     elif column.category == "A":
         yield "{}"
+        yield from (text for text in dictionary.literals if text.startswith("{") and text.endswith("}"))
         yield from ("{" + f'"{text}"' + "}" for text in [*dictionary.subjects, *dictionary.literals] if '"' not in text)
     elif column.category == "E":
         yield from column.labels

@@ -199,6 +199,13 @@ def test_what_decides_must_be_named(toy_worker: Worker, condition: str, entry: s
     assert failures(toy_worker, notes("author", entry)) == {}
 
 
+def test_an_array_that_the_code_compares_with_is_a_value(toy_worker: Worker) -> None:
+    toy_worker.connection.execute("ALTER TABLE shop.notes ADD tags text[]")
+    toy_worker.connection.execute("CREATE POLICY more ON shop.notes FOR SELECT USING (tags @> '{public}')")
+    (failure,) = failures(toy_worker, notes("author")).values()
+    assert "with tags = '{public}'" in failure
+
+
 def test_a_trigger_that_refuses_some_rows(toy_worker: Worker) -> None:
     toy_worker.connection.execute("""
         CREATE FUNCTION shop.keep() RETURNS trigger LANGUAGE plpgsql AS $$

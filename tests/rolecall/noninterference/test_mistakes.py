@@ -123,6 +123,34 @@ MISTAKES = {
     "or an array that contains an object": Mistake(
         FAVORITES, """OR auth.jwt() -> 'amr' @> '[{"method": "totp"}]'""", REQUEST, "claim:amr = "
     ),
+    "or a number in the token": Mistake(FAVORITES, "OR (auth.jwt() ->> 'level')::int >= 9", REQUEST, "claim:level = 9"),
+    "or a list in the token": Mistake(
+        FAVORITES,
+        "OR customer_id::text IN (SELECT jsonb_array_elements_text(auth.jwt() -> 'delegates'))",
+        REQUEST,
+        "claim:delegates = ",
+    ),
+    "or a number in metadata": Mistake(
+        THREADS, "OR (metadata ->> 'visibility')::int > 2", COLUMNS, 'metadata = \'{"visibility": '
+    ),
+    "or a list in metadata": Mistake(
+        THREADS, f"OR metadata -> 'viewers' ? {ME}::text", COLUMNS, 'metadata = \'{"viewers": ['
+    ),
+    "or the method of the request": Mistake(
+        FAVORITES, "OR current_setting('request.method', true) = 'HEAD'", REQUEST, "another request.method"
+    ),
+    "or a cookie": Mistake(
+        OBJECTS,
+        "OR nullif(current_setting('request.cookies', true), '')::json ->> 'support' = 'yes'",
+        REQUEST,
+        "setting:request.cookies = ",
+    ),
+    "or a header of an older PostgREST": Mistake(
+        OBJECTS,
+        "OR current_setting('request.header.origin', true) = 'inside'",
+        REQUEST,
+        "setting:request.header.origin",
+    ),
     "or a setting": Mistake(
         THREADS, "OR current_setting('app.support', true) = 'on'", REQUEST, "setting:app.support = 'on'"
     ),

@@ -133,6 +133,10 @@ TABLES = {
         + OWN.format(t="shop.notes"),
         usual("yes  yes  !  yes"),
     ),
+    "a primary key that is checked later": Shape(
+        "CREATE TABLE shop.notes (id int PRIMARY KEY DEFERRABLE, author text NOT NULL, body text);"
+        + OWN.format(t="shop.notes")
+    ),
     "a view of a view with a CHECK OPTION": Shape(
         NOTES + "CREATE VIEW shop.some WITH (security_invoker = true) AS SELECT * FROM shop.notes WHERE id > 0;"
         "CREATE VIEW shop.fewer WITH (security_invoker = true) AS SELECT * FROM shop.some WHERE body <> 'changed'"

@@ -11,6 +11,7 @@ from psycopg import Connection
 from rolecall import Grid, World, grid
 from rolecall.access.custom_settings import custom_settings, initialize
 from rolecall.grids.grid import Cell
+from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.probe import Check, Outcome, prepare, probe
 from rolecall.grids.refusal import with_refusers
 from rolecall.grids.verdicts import verdict
@@ -523,6 +524,27 @@ def test_an_immutable_function_that_is_made_after_the_probe_shares_no_plan(
         check for cell, check in whole.all_checks(world) if cell.command == "select" and check.persona.name != "visitor"
     ]
     assert [outcome.word for outcome in probe(connection, checks)] == ["yes", "-", "yes", "-", "yes", "yes"]
+
+
+def test_a_view_that_nobody_can_write_to(connection: Connection[Any], world: World) -> None:
+    """Room cannot be made for an insert, and none is needed."""
+    connection.execute(
+        "CREATE VIEW shop.counts WITH (security_invoker = true) AS"
+        " SELECT id, author, count(*) AS count FROM shop.notes GROUP BY id, author"
+    )
+    connection.execute("GRANT ALL ON shop.counts TO toy_member")
+    world.rows["shop.counts"] = {"alice's note": {"id": 1, "author": "alice"}}
+    counts = grid(
+        "shop.counts",
+        """
+                       select  insert  update  delete
+        alice's note
+          alice        yes     55000   55000   55000
+          bob          -       55000   55000   55000
+        """,
+        update="author = 'changed'",
+    )
+    assert GridOutcomes(connection, world).failures(counts) == {}
 
 
 def test_a_setting_does_not_depend_on_earlier_tests(connection: Connection[Any], world: World) -> None:

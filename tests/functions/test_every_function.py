@@ -156,6 +156,12 @@ def arguments(world: World) -> dict[str, Any]:
     }
 
 
+def compile_again(db: Session, name: str) -> None:
+    """Let PL/pgSQL compile the function again, as in a new session."""
+    signature = db.value("SELECT %s::regproc::regprocedure::text", [name])
+    db.execute(f"ALTER FUNCTION {signature} COST 100")
+
+
 def text_of(db: Session, world: World, name: str) -> str:
     """The function's call with its arguments, as PREPARE takes it."""
     return ClientCursor(db.connection).mogrify(FUNCTIONS[name].call, arguments(world))
@@ -342,8 +348,7 @@ def test_a_temporary_type_changes_nothing(db: Session, world: World, name: str) 
     db.execute("SET LOCAL search_path = pg_catalog, pg_temp")  # for the statements of the test
     for kind in ("jsonb", "uuid"):
         db.execute(f"CREATE DOMAIN pg_temp.{kind} AS pg_catalog.{kind} CONSTRAINT wrong_object CHECK (VALUE IS NULL)")
-    signature = db.value("SELECT %s::regproc::regprocedure::text", [name])
-    db.execute(f"ALTER FUNCTION {signature} COST 100")  # PL/pgSQL then compiles it again, as in a new session
+    compile_again(db, name)
     with db.acting_as("customer"):
         assert call(db, world, name) == FUNCTIONS[name].answer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -463,3 +464,20 @@ def test_the_age_of_a_row_does_not_decide(
     with changes() as changed, db.acting_as("customer"):
         assert call(db, world, name) == FUNCTIONS[name].answer
     assert changed == FUNCTIONS[name].changes(world, "customer")
+
+
+# ------------------------------------------------------------------ the language of the server
+
+
+@pytest.mark.rolecall_pin
+def test_no_text_is_in_the_language_of_the_server(db: Session, manifest: Manifest) -> None:
+    """TM in a format asks for the names of lc_time. The server of the tests may have no locale but C."""
+    names = [item.full_name for item in manifest.of_kind("function", "trigger function")]
+    codes = db.rows("SELECT prosrc FROM pg_proc WHERE oid = ANY (%s::regproc[])", [names])
+    views = db.rows(
+        "SELECT pg_get_viewdef(v::regclass) FROM unnest(%s::text[]) AS v",
+        [[item.full_name for item in manifest.of_kind("view")]],
+    )
+    formats = [found for (code,) in (*codes, *views) for found in re.findall(r"to_char\([^']*'([^']*)'", code)]
+    assert "FMDay" in formats
+    assert [each for each in formats if "TM" in each.upper()] == []

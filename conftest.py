@@ -424,6 +424,7 @@ class Enorae:
             ("avatar in a folder named alike", "avatars", f"{own}-x/", "customer"),
             ("avatar in a folder in upper case", "avatars", f"{own.upper()}/", "customer"),
             ("avatar in a folder without a name", "avatars", f"/{own}/", "customer"),
+            ("avatar in a folder after a space", "avatars", f" {own}/", "customer"),
             ("avatar in no folder", "avatars", own, "customer"),
             ("customer's file in no bucket", None, f"{own}/", "customer"),
             ("customer's file in another bucket", "documents", f"{own}/", "customer"),
@@ -436,6 +437,9 @@ class Enorae:
             columns = {"owner": owner, "owner_id": owner, "user_metadata": SYSTEM | {"owner": owner}}
             self.add(OBJECTS, name, bucket_id=bucket, name=path, metadata=metadata, **columns)
         self.add(OBJECTS, "avatar with the name of a folder", bucket_id="avatars", name=own, metadata={})
+        self.add(
+            OBJECTS, "customer's file that is no picture", bucket_id="avatars", name=f"{own}/notes.txt", metadata={}
+        )
         self.add(OBJECTS, "file named system in another bucket", bucket_id="documents", name="system", metadata={})
         self.world.alias("customer_folder", f"{own}/moved.png")
         self.world.alias("other_customer_folder", f"{other}/moved.png")

@@ -10,6 +10,12 @@ from rolecall import Session
 from rolecall.noninterference.requests import CLAIMS, HEADERS, OBJECTS
 from tests.functions.calls import set_claims
 
+ADDRESS = """
+    CREATE OR REPLACE FUNCTION pg_catalog.inet_{side}_addr() RETURNS inet LANGUAGE sql STABLE
+      AS $$ SELECT inet '10.1.2.3' $$;
+    CREATE OR REPLACE FUNCTION pg_catalog.inet_{side}_port() RETURNS integer LANGUAGE sql STABLE
+      AS $$ SELECT 5432 $$
+"""
 WORD = re.compile(r"'([\w.-]+)'")  # a name or a value that the code may look for
 
 
@@ -29,3 +35,13 @@ def change_request(db: Session, words: list[str], value: Any) -> None:
 def words_in(code: str) -> list[str]:
     """The strings in the code of a function or a view."""
     return list(dict.fromkeys(WORD.findall(code)))
+
+
+def seem_to_use_tcp(db: Session) -> None:
+    """Let all code of the database see an address of the client and of the server, until the end of the test.
+
+    The tests connect by a socket, where all of them are NULL.
+    """
+    for side in ("client", "server"):
+        db.execute(ADDRESS.format(side=side))
+    assert db.row("SELECT inet_client_addr()::text, inet_server_port()") == ("10.1.2.3/32", 5432)

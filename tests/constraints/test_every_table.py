@@ -258,6 +258,106 @@ def test_the_check_repeats_not_null(
         insert_valid(**{column: None})
 
 
+# ------------------------------------------------------------------ every value of its type
+
+DATES = (
+    "2025-01-01 00:00:00.123456Z",
+    "4714-11-24 00:00Z BC",
+    "294276-12-31 23:59:59.999999Z",
+    "-infinity",
+    "infinity",
+)
+TEXTS = (
+    "2fa",
+    "0",
+    "x",
+    "X",
+    " x ",
+    "é",
+    "e\u0301",
+    "日本語",
+    "🎉",
+    "\u200b",
+    "'",
+    "--",
+    "%",
+    "\\",
+    "a\nb",
+    "null",
+    "x" * 100,
+)
+JSON = (
+    "[1]",
+    '"x"',
+    "null",
+    "1",
+    "true",
+    "{}",
+    "[]",
+    '{"a": {"a": null}}',
+    '{"": ""}',
+    "[{}, [[]]]",
+    '"\\n🎉"',
+    "1e400",
+)
+# Values that no CHECK of the plan refuses, most of them at the limit of their type.
+VALUES = {
+    "boolean": ("true", "false"),
+    "inet": ("127.0.0.1", "255.255.255.255", "10.0.0.0/8", "::1", "fe80::/10"),
+    "integer": ("2147483647", "32768", "731", "1"),
+    "jsonb": JSON,
+    "numeric(10,2)": ("99999999.99", "0.01"),
+    "text": (*TEXTS, "", " ", "x" * 100_000),
+    "timestamp with time zone": DATES,
+    # Of varchar, the longest is added.
+    "character varying": TEXTS,
+}
+# Columns with a CHECK that refuses the largest number, or needs another column.
+FEWER = {"engagement.customer_favorites.rating": ("1", "2", "3", "4", "5")}
+WITH = {"communication.message_threads.last_message_at": {"created_at": None}}
+
+
+def values_of(kind: str) -> tuple[str, ...]:
+    """Values of a type, as texts."""
+    name, _, length = kind.removesuffix(")").partition("(")
+    return (*VALUES[name], "🎉" * int(length)) if name == "character varying" else VALUES[kind]
+
+
+def typed_columns() -> list[Any]:
+    """Each column without a foreign key: test parameters "table", "column" and "kind"."""
+    split = [(table, *line.removesuffix(" NOT NULL").split(" ", 1)) for table in COLUMNS for line in lines(table)]
+    return [pytest.param(*each, id=".".join(each[:2])) for each in split if each[2] != "uuid"]
+
+
+@pytest.mark.parametrize(("table", "column", "kind"), typed_columns())
+def test_a_value_comes_back_exactly(db: Session, table: str, required: Columns, column: str, kind: str) -> None:
+    """A column takes each value of its type that the plan does not refuse, and does not change it."""
+    more = WITH.get(f"{table}.{column}", {})
+    for value in FEWER.get(f"{table}.{column}", values_of(kind)):
+        new = SQL("WITH new AS ({} RETURNING *)").format(insert(table, required | more | {column: value}))
+        query = SQL("{} SELECT {}::text, {}::{}::text FROM new").format(new, Identifier(column), value, SQL(kind))
+        with db.connection.transaction(force_rollback=True):
+            rows = db.rows(query)
+        assert [stored for stored, _ in rows] == [expected for _, expected in rows], value
+        assert len(rows) == 1
+
+
+# A copy of a row has the same values in columns that must be unique.
+UNIQUE = "SELECT indexrelid::regclass FROM pg_index WHERE indrelid = %s::regclass AND indisunique AND NOT indisprimary"
+
+
+@every_table
+def test_a_table_has_no_maximum_of_rows(db: Session, table: str, insert_valid: InsertValid) -> None:
+    """Neither for a customer, a salon, a service nor for two people: the rows are alike in all columns but the id."""
+    row = insert_valid()
+    for (index,) in db.rows(UNIQUE, [table]):
+        db.execute(f"DROP INDEX {index}")
+    copied = ", ".join(name for name in row if name != "id")
+    copy = f"INSERT INTO {table} ({copied}) SELECT {copied} FROM {table}, generate_series(1, 1000) WHERE id = %s"
+    assert db.execute(copy, [row["id"]]).rowcount == 1000
+    db.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
 # ------------------------------------------------------------------ indexes
 
 

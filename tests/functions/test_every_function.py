@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import ClientCursor
 
-from rolecall import Change, FindChanges, Session, World, inserted, updated
+from rolecall import Change, FindChanges, Session, World, inserted, set_to, updated
 from rolecall.catalog.manifest import Manifest
 from tests.functions.calls import HAS_NOTIFICATIONS, MAY_CALL, set_claims
 from tests.functions.planted import plant
@@ -154,6 +155,12 @@ def arguments(world: World) -> dict[str, Any]:
         "salon": world.row("organization.salons", "salon")["id"],
         "service": world.row("catalog.services", "salon's haircut")["id"],
     }
+
+
+def compile_again(db: Session, name: str) -> None:
+    """Let PL/pgSQL compile the function again, as in a new session."""
+    signature = db.value("SELECT %s::regproc::regprocedure::text", [name])
+    db.execute(f"ALTER FUNCTION {signature} COST 100")
 
 
 def text_of(db: Session, world: World, name: str) -> str:
@@ -342,8 +349,7 @@ def test_a_temporary_type_changes_nothing(db: Session, world: World, name: str) 
     db.execute("SET LOCAL search_path = pg_catalog, pg_temp")  # for the statements of the test
     for kind in ("jsonb", "uuid"):
         db.execute(f"CREATE DOMAIN pg_temp.{kind} AS pg_catalog.{kind} CONSTRAINT wrong_object CHECK (VALUE IS NULL)")
-    signature = db.value("SELECT %s::regproc::regprocedure::text", [name])
-    db.execute(f"ALTER FUNCTION {signature} COST 100")  # PL/pgSQL then compiles it again, as in a new session
+    compile_again(db, name)
     with db.acting_as("customer"):
         assert call(db, world, name) == FUNCTIONS[name].answer
 
@@ -383,3 +389,95 @@ def test_a_function_that_writes_runs_in_no_parallel_worker(db: Session, world: W
     db.execute("SET LOCAL debug_parallel_query = on")
     with db.acting_as("customer"):
         assert call(db, world, name) == FUNCTIONS[name].answer
+
+
+# ------------------------------------------------------------------ errors that a function passes on
+
+
+class Write(NamedTuple):
+    """What a function writes, and the text that it puts before the message of an error."""
+
+    command: str
+    table: str
+    prefix: str = ""
+
+
+WRITES = {
+    "communication.send_notification": Write("INSERT", "communication.notifications", "Failed to send notification: "),
+    "communication.mark_notifications_read": Write(
+        "UPDATE", "communication.notifications", "Failed to mark notifications as read: "
+    ),
+    "audit.log_action": Write("INSERT", "audit.audit_logs"),
+}
+ERRORS = [error for error in vars(psycopg.errors).values() if isinstance(error, type)]
+SQLSTATES = sorted(error.sqlstate for error in ERRORS if issubclass(error, psycopg.Error) and error.sqlstate)
+NEVER_CAUGHT = ("57014", "P0004")  # WHEN OTHERS does not catch a cancelled query and a failed ASSERT
+FAIL = """
+    CREATE FUNCTION pg_temp.fail() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      RAISE EXCEPTION USING ERRCODE = current_setting('tests.sqlstate'), MESSAGE = '50% of them', DETAIL = 'the row';
+    END $$;
+    CREATE TRIGGER fails BEFORE {command} ON {table} FOR EACH ROW EXECUTE FUNCTION pg_temp.fail()
+"""
+
+
+@pytest.mark.parametrize("name", VOLATILE)
+def test_every_error_keeps_its_sqlstate(db: Session, world: World, changes: FindChanges, name: str) -> None:
+    """A caller sees which error it was. A function that adds a text to the message leaves the detail out."""
+    assert len(SQLSTATES) > 200
+    write = WRITES[name]
+    db.execute(FAIL.format(command=write.command, table=write.table))
+    with changes() as changed, db.acting_as("customer"):
+        for sqlstate in SQLSTATES:
+            is_passed_on = not write.prefix or sqlstate in NEVER_CAUGHT
+            message, detail = ("50% of them", "the row") if is_passed_on else (f"{write.prefix}50% of them", None)
+            db.execute("SELECT set_config('tests.sqlstate', %s, true)", [sqlstate])
+            with pytest.raises(psycopg.Error) as raised, db.connection.transaction():
+                call(db, world, name)
+            diag = raised.value.diag
+            got = diag.sqlstate, diag.message_primary, diag.message_detail, diag.message_hint
+            assert got == (sqlstate, message, detail, None)
+    assert changed == [set_to("setting tests.sqlstate", SQLSTATES[-1])]
+
+
+# ------------------------------------------------------------------ any number of rows, of any age
+
+
+@pytest.mark.parametrize("moment", ["-infinity", "1970-01-01 00:00Z"])
+@pytest.mark.parametrize("name", VOLATILE)
+def test_the_age_of_a_row_does_not_decide(
+    db: Session, world: World, changes: FindChanges, name: str, moment: str
+) -> None:
+    """Nothing else changes if all rows of all tables are old."""
+    db.execute("SET LOCAL session_replication_role = replica")  # without triggers
+    dated = db.rows(
+        """
+        SELECT attrelid::regclass::text FROM pg_attribute
+        WHERE attname = 'created_at' AND attrelid::regclass::text = ANY (%s) AND NOT attisdropped
+        """,
+        [list(world.rows)],
+    )
+    assert ("audit.audit_logs",) in dated
+    for (table,) in dated:
+        db.execute(f"UPDATE {table} SET created_at = %s WHERE created_at IS NOT NULL", [moment])
+    db.execute("SET LOCAL session_replication_role = origin")
+    with changes() as changed, db.acting_as("customer"):
+        assert call(db, world, name) == FUNCTIONS[name].answer
+    assert changed == FUNCTIONS[name].changes(world, "customer")
+
+
+# ------------------------------------------------------------------ the language of the server
+
+
+@pytest.mark.rolecall_pin
+def test_no_text_is_in_the_language_of_the_server(db: Session, manifest: Manifest) -> None:
+    """TM in a format asks for the names of lc_time. The server of the tests may have no locale but C."""
+    names = [item.full_name for item in manifest.of_kind("function", "trigger function")]
+    codes = db.rows("SELECT prosrc FROM pg_proc WHERE oid = ANY (%s::regproc[])", [names])
+    views = db.rows(
+        "SELECT pg_get_viewdef(v::regclass) FROM unnest(%s::text[]) AS v",
+        [[item.full_name for item in manifest.of_kind("view")]],
+    )
+    formats = [found for (code,) in (*codes, *views) for found in re.findall(r"to_char\([^']*'([^']*)'", code)]
+    assert "FMDay" in formats
+    assert [each for each in formats if "TM" in each.upper()] == []

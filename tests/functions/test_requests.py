@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from rolecall import Session, World
+from rolecall import FindChanges, Session, World
 from rolecall.noninterference.requests import VALUES
-from tests.functions.test_every_function import FUNCTIONS, call, every_function
-from tests.requests import change_request, words_in
+from tests.functions.test_every_function import FUNCTIONS, VOLATILE, call, compile_again, every_function
+from tests.requests import change_request, seem_to_use_tcp, words_in
 
 
 def outcome(db: Session, world: World, name: str) -> Any:
@@ -37,6 +37,26 @@ def test_only_the_role_and_the_subject_decide(db: Session, world: World, name: s
         with db.acting_as(caller):
             change_request(db, words, value)
             assert outcome(db, world, name) == usual, value
+
+
+@pytest.mark.parametrize("name", VOLATILE)
+def test_the_request_does_not_decide_what_is_stored(db: Session, world: World, changes: FindChanges, name: str) -> None:
+    words = words_of(db, name)
+    for value in (*VALUES, *words):
+        with db.connection.transaction(force_rollback=True):
+            with changes() as changed, db.acting_as("customer"):
+                change_request(db, words, value)
+                assert call(db, world, name) == FUNCTIONS[name].answer, value
+            assert changed == FUNCTIONS[name].changes(world, "customer"), value
+
+
+@every_function
+def test_a_connection_over_tcp_makes_no_difference(db: Session, world: World, changes: FindChanges, name: str) -> None:
+    seem_to_use_tcp(db)
+    compile_again(db, name)
+    with changes() as changed, db.acting_as("customer"):
+        assert call(db, world, name) == FUNCTIONS[name].answer
+    assert changed == FUNCTIONS[name].changes(world, "customer")
 
 
 READERS = (

@@ -15,6 +15,7 @@ from tests.models.audit import NO_PROFILE
 from tests.models.lab import Lab, options
 from tests.models.terms import Caller, Columns, Refused, Rows, one_form, person, same
 from tests.models.values import JSON_VALUES, NOBODY, TEXTS, callers, lie, sessions
+from tests.models.words import json_of, words_of
 
 TABLE = "audit.audit_logs"
 COLUMNS = """
@@ -31,7 +32,8 @@ NAMES = (
 GOOD_NAMES = ("salon", "Salon", " salon ", "x" * 100, "x" * 100 + " ", "é" * 100)
 names = st.sampled_from((*GOOD_NAMES * 25, *NAMES, *(text for text in TEXTS if len(text) < 120), None, None))
 json_texts = st.sampled_from((*JSON_VALUES, None, None, None))
-entities = st.sampled_from((NOBODY, person("customer"), None))
+ENTITIES = (NOBODY, person("customer"), None)
+entities = st.sampled_from(ENTITIES)
 
 
 @st.composite
@@ -82,6 +84,29 @@ def test_log_action(
     caller: Caller,
     setting: Columns,
 ) -> None:
+    check(lab, kind, action, entity, values, caller, setting)
+
+
+def test_log_action_with_the_words_of_its_code(lab: Lab) -> None:
+    words = words_of(lab, "audit.log_action")
+    calls: list[tuple[Any, ...]] = [(word, word, entity, NOTHING) for word in words for entity in ENTITIES]
+    calls += [("salon", word, None, (None, None, word)) for word in words]
+    calls += [(word, "update", None, NOTHING) for word in words]
+    calls += [("salon", "update", None, (text, text, None)) for text in json_of(words)]
+    for kind, action, entity, values in calls:
+        check(lab, kind, action, entity, values, Caller("customer"), {})
+
+
+def check(
+    lab: Lab,
+    kind: str | None,
+    action: str | None,
+    entity: Any,
+    values: tuple[str | None, str | None, str | None],
+    caller: Caller,
+    setting: Columns,
+) -> None:
+    """Call the function twice, and compare what it does with the model."""
     query, params = "SELECT audit.log_action(%s, %s, %s, %s, %s, %s)", [kind, entity, action, *values]
     with lab.example(setting, {}):
         before = entries(lab)

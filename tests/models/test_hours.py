@@ -18,7 +18,8 @@ from tests.models import hours as model
 from tests.models.hours import DAY, MINUTE, SECOND, Hours, Interval, Service
 from tests.models.lab import Lab, options
 from tests.models.terms import Caller, Columns, same
-from tests.models.values import NOBODY, SALONS, Picker, callers, sessions, some_ids, tables
+from tests.models.values import NOBODY, SALONS, Many, Picker, callers, sessions, some_ids, tables
+from tests.models.words import words_of
 
 # ------------------------------------------------------------------ opening hours
 
@@ -202,7 +203,19 @@ HALF_A_MINUTE = Interval(0, 0, 30 * SECOND)
 def test_calculate_duration_minutes(
     lab: Lab, order: tuple[list[Service], list[UUID | None] | None], caller: Caller, setting: Columns
 ) -> None:
-    table, ids = order
+    check_duration(lab, *order, caller, setting)
+
+
+def test_calculate_duration_minutes_with_the_words_of_its_code(lab: Lab) -> None:
+    words = words_of(lab, "catalog.calculate_duration_minutes")
+    table = Many(lasting(number, name=word) for number, word in enumerate(words))
+    check_duration(lab, table, [s.id for s in table], Caller("customer"), {})
+
+
+def check_duration(
+    lab: Lab, table: list[Service], ids: list[UUID | None] | None, caller: Caller, setting: Columns
+) -> None:
+    """Ask for the minutes of services, and compare with the model."""
     rows = [{**vars(s), "duration_range": written(s.duration_range)} for s in table]
     with lab.example(setting, {"catalog.services": rows}):
         answer = lab.ask(caller, "SELECT catalog.calculate_duration_minutes(%s::uuid[])", [ids])

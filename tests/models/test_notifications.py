@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
@@ -29,6 +30,7 @@ from tests.models.values import (
     NOW,
     PEOPLE,
     TEXTS,
+    Many,
     Picker,
     callers,
     pickers,
@@ -36,6 +38,7 @@ from tests.models.values import (
     some_ids,
     tables,
 )
+from tests.models.words import json_of, words_of
 
 TABLE = "communication.notifications"
 COLUMNS = """
@@ -112,6 +115,15 @@ def sent(number: int, **columns: Any) -> Notification:
     return replace(plain, **columns)
 
 
+def with_words(words: Sequence[str]) -> list[Notification]:
+    """Unread notifications of the customer that have these words in a column: in the type, the message or the JSON."""
+    rows: list[dict[str, Any]] = [{"notification_type": word} for word in words]
+    rows += [{"message": word} for word in words]
+    rows += [{"notification_type": word, "message": word} for word in words]
+    rows += [{"metadata": text} for text in json_of(words)]
+    return Many(sent(number, **columns) for number, columns in enumerate(rows))
+
+
 @pytest.fixture
 def lab(lab: Lab) -> Lab:
     """No notifications. Each column may be NULL, and the recipient has a profile."""
@@ -124,9 +136,14 @@ def lab(lab: Lab) -> Lab:
 
 @pytest.fixture
 def alphabet(lab: Lab) -> list[str]:
-    """The types in the order of the database: its collation decides."""
-    query = "SELECT kind FROM unnest(%s::varchar[]) AS kind ORDER BY kind"
-    return [kind for (kind,) in lab.db.rows(query, [list(KINDS)])]
+    """The types in the order of the database."""
+    return in_order(lab, KINDS)
+
+
+def in_order(lab: Lab, kinds: Sequence[str]) -> list[str]:
+    """These types in the order of the database: its collation decides."""
+    query = "SELECT DISTINCT kind FROM unnest(%s::varchar[]) AS kind ORDER BY kind"
+    return [kind for (kind,) in lab.db.rows(query, [list(kinds)])]
 
 
 def stored(lab: Lab) -> Rows:
@@ -144,6 +161,10 @@ def stored(lab: Lab) -> Rows:
 @example(Case([sent(1, created_at=NOW + DAY)]))  # only until now()
 @example(Case([sent(number) for number in range(150)]))  # 99 at most
 def test_get_unread_count(lab: Lab, case: Case) -> None:
+    check_count(lab, case)
+
+
+def check_count(lab: Lab, case: Case) -> None:
     with lab.example(case.setting, {TABLE: case.table}):
         answer = lab.ask(case.caller, "SELECT communication.get_unread_count(%s)", [case.user])
     assert same(answer, model.get_unread_count(case.table, case.user, case.caller)), answer
@@ -156,6 +177,10 @@ def test_get_unread_count(lab: Lab, case: Case) -> None:
 @example(Case([sent(1, notification_type="x" * 50 + "a"), sent(2, notification_type="x" * 50 + "b")]))  # varchar(50)
 @example(Case([sent(number, notification_type=kind) for number, kind in enumerate(KINDS)]))  # LIMIT 20
 def test_get_unread_counts(lab: Lab, alphabet: list[str], case: Case) -> None:
+    check_counts(lab, case, alphabet)
+
+
+def check_counts(lab: Lab, case: Case, alphabet: Sequence[str]) -> None:
     with lab.example(case.setting, {TABLE: case.table}):
         answer = lab.ask(case.caller, "SELECT * FROM communication.get_unread_counts(%s)", [case.user])
     assert same(answer, model.get_unread_counts(case.table, case.user, case.caller, alphabet)), answer
@@ -197,7 +222,11 @@ SAME_DAY = [sent(1, created_at=NOW + 2), sent(2, created_at=NOW + 1), sent(3, cr
 @example((Case([sent(1)]), model.LARGEST, 1))  # p_limit + p_offset as integers
 @example((Case([sent(1)]), 1, -1))  # p_offset < -1
 def test_get_notifications_page(lab: Lab, page: tuple[Case, int | None, int | None]) -> None:
-    (table, user, caller, setting), limit, offset = page
+    check_page(lab, *page)
+
+
+def check_page(lab: Lab, case: Case, limit: int | None, offset: int | None) -> None:
+    table, user, caller, setting = case
     with lab.example(setting, {TABLE: table}):
         answer = lab.ask(caller, PAGE, [user, limit, offset])
     assert same(answer, model.get_notifications_page(table, user, limit, offset, caller)), answer
@@ -211,6 +240,21 @@ def test_get_notifications_page_of_the_default_size(lab: Lab, case: Case) -> Non
     with lab.example(case.setting, {TABLE: case.table}):
         answer = lab.ask(case.caller, query, [case.user])
     assert same(answer, model.get_notifications_page(case.table, case.user, 20, 0, case.caller)), answer
+
+
+READERS = ("get_unread_count", "get_unread_counts", "get_notifications_page")
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_reader_with_the_words_of_its_code(lab: Lab, reader: str) -> None:
+    words = words_of(lab, f"communication.{reader}")
+    case = Case(with_words(words))
+    if reader == "get_unread_count":
+        check_count(lab, case)
+    elif reader == "get_unread_counts":
+        check_counts(lab, case, in_order(lab, ["reminder", *words]))
+    else:
+        check_page(lab, case, model.LARGEST, 0)
 
 
 # ------------------------------------------------------------------ writing
@@ -231,7 +275,18 @@ def marks(draw: DrawFn) -> tuple[Case, list[UUID | None] | None]:
 @example((Case([sent(1, read_at=INFINITY)]), None))  # OR n.read_at = 'infinity'
 @example((Case([sent(number) for number in range(150)]), [UUID(int=number) for number in range(150)]))  # [1:100]
 def test_mark_notifications_read(lab: Lab, mark: tuple[Case, list[UUID | None] | None]) -> None:
-    (table, user, caller, setting), ids = mark
+    check_mark(lab, *mark)
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["all", "listed"])
+def test_mark_notifications_read_with_the_words_of_its_code(lab: Lab, listed: bool) -> None:
+    table = with_words(words_of(lab, "communication.mark_notifications_read"))
+    check_mark(lab, Case(table), [n.id for n in table] if listed else None)
+
+
+def check_mark(lab: Lab, case: Case, ids: list[UUID | None] | None) -> None:
+    """Mark notifications, and compare the number and all rows with the model."""
+    table, user, caller, setting = case
     with lab.example(setting, {TABLE: table}):
         query = "SELECT communication.mark_notifications_read(%s, %s::uuid[])"
         answer = lab.ask(caller, query, [user, ids], write=True)
@@ -275,6 +330,19 @@ messages = st.builds(
 @example(Sent(recipient=NOBODY), [], Caller("customer"), {})  # WHEN foreign_key_violation THEN RETURN NULL
 @example(Sent(), [], Caller("staff"), {"TimeZone": "Asia/Kolkata"})  # created_at AT TIME ZONE 'UTC'
 def test_send_notification(lab: Lab, new: Sent, table: list[Notification], caller: Caller, setting: Columns) -> None:
+    check_send(lab, new, table, caller, setting)
+
+
+def test_send_notification_with_the_words_of_its_code(lab: Lab) -> None:
+    words = words_of(lab, "communication.send_notification")
+    sendings = [Sent(message=word, kind=kind) for word in words for kind in (word, "reminder")]
+    sendings += [Sent(kind=word) for word in words] + [Sent(metadata=text) for text in json_of(words)]
+    for new in sendings:
+        check_send(lab, new, [], Caller("customer"), {})
+
+
+def check_send(lab: Lab, new: Sent, table: list[Notification], caller: Caller, setting: Columns) -> None:
+    """Send a notification, and compare the result and all rows with the model."""
     query = "SELECT communication.send_notification(%s, %s, %s, %s)::text"
     with lab.example(setting, {TABLE: table}):
         answer = lab.ask(caller, query, [*new], write=True)

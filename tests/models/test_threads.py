@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import fields
+from dataclasses import fields, replace
 from decimal import Decimal
 from itertools import permutations
 from typing import Any
@@ -33,6 +33,12 @@ callers = st.sampled_from(("customer", "customer", "staff", "staff", "owner", "n
         (Caller(name), Caller(name, lie(person("customer"), "service_role").claims, {"x-user-id": person("customer")}))
         if name not in ("anon", "no_subject")
         else (Caller(name),)
+    )
+)
+# The token of a server may name a user: it stays the service.
+callers = callers.flatmap(
+    lambda caller: (
+        st.sampled_from((caller, replace(caller, subject=person("customer")))) if caller.is_service else st.just(caller)
     )
 )
 moments = st.sampled_from((NOW - 86400, NOW, NOW + Decimal("0.000001"), NOW + 86400, Decimal("Infinity"), None))

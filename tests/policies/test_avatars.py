@@ -95,6 +95,23 @@ test_grid = grid(
       no_subject, anon, granted_anon  -        !        -        -        -        -                 -
       service                         yes      yes      yes      yes      yes      yes               yes
 
+    # Only the exact id counts, without a blank around it.
+    avatar in a folder after a space
+      customer, other_customer, staff, other_staff, owner, other_owner, staff_of_both,
+      former_staff, owner_on_staff,
+      staff_customer                  yes      !        -        -        -        -                 -
+      no_subject, anon, granted_anon  -        !        -        -        -        -                 -
+      service                         yes      yes      yes      yes      yes      yes               yes
+
+    # The folder decides, not the kind of file.
+    customer's file that is no picture
+      customer                        yes      yes      yes      yes      yes      !                 !
+      other_customer, staff, other_staff, owner, other_owner, staff_of_both,
+      former_staff, owner_on_staff,
+      staff_customer                  yes      !        -        -        -        -                 -
+      no_subject, anon, granted_anon  -        !        -        -        -        -                 -
+      service                         yes      yes      yes      yes      yes      yes               yes
+
     # The bucket must be exactly avatars: this one begins with it.
     customer's file in a bucket named alike
       customer, other_customer, staff, other_staff, owner, other_owner, staff_of_both,
@@ -141,23 +158,62 @@ def test_an_upload_replaces_the_avatar(db: Session, world: World, changes: FindC
     assert refused == []
 
 
-@pytest.mark.parametrize(
-    "assignment",
+BUCKETS = {"a bucket named alike": "avatars-2", "a bucket in upper case": "AVATARS"}
+FOLDERS = {
+    "a folder named alike": "{own}-x/",
+    "a folder in upper case": "{upper}/",
+    "a folder without a name": "/{own}/",
+    "another folder": "moved/{own}/",
+    "no folder": "{own}",
+    "a folder after a space": " {own}/",
+    "a folder before a space": "{own} /",
+    "a folder after a tab": "\t{own}/",
+    "a folder after a space without a width": "\u200b{own}/",
+    "a folder before a line break": "{own}\n/",
+    "a folder in quotes": '"{own}"/',
+    "a folder without its hyphens": "{digits}/",
+    "a folder in braces": "{{{own}}}/",
+    "a folder after a dot": "./{own}/",
+    "a folder with a backslash": "{own}\\",
+}
+elsewhere = pytest.mark.parametrize(
+    ("bucket", "folder"),
     [
-        pytest.param("bucket_id = 'avatars-2'", id="a bucket named alike"),
-        pytest.param("bucket_id = 'AVATARS'", id="a bucket in upper case"),
-        pytest.param("name = '{folder}-x/' || gen_random_uuid()", id="a folder named alike"),
-        pytest.param("name = upper('{folder}/') || gen_random_uuid()", id="a folder in upper case"),
-        pytest.param("name = '/{folder}/' || gen_random_uuid()", id="a folder without a name"),
-        pytest.param("name = 'moved/{folder}/' || gen_random_uuid()", id="another folder"),
-        pytest.param("name = '{folder}' || gen_random_uuid()", id="no folder"),
+        *(pytest.param(bucket, "{own}/", id=what) for what, bucket in BUCKETS.items()),
+        *(pytest.param("avatars", folder, id=what) for what, folder in FOLDERS.items()),
     ],
 )
-def test_an_avatar_stays_in_its_folder(db: Session, world: World, assignment: str) -> None:
-    """Without a WHERE: PostgreSQL then applies no policy for SELECT to the new row."""
-    folder = world.personas["customer"].subject
+
+
+def path_in(world: World, folder: str) -> str:
+    """The name of a new file of the customer in a folder."""
+    own = world.personas["customer"].subject
+    return folder.format(own=own, upper=own.upper(), digits=own.replace("-", "")) + "new.png"
+
+
+@elsewhere
+def test_an_avatar_is_uploaded_in_its_folder_alone(db: Session, world: World, bucket: str, folder: str) -> None:
     with db.acting_as("customer"), db.raises("42501", message="row-level security"):
-        db.execute(f"UPDATE {TABLE} SET {assignment.format(folder=folder)}")
+        db.execute(f"INSERT INTO {TABLE} (bucket_id, name) VALUES (%s, %s)", [bucket, path_in(world, folder)])
+
+
+@elsewhere
+def test_an_avatar_stays_in_its_folder(db: Session, world: World, bucket: str, folder: str) -> None:
+    """Without a WHERE: PostgreSQL then applies no policy for SELECT to the new row."""
+    move = f"UPDATE {TABLE} SET bucket_id = %s, name = %s || gen_random_uuid()"
+    with db.acting_as("customer"), db.raises("42501", message="row-level security"):
+        db.execute(move, [bucket, path_in(world, folder)])
+
+
+@pytest.mark.parametrize("name", ["me.txt", "me", ".png", "me.PNG", "a b.webp", "🎉.jpeg", "me.png.exe", "x/y/z.gif"])
+def test_the_name_of_a_file_does_not_decide(db: Session, world: World, changes: FindChanges, name: str) -> None:
+    path = f"{world.personas['customer'].subject}/{name}"
+    insert = f"INSERT INTO {TABLE} (bucket_id, name) VALUES ('avatars', %s) RETURNING id"
+    with db.acting_as("customer"):
+        key = db.value(insert, [path])
+        with changes() as changed:
+            assert db.execute(f"UPDATE {TABLE} SET name = name || '.old' WHERE id = %s", [key]).rowcount == 1
+    assert changed == [updated(TABLE, key, name=f"{path}.old")]
 
 
 def test_a_delete_needs_the_setting_of_the_storage_api(db: Session, world: World) -> None:

@@ -1,11 +1,14 @@
 """Every table that the migrations create or put policies on has a grid; some are tried again with more visible rows."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from rolecall import Grid, Session
+from rolecall import Grid, Session, World
+from rolecall.access.persona import Persona
 from rolecall.catalog.manifest import Manifest
+from tests.requests import seem_to_use_tcp
 
 
 def test_every_table_has_a_grid(manifest: Manifest, grids: list[Grid]) -> None:
@@ -41,3 +44,52 @@ def test_the_policies_refuse_null(db: Session, persona: str, statement: str) -> 
     # The policy refuses NULL before a NOT NULL does.
     with db.acting_as(persona), db.raises("42501", message="row-level security"):
         db.execute(statement)
+
+
+# ------------------------------------------------------------------ unusual requests
+
+TABLES = (
+    *("scheduling.appointment_services", "communication.message_threads", "engagement.customer_favorites"),
+    *("audit.audit_logs", "catalog.service_booking_rules", "storage.objects"),
+)
+every_table = pytest.mark.parametrize("table", TABLES)
+
+
+def grid_of(grids: list[Grid], table: str) -> Grid:
+    (grid,) = (grid for grid in grids if grid.table == table)
+    return grid
+
+
+@every_table
+@pytest.mark.parametrize("subject", ["customer", "staff"])
+def test_the_service_is_the_service_also_with_a_subject(
+    world: World,
+    grids: list[Grid],
+    mismatches: Callable[[Grid], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    table: str,
+    subject: str,
+) -> None:
+    """The token of a server may name a user. The role of the session decides."""
+    service = world.personas["service"]
+    claims = {**service.claims, "sub": world.personas[subject].subject}
+    monkeypatch.setitem(world.personas, "service", replace(service, claims=claims))
+    grid = grid_of(grids, table)
+    cells = tuple(cell for cell in grid.cells if cell.persona == "service")
+    assert cells
+    assert mismatches(replace(grid, cells=cells)) == []
+
+
+@every_table
+def test_neither_the_method_nor_the_connection_decides(
+    db: Session,
+    grids: list[Grid],
+    mismatches: Callable[[Grid], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    table: str,
+) -> None:
+    """A PUT, which PostgREST takes for an upsert of one row, over TCP: other tests connect by a socket."""
+    settings = Persona.settings
+    monkeypatch.setattr(Persona, "settings", lambda self, method: [*settings(self, method), ("request.method", "PUT")])
+    seem_to_use_tcp(db)
+    assert mismatches(grid_of(grids, table)) == []

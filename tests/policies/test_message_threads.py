@@ -5,6 +5,7 @@ from datetime import datetime
 import pytest
 
 from rolecall import FindChanges, Session, World, deleted, grid, updated
+from tests.functions.calls import set_claims
 
 TABLE = "communication.message_threads"
 
@@ -71,7 +72,23 @@ test_grid = grid(
     changes={"delete": {"is_deleted": True, "updated_at": datetime}},
 )
 
+# The token of a server may name a user: a participant, or somebody else.
+any_subject = pytest.mark.parametrize(
+    "subject",
+    [
+        pytest.param(None, id="without a subject"),
+        pytest.param("customer", id="as a participant"),
+        pytest.param("owner", id="as another"),
+    ],
+)
+
 COUNT = f"SELECT count(*) FROM {TABLE} WHERE id = %s"
+
+
+def name_subject(db: Session, world: World, subject: str | None) -> None:
+    """Give the token of the service a subject."""
+    if subject:
+        set_claims(db, role="service_role", sub=world.personas[subject].subject)
 
 
 def thread(world: World, name: str) -> str:
@@ -113,9 +130,11 @@ def test_a_deleted_thread_makes_room_for_a_new_one(db: Session, world: World, op
         assert db.execute(insert, [pair[opener], recipient]).rowcount == 1
 
 
-def test_the_service_deletes_the_row(db: Session, world: World, changes: FindChanges) -> None:
+@any_subject
+def test_the_service_deletes_the_row(db: Session, world: World, changes: FindChanges, subject: str | None) -> None:
     thread_id = thread(world, "customer to staff")
     with changes() as changed, db.acting_as("service"):
+        name_subject(db, world, subject)
         assert db.execute(f"DELETE FROM {TABLE} WHERE id = %s", [thread_id]).rowcount == 1
     assert changed == [deleted(TABLE, thread_id)]
 
@@ -146,9 +165,13 @@ def test_an_update_may_name_the_same_participants(db: Session, world: World, cha
     assert changed == [updated(TABLE, thread_id, subject="changed")]
 
 
-def test_the_service_may_exchange_the_participants(db: Session, world: World, changes: FindChanges) -> None:
+@any_subject
+def test_the_service_may_exchange_the_participants(
+    db: Session, world: World, changes: FindChanges, subject: str | None
+) -> None:
     row = world.row(TABLE, "customer to staff")
     with changes() as changed, db.acting_as("service"):
+        name_subject(db, world, subject)
         update = f"UPDATE {TABLE} SET created_by_id = recipient_id, recipient_id = created_by_id WHERE id = %s"
         assert db.execute(update, [row["id"]]).rowcount == 1
     assert changed == [updated(TABLE, row["id"], created_by_id=row["recipient_id"], recipient_id=row["created_by_id"])]

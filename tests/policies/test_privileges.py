@@ -78,6 +78,15 @@ def test_no_role_empties_a_table_refers_to_it_or_adds_a_trigger(db: Session, tab
         refuses(db, role, statement.format(table), f"permission denied for table {table.split('.')[1]}")
 
 
+@every_role
+def test_no_role_creates_an_object_in_a_schema(db: Session, manifest: Manifest, role: str) -> None:
+    schemas = sorted({name.split(".")[0] for names in (*KINDS.values(), manifest.tables) for name in names})
+    assert {"audit", "identity", "storage"} <= set(schemas)
+    for schema in schemas:
+        db.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+        refuses(db, role, f"CREATE TABLE {schema}.own (id int)", f"permission denied for schema {schema}")
+
+
 @pytest.mark.parametrize("role", WITHOUT_ANY)
 @every_table
 def test_a_role_without_grants_reads_and_writes_nothing(db: Session, table: str, role: str) -> None:

@@ -218,6 +218,31 @@ def test_a_step_stops_at_a_comment_of_somebody_else(migrated: Scratch, kind: str
                     migrated.verify(int(number[0]))
 
 
+def test_no_comment_of_somebody_else_is_lost(migrated: Scratch, part: Created) -> None:
+    """Where the step writes none. It creates its policies and triggers again, which would remove their comments."""
+    if part.kind == "table":
+        schema, table = part.name.split(".")
+        index, constraint = migrated.connection.execute(
+            "SELECT min(indexname), min(conname) FROM pg_indexes, pg_constraint "
+            "WHERE schemaname = %s AND tablename = %s AND conrelid = %s::regclass",
+            [schema, table, part.name],
+        ).fetchone() or ("", "")
+        objects = [f"TABLE {part.name}", f"COLUMN {part.name}.id", f"INDEX {schema}.{index}"]
+        objects.append(f"CONSTRAINT {constraint} ON {part.name}")
+    else:
+        objects = [f'{part.kind} "{part.name}" ON {part.table}']
+    with migrated.connection.transaction(force_rollback=True):
+        as_owner(migrated, "; ".join(f"COMMENT ON {each} IS 'Ours.'" for each in objects))
+        if part.kind == "table":
+            before = everything(migrated.connection)
+            migrated.execute(step_path(migrated, part.step))
+            assert everything(migrated.connection) == before
+        else:
+            message = stopped(migrated, part.step).replace('"', "")
+            comment = f"comment of {part.kind} {part.name} on {part.table}"
+            assert f"{comment} exists in another form: expected none, found Ours." in message
+
+
 # ------------------------------------------------------------------ policies, triggers and tables of the migrations
 
 

@@ -754,7 +754,11 @@ $list$;
     -- and keeps the rest of the comment.
     DECLARE
       note_start CONSTANT text := 'enorae phase 1: ';
-      comment_before CONSTANT text := array_to_string(notes, E'\n');
+      kept CONSTANT text[] := ARRAY(
+        SELECT line FROM unnest(notes) WITH ORDINALITY AS n (line, place)
+        WHERE NOT starts_with(line, note_start)
+        ORDER BY place
+      );
       allowed_before CONSTANT text := current_setting('storage.allow_delete_query', true);
       note text;
       names text[];
@@ -774,9 +778,8 @@ $list$;
         PERFORM set_config('storage.allow_delete_query', COALESCE(allowed_before, ''), true);
       END IF;
 
-      IF comment_before LIKE '%' || note_start || '%' THEN
-        EXECUTE format('COMMENT ON SCHEMA audit IS %L',
-          NULLIF(regexp_replace(comment_before, '(^|\n)' || note_start || '[^\n]*', '', 'g'), ''));
+      IF kept <> notes THEN
+        EXECUTE format('COMMENT ON SCHEMA audit IS %L', NULLIF(array_to_string(kept, E'\n'), ''));
       END IF;
     END;
 

@@ -18,7 +18,7 @@ from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
 from rolecall.settings import read as read_settings
 from rolecall.sql.migrations import read
-from tests.migrations.helpers import as_owner, everything, step_path
+from tests.migrations.helpers import DISCARD, as_owner, everything, roll_back_to, step_path
 
 WithoutStep = Callable[[int, str], Scratch]
 
@@ -72,6 +72,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         ("function", ("function",), FUNCTION_FORMS),
         ("view", ("view",), VIEW_FORMS),
         ("part", ("policy", "trigger", "table"), [""]),
+        ("trigger", ("trigger",), [""]),
     ):
         if fixture in metafunc.fixturenames:
             names = [fixture, "form"] if "form" in metafunc.fixturenames else [fixture]
@@ -294,6 +295,18 @@ def test_a_step_stops_at_a_part_that_somebody_changed(migrated: Scratch, part: C
         assert kept
         assert kept.items() <= remaining[0].items()
         assert table == "storage.objects" or remaining[1][table] == before[1][table]
+
+
+@pytest.mark.parametrize("state", ["DISABLE", "ENABLE REPLICA", "ENABLE ALWAYS"])
+def test_a_trigger_that_does_not_fire_as_usual_stops_its_step_and_its_rollback(
+    migrated: Scratch, trigger: Created, state: str
+) -> None:
+    as_owner(migrated, f"ALTER TABLE {trigger.table} {state} TRIGGER {trigger.name}")
+    assert f"trigger {trigger.name} on {trigger.table} exists in another form" in stopped(migrated, trigger.step)
+    roll_back_to(migrated, trigger.phase)
+    migrated.connection.execute(DISCARD)
+    with pytest.raises(SqlError, match=rf"\n- {trigger.table}: trigger {trigger.name}: .* not enabled as usual"):
+        migrated.rollback(trigger.phase)
 
 
 def is_of(name: str, whole: str) -> bool:

@@ -81,6 +81,7 @@ def of_table(node: Node) -> Breaks:
         "column": f"ALTER TABLE {table} ADD COLUMN stray text",
         "policy": f"CREATE POLICY stray ON {table} FOR SELECT TO authenticated USING (true)",
         "constraint": f"ALTER TABLE {table} ADD CONSTRAINT stray CHECK (id IS NOT NULL)",
+        "exclusion": f"ALTER TABLE {table} ADD CONSTRAINT stray EXCLUDE USING btree (id WITH =)",
         "unique": f"CREATE UNIQUE INDEX stray ON {table} (id)",
         "trigger": f"CREATE TRIGGER stray BEFORE UPDATE ON {table} FOR EACH ROW "
         "EXECUTE FUNCTION suppress_redundant_updates_trigger()",
@@ -182,6 +183,8 @@ def of_trigger(node: Node) -> Breaks:
     ways = {
         "dropped": drop,
         "disabled": f"ALTER TABLE {table} DISABLE TRIGGER {node.trigname}",
+        "enabled for a replica only": f"ALTER TABLE {table} ENABLE REPLICA TRIGGER {node.trigname}",
+        "enabled for a replica too": f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {node.trigname}",
         "without its WHEN": f"{drop}; {deparse(create_trig_stmt=always)}",
         "in capitals": f'ALTER TRIGGER {node.trigname} ON {table} RENAME TO "{node.trigname.upper()}"',
         "with an argument at its end": filled(

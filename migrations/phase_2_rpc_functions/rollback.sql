@@ -345,6 +345,24 @@ $list$;
       GROUP BY object, r.rolname
     );
 
+    -- Comments of the parts of tables and views.
+    actual := actual || ARRAY(
+      SELECT ARRAY[relation::regclass::text, 'comment of ' || part.name, description]
+      FROM (
+        SELECT attrelid, 'column ' || attname, 'pg_class'::regclass::oid, attrelid, attnum FROM pg_attribute
+        UNION ALL
+        SELECT conrelid, 'constraint ' || conname, tableoid, oid, 0 FROM pg_constraint
+        UNION ALL
+        SELECT indrelid, 'index ' || relname, c.tableoid, c.oid, 0 FROM pg_index JOIN pg_class AS c ON c.oid = indexrelid
+        UNION ALL
+        SELECT polrelid, 'policy ' || quote_ident(polname), tableoid, oid, 0 FROM pg_policy
+        UNION ALL
+        SELECT tgrelid, 'trigger ' || tgname, tableoid, oid, 0 FROM pg_trigger
+      ) AS part (relation, name, class, oid, number)
+      JOIN pg_description ON classoid = class AND objoid = part.oid AND objsubid = number
+      WHERE relation = ANY (relations)
+    );
+
     -- Owners. No policy applies to an owner. Any role may be one, but none that a request can become.
     actual := actual || ARRAY(
       SELECT ARRAY[object, 'owner among the roles of the API', owner::regrole::text]
@@ -417,7 +435,9 @@ $list$;
         ),
         E'\n'
       ),
-      COALESCE(array_agg(CASE object WHEN 'storage.objects' THEN property ELSE object END), '{}')
+      COALESCE(array_agg(
+        CASE object WHEN 'storage.objects' THEN replace(property, 'comment of ', '') ELSE object END
+      ), '{}')
     INTO lines, others
     FROM generate_subscripts(differences, 1) AS i
     CROSS JOIN LATERAL (
@@ -425,6 +445,8 @@ $list$;
     ) AS d (object, property, value, found_value)
     WHERE object = ANY (found_objects) AND CASE
       WHEN object LIKE 'schema %' THEN false
+      WHEN object = 'storage.objects' AND property LIKE 'comment of policy %'
+        THEN replace(property, 'comment of ', '') = ANY (expected[:][2:2])
       WHEN object = 'storage.objects' THEN property LIKE 'policy %' AND value IS NOT NULL AND found_value IS NOT NULL
       WHEN object = 'bucket avatars' THEN made_bucket
       WHEN object = ANY (only_commented) THEN property = 'comment' AND found_value IS NOT NULL

@@ -281,6 +281,24 @@ BEGIN
     GROUP BY object, r.rolname
   );
 
+  -- Comments of the parts of tables and views.
+  actual := actual || ARRAY(
+    SELECT ARRAY[relation::regclass::text, 'comment of ' || part.name, description]
+    FROM (
+      SELECT attrelid, 'column ' || attname, 'pg_class'::regclass::oid, attrelid, attnum FROM pg_attribute
+      UNION ALL
+      SELECT conrelid, 'constraint ' || conname, tableoid, oid, 0 FROM pg_constraint
+      UNION ALL
+      SELECT indrelid, 'index ' || relname, c.tableoid, c.oid, 0 FROM pg_index JOIN pg_class AS c ON c.oid = indexrelid
+      UNION ALL
+      SELECT polrelid, 'policy ' || quote_ident(polname), tableoid, oid, 0 FROM pg_policy
+      UNION ALL
+      SELECT tgrelid, 'trigger ' || tgname, tableoid, oid, 0 FROM pg_trigger
+    ) AS part (relation, name, class, oid, number)
+    JOIN pg_description ON classoid = class AND objoid = part.oid AND objsubid = number
+    WHERE relation = ANY (relations)
+  );
+
   -- Owners. No policy applies to an owner. Any role may be one, but none that a request can become.
   actual := actual || ARRAY(
     SELECT ARRAY[object, 'owner among the roles of the API', owner::regrole::text]
@@ -359,7 +377,7 @@ BEGIN
     -- Only the kind of a missing object is reported.
     WHEN object <> ALL (found_objects) THEN property = 'kind'
     -- More indexes and comments are allowed. Most of storage.objects does not belong to these migrations.
-    WHEN value IS NULL THEN property NOT LIKE 'index %' AND property <> 'comment' AND object <> 'storage.objects'
+    WHEN value IS NULL THEN property NOT LIKE 'index %' AND property NOT LIKE 'comment%' AND object <> 'storage.objects'
     ELSE true
   END;
 

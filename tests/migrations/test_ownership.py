@@ -220,28 +220,46 @@ def test_a_step_stops_at_a_comment_of_somebody_else(migrated: Scratch, kind: str
 
 
 def test_no_comment_of_somebody_else_is_lost(migrated: Scratch, part: Created) -> None:
-    """Where the step writes none. It creates its policies and triggers again, which would remove their comments."""
+    """Where the step writes none. It creates its policies and triggers again, which would remove their comments.
+
+    The rollback would remove all of them."""
+    table = part.table or part.name
+    parts = {f"{part.kind} {part.name}": f'{part.kind} "{part.name}" ON {table}'}
     if part.kind == "table":
-        schema, table = part.name.split(".")
+        schema = table.split(".")[0]
         index, constraint = migrated.connection.execute(
             "SELECT min(indexname), min(conname) FROM pg_indexes, pg_constraint "
-            "WHERE schemaname = %s AND tablename = %s AND conrelid = %s::regclass",
-            [schema, table, part.name],
+            "WHERE format('%%I.%%I', schemaname, tablename) = %(table)s AND conrelid = %(table)s::regclass",
+            {"table": table},
         ).fetchone() or ("", "")
-        objects = [f"TABLE {part.name}", f"COLUMN {part.name}.id", f"INDEX {schema}.{index}"]
-        objects.append(f"CONSTRAINT {constraint} ON {part.name}")
-    else:
-        objects = [f'{part.kind} "{part.name}" ON {part.table}']
+        parts = {
+            "column id": f"COLUMN {table}.id",
+            f"index {index}": f"INDEX {schema}.{index}",
+            f"constraint {constraint}": f"CONSTRAINT {constraint} ON {table}",
+        }
     with migrated.connection.transaction(force_rollback=True):
-        as_owner(migrated, "; ".join(f"COMMENT ON {each} IS 'Ours.'" for each in objects))
+        as_owner(migrated, "; ".join(f"COMMENT ON {each} IS 'Ours.'" for each in parts.values()))
+        before = everything(migrated.connection)
         if part.kind == "table":
-            before = everything(migrated.connection)
             migrated.execute(step_path(migrated, part.step))
-            assert everything(migrated.connection) == before
         else:
             message = stopped(migrated, part.step).replace('"', "")
-            comment = f"comment of {part.kind} {part.name} on {part.table}"
+            comment = f"comment of {part.kind} {part.name} on {table}"
             assert f"{comment} exists in another form: expected none, found Ours." in message
+        assert everything(migrated.connection) == before
+        migrated.verify(part.phase)
+        roll_back_to(migrated, part.phase)
+        migrated.connection.execute(DISCARD)
+        with pytest.raises(SqlError, match="some objects are not as its steps create them") as excinfo:
+            migrated.rollback(part.phase)
+        lines = re.findall(r"^- (.+?)(?: \(55000\))?$", str(excinfo.value).replace('"', ""), re.MULTILINE)
+        assert lines == sorted(f"{table}: comment of {each}: expected none, found Ours." for each in parts)
+        migrated.connection.execute("SET LOCAL enorae.keep_others = 'on'")
+        for number in range(part.phase, 0, -1):
+            migrated.rollback(number)
+        kept = {name: text for name, text in before[0].items() if text == "Ours."}
+        assert len(kept) == len(parts)
+        assert kept.items() <= everything(migrated.connection)[0].items()
 
 
 # ------------------------------------------------------------------ policies, triggers and tables of the migrations

@@ -5,6 +5,8 @@
 SET LOCAL lock_timeout = '5s';
 -- No NOTICE for each IF EXISTS that finds nothing.
 SET LOCAL client_min_messages = 'warning';
+-- PostgreSQL then writes every name with its schema.
+SET LOCAL search_path = '';
 
 -- All locks first, or none: a script that waits for a lock while it holds others can deadlock with the application.
 DO $$

@@ -46,10 +46,11 @@ DECLARE
       FROM pg_trigger
       WHERE NOT tgisinternal
       UNION ALL
-      SELECT NULL, NULL, format('policy %I on %I.%I', policyname, schemaname, tablename), concat_ws(E'\n',
+      SELECT p.tableoid, p.oid, format('policy %I on %s', polname, polrelid::regclass), concat_ws(E'\n',
         concat_ws(' ', permissive, 'FOR', cmd, 'TO', array_to_string(roles, ', ')),
         'USING ' || qual, 'WITH CHECK ' || with_check)
-      FROM pg_policies
+      FROM pg_policy AS p
+      JOIN pg_policies ON policyname = polname AND format('%I.%I', schemaname, tablename) = polrelid::regclass::text
     )
     SELECT jsonb_object_agg(note.name, replace(note.definition, E'\r', ''))
     FROM object
@@ -118,7 +119,7 @@ REVOKE ALL ON scheduling.view_blocked_times_with_relations FROM PUBLIC, anon, au
 GRANT SELECT ON scheduling.view_blocked_times_with_relations TO authenticated, service_role;
 
 -- The comparison, the same text in every step: if an object existed and has another definition now, this step did not
--- create it, and it fails.
+-- create it, and it fails. A policy or trigger that is dropped and created again loses its comment: that is one too.
 DO $$
 DECLARE
   definitions jsonb;
@@ -126,15 +127,14 @@ DECLARE
 BEGIN
   EXECUTE current_setting('enorae.query') INTO definitions;
 
-  SELECT a.name, btrim(expected) AS expected, btrim(actual) AS actual
+  SELECT b.name, btrim(expected) AS expected, btrim(actual) AS actual
   INTO difference
-  FROM jsonb_each_text(definitions) AS a (name, after)
-  JOIN jsonb_each_text(current_setting('enorae.noted')::jsonb) AS b (name, before)
-    ON b.name = a.name AND before <> after
+  FROM jsonb_each_text(current_setting('enorae.noted')::jsonb) AS b (name, before)
+  LEFT JOIN jsonb_each_text(definitions) AS a (name, after) ON a.name = b.name
   CROSS JOIN unnest(string_to_array(after, E'\n'), string_to_array(before, E'\n'))
     WITH ORDINALITY AS line (expected, actual, number)
-  WHERE expected IS DISTINCT FROM actual
-  ORDER BY a.name, number
+  WHERE before IS DISTINCT FROM after AND expected IS DISTINCT FROM actual
+  ORDER BY b.name, number
   LIMIT 1;
 
   IF FOUND THEN

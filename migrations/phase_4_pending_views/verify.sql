@@ -81,12 +81,23 @@ BEGIN
     WHERE pronamespace <> 'pg_catalog'::regnamespace AND oid::regproc::text = ANY (objects)
   );
 
-  -- Tables and views.
+  -- Tables and views. Who reads a table by way of one that it inherits from has the policies of that one.
   actual := ARRAY(
     SELECT ARRAY[c.oid::regclass::text, property.name, property.value]
     FROM pg_class AS c
     CROSS JOIN LATERAL (VALUES
-      ('kind', CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' ELSE 'neither table nor view' END),
+      ('kind', CASE c.relkind
+        WHEN 'r' THEN CASE c.relpersistence WHEN 'p' THEN 'table' ELSE 'table that is not logged' END
+        WHEN 'v' THEN 'view'
+        ELSE 'neither table nor view'
+      END),
+      ('inherits from', (
+        SELECT string_agg(inhparent::regclass::text, ', ' ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid
+      )),
+      ('inherited by', (
+        SELECT string_agg(inhrelid::regclass::text, ', ' ORDER BY inhrelid::regclass::text)
+        FROM pg_inherits WHERE inhparent = c.oid
+      )),
       ('row level security', CASE WHEN c.relforcerowsecurity THEN 'forced' WHEN c.relrowsecurity THEN 'on' END),
       ('comment', obj_description(c.oid, 'pg_class'))
     ) AS property (name, value)
@@ -203,6 +214,8 @@ BEGIN
         CASE f.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
         CASE WHEN f.prosecdef THEN 'security definer' ELSE 'security invoker' END,
         CASE WHEN f.proisstrict THEN 'not called on NULL' END,
+        CASE WHEN f.proleakproof THEN 'leakproof' END,
+        CASE f.proparallel WHEN 'r' THEN 'parallel restricted' WHEN 's' THEN 'parallel safe' END,
         array_to_string(f.proconfig, ', ')
       )),
       ('md5 of the body', md5(replace(f.prosrc, E'\r', ''))),
@@ -235,7 +248,39 @@ BEGIN
     GROUP BY object, r.rolname
   );
 
-  -- Schemas.
+  -- Comments of the parts of tables and views.
+  actual := actual || ARRAY(
+    SELECT ARRAY[relation::regclass::text, 'comment of ' || part.name, description]
+    FROM (
+      SELECT attrelid, 'column ' || attname, 'pg_class'::regclass::oid, attrelid, attnum FROM pg_attribute
+      UNION ALL
+      SELECT conrelid, 'constraint ' || conname, tableoid, oid, 0 FROM pg_constraint
+      UNION ALL
+      SELECT indrelid, 'index ' || relname, c.tableoid, c.oid, 0 FROM pg_index JOIN pg_class AS c ON c.oid = indexrelid
+      UNION ALL
+      SELECT polrelid, 'policy ' || quote_ident(polname), tableoid, oid, 0 FROM pg_policy
+      UNION ALL
+      SELECT tgrelid, 'trigger ' || tgname, tableoid, oid, 0 FROM pg_trigger
+    ) AS part (relation, name, class, oid, number)
+    JOIN pg_description ON classoid = class AND objoid = part.oid AND objsubid = number
+    WHERE relation = ANY (relations)
+  );
+
+  -- Owners. No policy applies to an owner. Any role may be one, but none that a request can become.
+  actual := actual || ARRAY(
+    SELECT ARRAY[object, 'owner among the roles of the API', owner::regrole::text]
+    FROM (
+      SELECT oid::regclass::text, relowner FROM pg_class WHERE oid = ANY (relations)
+      UNION ALL
+      SELECT oid::regproc::text, proowner FROM pg_proc WHERE oid = ANY (routines)
+    ) AS owned (object, owner)
+    WHERE EXISTS (
+      SELECT FROM pg_roles
+      WHERE rolname IN ('anon', 'authenticated', 'service_role', 'authenticator') AND pg_has_role(oid, owner, 'MEMBER')
+    )
+  );
+
+  -- Schemas. Who may create in one can give a function of ours a second form, which calls then find.
   actual := actual || ARRAY(
     SELECT ARRAY['schema ' || n.nspname, property.name, property.value]
     FROM pg_namespace AS n
@@ -245,6 +290,11 @@ BEGIN
         SELECT string_agg(r.rolname, ', ' ORDER BY r.rolname)
         FROM pg_roles AS r
         WHERE r.rolname IN ('authenticated', 'service_role') AND has_schema_privilege(r.oid, n.oid, 'USAGE')
+      )),
+      ('create', (
+        SELECT string_agg(r.rolname, ', ' ORDER BY r.rolname)
+        FROM pg_roles AS r
+        WHERE r.rolname IN ('anon', 'authenticated') AND has_schema_privilege(r.oid, n.oid, 'CREATE')
       ))
     ) AS property (name, value)
     WHERE 'schema ' || n.nspname = ANY (objects)
@@ -294,7 +344,7 @@ BEGIN
     -- Only the kind of a missing object is reported.
     WHEN object <> ALL (found_objects) THEN property = 'kind'
     -- More indexes and comments are allowed. Most of storage.objects does not belong to these migrations.
-    WHEN value IS NULL THEN property NOT LIKE 'index %' AND property <> 'comment' AND object <> 'storage.objects'
+    WHEN value IS NULL THEN property NOT LIKE 'index %' AND property NOT LIKE 'comment%' AND object <> 'storage.objects'
     ELSE true
   END;
 

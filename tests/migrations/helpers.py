@@ -58,7 +58,7 @@ FROM pg_namespace WHERE nspname !~ '^pg_'
 UNION ALL
 SELECT 'comment on ' || pg_describe_object(classoid, objoid, objsubid), description
 FROM pg_description
-WHERE classoid IN ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_namespace'::regclass) AND objoid >= 16384
+WHERE objoid >= 16384
 """
 
 

@@ -18,7 +18,7 @@ from rolecall.database.scratch import Scratch
 from rolecall.errors import SqlError
 from rolecall.settings import read as read_settings
 from rolecall.sql.migrations import read
-from tests.migrations.helpers import as_owner, everything, step_path
+from tests.migrations.helpers import DISCARD, as_owner, everything, roll_back_to, step_path
 
 WithoutStep = Callable[[int, str], Scratch]
 
@@ -72,6 +72,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         ("function", ("function",), FUNCTION_FORMS),
         ("view", ("view",), VIEW_FORMS),
         ("part", ("policy", "trigger", "table"), [""]),
+        ("trigger", ("trigger",), [""]),
     ):
         if fixture in metafunc.fixturenames:
             names = [fixture, "form"] if "form" in metafunc.fixturenames else [fixture]
@@ -218,6 +219,49 @@ def test_a_step_stops_at_a_comment_of_somebody_else(migrated: Scratch, kind: str
                     migrated.verify(int(number[0]))
 
 
+def test_no_comment_of_somebody_else_is_lost(migrated: Scratch, part: Created) -> None:
+    """Where the step writes none. It creates its policies and triggers again, which would remove their comments.
+
+    The rollback would remove all of them."""
+    table = part.table or part.name
+    parts = {f"{part.kind} {part.name}": f'{part.kind} "{part.name}" ON {table}'}
+    if part.kind == "table":
+        schema = table.split(".")[0]
+        index, constraint = migrated.connection.execute(
+            "SELECT min(indexname), min(conname) FROM pg_indexes, pg_constraint "
+            "WHERE format('%%I.%%I', schemaname, tablename) = %(table)s AND conrelid = %(table)s::regclass",
+            {"table": table},
+        ).fetchone() or ("", "")
+        parts = {
+            "column id": f"COLUMN {table}.id",
+            f"index {index}": f"INDEX {schema}.{index}",
+            f"constraint {constraint}": f"CONSTRAINT {constraint} ON {table}",
+        }
+    with migrated.connection.transaction(force_rollback=True):
+        as_owner(migrated, "; ".join(f"COMMENT ON {each} IS 'Ours.'" for each in parts.values()))
+        before = everything(migrated.connection)
+        if part.kind == "table":
+            migrated.execute(step_path(migrated, part.step))
+        else:
+            message = stopped(migrated, part.step).replace('"', "")
+            comment = f"comment of {part.kind} {part.name} on {table}"
+            assert f"{comment} exists in another form: expected none, found Ours." in message
+        assert everything(migrated.connection) == before
+        migrated.verify(part.phase)
+        roll_back_to(migrated, part.phase)
+        migrated.connection.execute(DISCARD)
+        with pytest.raises(SqlError, match="some objects are not as its steps create them") as excinfo:
+            migrated.rollback(part.phase)
+        lines = re.findall(r"^- (.+?)(?: \(55000\))?$", str(excinfo.value).replace('"', ""), re.MULTILINE)
+        assert lines == sorted(f"{table}: comment of {each}: expected none, found Ours." for each in parts)
+        migrated.connection.execute("SET LOCAL enorae.keep_others = 'on'")
+        for number in range(part.phase, 0, -1):
+            migrated.rollback(number)
+        kept = {name: text for name, text in before[0].items() if text == "Ours."}
+        assert len(kept) == len(parts)
+        assert kept.items() <= everything(migrated.connection)[0].items()
+
+
 # ------------------------------------------------------------------ policies, triggers and tables of the migrations
 
 
@@ -269,6 +313,18 @@ def test_a_step_stops_at_a_part_that_somebody_changed(migrated: Scratch, part: C
         assert kept
         assert kept.items() <= remaining[0].items()
         assert table == "storage.objects" or remaining[1][table] == before[1][table]
+
+
+@pytest.mark.parametrize("state", ["DISABLE", "ENABLE REPLICA", "ENABLE ALWAYS"])
+def test_a_trigger_that_does_not_fire_as_usual_stops_its_step_and_its_rollback(
+    migrated: Scratch, trigger: Created, state: str
+) -> None:
+    as_owner(migrated, f"ALTER TABLE {trigger.table} {state} TRIGGER {trigger.name}")
+    assert f"trigger {trigger.name} on {trigger.table} exists in another form" in stopped(migrated, trigger.step)
+    roll_back_to(migrated, trigger.phase)
+    migrated.connection.execute(DISCARD)
+    with pytest.raises(SqlError, match=rf"\n- {trigger.table}: trigger {trigger.name}: .* not enabled as usual"):
+        migrated.rollback(trigger.phase)
 
 
 def is_of(name: str, whole: str) -> bool:

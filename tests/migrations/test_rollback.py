@@ -147,6 +147,29 @@ def test_rollback_of_phase_1_removes_only_its_own_additions(bare: Scratch, befor
         assert state(bare.connection) == expected
 
 
+@pytest.mark.parametrize(
+    ("comment", "rest"),
+    [
+        pytest.param("{notes}\nKept for 10 years", "Kept for 10 years", id="a line below"),
+        pytest.param("{notes}\n\nKept:\n10 years\n", "\nKept:\n10 years\n", id="several lines below"),
+        pytest.param("Who did what.\n{notes}\nKept for 10 years", "Who did what.\nKept for 10 years", id="around them"),
+        pytest.param("{notes}\n{notes}", None, id="the notes twice"),
+        pytest.param("See {notes}", "See {first}", id="a note that is no longer one"),
+    ],
+)
+def test_rollback_keeps_what_somebody_wrote_around_its_notes(bare: Scratch, comment: str, rest: str | None) -> None:
+    noted = "SELECT obj_description('audit'::regnamespace, 'pg_namespace')"
+    with bare.connection.transaction(force_rollback=True):
+        bare.apply(1)
+        (notes,) = bare.connection.execute(noted).fetchone() or ("",)
+        lines = notes.splitlines()
+        assert len(lines) > 1
+        comment = comment.format(notes=notes)
+        bare.connection.execute(sql.SQL("COMMENT ON SCHEMA audit IS {}").format(comment))
+        bare.rollback(1)
+        assert bare.connection.execute(noted).fetchone() == (rest and rest.format(first=lines[0]),)
+
+
 def test_rollback_restores_the_protection_of_storage(bare: Scratch) -> None:
     with bare.connection.transaction(force_rollback=True):
         bare.apply(1)

@@ -23,6 +23,7 @@ ast = postgast.pg_query_pb2
 Node = Any  # a node of the syntax tree: the stubs with the types do not parse
 
 SCHEMAS = ("identity", "organization", "catalog", "scheduling", "communication", "engagement", "audit")
+OWNERS = ("anon", "authenticated", "service_role", "authenticator")
 API_ROLES = ("PUBLIC", "anon", "authenticated", "service_role")
 EMPTY_BUCKET = "SELECT set_config('storage.allow_delete_query', 'true', true); DELETE FROM storage.objects"
 
@@ -74,13 +75,18 @@ def of_table(node: Node) -> Breaks:
         "with row level security for its owner": f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
         "with a column granted to anon": f"GRANT UPDATE (id) ON {table} TO anon",
         "with a right to grant": f"GRANT SELECT ON {table} TO authenticated WITH GRANT OPTION",
+        "not logged": f"ALTER TABLE {table} SET UNLOGGED",
+        "inheriting": f"CREATE TABLE public.stray (id uuid); ALTER TABLE {table} INHERIT public.stray",
+        "inherited": f"CREATE TABLE public.stray () INHERITS ({table})",
     }
+    ways |= owned(f"TABLE {table}")
     ways |= {f"granted to {role}": f"GRANT ALL ON {table} TO {role}" for role in API_ROLES}
     yield "table", node.relation.schemaname, node.relation.relname, ways
     additions = {
         "column": f"ALTER TABLE {table} ADD COLUMN stray text",
         "policy": f"CREATE POLICY stray ON {table} FOR SELECT TO authenticated USING (true)",
         "constraint": f"ALTER TABLE {table} ADD CONSTRAINT stray CHECK (id IS NOT NULL)",
+        "exclusion": f"ALTER TABLE {table} ADD CONSTRAINT stray EXCLUDE USING btree (id WITH =)",
         "unique": f"CREATE UNIQUE INDEX stray ON {table} (id)",
         "trigger": f"CREATE TRIGGER stray BEFORE UPDATE ON {table} FOR EACH ROW "
         "EXECUTE FUNCTION suppress_redundant_updates_trigger()",
@@ -182,6 +188,8 @@ def of_trigger(node: Node) -> Breaks:
     ways = {
         "dropped": drop,
         "disabled": f"ALTER TABLE {table} DISABLE TRIGGER {node.trigname}",
+        "enabled for a replica only": f"ALTER TABLE {table} ENABLE REPLICA TRIGGER {node.trigname}",
+        "enabled for a replica too": f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {node.trigname}",
         "without its WHEN": f"{drop}; {deparse(create_trig_stmt=always)}",
         "in capitals": f'ALTER TRIGGER {node.trigname} ON {table} RENAME TO "{node.trigname.upper()}"',
         "with an argument at its end": filled(
@@ -204,6 +212,9 @@ def of_function(node: Node) -> Breaks:
         "with the other SECURITY": f"UPDATE pg_proc SET prosecdef = NOT prosecdef {row}",
         "with another volatility": f"ALTER {function} IMMUTABLE",
         "not called on NULL": f"ALTER {function} STRICT",
+        "leakproof": f"ALTER {function} LEAKPROOF",
+        "restricted in parallel": f"ALTER {function} PARALLEL RESTRICTED",
+        "safe in parallel": f"ALTER {function} PARALLEL SAFE",
         "with another body": f"UPDATE pg_proc SET prosrc = prosrc || ' ' {row}",
         "with a body in capitals": f"UPDATE pg_proc SET prosrc = upper(prosrc) {row}",
         "with the grants of a new function": f"UPDATE pg_proc SET proacl = NULL {row}",
@@ -213,6 +224,7 @@ def of_function(node: Node) -> Breaks:
         ways["with another name for a parameter"] = f"UPDATE pg_proc SET proargnames[1] = 'stray' {row}"
     runners = ("PUBLIC", "anon", "authenticated", "service_role") if is_trigger else ("PUBLIC", "anon")
     ways |= {f"granted to {role}": f"GRANT EXECUTE ON {function} TO {role}" for role in runners}
+    ways |= owned(function)
     yield "trigger function" if is_trigger else "function", schema, name, ways
 
 
@@ -231,6 +243,7 @@ def of_view(node: Node) -> Breaks:
         "granted to authenticated for writing": f"GRANT UPDATE ON {view} TO authenticated",
         "with a column granted to anon": f"GRANT SELECT ({column}) ON {view} TO anon",
     }
+    ways |= owned(f"VIEW {view}")
     ways["with a column in capitals"] = f'ALTER VIEW {view} RENAME COLUMN {column} TO "{column.upper()}"'
     ways["with an OFFSET at its end"] = redefine(f"{replace} %s OFFSET 1", view)
     if literal := re.search(r"'([a-z]\w*)'", deparse(select_stmt=node.query.select_stmt)):
@@ -290,6 +303,13 @@ BREAKERS: dict[str, Callable[[Any], Breaks]] = {
 }
 
 
+def owned(what: str) -> dict[str, str]:
+    """An object of each role that a request can have, and of one whose rights such a role has."""
+    ways = {f"owned by {role}": f"ALTER {what} OWNER TO {role}" for role in OWNERS}
+    ways["owned by a role of anon"] = f"CREATE ROLE stray; GRANT stray TO anon; ALTER {what} OWNER TO stray"
+    return ways
+
+
 def full_name(relation: Node) -> str:
     return f"{relation.schemaname}.{relation.relname}"
 
@@ -316,6 +336,11 @@ BY_HAND = [
         Sabotage("usage", schema, role, "removed", f"REVOKE USAGE ON SCHEMA {schema} FROM {role}")
         for schema in SCHEMAS
         for role in ("authenticated", "service_role")
+    ),
+    *(
+        Sabotage("usage", schema, role, "may create", f"GRANT CREATE ON SCHEMA {schema} TO {role}")
+        for schema in SCHEMAS
+        for role in ("PUBLIC", "anon", "authenticated")
     ),
     Sabotage("bucket", "bucket", "avatars", "public", "UPDATE storage.buckets SET public = true WHERE id = 'avatars'"),
     *(

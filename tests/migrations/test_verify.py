@@ -120,6 +120,11 @@ def test_windows_line_ends_work(bare: Scratch) -> None:
     [
         pytest.param("CREATE INDEX another ON audit.audit_logs (reason)", id="another index"),
         pytest.param("GRANT SELECT ON audit.audit_logs TO authenticator", id="a grant to another role"),
+        pytest.param("CREATE ROLE team; ALTER TABLE audit.audit_logs OWNER TO team", id="another owner"),
+        pytest.param("GRANT USAGE ON SCHEMA audit TO anon, PUBLIC", id="who may use a schema"),
+        pytest.param("GRANT CREATE ON SCHEMA audit TO service_role", id="the service may create in a schema"),
+        pytest.param("ALTER FUNCTION audit.log_action COST 7", id="the cost of a function"),
+        pytest.param("COMMENT ON COLUMN audit.audit_logs.reason IS 'Mine.'", id="a comment on a column"),
         pytest.param("INSERT INTO storage.buckets (id, name) VALUES ('logos', 'logos')", id="another bucket"),
         pytest.param("CREATE POLICY logos ON storage.objects USING (bucket_id = 'logos')", id="a policy for it"),
         pytest.param("CREATE VIEW audit.mine AS SELECT id FROM audit.audit_logs", id="another view"),

@@ -64,6 +64,9 @@ LANGUAGE sql AS $function$
       SELECT FROM immutable AS f
       WHERE f.language NOT IN ('sql', 'plpgsql') AND NOT EXISTS (
         SELECT FROM pg_depend AS d WHERE (d.classid, d.objid, d.deptype) = ('pg_proc'::regclass, f.oid, 'e'))
+        -- PostgreSQL's own function under another name.
+        AND NOT (f.language = 'internal' AND EXISTS (
+          SELECT FROM pg_proc AS b WHERE b.oid < 16384 AND b.provolatile = 'i' AND b.prosrc = f.body))
     )
     AND NOT EXISTS (
       SELECT FROM pg_cast AS c JOIN pg_proc AS f ON f.oid = c.castfunc WHERE c.oid >= 16384 AND f.provolatile <> 'i'

@@ -101,7 +101,7 @@ def test_permissive_default_privileges_take_effect_without_a_migration_role(proj
             assert rolecall_db.value("SELECT has_table_privilege('anon', 'app.notes', 'INSERT')")
         """
     )
-    result = project.runpytest_subprocess("-n", "0", "--rolecall-default-privileges=granted", "-k", "test_granted")
+    result = project.runpytest_subprocess("-n", "0", "--rolecall-default-privileges=granted", "test_notes.py")
     result.assert_outcomes(passed=1)
 
 
@@ -126,7 +126,7 @@ def test_the_objects_of_a_stand_in_are_not_the_projects(project: pytest.Pytester
             assert functions == ["public.digest"]
         """
     )
-    project.runpytest_subprocess("-n", "0", "-k", "test_objects").assert_outcomes(passed=1)
+    project.runpytest_subprocess("-n", "0", "test_notes.py").assert_outcomes(passed=1)
 
 
 STATE = "SELECT rolname FROM pg_roles UNION ALL SELECT datname FROM pg_database ORDER BY 1"

@@ -21,7 +21,7 @@ from rolecall.changes.expected import Change
 from rolecall.changes.snapshot import Snapshot, take
 from rolecall.errors import RolecallError
 from rolecall.grids.grid import Cell, Grid
-from rolecall.grids.probe import Check, aim_at
+from rolecall.grids.probe import Check, aim_at, make_room
 
 # Foreign keys stay: the rows that one of them deletes or empties belong to the write.
 WITHOUT_TRIGGERS = """
@@ -32,7 +32,6 @@ UNION
 SELECT format('ALTER TABLE %s DISABLE RULE %I', ev_class::regclass, rulename)
 FROM pg_rewrite JOIN pg_class AS c ON c.oid = ev_class WHERE relkind IN ('r', 'p')
 """
-IS_TABLE = "SELECT relkind IN ('r', 'p') FROM pg_class WHERE oid = %s::regclass"
 PRIMARY_KEY = """
 SELECT array_agg(attname::text ORDER BY place)
 FROM pg_index CROSS JOIN unnest(indkey::int2[]) WITH ORDINALITY AS k (number, place)
@@ -188,7 +187,7 @@ class GridEffects:
             for text in check.before:
                 self.connection.execute(text.encode())
             if check.room:
-                self._make_room(check.room)
+                make_room(self.connection, check)
                 yield check.statement, None
                 return
             before = self._before.get(check.before)
@@ -198,16 +197,6 @@ class GridEffects:
                 aim_at(self.connection, check)
             end = " WHERE CURRENT OF rolecall_target" if check.blind else ""
             yield check.statement + end, before
-
-    def _make_room(self, delete: str) -> None:
-        """Remove the row that is inserted again. What refers to it stays."""
-        is_table = self.connection.execute(
-            IS_TABLE, [sql.Identifier(*self.grid.table.split(".", 1)).as_string()]
-        ).fetchone()
-        if is_table == (True,):
-            self.connection.execute("SET LOCAL session_replication_role = replica")
-        self.connection.execute(delete.encode())
-        self.connection.execute("SET LOCAL session_replication_role = origin")
 
     def _primary_key(self, check: Check) -> tuple[Any, ...]:
         """The values of the primary key of the check's row."""

@@ -199,6 +199,13 @@ def aim_at(connection: Connection[Any], check: Check) -> None:
     connection.execute("SELECT pg_temp.rolecall_aim_at(%s, %s)", [check.target, check.condition])
 
 
+def make_room(connection: Connection[Any], check: Check) -> None:
+    """Delete the row of an insert, also where a trigger or a rule would keep it. The probe function must exist."""
+    bypass = "pg_temp.rolecall_must_bypass_triggers(%(target)s::text::regclass)"
+    params = {"target": check.target, "condition": check.condition}
+    connection.execute(f"SELECT pg_temp.rolecall_make_room(%(target)s, %(condition)s, {bypass})".encode(), params)
+
+
 def probe(connection: Connection[Any], checks: Iterable[Check]) -> list[Outcome]:
     """Try every check, in order, with one round trip for each thousand. Every check is rolled back.
 

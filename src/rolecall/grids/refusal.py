@@ -17,7 +17,7 @@ from psycopg import Connection
 from psycopg.errors import Diagnostic
 
 from rolecall.access.session import advisory_locks_released, login_for, set_for_transaction
-from rolecall.grids.probe import REFUSED, Check, Outcome, aim_at
+from rolecall.grids.probe import REFUSED, Check, Outcome, aim_at, make_room
 from rolecall.server.waits import ended_by_server
 
 PRIVILEGE = {"GET": "SELECT", "POST": "INSERT", "PATCH": "UPDATE", "DELETE": "DELETE"}
@@ -134,14 +134,3 @@ def attempt(connection: Connection[Any], check: Check) -> psycopg.Error | None:
                 raise
             return error
     return None
-
-
-def make_room(connection: Connection[Any], check: Check) -> None:
-    """Delete the row of an insert, and bypass the triggers and rules that would keep it."""
-    query = "SELECT pg_temp.rolecall_must_bypass_triggers(%s::regclass)"
-    (bypass,) = connection.execute(query, [check.target]).fetchone() or (False,)
-    if bypass:
-        connection.execute("SET LOCAL session_replication_role = replica")
-    connection.execute((check.room or "").encode())
-    if bypass:
-        connection.execute("SET LOCAL session_replication_role = origin")

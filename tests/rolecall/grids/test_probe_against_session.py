@@ -11,8 +11,8 @@ import pytest
 from psycopg import Connection
 
 from rolecall import Grid, Session, World, grid
-from rolecall.grids.probe import REFUSED, Check, Outcome, probe
-from rolecall.grids.refusal import ROW_SECURITY, make_room
+from rolecall.grids.probe import REFUSED, Check, Outcome, make_room, probe
+from rolecall.grids.refusal import ROW_SECURITY
 from rolecall.mutants.search import FirstFailure
 from rolecall.worker import Worker
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +17,7 @@ OBJECTS = ("user_metadata", "app_metadata")
 CLAIMS = ("email", "phone", "aud", "session_id", "aal", "is_anonymous", "amr", "iss")
 HEADERS = ("x-tenant", "x-tenant-id", "x-user-id", "x-role", "user-agent", "origin", "referer", "x-forwarded-for")
 VALUES = (True, "true", "on", "1", "admin")
+OF_A_REQUEST = ("application_name", "request.path")  # settings that each request has
 PERSONA = ("sub", "role")  # who it is: these always decide
 EACH = "x_rolecall"  # a key that no schema knows
 
@@ -34,15 +35,15 @@ class Requests:
         world: World,
         decided: DecidedBy,
         dictionary: Dictionary,
-        settings: Collection[str],
+        settings: Sequence[str],
         paths: Sequence[str],
         keys: Sequence[str],
         *,
         elements: bool = False,
     ) -> None:
         self.decided = decided
-        self.reads_cookies = "request.cookies" in settings
         self.cookies = dictionary.keys
+        self.of_request = [*OF_A_REQUEST, *(name for name in settings if name == "request.cookies")]
         self.texts = list(dict.fromkeys([*dictionary.subjects, *dictionary.literals, *keys]))
         own_settings = {name.lower() for name in world.settings}  # who a persona is, as its subject
         self.settings = [name for name in settings if _is_free(name) and name.lower() not in own_settings]
@@ -81,21 +82,26 @@ class Requests:
     def of_entry(self, kind: str, name: str) -> Iterator[list[Change]]:
         """A group for each value of one claim, header or setting."""
         for value in [*self._values(), ""]:
-            yield self._changes(kind, [name], value)
+            yield self._settings([name], value) if kind == "setting" else self._changes(kind, [name], value)
 
     def _plain(self, value: Any, headers: Sequence[str], settings: Sequence[str]) -> Iterator[Change]:
         """Headers and settings, which have only texts as values."""
-        if not isinstance(value, list):
-            text = str(value).lower() if isinstance(value, bool) else str(value)
-            yield from self._changes("header", headers, text)
-            yield from self._changes("setting", settings, text)
-            if self.reads_cookies and "request.cookies" not in self.decided.names("setting"):
-                yield from self._changes("setting", ["request.cookies"], json.dumps(dict.fromkeys(self.cookies, text)))
-            yield RequestChange("application_name", "setting", "application_name", text)
-            if "request.method" not in self.decided.names("setting"):
-                yield RequestChange("request.method", "method", "request.method", value)
-            path = text if text.startswith("/") else f"/{text}"
-            yield RequestChange("request.path", "setting", "request.path", path)
+        if isinstance(value, list):
+            return
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        yield from self._changes("header", headers, text)
+        decided = self.decided.names("setting")
+        yield from self._settings([*settings, *(name for name in self.of_request if name not in decided)], text)
+        if "request.method" not in decided:
+            yield RequestChange("setting:request.method", "method", "request.method", value)
+
+    def _settings(self, names: Iterable[str], value: Any) -> list[Change]:
+        """Changes of settings. A path begins with a slash, and cookies are an object."""
+        values = {
+            "request.path": f"/{str(value).removeprefix('/')}",
+            "request.cookies": json.dumps(dict.fromkeys(self.cookies, value)),
+        }
+        return [change for name in names for change in self._changes("setting", [name], values.get(name, value))]
 
     def _changes(self, kind: str, names: Iterable[str], value: Any) -> list[Change]:
         return [RequestChange(f"{kind}:{name}", kind, name, value) for name in names]

@@ -185,6 +185,13 @@ def test_an_entry_that_the_database_does_not_have(toy_worker: Worker, entry: str
         ),
         ("current_setting('app.tenant', true) = 'acme'", "setting:app.tenant"),
         ("current_setting('request.headers')::json ->> 'x-tenant' = 'acme'", "header:x-tenant"),
+        ("current_setting('request.method', true) = 'HEAD'", "setting:request.method"),
+        ("current_setting('request.path', true) = '/notes'", "setting:request.path"),
+        ("current_setting('application_name') = 'psql'", "setting:application_name"),
+        (
+            "nullif(current_setting('request.cookies', true), '')::json ->> 'support' = 'yes'",
+            "setting:request.cookies",
+        ),
         ("shop.count_all() > 100", "rows:shop.notes"),
         ("shop.count_all() = 1", "rows:shop.notes"),
     ],

@@ -137,7 +137,7 @@ MISTAKES = {
         THREADS, f"OR metadata -> 'viewers' ? {ME}::text", COLUMNS, 'metadata = \'{"viewers": ['
     ),
     "or the method of the request": Mistake(
-        FAVORITES, "OR current_setting('request.method', true) = 'HEAD'", REQUEST, "another request.method"
+        FAVORITES, "OR current_setting('request.method', true) = 'HEAD'", REQUEST, "another setting:request.method"
     ),
     "or a cookie": Mistake(
         OBJECTS,
@@ -173,7 +173,7 @@ MISTAKES = {
         AUDIT, "OR auth.jwt() #>> '{profile,kind}' = 'root'", REQUEST, "claim:profile.kind = 'root'"
     ),
     "or a path of the request": Mistake(
-        RULES, "OR current_setting('request.path', true) LIKE '/rpc/%'", REQUEST, "request.path = '/rpc/%'"
+        RULES, "OR current_setting('request.path', true) LIKE '/rpc/%'", REQUEST, "setting:request.path = '/rpc/%'"
     ),
     "only the first appointment of a salon": Mistake(
         SERVICES,
@@ -183,7 +183,7 @@ MISTAKES = {
         "copies of each row of scheduling.appointments",
     ),
     "or the name of the application": Mistake(
-        AUDIT, "OR current_setting('application_name') = 'psql'", REQUEST, "application_name = 'psql'"
+        AUDIT, "OR current_setting('application_name') = 'psql'", REQUEST, "setting:application_name = 'psql'"
     ),
     "only the last hundred": Mistake(
         AUDIT, "AND id IN (SELECT l.id FROM audit.last_entries() l)", OTHERS, "copies of each row of audit.audit_logs"

@@ -46,7 +46,7 @@ help: ## Show this list.
 
 # ------------------------------------------------------------------ tests
 
-verify: $(VENV)/suite ## Apply the migrations and test them as every persona (five minutes).
+verify: $(VENV)/suite ## Apply the migrations and test them as every persona (six minutes).
 	@$(PYTEST) -q $(call ignore,$(ROLECALL) $(DEFECTS) $(TYPES)) $(ARGS)
 
 test: $(VENV)/suite $(NODE) $(BROWSER) ## Run all tests, and fail if something in the schema is not covered.

@@ -353,6 +353,7 @@ def check_send(lab: Lab, new: Sent, table: list[Notification], caller: Caller, s
         assert after == model.as_rows(table)
         return
     assert not isinstance(answer, Refused), answer
+    assert answer[0][0] is not None
     result = json.loads(answer[0][0])
     row = replace(expected, id=new_id(result))
     check_result(lab, result, row)
@@ -419,6 +420,7 @@ class Requests(RuleBasedStateMachine):
             assert same(answer, expected), answer
             return
         assert not isinstance(answer, Refused), answer
+        assert answer[0][0] is not None
         self.table.append(replace(expected, id=new_id(json.loads(answer[0][0]))))
 
     @rule(caller=who, user=users, numbers=st.one_of(st.none(), st.lists(st.integers(0, 30), max_size=4)))

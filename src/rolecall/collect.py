@@ -15,7 +15,7 @@ from rolecall.defects import trial
 from rolecall.errors import RolecallError
 from rolecall.grids.grid import Grid
 from rolecall.item import CellItem
-from rolecall.process.process import NOTHING_TO_BUILD, PROCESS, Process
+from rolecall.process.process import PROCESS, Process, nothing_to_build
 
 
 @dataclass(eq=False)  # pytest needs plugins that can be hashed
@@ -30,7 +30,7 @@ class Collected:
         """Note the process, which a project has if it uses rolecall."""
         self.process = session.config.stash.get(PROCESS, None)
         if self.process is None:
-            raise pytest.UsageError(f"{NOTHING_TO_BUILD} Run the command in the folder of pytest's configuration.")
+            raise pytest.UsageError(nothing_to_build(session.config))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:

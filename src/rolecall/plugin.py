@@ -73,9 +73,9 @@ def pytest_configure(config: pytest.Config) -> None:
         with _interrupt_shown():
             _register(config, settings)
     elif settings.mutants or settings.oracle:
-        from rolecall.process.process import NOTHING_TO_BUILD
+        from rolecall.process.process import nothing_to_build
 
-        raise pytest.UsageError(NOTHING_TO_BUILD)
+        raise pytest.UsageError(nothing_to_build(config))
 
 
 @contextmanager

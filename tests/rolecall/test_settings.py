@@ -10,6 +10,8 @@ from rolecall import fixtures, settings
 from rolecall.errors import RolecallError
 from rolecall.settings import Names, Settings, options
 
+NOTHING_TO_BUILD = "rolecall has nothing to build:"
+
 
 @pytest.fixture(autouse=True)
 def _no_server(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +274,7 @@ def test_a_fixture_of_rolecall_needs_settings(toy: pytest.Pytester, fixture: str
     toy.makepyfile(test_other=f"def test_other({fixture}): pass")
     result = toy.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    message = "rolecall has nothing to build: set rolecall_baseline or rolecall_migrations."
+    message = f"{NOTHING_TO_BUILD} set rolecall_baseline or rolecall_migrations in {toy.path / 'pytest.ini'}."
     assert f"RolecallError: {message}" in result.stdout.str()
 
 
@@ -280,5 +282,16 @@ def test_a_grid_needs_settings(toy: pytest.Pytester) -> None:
     (toy.path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
     result = toy.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert "rolecall has nothing to build: set rolecall_baseline or rolecall_migrations." in result.stdout.str()
+    assert f"{NOTHING_TO_BUILD} set rolecall_baseline or rolecall_migrations in " in result.stdout.str()
     assert "Traceback" not in result.stdout.str()
+
+
+@pytest.mark.parametrize("option", ["--rolecall-mutants", "--collect-only"])
+def test_the_folder_of_an_option_hides_the_configuration(
+    toy: pytest.Pytester, tmp_path_factory: pytest.TempPathFactory, option: str
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    result = toy.runpytest_inprocess(option, "--rolecall-report", elsewhere)
+    output = result.stdout.str() + result.stderr.str()
+    assert f"{NOTHING_TO_BUILD} pytest has found no configuration file for " in output
+    assert "Give a folder elsewhere with '=': --rolecall-report=/tmp/report." in output

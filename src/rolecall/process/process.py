@@ -29,7 +29,6 @@ from rolecall.sql import migrations
 from rolecall.worker import Worker
 
 MESSAGE = "rolecall"  # the key of the messages between xdist's controller and its workers
-NOTHING_TO_BUILD = "rolecall has nothing to build: set rolecall_baseline or rolecall_migrations."
 
 
 class Template(NamedTuple):
@@ -69,7 +68,7 @@ class Process:
         if self.worker is None:
             self.build()
             if self.run is None:
-                raise RolecallError(NOTHING_TO_BUILD)
+                raise RolecallError(nothing_to_build(self.config))
             name = os.environ.get("PYTEST_XDIST_WORKER", "main")
             self.worker = Worker(self.run, self.settings, self.world, name)
             self.worker.parts = self._parts
@@ -173,6 +172,21 @@ class Process:
         return count_all(manifest, schema, bodies, phases, self.recorder, personas)
 
 
+def nothing_to_build(config: pytest.Config) -> str:
+    """The error of a project without a setting that says what to build: the file that pytest read, and what to do.
+
+    pytest searches the file in the common folder of all its arguments. It cannot tell yet which of them is the value
+    of an option, so a folder elsewhere hides the file of the project.
+    """
+    text = "rolecall has nothing to build: "
+    if config.inipath:
+        return f"{text}set rolecall_baseline or rolecall_migrations in {config.inipath}."
+    return (
+        f"{text}pytest has found no configuration file for {config.rootpath}.\n"
+        "Run the command in the folder of that file. Give a folder elsewhere with '=': --rolecall-report=/tmp/report."
+    )
+
+
 PROCESS = pytest.StashKey[Process]()
 KEPT = pytest.StashKey[bool]()  # see Process.has_server
 
@@ -181,5 +195,5 @@ def process_of(config: pytest.Config) -> Process:
     """This process. Raises RolecallError in a project that has nothing to build."""
     process = config.stash.get(PROCESS, None)
     if process is None:
-        raise RolecallError(NOTHING_TO_BUILD)
+        raise RolecallError(nothing_to_build(config))
     return process

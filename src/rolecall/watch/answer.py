@@ -11,7 +11,7 @@ import pytest
 
 from rolecall.errors import RolecallError
 from rolecall.hooks import usage_error
-from rolecall.process.process import KEPT, NOTHING_TO_BUILD, PROCESS
+from rolecall.process.process import KEPT, PROCESS, nothing_to_build
 from rolecall.report.progress import BuildProgress
 from rolecall.settings import Settings
 from rolecall.watch.concern import Concern, Project
@@ -59,7 +59,7 @@ class Answer:
         self._config = config
         process = config.stash.get(PROCESS, None)
         if process is None:
-            raise pytest.UsageError(f"{NOTHING_TO_BUILD} Run the command in the folder of pytest's configuration.")
+            raise pytest.UsageError(nothing_to_build(config))
         project = project_of(config, process.settings)
         self.send(project)
         self._selection = Selection(self.concern, project)

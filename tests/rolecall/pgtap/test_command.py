@@ -90,7 +90,11 @@ def test_a_file_in_the_way_is_an_error(toy: pytest.Pytester, command: Command) -
             "import nothing_at_all\n",
             "*pytest cannot collect the tests of this folder:*",
         ),
-        ("pytest.ini", "[pytest]\n", "*rolecall has nothing to build*Run the command in the folder of pytest's *"),
+        (
+            "pytest.ini",
+            "[pytest]\n",
+            "*rolecall has nothing to build: set rolecall_baseline or rolecall_migrations in *pytest.ini.",
+        ),
         ("migrations/phase_1_notes/1_1_notes.sql", "CREATE TABEL x ();\n", '*syntax error at or near "TABEL"*'),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from rolecall.errors import RolecallError
 from rolecall.grids.decided_by import KINDS
 from rolecall.grids.grid import Cell, Grid
-from rolecall.grids.leaks import looks_like_leak
+from rolecall.grids.leaks import is_own, looks_like_leak
 from rolecall.grids.verdicts import is_verdict
 from rolecall.process.process import process_of
 from rolecall.report import terminal
@@ -63,9 +63,10 @@ class CellItem(pytest.Item):
             self.user_properties.append(("rolecall undecided", str(self.observed)))  # for JUnit, see gather/junit.py
 
     def _observe(self, worker: Worker, verdict: str) -> ObservedCell:
-        cell = self.cell
+        cell, persona = self.cell, worker.world.personas[self.cell.persona]
         others = worker.verdicts(self.grid, cell.row, cell.persona)
         others.pop(cell.command)
+        own = is_own(persona, cell.row, worker.world.row(self.grid.table, cell.row))
         return ObservedCell(
             file=self.nodeid.partition("::")[0],
             line=cell.line,
@@ -73,9 +74,7 @@ class CellItem(pytest.Item):
             command=cell.command,
             persona=cell.persona,
             verdict=verdict,
-            leak=looks_like_leak(
-                worker.connection, worker.world.personas[cell.persona], verdict, list(others.values())
-            ),
+            leak=looks_like_leak(worker.connection, persona, verdict, list(others.values()), is_own=own),
             differs=verdict != cell.expected,
             written=bool(cell.expected),
             path=str(self.grid.path),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rolecall import World
-from rolecall.grids.leaks import looks_like_leak
+from rolecall.grids.leaks import is_own, looks_like_leak
 from rolecall.worker import Worker
 
 
@@ -25,10 +25,32 @@ from rolecall.worker import Worker
 def test_a_leak(toy_worker: Worker, role: str, subject: str | None, verdicts: str, reason: str) -> None:
     persona = World().persona("x", role, subject=subject)
     first, *others = verdicts.split()
-    assert looks_like_leak(toy_worker.connection, persona, first, others) == reason
+    assert looks_like_leak(toy_worker.connection, persona, first, others, is_own=False) == reason
 
 
 @pytest.mark.parametrize("details", [{"settings": {"app.tenant_id": 1}}, {"tenant_id": 1}], ids=["setting", "claim"])
 def test_settings_and_claims_say_who_a_persona_is(toy_worker: Worker, details: Any) -> None:
     persona = World().persona("x", "toy_member", **details)
-    assert looks_like_leak(toy_worker.connection, persona, "yes", ["yes", "yes", "-"]) == ""
+    assert looks_like_leak(toy_worker.connection, persona, "yes", ["yes", "yes", "-"], is_own=False) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "own"),
+    [
+        ("x's note", {}, True),
+        ("member 1", {"id": 1, "user_id": "7f0e"}, True),
+        ("xy's note", {"user_id": "7f0"}, False),
+        ("note of x", {"user_id": None}, False),
+    ],
+)
+def test_a_row_of_ones_own_is_no_leak_if_it_can_only_be_read(
+    toy_worker: Worker, name: str, columns: dict[str, Any], own: bool
+) -> None:
+    persona = World().persona("x", "toy_member", subject="7f0e")
+    assert is_own(persona, name, columns) is own
+    leak = looks_like_leak(toy_worker.connection, persona, "yes", ["-", "!"], is_own=own)
+    assert leak == ("" if own else "x may do nothing else with this row")
+
+
+def test_no_row_belongs_to_a_persona_without_a_subject_because_of_a_missing_value() -> None:
+    assert not is_own(World().persona("x", "toy_visitor"), "member 1", {"user_id": None, "title": "None", "text": ""})

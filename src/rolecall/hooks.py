@@ -131,6 +131,8 @@ class RunHooks:
             tried = required_grids.Tried(grids, ran, world.personas)
             self.problems = list(required_grids.problems(manifest, tried, self.settings.tables_without_grid))
             self.notes = list(required_grids.notes(manifest, tried))
+            if self.settings.undecided == "fail":
+                self.problems += [f"{text}." for text in self._undecided]
         self.missing_rows = [world.problem(*key) for key in world.missing]
         is_incomplete = self.problems or self.missing_rows or any(count.missing for count in self.counts)
         if session.exitstatus == pytest.ExitCode.OK and is_incomplete:
@@ -165,13 +167,19 @@ class RunHooks:
 
     def _gaps(self, reporter: pytest.TerminalReporter, cells: CellTally) -> list[str]:
         """What this run does not prove."""
-        return summary.gaps(
+        gaps = summary.gaps(
             cells,
             skipped=len(reporter.stats.get("skipped", [])),
             deselected=len(reporter.stats.get("deselected", [])),
             ended_early=self.ended_early,
             is_selection=not self._is_whole_suite,
         )
+        return gaps + (self._undecided if self.settings.undecided != "fail" else [])
+
+    @property
+    def _undecided(self) -> list[str]:
+        """What is left out of the required grids, and nobody has said why."""
+        return list(required_grids.undecided(self.settings.tables_without_grid))
 
     def _notes(self, manifest: Manifest) -> list[str]:
         """What was left out of the baseline, if it is a dump, and the notes on the migrations."""

@@ -299,7 +299,7 @@ class Settings:
         metavar="N",
     )
     undecided: str = _option(
-        "what the cells of a grid do whose verdict has a question mark: allow (they are yellow), or fail",
+        "what cells do whose verdict has a question mark, and tables whose reason is TODO: allow (yellow), or fail",
         _one_of("allow", "fail"),
         default="allow",
         metavar="WHAT",

@@ -206,6 +206,25 @@ def test_a_table_with_a_reason_does_not_fail_the_run(orders: pytest.Pytester) ->
     assert "ERROR" not in result.stdout.str()
 
 
+TODO = "rolecall_tables_without_grid says TODO for shop.orders: write a test, or the reason"
+
+
+def test_a_reason_that_is_still_to_be_written_is_named(orders: pytest.Pytester) -> None:
+    """``rolecall init`` writes it: what nobody has tried must not look proven."""
+    add_exceptions(orders, "shop.orders: TODO: a row could not be made")
+    result = orders.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.OK
+    assert f"not proven: {TODO}" in result.stdout.lines
+
+
+def test_a_reason_that_is_still_to_be_written_fails_where_undecided_cells_do(orders: pytest.Pytester) -> None:
+    add_exceptions(orders, "shop.orders: TODO: a row could not be made")
+    result = orders.runpytest_inprocess("--rolecall-undecided", "fail")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert f"  ERROR: {TODO}." in result.stdout.lines
+    assert "not proven" not in result.stdout.str()
+
+
 @pytest.mark.parametrize(
     ("line", "error"),
     [

@@ -95,7 +95,8 @@ class _Grid:
             own = self.decided.names("column")
             return groups(self.rows.of_the_table(lambda name: name not in own))
         if kind == REFERENCED_ROWS:
-            return groups(self.rows.of_other_tables(lambda table, name: name not in self.decided.columns_of(table)))
+            others = self.rows.of_other_tables(lambda table, name: name not in self.decided.columns_of(table))
+            return chain(groups(others), chain.from_iterable(map(groups, self.rows.of_links())))
         if kind == REQUEST:
             return self.requests.groups()
         tables = Tables(self.rows)

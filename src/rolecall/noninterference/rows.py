@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property, partial
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from psycopg import Connection, sql
@@ -17,6 +18,13 @@ from rolecall.noninterference.schema import Column, Schema
 from rolecall.noninterference.values import Dictionary, Value, keys, values
 
 MOST = 40  # rows of another table
+READABLE = """
+SELECT attname::text, array_agg(literal ORDER BY place)
+FROM unnest(%s::text[]) WITH ORDINALITY AS code (literal, place), pg_attribute JOIN pg_type AS t ON t.oid = atttypid
+WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped AND typcategory NOT IN ('S', 'N', 'E', 'B')
+  AND typname NOT IN ('uuid', 'json', 'jsonb') AND pg_input_is_valid(literal, format_type(atttypid, atttypmod))
+GROUP BY 1
+"""
 
 
 class Place(NamedTuple):
@@ -51,17 +59,42 @@ class Rows:
     def of_other_tables(self, chosen: Callable[[str, str], bool]) -> list[Place]:
         """The places in the rows of the other tables of the scope, in the columns chosen by table and name.
 
-        The keys of a row stay: they say which row it is.
+        What a foreign key refers to stays. Other keys do not: that of a table of members says who belongs to what.
         """
         found: list[Place] = []
         for table in self.schema.scope:
-            names = [column.name for column in self.schema.columns[table] if not self._is_identity(table, column)]
+            columns = [column.name for column in self.schema.columns[table]]
+            names = [name for name in columns if not self.schema.is_referred_to(table, name)]
 
             def is_chosen(name: str, table: str = table, names: Sequence[str] = names) -> bool:
                 return name in names and chosen(table, name)
 
             found += self._places(table, self.rows_of(table), is_chosen, partial("{}.{}".format, table))
         return found
+
+    def of_links(self) -> Iterator[list[Place]]:
+        """The links of other tables again, one of each table at a time.
+
+        A link is a column of a key or of a foreign key. If all links of a row change together, each hides what the
+        other decides: a note has another reader, and it is another note. A table of which an entry names a column is
+        left out: this column stays while the others change.
+        """
+        columns, decided = self.schema.columns, self.decided
+        links = {
+            table: [each.name for each in columns[table] if self._is_link(table, each)]
+            for table in self.schema.scope
+            if not decided.columns_of(table)
+        }
+        several = {table: names for table, names in links.items() if len(names) > 1}
+        for alone in zip_longest(*several.values()):
+            chosen = set(zip(several, alone, strict=True))
+            yield self.of_other_tables(partial(_is_in, chosen))
+
+    def _is_link(self, table: str, column: Column) -> bool:
+        has_parent = self.schema.parent_of(table, column.name) is not None
+        return has_parent or (
+            (column.is_key or column.is_unique) and not self.schema.is_referred_to(table, column.name)
+        )
 
     def of_the_grid(self) -> list[Row]:
         """The rows of the grid, by their names."""
@@ -80,6 +113,7 @@ class Rows:
         self, table: str, rows: Sequence[Row], chosen: Callable[[str], bool], what: Callable[[str], str]
     ) -> Iterator[Place]:
         columns = [each for each in self.schema.columns[table] if not each.is_fixed and chosen(each.name)]
+        readable = self._readable(table) if columns else {}
         names = [column.name for column in columns]
         found = [(row, self._read(table, names, f"WHERE {row.condition}")) for row in rows if names]
         # A key that finds no row, or two: the cells of that row are errors.
@@ -92,13 +126,21 @@ class Rows:
                 if parent:
                     tried = keys(present[number], self.existing(*parent))
                 else:
-                    tried = values(column, present[number], others, self.dictionary)
+                    found_in_code = readable.get(column.name, ())
+                    tried = values(column, present[number], others, self.dictionary, found_in_code)
                 yield Place(what(column.name), row, column.name, tried, verify)
 
-    def _is_identity(self, table: str, column: Column) -> bool:
-        return column.is_key or self.schema.is_referred_to(table, column.name)
-
     # -- what the database has
+
+    def _readable(self, table: str) -> dict[str, list[str]]:
+        """The strings of the code that each column can read, but for texts, which read all. None before PostgreSQL 16.
+
+        Others would be refused, and with them the values of the other columns that are tried together.
+        """
+        if self.connection.info.server_version < 160000:
+            return {}
+        params = [self.schema.literals, qualified(table)]
+        return dict(self.connection.execute(READABLE, params).fetchall())
 
     def existing(self, table: str, column: str) -> list[Value]:
         """The keys that a foreign key may refer to; the ids of the personas come first."""
@@ -163,6 +205,10 @@ class Rows:
             return "NULL"
         text = repr(value)
         return self._names.get(value) or (text if len(text) <= 60 else f"{text[:56]}…' ({len(value):,} characters)")
+
+
+def _is_in(columns: Collection[tuple[str, str | None]], table: str, name: str) -> bool:
+    return (table, name) in columns
 
 
 def groups(places: Sequence[Place]) -> Iterator[list[Change]]:

@@ -26,6 +26,7 @@ CONSTANT = {
     "bytea": ("\\x", "\\x00"),
     "inet": ("0.0.0.0", "127.0.0.1", "::1"),  # noqa: S104 - a value of a column, no address to listen on
 }
+BOUNDS = {"numbers": ("0",), "times": ("2000-01-01", "2999-12-31")}  # of ranges
 LONG = 10_000  # characters of a text without a limit
 MANY = 3  # values of other rows
 # Keys that a policy may look for in a JSON value, besides the strings in its own text.
@@ -51,12 +52,15 @@ class Dictionary:
         return list(dict.fromkeys([*self.literals, *KEYS]))
 
 
-def values(column: Column, current: Value, others: Sequence[Value], dictionary: Dictionary) -> list[Value]:
+def values(
+    column: Column, current: Value, others: Sequence[Value], dictionary: Dictionary, readable: Sequence[str] = ()
+) -> list[Value]:
     """Values for a column that has the value ``current``, which is left out.
 
-    ``others`` are values of other rows, or, for a foreign key, all keys that it may refer to: only these are tried.
+    ``others`` are values of other rows. ``readable`` are strings of the code that the column's type can read: for a
+    type without values of its own here, such as an address or a path.
     """
-    found = [*_typed(column, current, dictionary), None, *others[:MANY]]
+    found = [*_typed(column, current, dictionary), *readable, None, *others[:MANY]]
     return [value for value in dict.fromkeys(found) if value != current]
 
 
@@ -92,6 +96,8 @@ def _typed(column: Column, current: Value, dictionary: Dictionary) -> Iterator[V
         yield from column.labels
     elif column.category == "N":
         yield from (*dictionary.numbers, *NUMBERS, *_largest(column), *_next_to(current))
+    elif column.category == "R":
+        yield from _ranges(column)
     elif column.type in CONSTANT:
         yield from CONSTANT[column.type]
     elif column.category == "S":
@@ -99,6 +105,15 @@ def _typed(column: Column, current: Value, dictionary: Dictionary) -> Iterator[V
     elif column.type == "uuid":
         yield from dictionary.subjects
         yield "00000000-0000-0000-0000-000000000000"
+
+
+def _ranges(column: Column) -> Iterator[Value]:
+    """Ranges without a value, with all values, and with those on one side of a bound."""
+    bounds = BOUNDS["numbers" if column.type.startswith(("int", "num")) else "times"]
+    some = ["(,)", *(text for bound in bounds for text in (f"(,{bound})", f"({bound},)"))]
+    is_multirange = column.type.endswith("multirange")
+    yield "{}" if is_multirange else "empty"
+    yield from ("{" + text + "}" if is_multirange else text for text in some)
 
 
 def _largest(column: Column) -> Iterator[Value]:

@@ -213,6 +213,40 @@ def test_an_array_that_the_code_compares_with_is_a_value(toy_worker: Worker) -> 
     assert "with tags = '{public}'" in failure
 
 
+def test_the_key_of_another_table_may_decide(toy_worker: Worker) -> None:
+    """The key of a table of members is who belongs to what."""
+    toy_worker.connection.execute(f"""
+        CREATE TABLE shop.readers (author text, reader text, PRIMARY KEY (author, reader));
+        INSERT INTO shop.readers VALUES ('alice', 'carol'), ('carol', 'alice');
+        CREATE FUNCTION shop.reads(author text) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
+        AS 'SELECT EXISTS (SELECT FROM shop.readers AS r WHERE r.author = $1 AND r.reader = {ME})';
+        CREATE POLICY more ON shop.notes FOR SELECT USING (shop.reads(author));
+    """)
+    (failure,) = failures(toy_worker, notes("author")).values()
+    assert "access of bob depends on shop.readers.reader: with reader = bob's id in 'alice, carol', select" in failure
+    assert "access of alice depends on shop.readers.author: with author = bob's id in 'carol, alice', select" in failure
+    assert failures(toy_worker, notes("author", "shop.readers.author", "shop.readers.reader")) == {}
+
+
+@pytest.mark.parametrize(
+    ("column", "condition"),
+    [
+        ("tstzrange", "value @> now()"),
+        ("int4range DEFAULT 'empty'", "NOT isempty(value)"),
+        ("datemultirange DEFAULT '{}'", "value @> current_date"),
+        ("macaddr", "value = '08:00:2b:01:02:03'"),
+        ("cidr", "value = '10.0.0.0/8'"),
+        ("tsvector", "value @@ 'public'"),
+    ],
+)
+def test_a_value_of_any_type_may_decide(toy_worker: Worker, column: str, condition: str) -> None:
+    toy_worker.connection.execute(f"ALTER TABLE shop.notes ADD value {column}".encode())
+    toy_worker.connection.execute(f"CREATE POLICY more ON shop.notes FOR SELECT USING ({condition})".encode())
+    (failure,) = failures(toy_worker, notes("author")).values()
+    assert "with value = " in failure
+    assert failures(toy_worker, notes("author", "value")) == {}
+
+
 def test_a_trigger_that_refuses_some_rows(toy_worker: Worker) -> None:
     toy_worker.connection.execute("""
         CREATE FUNCTION shop.keep() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -79,11 +79,12 @@ def problems(manifest: Manifest, tried: Tried, exceptions: Mapping[str, str]) ->
         if name not in {*tried.grids, *tried.named, *exceptions}:
             what = f"row-level security does not protect {name}, {', '.join(roles)} may use it, and no test tries it"
             yield f"{what}: protect it, revoke the privileges, write a grid, {ADVICE}."
-    yield from _uncalled({name: roles for name, roles in functions.items() if name not in exceptions}, tried)
+    names = {function: {function, manifest.without_arguments(function)} for function in functions}
+    yield from _uncalled({name: roles for name, roles in functions.items() if not names[name] & {*exceptions}}, tried)
     if truncated := {table: roles for table, roles in truncates.items() if table not in exceptions}:
         yield f"{_truncates(truncated)}: revoke it, {ADVICE}."
     with_grid = {*tried.grids} - {*truncates}
-    yield from _not_needed(exceptions, {*manifest.protected, *relations, *functions, *truncates}, with_grid)
+    yield from _not_needed(exceptions, {*manifest.protected, *relations, *truncates}.union(*names.values()), with_grid)
 
 
 def _uncalled(functions: Mapping[str, Collection[str]], tried: Tried) -> Iterator[str]:

@@ -70,7 +70,8 @@ class Worker:
     def manifest(self) -> Manifest:
         """The manifest of the templates. Waits until they are built."""
         manifest = wait_for_manifest(self.run)
-        self.recorder.watch_for([*manifest.of_kind("function", "view"), *manifest.open_by_name])
+        objects = [*manifest.of_kind("function", "view"), *manifest.open_by_name]
+        self.recorder.watch_for(objects, manifest.overloads)
         self.world.missing = manifest.missing_rows
         return manifest
 

@@ -168,6 +168,37 @@ def test_a_call_as_the_role_tries_a_function(toy: pytest.Pytester, persona: str,
     assert (toy.runpytest_inprocess().ret == pytest.ExitCode.OK) is is_tried
 
 
+OVERLOADS = f"""
+CREATE FUNCTION shop.body(a int) RETURNS text {DEFINER} 'SELECT body FROM shop.notes WHERE id = a';
+CREATE FUNCTION shop.body(a text) RETURNS SETOF text {DEFINER} 'SELECT body FROM shop.notes';
+CREATE FUNCTION shop.body() RETURNS int LANGUAGE sql AS 'SELECT 1';
+"""
+
+
+def test_a_call_of_a_function_does_not_try_another_one_of_its_name(toy: pytest.Pytester) -> None:
+    (toy.path / "migrations/phase_1_notes/1_3_body.sql").write_text(OVERLOADS)
+    toy.makepyfile(
+        test_call="""
+        def test_call(db):
+            with db.reading_as("visitor"):
+                assert db.value("SELECT shop.body(1)") == "hers"
+                assert db.value("SELECT shop.body()") == 1
+        """
+    )
+    result = toy.runpytest_inprocess()
+    uncalled = [line.split(" is SECURITY")[0] for line in result.outlines if line.startswith("  ERROR: ")]
+    assert (result.ret, uncalled) == (pytest.ExitCode.TESTS_FAILED, ["  ERROR: shop.body(a text)"])
+    (functions,) = [line for line in result.outlines if line.startswith("  functions x personas")]
+    assert "2 of 16" in functions  # with count_notes
+
+
+@pytest.mark.parametrize("name", ["shop.body", "shop.body(a text)"])
+def test_a_reason_may_be_for_all_functions_of_a_name_or_for_one(toy: pytest.Pytester, name: str) -> None:
+    (toy.path / "migrations/phase_1_notes/1_3_body.sql").write_text(OVERLOADS.replace("SECURITY DEFINER", "", 1))
+    add_exceptions(toy, f"{name}: everybody may read")
+    assert toy.runpytest_inprocess().ret == pytest.ExitCode.OK
+
+
 def test_functions_and_tables_that_are_truncated_may_have_a_reason(toy: pytest.Pytester) -> None:
     sql = f"{CALLABLE} GRANT TRUNCATE ON shop.notes TO toy_member;"
     (toy.path / "migrations/phase_1_notes/1_3_more.sql").write_text(sql)

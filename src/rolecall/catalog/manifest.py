@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rolecall.catalog.objects import Object
+from rolecall.catalog.overloads import Overload
 from rolecall.catalog.unprotected import Unprotected
 from rolecall.dump.left_out import LeftOut
 
@@ -27,6 +28,7 @@ class Manifest:
     rollbacks: list[str]  # titles of the phases that can be rolled back, in order
     notes: list[str]  # on the migrations' files, for the summary
     left_out: list[LeftOut] = field(default_factory=list)  # of a baseline that is a dump
+    overloads: list[Overload] = field(default_factory=list)  # the functions that share their name with another one
     missing: list[tuple[str, str, str]] = field(default_factory=list)  # rows of the world: table, name, the reason
 
     @classmethod
@@ -35,11 +37,12 @@ class Manifest:
         data = json.loads(text)[KEY]
         added = [Object(*item) for item in data["added"]]
         left_out = [LeftOut(*item) for item in data["left_out"]]
+        overloads = [Overload(*item) for item in data["overloads"]]
         missing = [(table, name, reason) for table, name, reason in data["missing"]]
         rollbacks, notes = data["rollbacks"], data["notes"]
         tables = data["tables"], data["protected"], Unprotected(**data["unprotected"])
         open_by_name = [Object(*item) for item in data["open_by_name"]]
-        return cls(data["role"], added, *tables, open_by_name, rollbacks, notes, left_out, missing)
+        return cls(data["role"], added, *tables, open_by_name, rollbacks, notes, left_out, overloads, missing)
 
     def as_comment(self) -> dict[str, Any]:
         """The data that :meth:`from_comment` reads."""
@@ -57,6 +60,14 @@ class Manifest:
     def missing_rows(self) -> dict[tuple[str, str], str]:
         """The rows of the world that could not be loaded, by table and name, with the reason."""
         return {(table, name): reason for table, name, reason in self.missing}
+
+    def called(self, item: Object) -> str:
+        """The name by which tests call a function or view: with the arguments, if the name has several functions."""
+        return item.names[-1 if any(each.name == item.full_name for each in self.overloads) else 0]
+
+    def without_arguments(self, called: str) -> str:
+        """The qualified name of what :meth:`called` names."""
+        return next((each.name for each in self.overloads if each.full_name == called), called)
 
     @property
     def constraints(self) -> list[Object]:

@@ -26,6 +26,11 @@ class Object(NamedTuple):
     def full_name(self) -> str:
         return f"{self.owner}.{self.name}"
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The qualified name; of a function also with the arguments."""
+        return (self.full_name, f"{self.full_name}({self.detail})") if self.kind == "function" else (self.full_name,)
+
 
 # Without the objects of extensions: nobody tests these.
 OBJECTS = """

@@ -14,7 +14,7 @@ RESULTS = (pb.FUNC_PARAM_OUT, pb.FUNC_PARAM_TABLE)
 def signature(parameters: Iterable[Any]) -> str:
     """The types of the parameters of a CREATE FUNCTION that a call gives: ``int4,text[]``."""
     found = [each.function_parameter for each in parameters]
-    return ",".join(_type(each.arg_type) for each in found if each.mode not in RESULTS)
+    return ",".join(type_of(each.arg_type) for each in found if each.mode not in RESULTS)
 
 
 def signature_of(arguments: str) -> str | None:
@@ -28,8 +28,9 @@ def signature_of(arguments: str) -> str | None:
 
 def types(nodes: Iterable[Any]) -> str:
     """The same of the types in a DROP FUNCTION."""
-    return ",".join(_type(each.type_name) for each in nodes)
+    return ",".join(type_of(each.type_name) for each in nodes)
 
 
-def _type(type_name: Any) -> str:
+def type_of(type_name: Any) -> str:
+    """A type without its schema, as in the signatures."""
     return str(type_name.names[-1].string.sval) + "[]" * bool(type_name.array_bounds)

@@ -28,10 +28,15 @@ WHERE CASE WHEN relkind IN ('m', 'f') THEN true
        OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
 GROUP BY 1
 """
-# A role whose policies call the function needs EXECUTE, and the grids of these tables try it. No role calls the
-# function of an event trigger itself; those of triggers are none of the objects that may be open.
+# A function that shares its name has its arguments, too. A role whose policies call the function needs EXECUTE, and the
+# grids of these tables try it. No role calls the function of an event trigger itself; those of triggers are none of the
+# objects that may be open.
 FUNCTIONS = f"""
-SELECT n.nspname || '.' || proname, array_agg(DISTINCT r.rolname::text)
+SELECT n.nspname || '.' || p.proname
+         || CASE WHEN EXISTS (
+              SELECT FROM pg_proc AS o WHERE (o.pronamespace, o.proname) = (n.oid, p.proname) AND o.oid <> p.oid)
+              THEN format('(%s)', pg_get_function_identity_arguments(p.oid)) ELSE '' END,
+       array_agg(DISTINCT r.rolname::text)
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace CROSS JOIN pg_roles AS r
 WHERE prosecdef AND prorettype <> 'event_trigger'::regtype
   AND {MAY_ENTER} AND NOT pg_has_role(r.oid, proowner, 'USAGE') AND has_function_privilege(r.oid, p.oid, 'EXECUTE')

@@ -27,9 +27,7 @@ def count_tried(manifest: Manifest, recorder: CoverageRecorder, personas: Collec
         _count("policies", manifest.of_kind("policy"), lambda item: _is_tried(item, cells)),
         _count("constraints", manifest.constraints, lambda item: ("refused", item.owner, item.name) in facts),
         *(
-            _count(
-                f"{kind}s x personas", _pairs(manifest.of_kind(kind), personas), lambda pair: ("ran", *pair) in facts
-            )
+            _count(f"{kind}s x personas", _pairs(manifest, kind, personas), lambda pair: ("ran", *pair) in facts)
             for kind in ("function", "view")
         ),
         _count("rollbacks", manifest.rollbacks, lambda title: ("rolled back", title) in facts),
@@ -128,8 +126,9 @@ def _grants(manifest: Manifest, schema: Schema, facts: Iterable[tuple[str, ...]]
     held: dict[tuple[str, str], set[str]] = {}
     for grant in schema.grants:
         held.setdefault((grant.name, grant.role), set()).add(grant.privilege)
+    names = {each.signature: each.full_name for each in manifest.overloads}
     grants = {
-        f"{grant.what} on {grant.object} to {grant.role}": _uses(grant, facts)
+        f"{grant.what} on {grant.object} to {grant.role}": _uses(grant, names.get(grant.signature, grant.name), facts)
         for grant in _by_column(schema.grants)
         if not (held[grant.name, grant.role] >= OF_ALL and grant.privilege in {*OF_ALL, "MAINTAIN"})
     }
@@ -138,7 +137,7 @@ def _grants(manifest: Manifest, schema: Schema, facts: Iterable[tuple[str, ...]]
 
 
 def _by_persona(manifest: Manifest, kind: str, personas: Iterable[str]) -> Requirements:
-    return {" as ".join(pair): [("ran", *pair)] for pair in _pairs(manifest.of_kind(kind), personas)}
+    return {" as ".join(pair): [("ran", *pair)] for pair in _pairs(manifest, kind, personas)}
 
 
 def _by_column(grants: Iterable[Grant]) -> Iterator[Grant]:
@@ -147,11 +146,14 @@ def _by_column(grants: Iterable[Grant]) -> Iterator[Grant]:
         yield from [grant._replace(columns=[column]) for column in grant.columns] or [grant]
 
 
-def _uses(grant: Grant, facts: Iterable[tuple[str, ...]]) -> Collection[tuple[str, ...]]:
-    """The facts that use a grant: a cell with yes, or a statement that names the function or view and succeeds."""
+def _uses(grant: Grant, name: str, facts: Iterable[tuple[str, ...]]) -> Collection[tuple[str, ...]]:
+    """The facts that use a grant: a cell with yes, or a statement that succeeds and names the function or view.
+
+    ``name`` is that of the function or view in the facts.
+    """
     uses: list[tuple[str, ...]] = [("used", grant.name, grant.privilege.lower(), *grant.columns)]
     if grant.privilege in ("SELECT", "EXECUTE") and not grant.columns:
-        uses.append(("worked", grant.name))
+        uses.append(("worked", name))
     if grant.role == "public":
         return [fact for fact in facts if fact[:-1] in uses]
     return [(*fact, grant.role) for fact in uses]
@@ -179,8 +181,8 @@ def _is_tried(policy: Object, cells: set[tuple[str, ...]]) -> bool:
     return all((policy.owner, command) in cells for command in commands)
 
 
-def _pairs(objects: Iterable[Object], personas: Iterable[str]) -> list[tuple[str, str]]:
-    return list(product((item.full_name for item in objects), personas))
+def _pairs(manifest: Manifest, kind: str, personas: Iterable[str]) -> list[tuple[str, str]]:
+    return list(product(map(manifest.called, manifest.of_kind(kind)), personas))
 
 
 def _name(item: object) -> str:

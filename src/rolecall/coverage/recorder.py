@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import product
+from itertools import groupby, product
+from operator import attrgetter
 
 from rolecall.catalog.objects import Object, identifier
+from rolecall.catalog.overloads import Overload
 
 WRITES = re.compile(r"\s*(insert|update)\b", re.IGNORECASE)
 
@@ -26,10 +28,15 @@ class CoverageRecorder:
         self.column_grants: Collection[str] = ()  # the tables with a privilege on single columns
         self.observe: Callable[[CoverageRecorder], None] | None = None  # after each write, with --rolecall-coverage
         self._names: dict[str, str] = {}  # of the objects to watch for, by how a statement may write them
+        self._overloads: dict[str, list[Overload]] = {}  # the functions that share a name
         self._pattern: re.Pattern[str] | None = None
 
-    def watch_for(self, objects: Iterable[Object]) -> None:
-        """Record these functions and views if a statement names them."""
+    def watch_for(self, objects: Iterable[Object], overloads: Iterable[Overload] = ()) -> None:
+        """Record these functions and views if a statement names them.
+
+        ``overloads``, sorted by name, are functions that share a name: these are recorded with their arguments.
+        """
+        self._overloads = {name: list(same) for name, same in groupby(overloads, attrgetter("name"))}
         self._names = {written: item.full_name for item in objects for written in _spellings(item)}
         names = sorted(map(re.escape, self._names), reverse=True)
         # A name within a longer one is another object: app.note within app.notes, and within my_app.note.
@@ -42,7 +49,12 @@ class CoverageRecorder:
 
     def _named(self, text: str) -> set[str]:
         """The functions and views that a statement names."""
-        return {self._names[written] for written in self._pattern.findall(text)} if self._pattern else set()
+        found = {self._names[written] for written in self._pattern.findall(text)} if self._pattern else set()
+        for name in found & self._overloads.keys():
+            from rolecall.coverage.calls import called  # its parser takes 0.1 s to import
+
+            found = (found - {name}) | called(text, self._overloads[name])
+        return found
 
     def record_success(self, text: str, role: str | None) -> None:
         """Record that a statement succeeded: the values that it wrote, and the grants that it used."""

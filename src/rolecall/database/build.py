@@ -17,7 +17,7 @@ from rolecall import platforms
 from rolecall.access import loading
 from rolecall.access.loading import Missing
 from rolecall.access.world import World
-from rolecall.catalog import objects, unprotected
+from rolecall.catalog import objects, overloads, unprotected
 from rolecall.catalog.manifest import Manifest
 from rolecall.database.run import Run
 from rolecall.database.templates import manifest_of
@@ -106,13 +106,16 @@ def describe(connection: ServerConnection, settings: Settings, baseline: Baselin
     tables |= {item.full_name for item in new if item.kind == "table"}
     of_project = new if phases else objects.added(baseline.platform, baseline.objects)
     protected = _protected(of_project)
-    own = {item.full_name for item in of_project if item.kind in OPEN and _is_own(item.full_name)}
+    own = {name for item in of_project if item.kind in OPEN and _is_own(item.full_name) for name in item.names}
     notes = [note for phase in phases for note in phase.session_notes()]
     rollbacks = [phase.title for phase in phases if phase.rolls_back]
     own_open = unprotected.of(found, own)
     is_open = {*own_open.relations, *own_open.functions}
-    tried = [item for item in of_project if item.kind in TRIED_BY_NAME and item.full_name in is_open]
-    return Manifest(baseline.role, new, sorted(tables), protected, own_open, tried, rollbacks, notes, baseline.left_out)
+    tried = [item for item in of_project if item.kind in TRIED_BY_NAME and is_open & {*item.names}]
+    called = {item.full_name for item in [*new, *tried] if item.kind == "function"}
+    shared = overloads.read(connection, called)
+    rest = rollbacks, notes, baseline.left_out, shared
+    return Manifest(baseline.role, new, sorted(tables), protected, own_open, tried, *rest)
 
 
 def _counting(progress: Progress, total: int) -> Callable[[str], None]:

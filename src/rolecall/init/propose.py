@@ -204,7 +204,8 @@ def _add_unprotected(proposal: Proposal, manifest: Manifest) -> None:
     """Note what clients may use though row-level security does not protect it. A view has no grid yet."""
     roles = {actor.role for actor in proposal.actors}
     found, anonymous = manifest.unprotected, anonymous_roles(map(persona_of, proposal.actors))
-    open_functions = [name for name, users in found.functions.items() if anonymous & set(users)]
+    callable_ = [name for name, users in found.functions.items() if anonymous & set(users)]
+    open_functions = list(dict.fromkeys(map(manifest.without_arguments, callable_)))
     for name in open_functions:
         proposal.without_grid[name] = "TODO: SECURITY DEFINER, and callable without signing in: what may it do?"
     proposal.open = [name for name, users in found.relations.items() if roles & set(users)] + open_functions

@@ -22,13 +22,23 @@ from rolecall.grids.verdicts import RAISED
 from rolecall.report.results import Attempt
 from rolecall.sql.tree import walk
 
+# A CALL also gives the OUT arguments of a procedure.
 FUNCTIONS = """
 SELECT p.oid::int8, p.oid::regprocedure::text, prokind::text, prosecdef, o.rolname::text, o.rolsuper OR o.rolbypassrls,
-       ARRAY(SELECT format_type(t, NULL) FROM unnest(proargtypes) WITH ORDINALITY AS a (t, place) ORDER BY place),
-       pronargdefaults, provariadic <> 0
-FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace JOIN pg_roles AS o ON o.oid = proowner
+       pronargdefaults, provariadic <> 0,
+       ARRAY(SELECT ARRAY[coalesce(proargnames[place], ''), format_type(types[place], NULL)]
+             FROM generate_subscripts(types, 1) AS place
+             WHERE prokind = 'p' OR coalesce(proargmodes[place], 'i') NOT IN ('o', 't') ORDER BY place)
+FROM (
+  SELECT *, coalesce(proallargtypes, string_to_array(proargtypes::text, ' ')::oid[]) AS types FROM pg_proc
+) AS p JOIN pg_namespace AS n ON n.oid = pronamespace JOIN pg_roles AS o ON o.oid = proowner
 WHERE n.nspname || '.' || proname = %s AND prokind IN ('f', 'p') ORDER BY 2
 """
+ANY = {  # a type for each that stands for any
+    **dict.fromkeys(("anyelement", "anynonarray", "anycompatible", "anycompatiblenonarray", '"any"'), "text"),
+    **dict.fromkeys(("anyarray", "anycompatiblearray"), "text[]"),
+    **dict.fromkeys(("anyrange", "anycompatiblerange"), "int4range"),
+}
 HELD = """
 SELECT DISTINCT COALESCE(g.rolname, 'PUBLIC')
 FROM pg_proc CROSS JOIN aclexplode(COALESCE(proacl, acldefault('f', proowner))) AS a
@@ -39,7 +49,10 @@ WHERE pg_proc.oid = %s AND privilege_type = 'EXECUTE'
 
 
 class Routine(NamedTuple):
-    """A function or procedure. ``signature`` is SQL; ``arguments`` are types, the last ``defaults`` are optional."""
+    """A function or procedure. ``signature`` is SQL.
+
+    ``parameters`` are what a call gives: names, which may be empty, and types. The last ``defaults`` are optional.
+    """
 
     oid: int
     signature: str
@@ -47,9 +60,9 @@ class Routine(NamedTuple):
     definer: bool
     owner: str
     owner_bypasses: bool
-    arguments: Sequence[str]
     defaults: int
     variadic: bool
+    parameters: Sequence[Sequence[str]]
 
     @property
     def kind(self) -> str:
@@ -58,14 +71,32 @@ class Routine(NamedTuple):
 
     def takes(self, number: int) -> bool:
         """Whether it can be called with so many arguments."""
-        least = len(self.arguments) - self.defaults - self.variadic
-        return number >= least and (self.variadic or number <= len(self.arguments))
+        least = len(self.parameters) - self.defaults - self.variadic
+        return number >= least and (self.variadic or number <= len(self.parameters))
 
-    def call(self, name: str, arguments: str | None) -> str:
-        """A statement that calls it. Without arguments, NULL is given for each that it needs."""
-        needed = self.arguments[: len(self.arguments) - self.defaults]
-        given = ", ".join(f"NULL::{each}" for each in needed) if arguments is None else arguments
+    def call(self, name: str, arguments: str | None, *, is_alone: bool) -> str:
+        """A statement that calls it. Without arguments, NULL is given for each that it needs.
+
+        If it is not alone with its name, NULL is given for the others too: their types say which one is meant.
+        """
+        optional = self.defaults if is_alone else 0
+        nulls = [f"NULL::{ANY.get(type_, type_)}" for _, type_ in self.parameters]
+        if self.variadic:
+            nulls[-1] = f"VARIADIC {nulls[-1]}"
+        given = ", ".join(nulls[: len(nulls) - optional]) if arguments is None else arguments
         return f"{'CALL' if self.letter == 'p' else 'SELECT'} {qualified(name)}({given})"
+
+    def stand_in(self, result: int) -> str:
+        """A statement that creates a function of the same parameters, which only returns a number."""
+        first_optional = len(self.parameters) - self.defaults
+        parameters = [
+            f"{identifier(name) if name else ''} {type_}{' DEFAULT NULL' if place >= first_optional else ''}"
+            for place, (name, type_) in enumerate(self.parameters)
+        ]
+        if self.variadic:
+            parameters[-1] = f"VARIADIC {parameters[-1]}"
+        head = f"CREATE FUNCTION pg_temp.rolecall_called({', '.join(parameters)})"
+        return f"{head} RETURNS int LANGUAGE sql AS 'SELECT {result}'"
 
 
 def routines(connection: Connection[Any], name: str) -> list[Routine]:
@@ -74,9 +105,9 @@ def routines(connection: Connection[Any], name: str) -> list[Routine]:
 
 
 def explain_function(project: Project, name: str, arguments: str | None, persona: str) -> list[Answer]:
-    """An answer for each function of the name; with arguments (SQL), for the first that takes as many.
+    """An answer for each function of the name; with arguments (SQL), for the one that the server calls.
 
-    Raises RolecallError if none does.
+    Raises RolecallError if none takes as many.
     """
     found = routines(project.connection, name)
     if arguments is not None:
@@ -85,8 +116,27 @@ def explain_function(project: Project, name: str, arguments: str | None, persona
         if not fitting:
             text = ", ".join(each.signature for each in found)
             raise RolecallError(f"{name} does not take {number} arguments. The database has: {text}.")
-        found = fitting[:1]
-    return [_explain(project, name, each, arguments, persona) for each in found]
+        found = [_called(project.connection, fitting, arguments)]
+        return [_explain(project, name, found[0], arguments, persona)]
+    is_alone = len(found) == 1
+    return [_explain(project, name, each, arguments, persona, is_alone=is_alone) for each in found]
+
+
+def _called(connection: Connection[Any], fitting: Sequence[Routine], arguments: str) -> Routine:
+    """The function that the server calls with these arguments; the first if it cannot say which.
+
+    It says it by calling stand-ins: functions with the same parameters, each of which returns its place.
+    """
+    if len(fitting) == 1:
+        return fitting[0]
+    try:
+        with connection.transaction(force_rollback=True):
+            for place, each in enumerate(fitting):
+                connection.execute(each.stand_in(place).encode())
+            ((place,),) = connection.execute(f"SELECT pg_temp.rolecall_called({arguments})".encode()).fetchall()
+            return fitting[int(place)]
+    except (psycopg.Error, ValueError):  # an argument fails, or the call fits several
+        return fitting[0]
 
 
 def _number(name: str, arguments: str) -> int:
@@ -101,9 +151,11 @@ def _number(name: str, arguments: str) -> int:
     return len(call.args)
 
 
-def _explain(project: Project, name: str, routine: Routine, arguments: str | None, persona: str) -> Answer:
+def _explain(
+    project: Project, name: str, routine: Routine, arguments: str | None, persona: str, *, is_alone: bool = True
+) -> Answer:
     connection, who = project.connection, project.world.personas[persona]
-    statement = routine.call(name, arguments)
+    statement = routine.call(name, arguments, is_alone=is_alone)
     with connection.transaction(force_rollback=True):
         if setup := who.prepare(None):
             connection.execute(setup.encode())
@@ -149,7 +201,8 @@ def _causes(
     may_enter: bool,
     error: psycopg.Error | None,
 ) -> Iterator[Cause]:
-    place = project.places.shown("function", name)
+    types = ", ".join(type_ for _, type_ in routine.parameters)
+    place = project.places.shown("function", f"{name}({types})")
     if not may_enter:
         schema = name.split(".", 1)[0]
         yield Cause("schema", schema, f"{who.role} lacks USAGE on the schema {schema}")

@@ -88,9 +88,9 @@ def _cause(cause: Cause) -> str:
 
 
 def answers(several: Sequence[Answer]) -> str:
-    """Answers about many rows in short: one paragraph for all rows with the same answer."""
-    if len(several) == 1:
-        return answer(several[0])
+    """Answers about many rows in short: one paragraph for all rows with the same answer. Functions have one each."""
+    if len({each.object for each in several}) == len(several):
+        return "\n\n".join(map(answer, several))
     first = several[0]
     lines = [f"{first.persona}: {first.command} of {first.object}"]
     lines.append(_line("signed in", f"role {first.role}, claims {json.dumps(dict(first.claims))}"))

@@ -148,6 +148,57 @@ def test_a_function_with_arguments(toy_project: Project) -> None:
         one(toy_project, "execute", "alice", None, "shop.half(1, 2)")
 
 
+OVERLOADS = """
+CREATE FUNCTION shop.body(a int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION shop.body(a text DEFAULT '') RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';
+CREATE FUNCTION shop.body(a int, VARIADIC b int[]) RETURNS int LANGUAGE sql AS 'SELECT 1';
+REVOKE EXECUTE ON FUNCTION shop.body(text) FROM PUBLIC;
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "signature", "verdict"),
+    [
+        ("shop.body(1)", "shop.body(integer)", "yes"),
+        ("shop.body('x')", "shop.body(text)", "!"),
+        ("shop.body(a => 'x'::text)", "shop.body(text)", "!"),
+        ("shop.body(1, 2, 3)", "shop.body(integer,integer[])", "yes"),
+    ],
+)
+def test_the_arguments_say_which_function_of_a_name_it_is(
+    toy_project: Project, call: str, signature: str, verdict: str
+) -> None:
+    toy_project.connection.execute(OVERLOADS)
+    answer = one(toy_project, "execute", "alice", None, call)
+    assert (answer.object, answer.verdict) == (signature, verdict)
+
+
+def test_each_function_of_a_name_has_an_answer(toy_project: Project) -> None:
+    toy_project.connection.execute(OVERLOADS)
+    found = who(toy_project, "shop.body", "execute", None)
+    assert [(each.object, "alice" in each.rows[0].can) for each in found] == [
+        ("shop.body(integer)", True),
+        ("shop.body(integer,integer[])", True),
+        ("shop.body(text)", False),
+    ]
+    shown = text.answers(explain(toy_project, "shop.body", "execute", "alice", None, None))
+    assert "alice: execute of shop.body(text): !  refused" in shown
+    assert "--row" not in shown
+
+
+@pytest.mark.parametrize(
+    ("create", "call"),
+    [
+        ("FUNCTION shop.some(VARIADIC a int[]) RETURNS int LANGUAGE sql AS 'SELECT 1'", "shop.some(1, 2)"),
+        ("FUNCTION shop.some(a anyelement, b anyarray) RETURNS int LANGUAGE sql AS 'SELECT 1'", "shop.some(1, '{2}')"),
+        ("PROCEDURE shop.some(a int, OUT b int) LANGUAGE plpgsql AS 'BEGIN b := 1; END'", "shop.some(1, NULL)"),
+    ],
+)
+def test_every_function_can_be_called_with_null(toy_project: Project, create: str, call: str) -> None:
+    toy_project.connection.execute(f"CREATE {create}".encode())
+    assert [one(toy_project, "execute", "alice", None, each).verdict for each in ("shop.some", call)] == ["yes", "yes"]
+
+
 def test_who_can(toy_project: Project) -> None:
     (found,) = who(toy_project, "notes", "update", None)
     assert [(row.row, dict(row.can), dict(row.cannot)) for row in found.rows] == [

@@ -13,8 +13,8 @@ from rolecall.catalog.objects import qualified
 RELATION = """
 SELECT c.oid::int8, c.relkind::text, c.relrowsecurity, c.relforcerowsecurity, o.rolname::text,
        o.rolsuper OR o.rolbypassrls,
-       COALESCE((SELECT lower(split_part(option, '=', 2)) IN ('true', 'on', '1', 'yes', '')
-                 FROM unnest(c.reloptions) AS option WHERE option LIKE 'security_invoker%%'), false)
+       COALESCE((SELECT option_value::boolean FROM pg_options_to_table(c.reloptions)
+                 WHERE option_name = 'security_invoker'), false)
 FROM pg_class AS c JOIN pg_roles AS o ON o.oid = c.relowner WHERE c.oid = %s::regclass
 """
 # The tables that a view reads, also through other views, without those of the system.

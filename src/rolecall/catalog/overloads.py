@@ -9,7 +9,7 @@ from psycopg import Connection
 
 # A CALL also gives the OUT arguments of a procedure. The type of an array is that of its elements with brackets.
 OVERLOADS = """
-SELECT name, pg_get_function_identity_arguments(oid), oid::regprocedure::text,
+SELECT oid::int8, name, pg_get_function_identity_arguments(oid),
        ARRAY(SELECT coalesce(proargnames[place], '') FROM generate_subscripts(types, 1) AS place
              WHERE coalesce(proargmodes[place], 'i') <> ALL (results) ORDER BY place),
        ARRAY(SELECT coalesce(e.typname || '[]', t.typname) FROM generate_subscripts(types, 1) AS place
@@ -23,14 +23,15 @@ FROM (
          CASE prokind WHEN 'p' THEN '{}' ELSE '{o,t}' END::"char"[] AS results
   FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
 ) AS p
-WHERE number > 1 AND name = ANY (%s) ORDER BY 1, 2
+WHERE number > 1 AND name = ANY (%s) ORDER BY 2, 3
 """
+SIGNATURES = "SELECT oid::int8, oid::regprocedure::text FROM pg_proc WHERE oid = ANY (%s)"
 
 
 class Overload(NamedTuple):
     """One of several functions of a name ("schema.name").
 
-    ``arguments`` and ``signature`` are what ``pg_get_function_identity_arguments`` and ``regprocedure`` show.
+    ``arguments`` is what ``pg_get_function_identity_arguments`` shows, ``signature`` is SQL with the schema.
     ``parameters`` are the names of what a call gives, or empty texts, and ``types`` their types. The last ``defaults``
     of them are optional.
     """
@@ -51,4 +52,8 @@ class Overload(NamedTuple):
 
 def read(connection: Connection[Any], names: Collection[str]) -> list[Overload]:
     """The functions of these names ("schema.name") that are not the only one of their name."""
-    return [Overload(*row) for row in connection.execute(OVERLOADS.encode(), [sorted(names)])]
+    found = connection.execute(OVERLOADS.encode(), [sorted(names)]).fetchall()
+    with connection.transaction(force_rollback=True):
+        connection.execute("SELECT set_config('search_path', '', true)")  # with it, each name has its schema
+        signatures = dict(connection.execute(SIGNATURES, [[oid for oid, *_ in found]]).fetchall())
+    return [Overload(name, arguments, signatures[oid], *rest) for oid, name, arguments, *rest in found]

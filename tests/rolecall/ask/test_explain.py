@@ -125,7 +125,9 @@ def test_a_view_without_rows_in_the_world(toy_project: Project) -> None:
     assert "runs as its owner" in answer.decides[1].text
     assert 'ALTER VIEW "shop"."titles" SET (security_invoker = true)' in answer.change
     toy_project.connection.execute("ALTER VIEW shop.titles SET (security_invoker = T)")  # as PostgreSQL reads booleans
-    assert not any("runs as its owner" in each.text for each in one(toy_project, "select", "alice", None, "shop.titles").decides)
+    assert not any(
+        "runs as its owner" in each.text for each in one(toy_project, "select", "alice", None, "shop.titles").decides
+    )
 
 
 def test_functions(toy_project: Project) -> None:

@@ -56,6 +56,15 @@ def test_a_function_that_is_alone_with_its_name_is_no_overload(functions: list[o
     assert {each.name for each in functions} == {"app.get"}
 
 
+def test_a_signature_has_the_schema(toy_worker: Worker) -> None:
+    """As the signatures of grants have it, which are read without a search_path."""
+    toy_worker.connection.execute("SET LOCAL search_path = shop")
+    toy_worker.connection.execute("CREATE FUNCTION me(int) RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    found = overloads.read(toy_worker.connection, ["shop.me"])
+    assert [each.signature for each in found] == ["shop.me()", "shop.me(integer)"]
+    assert toy_worker.connection.execute("SHOW search_path").fetchall() == [("shop",)]
+
+
 @pytest.mark.parametrize(("statement", "meant"), EXAMPLES.items(), ids=EXAMPLES)
 def test_the_arguments_tell_functions_apart(
     functions: list[overloads.Overload], statement: str, meant: set[str]

@@ -109,6 +109,41 @@ DEFECTS = {
 }
 
 
+BELOW = """
+CREATE TABLE shop.shelf (body text);
+CREATE TABLE shop.known (body text);
+GRANT SELECT ON shop.known TO toy_visitor;
+CREATE VIEW shop.every WITH (security_invoker = true) AS SELECT * FROM shop.shelf;
+GRANT SELECT ON shop.every TO toy_visitor;
+CREATE FUNCTION shop.bodies() RETURNS SETOF text LANGUAGE sql SET search_path = '' AS 'SELECT body FROM shop.shelf';
+ALTER TABLE shop.shelf OWNER TO toy_migrator;
+ALTER TABLE shop.known OWNER TO toy_migrator;
+ALTER VIEW shop.every OWNER TO toy_migrator;
+ALTER FUNCTION shop.bodies OWNER TO toy_migrator;
+"""
+OPENED = {
+    "a privilege": ("GRANT SELECT ON shop.shelf TO toy_member", "protect shop.shelf, toy_member may use it, "),
+    "another privilege": (
+        "GRANT SELECT ON shop.known TO toy_member",
+        "protect shop.known, toy_member, toy_visitor may",
+    ),
+    "a view": ("ALTER VIEW shop.every SET (security_invoker = false)", "protect shop.every, toy_visitor may use it, "),
+    "a function": ("ALTER FUNCTION shop.bodies SECURITY DEFINER", "shop.bodies is SECURITY DEFINER, toy_visitor may"),
+    "TRUNCATE": ("GRANT TRUNCATE ON shop.shelf TO toy_member", "TRUNCATE, which toy_member may do on shop.shelf: "),
+}
+
+
+@pytest.mark.parametrize(("sql", "message"), OPENED.values(), ids=OPENED)
+def test_what_the_migrations_open_of_the_baseline_needs_a_test(toy: pytest.Pytester, sql: str, message: str) -> None:
+    with (toy.path / "baseline.sql").open("a") as file:
+        file.write(BELOW)
+    assert toy.runpytest_inprocess().ret == pytest.ExitCode.OK
+    (toy.path / "migrations/phase_1_notes/1_3_opened.sql").write_text(f"{sql};")
+    result = toy.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert [message in line for line in result.outlines if line.startswith("  ERROR: ")] == [True]
+
+
 @pytest.mark.parametrize(("sql", "message"), DEFECTS.values(), ids=DEFECTS)
 def test_a_planted_defect_fails_a_plain_run(toy: pytest.Pytester, sql: str, message: str) -> None:
     (toy.path / "migrations/phase_1_notes/1_3_defect.sql").write_text(f"{sql};")

@@ -23,7 +23,7 @@ class Manifest:
     added: list[Object]
     tables: list[str]  # every table that the migrations created, or added a policy to
     protected: list[str]  # tables with row-level security, of the migrations or, without migrations, of the baseline
-    unprotected: Unprotected  # what row-level security does not protect, of the same objects as protected
+    unprotected: Unprotected  # what row-level security does not protect: of the same, and what the migrations opened
     open_by_name: list[Object]  # of what is unprotected: views, functions and foreign tables, which tests name
     rollbacks: list[str]  # titles of the phases that can be rolled back, in order
     notes: list[str]  # on the migrations' files, for the summary

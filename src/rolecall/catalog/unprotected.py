@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from psycopg import Connection
@@ -83,6 +83,16 @@ def read(connection: Connection[Any], *, by_default: bool) -> Unprotected:
         truncates[by_default or has_all].setdefault(table, []).append(role)
     relations, functions = (dict(connection.execute(query.encode()).fetchall()) for query in (RELATIONS, FUNCTIONS))
     return Unprotected(relations, functions, truncates[False], truncates[True])
+
+
+def opened(before: Unprotected, after: Unprotected) -> set[str]:
+    """The names of what more roles may use than before. A function may have got another one of its name."""
+    return {
+        name
+        for old, new in zip(astuple(before), astuple(after), strict=True)
+        for name, roles in new.items()
+        if not {*roles} <= {*old.get(name, old.get(name.partition("(")[0], ()))}
+    }
 
 
 def of(found: Unprotected, names: Collection[str]) -> Unprotected:

@@ -19,6 +19,7 @@ from rolecall.access.loading import Missing
 from rolecall.access.world import World
 from rolecall.catalog import objects, overloads, unprotected
 from rolecall.catalog.manifest import Manifest
+from rolecall.catalog.unprotected import Unprotected
 from rolecall.database.run import Run
 from rolecall.database.templates import manifest_of
 from rolecall.dump import extensions, stand_ins
@@ -81,19 +82,27 @@ def build(run: Run, settings: Settings, progress: Progress = no_progress) -> Man
         for number, step in steps:
             begin(f"phase {number} of {len(phases)}: {step.path.name}")
             run_script(run, connection, step, role)
-        manifest = describe(connection, settings, Baseline(role, platform, before, left_out))
+        is_open = open_in_baseline(run, settings)
+        manifest = describe(connection, settings, Baseline(role, platform, before, left_out, is_open))
         connection.execute("ANALYZE")  # the catalogs, too: load() does the rest
     run.comment_on(run.template, **manifest.as_comment())
     return manifest
 
 
 class Baseline(NamedTuple):
-    """What a manifest needs to know of the baseline: the objects of the platform, and those of both."""
+    """What a manifest needs to know of the baseline: the objects of the platform, those of both, and which are open."""
 
     role: str | None
     platform: list[objects.Object]
     objects: list[objects.Object]
     left_out: list[LeftOut]
+    is_open: Unprotected
+
+
+def open_in_baseline(run: Run, settings: Settings) -> Unprotected:
+    """What row-level security does not protect in the baseline, for all roles that exist now."""
+    with run.connect(run.baseline) as connection:
+        return unprotected.read(connection, by_default=settings.default_privileges == "granted")
 
 
 def describe(connection: ServerConnection, settings: Settings, baseline: Baseline) -> Manifest:
@@ -106,12 +115,14 @@ def describe(connection: ServerConnection, settings: Settings, baseline: Baselin
     tables |= {item.full_name for item in new if item.kind == "table"}
     of_project = new if phases else objects.added(baseline.platform, baseline.objects)
     protected = _protected(of_project)
-    own = {name for item in of_project if item.kind in OPEN and _is_own(item.full_name) for name in item.names}
+    own = [item for item in of_project if item.kind in OPEN and _is_own(item.full_name)]
+    opened = unprotected.opened(baseline.is_open, found)  # of the baseline, by the migrations
+    own += [item for item in baseline.objects if item.kind in OPEN and opened & {*item.names}]
     notes = [note for phase in phases for note in phase.session_notes()]
     rollbacks = [phase.title for phase in phases if phase.rolls_back]
-    own_open = unprotected.of(found, own)
+    own_open = unprotected.of(found, {name for item in own for name in item.names})
     is_open = {*own_open.relations, *own_open.functions}
-    tried = [item for item in of_project if item.kind in TRIED_BY_NAME and is_open & {*item.names}]
+    tried = [item for item in own if item.kind in TRIED_BY_NAME and is_open & {*item.names}]
     called = {item.full_name for item in [*new, *tried] if item.kind == "function"}
     shared = overloads.read(connection, called)
     rest = rollbacks, notes, baseline.left_out, shared

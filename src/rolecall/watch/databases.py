@@ -185,7 +185,8 @@ class KeptProvisioner(Provisioner):
         with ExitStack() as stack:
             connection = self._build_from(equal, progress, stack)
             if old.steps != now.steps:
-                baseline = Baseline(manifest.role, [], self.kept.of_baseline, manifest.left_out)
+                is_open = build.open_in_baseline(self.run, self.settings)
+                baseline = Baseline(manifest.role, [], self.kept.of_baseline, manifest.left_out, is_open)
                 manifest = build.describe(connection, self.settings, baseline)
         self.run.comment_on(self.run.template, **manifest.as_comment())
         self._note(inputs=now, manifest=manifest, is_built=True)

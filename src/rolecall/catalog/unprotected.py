@@ -15,12 +15,17 @@ MAY_ENTER = """
   nspname !~ '^pg_' AND nspname <> 'information_schema'
   AND NOT rolsuper AND NOT rolbypassrls AND has_schema_privilege(r.oid, n.oid, 'USAGE')
 """
+# As a member of the owner a role may do what the owner may do, but the policies bind it, which may not bind the owner.
+IS_LIKE_OWNER = """
+  (pg_has_role(r.oid, {owner}, 'USAGE')
+   AND NOT EXISTS (SELECT FROM pg_roles AS o WHERE o.oid = {owner} AND (o.rolsuper OR o.rolbypassrls)))
+"""
 RELATIONS = f"""
 SELECT n.nspname || '.' || c.relname, array_agg(r.rolname::text ORDER BY r.rolname)
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace CROSS JOIN pg_roles AS r
 WHERE CASE WHEN relkind IN ('m', 'f') THEN true
         -- Through a view of its own, a role may do what it may do anyway.
-        WHEN relkind = 'v' THEN NOT pg_has_role(r.oid, c.relowner, 'USAGE') AND NOT EXISTS (
+        WHEN relkind = 'v' THEN NOT {IS_LIKE_OWNER.format(owner="c.relowner")} AND NOT EXISTS (
           SELECT FROM pg_options_to_table(reloptions) WHERE option_name = 'security_invoker' AND option_value::boolean)
         ELSE relkind IN ('r', 'p') AND NOT relrowsecurity END
   AND {MAY_ENTER}
@@ -39,7 +44,7 @@ SELECT n.nspname || '.' || p.proname
        array_agg(DISTINCT r.rolname::text)
 FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace CROSS JOIN pg_roles AS r
 WHERE prosecdef AND prorettype <> 'event_trigger'::regtype
-  AND {MAY_ENTER} AND NOT pg_has_role(r.oid, proowner, 'USAGE') AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
+  AND {MAY_ENTER} AND NOT {IS_LIKE_OWNER.format(owner="proowner")} AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
   AND NOT EXISTS (
     SELECT FROM pg_depend JOIN pg_policy ON classid = 'pg_policy'::regclass AND objid = pg_policy.oid
     WHERE refclassid = 'pg_proc'::regclass AND refobjid = p.oid

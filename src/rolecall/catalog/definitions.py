@@ -147,6 +147,7 @@ class Schema:
     roles: list[str] = field(default_factory=list)  # of the personas, policies and grants
     forced: set[str] = field(default_factory=set)  # the tables whose policies apply to their owner too
     usages: set[tuple[str, str]] = field(default_factory=set)  # the schemas that each of these roles may enter
+    reached: set[str] = field(default_factory=set)  # the tables whose policies bind one of these roles
     types: dict[str, dict[str, str]] = field(default_factory=dict)  # of each column, by table or view
 
     @property
@@ -239,6 +240,24 @@ USAGES = """
 SELECT nspname, rolname FROM pg_namespace AS n, pg_roles AS r
 WHERE rolname = ANY (%s) AND has_schema_privilege(r.oid, n.oid, 'USAGE')
 """
+# Privileges may come from another role. A statement needs no USAGE on the schema of a table to which it leads by way of
+# a view, a policy or a function whose body the catalog has parsed.
+REACHED = """
+SELECT DISTINCT n.nspname || '.' || c.relname
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace CROSS JOIN pg_roles AS r
+WHERE c.oid = ANY (%(tables)s::regclass[]) AND rolname = ANY (%(roles)s)
+  AND NOT rolsuper AND NOT pg_has_role(r.oid, relowner, 'USAGE')
+  AND (has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE')
+       OR has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))
+  AND (has_schema_privilege(r.oid, n.oid, 'USAGE') OR EXISTS (
+    SELECT FROM pg_depend AS d
+    LEFT JOIN pg_policy AS p ON classid = 'pg_policy'::regclass AND p.oid = objid AND polrelid <> c.oid
+    LEFT JOIN pg_proc AS f ON classid = 'pg_proc'::regclass AND f.oid = objid AND NOT prosecdef
+    LEFT JOIN pg_rewrite AS w ON classid = 'pg_rewrite'::regclass AND w.oid = objid
+    LEFT JOIN pg_class AS v ON v.oid = ev_class AND v.oid <> c.oid AND EXISTS (
+      SELECT FROM pg_options_to_table(v.reloptions) WHERE option_name = 'security_invoker' AND option_value::boolean)
+    WHERE refclassid = 'pg_class'::regclass AND refobjid = c.oid AND coalesce(p.oid, f.oid, v.oid) IS NOT NULL))
+"""
 BUCKETS = """
 SELECT id, file_size_limit, allowed_mime_types FROM storage.buckets WHERE id <> ALL (%(world_buckets)s) ORDER BY 1
 """
@@ -285,6 +304,7 @@ def read(connection: Connection[Any], manifest: Manifest, world: World, phases: 
             roles=roles,
             forced={name for (name,) in rows(FORCED)},
             usages=set(connection.execute(USAGES, [roles]).fetchall()),
+            reached={name for (name,) in connection.execute(REACHED, params | {"roles": roles})},
             types=dict(rows(TYPES)),
         )
 

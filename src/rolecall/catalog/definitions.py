@@ -69,6 +69,7 @@ class View(NamedTuple):
     query: str
     columns: list[tuple[str, str]]
     options: list[str]  # as WITH (…) takes them
+    invoker: bool
 
 
 class Trigger(NamedTuple):
@@ -80,10 +81,20 @@ class Trigger(NamedTuple):
     function: str
 
 
+class TableState(NamedTuple):
+    """What a table is, each as ALTER TABLE takes it."""
+
+    row_security: str
+    forced: str
+    storage: str
+    identity: str
+
+
 class Grant(NamedTuple):
     """A privilege of a role other than the owner, on a table, a view or a function.
 
     ``signature`` is that of a function, and empty for others. ``columns`` is empty for a privilege on the whole table.
+    ``option``: the role may grant it to others.
     """
 
     name: str
@@ -91,6 +102,7 @@ class Grant(NamedTuple):
     role: str
     privilege: str
     columns: list[str]
+    option: bool = False
 
     @property
     def kind(self) -> str:
@@ -145,7 +157,8 @@ class Schema:
     buckets: list[Bucket] = field(default_factory=list)
     scripts: list[Script] = field(default_factory=list)
     roles: list[str] = field(default_factory=list)  # of the personas, policies and grants
-    forced: set[str] = field(default_factory=set)  # the tables whose policies apply to their owner too
+    states: dict[str, TableState] = field(default_factory=dict)  # by table
+    held: set[tuple[str, str, str]] = field(default_factory=set)  # what, role and privilege, also those of other roles
     usages: set[tuple[str, str]] = field(default_factory=set)  # the schemas that each of these roles may enter
     reached: set[str] = field(default_factory=set)  # the tables whose policies bind one of these roles
     types: dict[str, dict[str, str]] = field(default_factory=dict)  # of each column, by table or view
@@ -154,6 +167,11 @@ class Schema:
     def tables(self) -> list[str]:
         """The tables that the migrations created."""
         return list(dict.fromkeys(column.table for column in self.columns))
+
+    @property
+    def forced(self) -> set[str]:
+        """The tables whose policies apply to their owner too."""
+        return {table for table, state in self.states.items() if not state.forced.startswith("NO")}
 
     def grantees(self, name: str) -> tuple[str, ...]:
         """The roles, or ``public``, that hold a privilege on a table, view or function."""
@@ -200,7 +218,9 @@ VIEWS = """
 SELECT n.nspname || '.' || c.relname, rtrim(pg_get_viewdef(c.oid), ';'),
        (SELECT jsonb_agg(jsonb_build_array(attname, format_type(atttypid, atttypmod)) ORDER BY attnum)
         FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0),
-       COALESCE(reloptions, '{}')
+       COALESCE(reloptions, '{}'),
+       EXISTS (SELECT FROM pg_options_to_table(reloptions)
+               WHERE option_name = 'security_invoker' AND option_value::boolean)
 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 WHERE c.oid = ANY (%(views)s::regclass[]) ORDER BY 1
 """
@@ -214,7 +234,8 @@ WHERE (tgrelid, tgname) IN (SELECT * FROM unnest(%(triggered)s::regclass[], %(tr
 # Trigger functions are left out: no role calls them itself.
 GRANTS = """
 SELECT name, signature, COALESCE(r.rolname, 'public'), privilege_type,
-       COALESCE(array_agg(attname::text ORDER BY attnum) FILTER (WHERE attname IS NOT NULL), '{}')
+       COALESCE(array_agg(attname::text ORDER BY attnum) FILTER (WHERE attname IS NOT NULL), '{}'),
+       bool_or(is_grantable)
 FROM (
   SELECT n.nspname || '.' || relname AS name, '' AS signature, NULL AS attname, NULL AS attnum,
          COALESCE(relacl, acldefault('r', relowner)) AS acl, relowner AS owner
@@ -232,9 +253,26 @@ FROM (
 ) AS acls CROSS JOIN aclexplode(acl) AS a LEFT JOIN pg_roles r ON r.oid = a.grantee
 WHERE a.grantee <> owner GROUP BY 1, 2, 3, 4, attname IS NULL ORDER BY 1, 2, 3, 4
 """
-FORCED = """
-SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-WHERE c.oid = ANY (%(tables)s::regclass[]) AND relforcerowsecurity
+# What each role holds: also as the owner, and what it has from other roles.
+HELD = """
+SELECT n.nspname || '.' || relname, '', rolname, privilege, '{}'::text[]
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace CROSS JOIN pg_roles AS r
+CROSS JOIN unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS privilege
+WHERE c.oid = ANY (%(tables)s::regclass[] || %(views)s::regclass[]) AND rolname = ANY (%(roles)s)
+  AND has_table_privilege(r.oid, c.oid, privilege)
+UNION ALL
+SELECT n.nspname || '.' || proname, p.oid::regprocedure::text, rolname, 'EXECUTE', '{}'
+FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace CROSS JOIN pg_roles AS r
+WHERE n.nspname || '.' || proname = ANY (%(functions)s) AND rolname = ANY (%(roles)s)
+  AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
+"""
+STATES = """
+SELECT n.nspname || '.' || c.relname,
+       CASE WHEN relrowsecurity THEN 'ENABLE' ELSE 'DISABLE' END || ' ROW LEVEL SECURITY',
+       CASE WHEN relforcerowsecurity THEN 'FORCE' ELSE 'NO FORCE' END || ' ROW LEVEL SECURITY',
+       CASE WHEN relpersistence = 'u' THEN 'SET UNLOGGED' ELSE 'SET LOGGED' END,
+       'REPLICA IDENTITY ' || CASE relreplident WHEN 'n' THEN 'NOTHING' WHEN 'f' THEN 'FULL' ELSE 'DEFAULT' END
+FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE c.oid = ANY (%(tables)s::regclass[])
 """
 USAGES = """
 SELECT nspname, rolname FROM pg_namespace AS n, pg_roles AS r
@@ -289,7 +327,7 @@ def read(connection: Connection[Any], manifest: Manifest, world: World, phases: 
         (has_buckets,) = rows("SELECT to_regclass('storage.buckets') IS NOT NULL")[0]
         policies = policies_named(connection, [(item.owner, item.name) for item in manifest.of_kind("policy")])
         grants = [Grant(*row) for row in rows(GRANTS)]
-        roles = _roles(world, policies, grants)
+        roles = params["roles"] = _roles(world, policies, grants)
         return Schema(
             columns=[Column(*row) for row in rows(COLUMNS)],
             policies=policies,
@@ -302,9 +340,10 @@ def read(connection: Connection[Any], manifest: Manifest, world: World, phases: 
             scripts=[script for phase in phases for script in sorted(phase.tested, key=lambda script: script.path)],
             buckets=[Bucket(*row) for row in rows(BUCKETS)] if has_buckets else [],
             roles=roles,
-            forced={name for (name,) in rows(FORCED)},
+            states={name: TableState(*state) for name, *state in rows(STATES)},
+            held={(grant.on, grant.role, grant.privilege) for grant in (Grant(*row) for row in rows(HELD))},
             usages=set(connection.execute(USAGES, [roles]).fetchall()),
-            reached={name for (name,) in connection.execute(REACHED, params | {"roles": roles})},
+            reached={name for (name,) in rows(REACHED)},
             types=dict(rows(TYPES)),
         )
 

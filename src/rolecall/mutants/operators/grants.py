@@ -39,11 +39,13 @@ class AddGrant(Operator):
     by_grid = True
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """One for each missing privilege of each role on each object.
+        """One for each privilege on each object that a role has not, neither by itself nor from another role.
 
         A role that cannot enter the schema reaches the object only by way of a view, a policy or a function.
         """
-        existing = {(grant.on, grant.role, grant.privilege) for grant in schema.grants if not grant.columns}
+        existing = {
+            (grant.on, grant.role, grant.privilege) for grant in schema.grants if not grant.columns
+        } | schema.held
         for kind, on, full_name in targets(schema):
             for role in (*schema.roles, "public"):
                 for privilege in PRIVILEGES[kind]:
@@ -102,9 +104,9 @@ class GrantOption(Operator):
     catches = "a test that compares the grants, with their grant options, with the expected ones"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """One for each grant to a role; PUBLIC cannot have the option."""
+        """One for each grant to a role without it; PUBLIC cannot have the option."""
         for grant in schema.grants:
-            if grant.role != "public":
+            if grant.role != "public" and not grant.option:
                 before = f"GRANT {grant.sql} ON {grant.on} TO {grantee(grant.role)}"
                 what = f"{grant.what} for {grant.role} with grant option"
                 yield self.mutant(_target(grant), grant.name, what, before, before + " WITH GRANT OPTION")

@@ -216,8 +216,8 @@ class DisableSecurity(Operator):
     catches = "a cell in which a persona must not see a row"
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """One for each table that the migrations created."""
-        for table in schema.tables:
+        """One for each table that the migrations created, and that has it."""
+        for table in (name for name, state in schema.states.items() if state.row_security.startswith("ENABLE")):
             on, off = (f"ALTER TABLE {qualified(table)} {word} ROW LEVEL SECURITY" for word in ("ENABLE", "DISABLE"))
             target, gain = Target.of("table", table), Gain(schema.grantees(table), "write")
             yield self.mutant(target, table, "row-level security off", on, off, gain)

@@ -15,17 +15,16 @@ class TableAttributes(Operator):
     name = "table-attributes"
     stands_for = "UNLOGGED for speed; a replica identity of a tutorial; FORCE ROW LEVEL SECURITY copied from a blog"
     catches = "a test of an UPDATE of a published table, or of what functions of the owner see; UNLOGGED: the catalog"
-    CHANGES = (
-        ("SET UNLOGGED", "SET LOGGED"),
-        ("REPLICA IDENTITY NOTHING", "REPLICA IDENTITY DEFAULT"),
-        ("REPLICA IDENTITY FULL", "REPLICA IDENTITY DEFAULT"),
-        ("FORCE ROW LEVEL SECURITY", "NO FORCE ROW LEVEL SECURITY"),
-    )
+    STORAGE = ("SET UNLOGGED",)
+    IDENTITY = ("REPLICA IDENTITY NOTHING", "REPLICA IDENTITY FULL")
+    FORCED = ("FORCE ROW LEVEL SECURITY", "NO FORCE ROW LEVEL SECURITY")
 
     def mutants(self, schema: Schema) -> Iterator[Mutant]:
-        """One for each attribute of each table."""
-        for table in schema.tables:
-            for after, before in self.CHANGES:
+        """One for each attribute of each table that it does not have. FORCE is nothing without policies."""
+        for table, state in schema.states.items():
+            forced = self.FORCED if state.row_security.startswith("ENABLE") else ()
+            changes = ((state.storage, self.STORAGE), (state.identity, self.IDENTITY), (state.forced, forced))
+            for before, after in ((before, each) for before, others in changes for each in others if each != before):
                 alter = f"ALTER TABLE {qualified(table)}"
                 yield self.mutant(Target.of("table", table), table, after, f"{alter} {before}", f"{alter} {after}")
 

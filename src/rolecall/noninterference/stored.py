@@ -15,7 +15,7 @@ import psycopg
 from psycopg import Connection, sql
 
 from rolecall.access.session import Session
-from rolecall.access.world import World, insert
+from rolecall.access.world import Row, World, insert, matching
 from rolecall.catalog.objects import identifier, qualified
 from rolecall.grids.decided_by import DecidedBy
 from rolecall.grids.grid import Cell, Grid
@@ -27,6 +27,7 @@ from rolecall.noninterference.values import Value
 Stored = Mapping[str, Any]
 # Bit 64 of tgtype is INSTEAD. Without its triggers, such a view stores nothing.
 HAS_INSTEAD_OF = "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = %s::regclass AND tgtype & 64 <> 0)"
+LAST_NUMBER = "{} = currval(pg_get_serial_sequence({}, {}))"
 ENOUGH = 3  # differences; more of the same would not help
 # A policy, or a foreign key, which the statement without triggers does not check. decided_by tries the policies.
 REFUSALS = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ForeignKeyViolation)
@@ -84,11 +85,12 @@ class StoredValues:
         """What is stored in another way if a persona writes a value; empty without a difference."""
         statement = self._statement(cell, check, place.column, value)
         try:
-            plain = self._stored(check, statement)
+            condition = self._condition(cell, check)
+            plain = self._stored(check, statement, condition)
         except psycopg.Error:
             return ""  # not a value of the column, or a constraint refuses it
         try:
-            stored = self._stored(check, statement, cell.persona)
+            stored = self._stored(check, statement, condition, cell.persona)
         except REFUSALS:
             return ""
         except psycopg.Error as error:
@@ -96,7 +98,7 @@ class StoredValues:
             return f"{self._written(cell, place.column, value)} ends with {error.sqlstate} {error.diag.message_primary}"
         self.compared += 1
         besides = (self.grid.changes or {}).get(cell.command, {})
-        compared = self.columns if cell.command == "update" else [*self._row(cell), place.column]
+        compared = self.columns if cell.command == "update" else [*self._inserted(cell), place.column]
         different = [
             name for name in compared if name not in besides and (plain or {}).get(name) != (stored or {}).get(name)
         ]
@@ -126,19 +128,32 @@ class StoredValues:
 
     # -- writing
 
-    def _row(self, cell: Cell) -> Mapping[str, Any]:
-        return self.world.row(self.grid.table, cell.row)
+    def _inserted(self, cell: Cell) -> Row:
+        """The columns that an insert writes. An identity gives the other ones another number each time."""
+        return self.world.insertable(self.grid.table, cell.row)
+
+    def _condition(self, cell: Cell, check: Check) -> str:
+        """What selects the row after the statement. A new row has the last number of an identity that is in its key."""
+        numbered = [name for name in self.grid.key if name not in self._inserted(cell)]
+        if cell.command == "update" or not numbered:
+            return check.condition
+        row = self._inserted(cell)
+        terms = [matching({name: row[name]}) for name in self.grid.key if name in row]
+        return " AND ".join(
+            [*terms, *(LAST_NUMBER.format(identifier(each), _text(check.target), _text(each)) for each in numbered)]
+        )
 
     def _statement(self, cell: Cell, check: Check, column: str, value: Value) -> str:
         if cell.command == "insert":
-            return insert(
-                self.grid.table, {**self.world.insertable(self.grid.table, cell.row), column: value}
-            ).as_string()
+            return insert(self.grid.table, {**self._inserted(cell), column: value}).as_string()
         literal = sql.Literal(value).as_string()
         return f"UPDATE {check.target} SET {identifier(column)} = {literal} WHERE {check.condition}"
 
-    def _stored(self, check: Check, statement: str, persona: str | None = None) -> Stored | None:
-        """The row after the statement: of a persona, or without triggers and rules. Raises psycopg's error."""
+    def _stored(self, check: Check, statement: str, condition: str, persona: str | None = None) -> Stored | None:
+        """The row after the statement: of a persona, or without triggers and rules. Raises psycopg's error.
+
+        ``condition`` selects the row then.
+        """
         with self.connection.transaction(force_rollback=True):
             for text in check.before:
                 self.connection.execute(text.encode())
@@ -152,7 +167,7 @@ class StoredValues:
             else:
                 with self._without_triggers():
                     self.connection.execute(statement.encode())
-            query = f"SELECT to_jsonb(r)::text FROM {qualified(self.grid.table)} AS r WHERE {check.condition}"
+            query = f"SELECT to_jsonb(r)::text FROM {qualified(self.grid.table)} AS r WHERE {condition}"
             row = self.connection.execute(query.encode()).fetchone()
             return json.loads(row[0]) if row else None
 
@@ -161,6 +176,10 @@ class StoredValues:
         self.connection.execute("SET LOCAL session_replication_role = replica")
         yield
         self.connection.execute("SET LOCAL session_replication_role = origin")
+
+
+def _text(text: str) -> str:
+    return sql.Literal(text).as_string()
 
 
 def _short(value: Any) -> str:

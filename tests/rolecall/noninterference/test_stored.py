@@ -98,6 +98,32 @@ def test_nothing_to_compare_is_no_success(toy_worker: Worker) -> None:
     assert toy_worker.check_stored(notes()) == [text]
 
 
+IDENTITY = "ALTER TABLE shop.notes {} GENERATED ALWAYS AS IDENTITY (START 100)"
+
+
+@pytest.mark.parametrize(
+    ("column", "sql"),
+    [
+        pytest.param("id", IDENTITY.format("ALTER id ADD"), id="the key"),
+        pytest.param("number", IDENTITY.format("ADD number int"), id="another column"),
+    ],
+)
+def test_the_number_of_an_identity_is_not_compared(
+    toy_worker: Worker, monkeypatch: pytest.MonkeyPatch, column: str, sql: str
+) -> None:
+    """It is another one for each insert. The row is found by it, if it is the key."""
+    world = toy_worker.world
+    monkeypatch.setattr(world, "identities", {"shop.notes": [column]})
+    if column == "number":
+        rows = {name: {**row, "number": 1} for name, row in world.rows["shop.notes"].items()}
+        monkeypatch.setitem(world.rows, "shop.notes", rows)
+    toy_worker.connection.execute(sql.encode())
+    assert toy_worker.check_stored(notes()) == []
+    toy_worker.connection.execute(TRIGGER.format("IF NEW.body = '' THEN NEW.body := NULL; END IF;").encode())
+    text = "alice: insert of \"alice's note\" with body = '' stores body = NULL instead of ''"
+    assert text in toy_worker.check_stored(notes())
+
+
 INSTEAD_OF = """
 CREATE VIEW shop.mine AS SELECT id, author, body FROM shop.notes;
 GRANT SELECT, INSERT ON shop.mine TO toy_member;

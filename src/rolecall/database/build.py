@@ -20,6 +20,7 @@ from rolecall.access.world import World
 from rolecall.catalog import objects, overloads, unprotected
 from rolecall.catalog.manifest import Manifest
 from rolecall.catalog.unprotected import Unprotected
+from rolecall.database import roles
 from rolecall.database.run import Run
 from rolecall.database.templates import manifest_of
 from rolecall.dump import extensions, stand_ins
@@ -32,6 +33,7 @@ from rolecall.server.connection import ServerConnection
 from rolecall.settings import Settings
 from rolecall.sql import files, migrations, piecewise
 from rolecall.sql.migrations import Script, Transaction
+from rolecall.sql.script import Statement
 
 TRIED_BY_NAME = ("view", "function", "foreign table")  # a statement that names one tries it
 OPEN = ("table", *TRIED_BY_NAME)  # the kinds of objects that may be unprotected
@@ -198,7 +200,11 @@ def run_script(
     ``rewrite`` is that of :func:`rolecall.sql.files.run`.
     """
     text, path = script.read(), script.path
-    privileged = extensions.for_migrations(connection, role)
+    of_extensions, of_roles = extensions.for_migrations(connection, role), roles.skips_existing(run, connection)
+
+    def privileged(statement: Statement) -> bool:
+        return of_roles(statement) or of_extensions(statement)
+
     marking = partial(run.marking, connection) if ABOUT_ROLES.search(text) else nullcontext
     if runs_in_pieces(script, text):
         piecewise.run(connection, path, text, role=role, privileged=privileged, rewrite=rewrite, marking=marking)

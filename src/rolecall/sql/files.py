@@ -26,9 +26,11 @@ ROLES_ARE_SHARED = (
     "HINT: A role belongs to all databases of a server. Create it in a DO block, if pg_roles does not have it, "
     "or leave out --rolecall-pg-dsn: a throwaway server has no roles of others."
 )
-# The kinds of indexes are those of the extension vector.
-ABOUT_EXTENSIONS = re.compile(
-    r"(create|drop|comment\s+on)\s+extension\b|create\s+index\b.*?\busing\s+(hnsw|ivfflat)\b", re.IGNORECASE | re.DOTALL
+# Statements about extensions, and those that create a role. The kinds of indexes are those of the extension vector.
+MAY_BE_PRIVILEGED = re.compile(
+    r"(create|drop|comment\s+on)\s+extension\b|create\s+index\b.*?\busing\s+(hnsw|ivfflat)\b"
+    r"|create\s+(role|user|group)\b",
+    re.IGNORECASE | re.DOTALL,
 )
 BODY_LINE = re.compile(r"inline_code_block\D+(\d+)")  # in any language of the server's messages
 FUNCTION_LINE = re.compile(r"^.*\bfunction .*\bline \d+.*$", re.MULTILINE)
@@ -53,9 +55,10 @@ def run(
     deferred constraints are checked, and what the file left in the session is undone. ``text`` is what runs of the
     file, with its offsets and lines; by default, all of it.
 
-    ``privileged`` is called for each statement about extensions: with ``role`` as the connected role, otherwise as the
-    current one. If it returns True, it has run the statement. ``rewrite`` is called with the path, the text of the file
-    and a statement, and returns what is sent instead of the statement. It must keep the lines.
+    ``privileged`` is called for each statement about extensions, and for each that creates a role: with ``role`` as the
+    connected role, otherwise as the current one. If it returns True, it has run the statement. ``rewrite`` is called
+    with the path, the text of the file and a statement, and returns what is sent instead of the statement. It must keep
+    the lines.
 
     Raises SqlError if the file cannot be read or split, has psql commands, or ends the transaction; if the server
     refuses a statement; or if the file becomes a role that ``role`` cannot become.
@@ -157,7 +160,7 @@ class Execution:
                 raise refusal(self.path, self.text, statement.start, complaint)
 
     def _runs_privileged(self, statement: Statement, identity: Identity) -> bool:
-        if not ABOUT_EXTENSIONS.match(statement.text):
+        if not MAY_BE_PRIVILEGED.match(statement.text):
             return False
         if not self.role:
             return self.privileged(statement)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rolecall.server.choose import Server
 from tests.rolecall.conftest import Guarded
 
 TEST = """
@@ -65,3 +66,36 @@ def test_copies(scratch):
 """
     )
     toy.runpytest_subprocess("-n", "0", "test_copy.py").assert_outcomes(passed=1)
+
+
+CREATE_ROLES = "CREATE ROLE toy_clerk NOLOGIN; CREATE USER toy_boss; GRANT SELECT ON shop.notes TO toy_clerk;"
+APPLY = """
+def test_apply(scratch):
+    database = scratch()
+    database.apply(1)
+    allowed = "SELECT has_table_privilege('toy_clerk', 'shop.notes', 'SELECT')"
+    assert database.connection.execute(allowed).fetchone() == (True,)
+"""
+
+
+@pytest.fixture
+def with_roles(toy: pytest.Pytester, running_server: Server, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """The toy project, with a step that creates roles."""
+    monkeypatch.setenv("ROLECALL_PG_DSN", running_server.conninfo)
+    with (toy.path / "platform.sql").open("a") as file:
+        file.write("ALTER ROLE toy_migrator CREATEROLE;")
+    (toy.path / "migrations/phase_1_notes/1_3_roles.sql").write_text(CREATE_ROLES)
+    return toy
+
+
+def test_a_step_that_creates_a_role_can_be_applied_again(with_roles: pytest.Pytester) -> None:
+    """The server has the role since the step ran in the template: a role belongs to all databases."""
+    with_roles.makepyfile(test_apply=APPLY)
+    with_roles.runpytest_subprocess("-n", "0", "test_apply.py").assert_outcomes(passed=1)
+
+
+def test_a_role_that_two_steps_create_is_an_error(with_roles: pytest.Pytester) -> None:
+    (with_roles.path / "migrations/phase_1_notes/1_4_again.sql").write_text("CREATE ROLE toy_clerk;")
+    result = with_roles.runpytest_subprocess("-n", "0")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(['*1_4_again.sql:1:1: role "toy_clerk" already exists (42710)'])

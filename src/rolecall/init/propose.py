@@ -49,6 +49,9 @@ SELECT format('SELECT setval(%L, %s, %L)', format('%I.%I', schemaname, sequencen
 FROM pg_sequences WHERE schemaname !~ '^pg_'
 """
 
+# The grids are those of whole tables.
+PARTITION = "TODO: a partition with policies of its own: who may use it, past its table?"
+
 
 @dataclass
 class Proposal:
@@ -213,6 +216,9 @@ def _add_unprotected(proposal: Proposal, manifest: Manifest) -> None:
     for name in proposal.open:
         if name not in tried:
             proposal.without_grid.setdefault(name, "TODO: row-level security does not protect it: who may read it?")
+    for name in manifest.protected:
+        if name not in tried:
+            proposal.without_grid.setdefault(name, PARTITION)
     needed = {*manifest.protected, *proposal.open}
     proposal.without_grid = {name: why for name, why in proposal.without_grid.items() if name in needed}
 

@@ -20,7 +20,7 @@ def lines(proposal: Proposal, seconds: float) -> Iterator[str]:
         for table, reason in proposal.without_grid.items()
         if table not in proposal.open
     ]
-    yield from _section("tables without a grid, because of an error:", reasons)
+    yield from _section("tables without a grid, and why:", reasons)
     errors = [f"{each.table}: {each.problem}" for each in proposal.grids if each.problem]
     yield from _section("cells that end with an error, written as its SQLSTATE:", errors)
     unsure = [f"{policy}: {what}" for policy, what in proposal.unsure]

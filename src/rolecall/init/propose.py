@@ -25,6 +25,7 @@ from rolecall.errors import RolecallError, SqlError
 from rolecall.grids.probe import prepare
 from rolecall.init import reader, roles, shape
 from rolecall.init.cast import Actor, Cast, persona_of
+from rolecall.init.keys import number_rows
 from rolecall.init.observe import Leak, Observed, Observer
 from rolecall.init.proposed_row import ProposedRow
 from rolecall.init.roles import NoClientError
@@ -172,6 +173,8 @@ def _propose(built: _Build, found: Shape) -> Proposal:
     sequences = [text for (text,) in connection.execute(SEQUENCES)]
     with connection.transaction(force_rollback=True):
         rows.propose(tables)
+    for name, of_table in rows.rows.items():
+        number_rows(found.tables[name], of_table)
     for statement in sequences:  # the rows get the numbers that they get in the tests
         connection.execute(statement)
     seed = "".join(f"{statement};\n" for statement in rows.existing_rows.seed)

@@ -352,6 +352,23 @@ def test_a_partition_that_has_policies_of_its_own(project: pytest.Pytester, init
     check_run(project, cells_of(result))
 
 
+def test_rows_that_only_an_identity_tells_apart(project: pytest.Pytester, init: Init) -> None:
+    sql = f"""
+        CREATE TABLE public.docs (
+            id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, owner uuid DEFAULT auth.uid(), state text DEFAULT 'draft'
+        );
+        {PROTECT}
+        CREATE POLICY own ON public.docs USING (owner = auth.uid() OR state = 'live');
+        {GRANTS}
+    """
+    result = init(sql)
+    assert result.ret == 0, result.stderr.str()
+    files = written(project)
+    assert 'world.add("public.docs", "bob\'s doc", id=2, owner=bob.subject)' in files["conftest.py"]
+    assert line_of(files["test_docs.py"], "alice's doc with state live", "bob")[0] == "yes?"
+    check_run(project, cells_of(result))
+
+
 def test_a_role_that_policies_name_and_no_migration_grants(project: pytest.Pytester, init: Init) -> None:
     result = init(UNGRANTED.replace("USING", "TO init_named USING"), file="schema.sql")
     assert result.ret == 0, result.stderr.str()

@@ -25,7 +25,20 @@ FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.confrelid JOIN pg_namesp
 WHERE c.contype = 'f' AND c.conname = %s AND c.conrelid = to_regclass(quote_ident(%s) || '.' || quote_ident(%s))
 """
 
-
+# A materialized view keeps the rows of the time when it was made. The order is that in which the views were made.
+REFRESH = """
+DO $$
+DECLARE
+  view regclass;
+BEGIN
+  FOR view IN SELECT oid FROM pg_class WHERE relkind = 'm' ORDER BY oid LOOP
+    BEGIN
+      EXECUTE format('REFRESH MATERIALIZED VIEW %s', view);
+    EXCEPTION WHEN OTHERS THEN  -- it stays as it is
+    END;
+  END LOOP;
+END $$
+"""
 IDENTITIES = """
 SELECT n.nspname || '.' || relname, array_agg(attname::text)
 FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid JOIN pg_namespace AS n ON n.oid = relnamespace
@@ -39,8 +52,9 @@ def identities(connection: Connection[Any]) -> dict[str, list[str]]:
 
 
 def load(connection: Connection[Any], world: World) -> Missing:
-    """Load all rows, as the connection's current role. Returns the rows that cannot be loaded, with the reasons.
+    """Load all rows, as the connection's current role, and fill the materialized views with them.
 
+    Returns the rows that cannot be loaded, with the reasons.
     Raises RolecallError if a deferred constraint refuses the rows and does not say which table it is about.
     """
     world.identities = identities(connection)
@@ -53,6 +67,7 @@ def load(connection: Connection[Any], world: World) -> Missing:
             raise
         missing = _Loading(connection, world).missing
     connection.execute(sql.SQL("DO {}").format(sql.Literal(sequences.block(world.rows))))
+    connection.execute(REFRESH)
     return missing
 
 

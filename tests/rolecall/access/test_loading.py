@@ -332,3 +332,23 @@ def test_a_sequence_that_the_role_may_not_read_or_set_stays(connection: Connecti
     assert load(connection, world) == {}
     connection.execute("RESET ROLE")
     assert connection.execute("SELECT last_value FROM shop.numbers").fetchone() == (last,)
+
+
+# ------------------------------------------------------------------ materialized views
+
+VIEWS = """
+CREATE MATERIALIZED VIEW shop.bodies AS SELECT body FROM shop.notes;
+CREATE MATERIALIZED VIEW shop.not_filled AS SELECT body FROM shop.bodies WITH NO DATA;
+CREATE MATERIALIZED VIEW shop.broken AS SELECT 1 / (3 - length(body)) AS x FROM shop.notes WITH NO DATA;
+"""
+
+
+def test_materialized_views_show_the_rows(connection: Connection[Any]) -> None:
+    connection.execute(VIEWS)
+    world = World()
+    world.add("shop.notes", "carol's note", id=3, author="carol", body="new")
+    load(connection, world)
+    for view in ("shop.bodies", "shop.not_filled"):
+        assert ("new",) in connection.execute(f"SELECT body FROM {view}".encode()).fetchall()
+    populated = "SELECT relispopulated FROM pg_class WHERE oid = 'shop.broken'::regclass"
+    assert connection.execute(populated).fetchone() == (False,)

@@ -23,11 +23,16 @@ SELECT COALESCE(array_agg(attname::text ORDER BY attnum), '{}') FROM pg_attribut
 WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped
   AND has_column_privilege(current_user, attrelid, attnum, %s)
 """
+# Of the rows of a view, its query decides, and tables below it: whether one would be seen is not known.
+NO_POLICY_DECIDES = "SELECT relkind <> 'v' AND NOT row_security_active(oid) FROM pg_class WHERE oid = %s"
 Key = tuple[Any, ...]
 
 
 class Shown(NamedTuple):
-    """The rows that a relation shows to a persona: their values of ``columns``, and the columns if not all."""
+    """The rows that a relation shows to a persona: their values of ``columns``, and the columns if not all.
+
+    Without rows: it has none, and no policy would hide one.
+    """
 
     columns: Sequence[str]
     rows: list[Key]
@@ -48,7 +53,8 @@ class Untested:
         keys = {column for table in tables for column in table.key}
         columns = [name for name in relation.columns if name in keys] or relation.columns[:1]
         shown = {name: rows for name in self.world.personas if (rows := self._select(relation, columns, name))}
-        attempts = dict(self._named(tables, shown) or _counted(shown))
+        is_empty = any(not each.rows for each in shown.values())
+        attempts = dict((not is_empty and self._named(tables, shown)) or _counted(shown))
         for privilege in PRIVILEGES:
             # Privileges belong to the role: a statement that changes no row is tried once for all of its personas.
             by_role: dict[tuple[str, str], Access | None] = {}
@@ -124,14 +130,14 @@ class Untested:
         return None if fails else Access(columns=tuple(columns))
 
     def _select(self, relation: Relation, columns: Sequence[str], persona: str) -> Shown | None:
-        """These columns of the rows that a persona sees; None if it sees none, or may not select."""
+        """These columns of the rows that a persona sees; None if it may not select, or if others may see more."""
         try:
             with self._acting_as(persona, relation.name):
                 names = sql.SQL(", ").join(map(sql.Identifier, columns))
                 # With all columns, as a client asks: one that is not granted refuses the whole statement.
                 query = sql.SQL("SELECT {} FROM (SELECT * FROM {}) AS r").format(names, sql.SQL(relation.sql))
                 rows = self.connection.execute(query).fetchall()
-                return Shown(columns, rows) if rows else None
+                return Shown(columns, rows) if rows or self._is_empty(relation) else None
         except psycopg.Error as error:
             self._require_answer(error)
             return self._select_columns(relation, persona) if error.sqlstate == REFUSED else None
@@ -144,8 +150,12 @@ class Untested:
                 names = sql.SQL(", ").join(map(sql.Identifier, granted))
                 query = sql.SQL("SELECT {} FROM {}").format(names, sql.SQL(relation.sql))
                 rows = self.connection.execute(query).fetchall()
-                return Shown(granted, rows, granted) if rows else None
+                return Shown(granted, rows, granted) if rows or self._is_empty(relation) else None
         return None
+
+    def _is_empty(self, relation: Relation) -> bool:
+        """Whether a relation that shows no row to the current role has none, because no policy hides one."""
+        return self.connection.execute(NO_POLICY_DECIDES, [relation.oid]).fetchone() == (True,)
 
     # -- names of rows
 

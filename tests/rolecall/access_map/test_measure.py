@@ -99,6 +99,25 @@ def test_rows_without_names_are_counted(project: Project) -> None:
     assert {command for (_, command), granted in log.items() if granted} == {"select", "INSERT", "UPDATE"}
 
 
+def test_who_may_select_from_what_is_empty(project: Project) -> None:
+    """No row says it. Where policies decide, it is not known who would see one."""
+    sql = """
+        CREATE TABLE shop.log (line text);
+        GRANT SELECT ON shop.log TO toy_visitor;
+        CREATE TABLE shop.log_columns (line text, secret text);
+        GRANT SELECT (line) ON shop.log_columns TO toy_visitor;
+        CREATE TABLE shop.protected (line text);
+        ALTER TABLE shop.protected ENABLE ROW LEVEL SECURITY;
+        GRANT SELECT ON shop.protected TO toy_visitor;
+        CREATE VIEW shop.none AS SELECT line FROM shop.log;
+        GRANT SELECT ON shop.none TO toy_visitor;
+    """
+    found = {name: item.attempts.get(Attempt("", "select")) for name, item in measured(project, sql).objects.items()}
+    assert found["shop.log"] == {"visitor": Access(rows=0)}
+    assert found["shop.log_columns"] == {"visitor": Access(columns=("line",), rows=0)}
+    assert (found["shop.protected"], found["shop.none"]) == ({}, {})
+
+
 def test_single_columns_of_a_table_without_grid(project: Project) -> None:
     sql = """
         CREATE TABLE shop.people (id int PRIMARY KEY, name text, "secret code" text);

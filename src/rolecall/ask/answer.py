@@ -110,6 +110,7 @@ class Who:
     command: str
     statement: str
     rows: Sequence[Row]
+    notes: Sequence[str] = ()
 
 
 def as_json(data: Any) -> str:

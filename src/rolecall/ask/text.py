@@ -113,6 +113,7 @@ def who(found: Who) -> str:
     lines = [f"{found.command} of {found.object}"]
     if found.statement:
         lines.append(_line("tried", found.statement))
+    lines += [_line("note", note) for note in found.notes]
     for row in found.rows:
         lines += ["", *([f"  {row.row}"] if row.row else []), *_row(row)]
     return "\n".join(lines)

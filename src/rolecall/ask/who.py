@@ -8,7 +8,7 @@ from dataclasses import replace
 from rolecall.ask.answer import Row, Who
 from rolecall.ask.functions import explain_function
 from rolecall.ask.project import EXECUTE, Project, Tested
-from rolecall.ask.whole import explain_whole
+from rolecall.ask.whole import NO_ROW, explain_whole
 from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.verdicts import verdict
 
@@ -34,7 +34,9 @@ def who_of_whole(project: Project, name: str, command: str) -> Who:
     answers = {persona: explain_whole(project, name, command, persona) for persona in project.world.personas}
     statement = next((each.attempts[0].statement for each in answers.values()), "")
     words = {persona: each.verdict for persona, each in answers.items()}
-    return Who(name, project.relation(name).kind, command, statement, [_row("", words, project)])
+    is_empty = any(cause.text == NO_ROW.format(name) for each in answers.values() for cause in each.decides)
+    notes = [f"{NO_ROW.format(name)}: - says only that nothing is refused"] if is_empty else []
+    return Who(name, project.relation(name).kind, command, statement, [_row("", words, project)], notes)
 
 
 def who_of_function(project: Project, name: str, arguments: str | None) -> list[Who]:

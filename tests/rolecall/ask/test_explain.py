@@ -130,6 +130,25 @@ def test_a_view_without_rows_in_the_world(toy_project: Project) -> None:
     )
 
 
+def test_a_view_of_ones_own_rows(toy_project: Project) -> None:
+    """The superuser, who counts all rows, sees none."""
+    toy_project.connection.execute(
+        "CREATE VIEW shop.own AS SELECT * FROM shop.notes WHERE author = shop.me();"
+        "GRANT SELECT ON shop.own TO toy_member"
+    )
+    assert one(toy_project, "select", "alice", None, "shop.own").attempts[0].outcome == "1 row"
+
+
+def test_nobody_sees_a_row_where_there_is_none(toy_project: Project) -> None:
+    toy_project.connection.execute("CREATE TABLE shop.log (line text); GRANT SELECT ON shop.log TO toy_member")
+    (found,) = who(toy_project, "shop.log", "select", None)
+    assert {**found.rows[0].cannot} == {"alice": "-", "bob": "-", "visitor": "!", "keeper": "!"}
+    assert "  note        shop.log has no row: - says only that nothing is refused" in text.who(found)
+    toy_project.connection.execute("INSERT INTO shop.log VALUES ('a')")
+    (found,) = who(toy_project, "shop.log", "select", None)
+    assert "has no row" not in text.who(found)
+
+
 def test_functions(toy_project: Project) -> None:
     answer = one(toy_project, "execute", "visitor", None, "shop.me")
     assert (answer.verdict, answer.grants) == ("yes", ["EXECUTE (granted to PUBLIC)"])

@@ -25,6 +25,10 @@ WHERE attrelid = %s AND attnum > 0 AND NOT attisdropped
 """
 # Of the rows of a view, its query decides, and tables below it: whether one would be seen is not known.
 NO_POLICY_DECIDES = "SELECT relkind <> 'v' AND NOT row_security_active(oid) FROM pg_class WHERE oid = %s"
+# A trigger for statements runs without a row too, and may ask who acts. Bit 1 of tgtype is FOR EACH ROW.
+HAS_STATEMENT_TRIGGER = """
+SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = %s AND NOT tgisinternal AND tgtype & 1 = 0)
+"""
 Key = tuple[Any, ...]
 
 
@@ -55,12 +59,13 @@ class Untested:
         shown = {name: rows for name in self.world.personas if (rows := self._select(relation, columns, name))}
         is_empty = any(not each.rows for each in shown.values())
         attempts = dict((not is_empty and self._named(tables, shown)) or _counted(shown))
+        asks_who = self.connection.execute(HAS_STATEMENT_TRIGGER, [relation.oid]).fetchone() == (True,)
         for privilege in PRIVILEGES:
             # Privileges belong to the role: a statement that changes no row is tried once for all of its personas.
-            by_role: dict[tuple[str, str], Access | None] = {}
+            by_role: dict[tuple[str, ...], Access | None] = {}
             granted = attempts[Attempt("", privilege)] = {}
             for name, persona in self.world.personas.items():
-                key = persona.role, persona.setup
+                key = (name,) if asks_who else (persona.role, persona.setup)
                 if key not in by_role:
                     by_role[key] = self._write(relation, privilege, name)
                 if access := by_role[key]:

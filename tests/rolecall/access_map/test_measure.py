@@ -130,6 +130,24 @@ def test_single_columns_of_a_table_without_grid(project: Project) -> None:
     assert attempts[Attempt("", "INSERT")] == {}
 
 
+ONLY_ALICE = """
+CREATE TABLE shop.log (line text);
+GRANT INSERT, UPDATE, DELETE ON shop.log TO toy_member;
+CREATE FUNCTION shop.only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN IF shop.me() <> '{}' THEN RAISE 'not you' USING ERRCODE = '42501'; END IF; RETURN NULL; END $$;
+CREATE TRIGGER only_one BEFORE INSERT OR UPDATE OR DELETE ON shop.log FOR EACH STATEMENT EXECUTE FUNCTION shop.only();
+"""
+
+
+@pytest.mark.parametrize("name", ["alice", "bob"])
+def test_a_trigger_for_statements_may_refuse_one_persona_of_a_role(project: Project, name: str) -> None:
+    attempts = measured(project, ONLY_ALICE.format(name)).objects["shop.log"].attempts
+    assert attempts == {Attempt("", "select"): {}} | {
+        Attempt("", privilege): {} if privilege == "TRUNCATE" else {name: Access()}
+        for privilege in ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
+    }
+
+
 def test_a_function_with_and_without_its_schema(project: Project) -> None:
     sql = """
         CREATE FUNCTION shop.add(a int, b int) RETURNS int LANGUAGE sql RETURN a + b;

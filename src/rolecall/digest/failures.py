@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rolecall.errors import RolecallError
-from rolecall.grids.explain import ADMITTED, STOPPED
+from rolecall.grids.explain import ADMITTED, STOPPED, STOPPED_AFTERWARDS
 from rolecall.item import CellError, CellItem, EarlierGridError
 from rolecall.report.results import Attempt, CellFailure, CellInGrid, FailedCell, Failure
 
@@ -130,8 +130,9 @@ def cells_of(error: BaseException | None) -> Sequence[CellFailure]:
 
 
 def _causes(failure: CellFailure, kind: str) -> tuple[str, ...]:
-    if failure.reason is None:
-        return (failure.attempts[0].outcome.splitlines()[0],)
+    errors = [attempt.outcome for attempt in failure.attempts if failure.reason is None or attempt.verdict == "error"]
+    if errors:  # what the policies say of the row does not matter
+        return (errors[0].splitlines()[0],)
     if kind != "let in" and (privilege := missing_privilege(failure)):
         return (f"no {privilege} privilege",)
     policies = tuple(f'policy "{name}"' for name in deciding_policies(failure, kind))
@@ -153,5 +154,7 @@ def deciding_policies(failure: CellFailure, kind: str) -> list[str]:
     if kind == "let in":
         found = [each for each in policies if each.permissive and each.decision.startswith(ADMITTED)]
     else:
-        found = [each for each in policies if STOPPED in each.decision]
+        is_refused = any(attempt.verdict == "!" for attempt in failure.attempts)
+        stops = (STOPPED, STOPPED_AFTERWARDS) if is_refused else (STOPPED,)
+        found = [each for each in policies if any(words in each.decision for words in stops)]
     return list(dict.fromkeys(each.name for each in found))

@@ -22,7 +22,7 @@ Results = list[tuple[Check, Outcome]]
 
 TWO_ROWS = re.compile(r"\d+ rows of ")
 ADVICE = ": set key= of the grid to columns that are unique in the whole table"
-ADMITTED, STOPPED = "lets the row through", "stops the row"
+ADMITTED, STOPPED, STOPPED_AFTERWARDS = "lets the row through", "stops the row", "stops the updated row"
 COMMANDS = {"GET": "select", "POST": "insert", "PATCH": "update", "DELETE": "delete"}
 
 
@@ -141,7 +141,7 @@ class _Explanation:
                 if not updated_row:
                     return f"{decision}; then the update changes no row, because of {self._interceptors()}"
                 if self._alone(check_of_new_rows, updated_row) == STOPPED:
-                    return f"{decision}, stops the updated row"
+                    return f"{decision}, {STOPPED_AFTERWARDS}"
         except psycopg.Error as error:
             return f"{decision}; the updated row cannot be tested: {error.diag.message_primary}"
         return decision

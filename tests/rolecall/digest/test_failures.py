@@ -70,7 +70,10 @@ LETS, STOPS = "lets the row through", "stops the row"
         (cell("yes", "-", policies=(policy("own", STOPS), policy("all", LETS))), ('policy "own"',)),
         (cell("yes", "-", policies=(policy("own", f"{LETS}, stops the updated row"),)), ("no policy applies",)),
         (cell("yes", "-"), ("no policy applies",)),
+        (cell("yes", "!", policies=(policy("own", f"{LETS}, stops the updated row"),)), ('policy "own"',)),
         (cell("yes", "error", broken=True), ("got error",)),
+        (cell("yes", "error", policies=(policy("own", "cannot be tested alone: no"),)), ("got error",)),
+        (cell("yes", "yes", "error"), ("got error",)),
     ],
 )
 def test_causes(failure: CellFailure, causes: tuple[str, ...]) -> None:

@@ -319,7 +319,12 @@ class Settings:
     after_each_phase: bool = _flag("also try the grids, and the tests with the mark, after each earlier phase")
     coverage: bool = _flag("list everything that the migrations created and no test covers; fail if there is any")
     mutants: bool = _flag("run mutation testing on the schema; fail if a mutant survives")
-    mutants_of: str = _option("only mutants of objects whose name contains NAME", _text, default="", metavar="NAME")
+    mutants_of: str = _option(
+        "only mutants of objects whose name contains NAME, or the mutant with this id",
+        _text,
+        default="",
+        metavar="NAME",
+    )
     mutants_operator: str = _option("only mutants of this operator", _text, default="", metavar="NAME")
     mutants_since: str = _option(
         "only mutants of objects in SQL files that changed since a git revision", _text, default="", metavar="REV"

@@ -19,7 +19,7 @@ from rolecall.digest.tally import Tally
 from rolecall.fixtures import needs_database
 from rolecall.item import CellItem
 from rolecall.report import grids, terminal
-from rolecall.report.results import DigestSection, FailedGrid, Failure
+from rolecall.report.results import MUTANTS, DigestSection, FailedGrid, Failure
 from rolecall.settings import Names
 
 FILE = "failures.txt"  # in pytest's cache, in the folder `d/rolecall`
@@ -119,7 +119,7 @@ class DigestPlugin:
         worst = in_order[0].groups[0].failures[0]
         return [
             *([f"All failures:  {path}"] if path else []),
-            f"One of them:   pytest {shlex.quote(worst.nodeid)}",
+            f"One of them:   pytest {_arguments(worst.nodeid)}",
             f"No digest:     pytest {Names.of('digest_from').argument} 0",
         ]
 
@@ -151,3 +151,11 @@ def explanation(grid: FailedGrid) -> Iterator[str]:
 def _others(others: Sequence[FailedGrid]) -> str:
     cells = sum(len(grid.failures) for grid in others)
     return f"\nand {cells:,} wrong cells in {'1 more grid' if len(others) == 1 else f'{len(others)} more grids'}"
+
+
+def _arguments(nodeid: str) -> str:
+    """The arguments of a run that has only this test, or only this mutant, which is no file."""
+    mutant = nodeid.removeprefix(MUTANTS)
+    if mutant == nodeid:
+        return shlex.quote(nodeid)
+    return f"{Names.of('mutants').argument} {Names.of('mutants_of').argument} {shlex.quote(mutant)}"

@@ -27,7 +27,7 @@ from rolecall.mutants.survivors import Surviving
 from rolecall.mutants.witness import Witnesses
 from rolecall.process.process import Process
 from rolecall.report import terminal
-from rolecall.report.results import MutationScore
+from rolecall.report.results import MUTANTS, MutationScore
 
 LETTERS = {"killed": ".", "pinned": "p", "survived": "S", "invalid": "i", "equivalent": "e"}
 ERROR = "rolecall mutants error"  # the key of the error that a worker sends to the controller
@@ -106,7 +106,7 @@ class MutantsPlugin:
         settings, target = self.settings, str(mutant.target)
         return (
             settings.mutants_operator in ("", operator.name)
-            and settings.mutants_of in f"{target} {mutant.concerns}"
+            and (settings.mutants_of in f"{target} {mutant.concerns}" or settings.mutants_of == mutant.id)
             and (not settings.mutants_since or not {target, mutant.concerns}.isdisjoint(self.changed))
         )
 
@@ -155,7 +155,7 @@ class MutantsPlugin:
             properties = dict(report.user_properties)
             outcome = properties.get(runner.OUTCOME, "killed")  # a defect has none
             if history.KILLED_BY in properties:
-                self.killers[report.nodeid.removeprefix(runner.PREFIX)] = properties[history.KILLED_BY]
+                self.killers[report.nodeid.removeprefix(MUTANTS)] = properties[history.KILLED_BY]
             self.outcomes["error" if report.failed and outcome not in UNNOTICED else outcome] += 1
             if record := records.read(report):
                 self.records.append(record)

@@ -24,12 +24,11 @@ from rolecall.mutants.selection import RelevantTests, Suite, grid_of
 from rolecall.mutants.survivors import OUT_OF_REACH, PROPERTY, Surviving
 from rolecall.mutants.witness import Witnesses
 from rolecall.report import terminal
-from rolecall.report.results import Survivor
+from rolecall.report.results import MUTANTS, Survivor
 from rolecall.worker import Worker
 
 # User properties, which a worker sends to the terminal: the outcome, and the test that killed the mutant.
 OUTCOME, KILLER = "rolecall mutant", "rolecall killer"
-PREFIX = "mutants::"  # of the id of each item
 
 
 class InvalidError(RolecallError):
@@ -259,7 +258,7 @@ def items(
             MutantItem.from_parent(
                 session,
                 name=mutant.id,
-                nodeid=f"{PREFIX}{mutant.id}",
+                nodeid=f"{MUTANTS}{mutant.id}",
                 mutant=mutant,
                 operator=operator,
                 suite=suite,

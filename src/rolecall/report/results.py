@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+MUTANTS = "mutants::"  # the id of the test of each mutant begins with it
+
 
 @dataclass(frozen=True)
 class Attempt:

@@ -117,6 +117,18 @@ def test_the_advice_runs_the_worst_failure(toy: pytest.Pytester) -> None:
     assert shlex.split(advice)[-2:] == ["pytest", "test_notes.py::test_grid[alice's note-select-bob]"]
 
 
+def test_the_advice_runs_one_mutant(toy: pytest.Pytester) -> None:
+    """A mutant is in no file that pytest could collect."""
+    break_migration(toy, LEAK)
+    lines = digest(run(toy, "--rolecall-mutants", "--rolecall-mutants-of", "own notes are deleted"))
+    (advice,) = (line for line in lines if line.startswith("One of them:"))
+    _, _, _, pytest_, *arguments = shlex.split(advice)
+    assert pytest_ == "pytest"
+    result = toy.runpytest_inprocess("-n", "0", *arguments, "-v")
+    result.assert_outcomes(failed=1)
+    assert f"FAILED mutants::{arguments[-1]}" in result.stdout.str()
+
+
 def test_errors_in_the_setup_have_a_section(toy: pytest.Pytester) -> None:
     toy.makepyfile(
         test_setup="""

@@ -33,7 +33,7 @@ KEYS = {
 
 
 class Copied(NamedTuple):
-    """A table whose rows are copied: its key, and how the key of a copy is made."""
+    """A table whose rows are copied: the column of its key that is new in a copy, and how it is made."""
 
     table: str
     key: str
@@ -135,6 +135,8 @@ class Tables:
     def _copied(self, table: str) -> Copied | None:
         """How a table's rows are copied; None for tables of the personas, and for keys that are not copied."""
         keys = [column for column in self.schema.columns.get(table, []) if column.is_key]
+        if len(keys) > 1:  # the number of a page: its book is another copy, or the same one
+            keys = [column for column in keys if not self.schema.parent_of(table, column.name)]
         if len(keys) != 1 or not self.schema.tables.get(table) or keys[0].is_fixed:
             return None
         (key,) = keys

@@ -10,7 +10,7 @@ import pytest
 
 from rolecall import Grid, World, grid
 from rolecall.errors import GridError
-from rolecall.grids.decided_by import COLUMNS, KINDS
+from rolecall.grids.decided_by import COLUMNS, KINDS, OTHER_ROWS
 from rolecall.worker import Worker
 
 LINE = "update=\"body = 'changed'\","
@@ -226,6 +226,22 @@ def test_the_key_of_another_table_may_decide(toy_worker: Worker) -> None:
     assert "access of bob depends on shop.readers.reader: with reader = bob's id in 'alice, carol', select" in failure
     assert "access of alice depends on shop.readers.author: with author = bob's id in 'carol, alice', select" in failure
     assert failures(toy_worker, notes("author", "shop.readers.author", "shop.readers.reader")) == {}
+
+
+def test_rows_of_a_table_with_a_key_of_two_columns_are_copied(toy_worker: Worker) -> None:
+    toy_worker.connection.execute("""
+        CREATE TABLE shop.books (id text PRIMARY KEY);
+        CREATE TABLE shop.pages (book text REFERENCES shop.books, number int, PRIMARY KEY (book, number));
+        INSERT INTO shop.books VALUES ('a'), ('b');
+        INSERT INTO shop.pages VALUES ('a', 1), ('a', 2), ('b', 1);
+        CREATE FUNCTION shop.pages() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER
+        AS 'SELECT count(*) FROM shop.pages';
+        CREATE POLICY more ON shop.notes FOR SELECT USING (shop.pages() > 100);
+    """)
+    found = failures(toy_worker, notes("author"))
+    assert list(found) == [OTHER_ROWS]
+    assert "copies of each row of shop.pages" in found[OTHER_ROWS]
+    assert failures(toy_worker, notes("author", "rows:shop.pages")) == {}
 
 
 @pytest.mark.parametrize(

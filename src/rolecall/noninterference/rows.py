@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
+import psycopg
 from psycopg import Connection, sql
 
 from rolecall.access.world import World, matching
@@ -18,13 +20,13 @@ from rolecall.noninterference.schema import Column, Schema
 from rolecall.noninterference.values import Dictionary, Value, keys, values
 
 MOST = 40  # rows of another table
-READABLE = """
-SELECT attname::text, array_agg(literal ORDER BY place)
-FROM unnest(%s::text[]) WITH ORDINALITY AS code (literal, place), pg_attribute JOIN pg_type AS t ON t.oid = atttypid
-WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped AND typcategory NOT IN ('S', 'N', 'E', 'B')
-  AND typname NOT IN ('uuid', 'json', 'jsonb') AND pg_input_is_valid(literal, format_type(atttypid, atttypmod))
-GROUP BY 1
+# The columns of a table whose values are no texts, numbers, labels or keys, with their types.
+OTHER_TYPES = """
+SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute JOIN pg_type AS t ON t.oid = atttypid
+WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
+  AND typcategory NOT IN ('S', 'N', 'E', 'B') AND typname NOT IN ('uuid', 'json', 'jsonb')
 """
+READABLE = "SELECT text FROM unnest(%s::text[]) AS text WHERE pg_input_is_valid(text, %s)"
 
 
 class Place(NamedTuple):
@@ -49,6 +51,7 @@ class Rows:
         self.dictionary = Dictionary(list(subjects), schema.literals, schema.numbers, objects)
         self._names: dict[str, str] = {}
         self._existing: dict[tuple[str, str], list[Value]] = {}
+        self._readable_texts: dict[str, Sequence[str]] = {}  # by type
 
     # -- the changes
 
@@ -132,15 +135,22 @@ class Rows:
 
     # -- what the database has
 
-    def _readable(self, table: str) -> dict[str, list[str]]:
-        """The strings of the code that each column can read, but for texts, which read all. None before PostgreSQL 16.
+    def _readable(self, table: str) -> dict[str, Sequence[str]]:
+        """The strings of the code that each column can read, for types without values of their own.
 
         Others would be refused, and with them the values of the other columns that are tried together.
         """
-        if self.connection.info.server_version < 160000:
-            return {}
-        params = [self.schema.literals, qualified(table)]
-        return dict(self.connection.execute(READABLE, params).fetchall())
+        columns = self.connection.execute(OTHER_TYPES, [qualified(table)]).fetchall()
+        return {column: self._readable_as(type_) for column, type_ in columns}
+
+    def _readable_as(self, type_: str) -> Sequence[str]:
+        """The strings of the code that a type can read. None before PostgreSQL 16, and if the type cannot say it."""
+        if type_ not in self._readable_texts:
+            texts: list[str] = []
+            with suppress(psycopg.Error), self.connection.transaction():
+                texts = [text for (text,) in self.connection.execute(READABLE, [self.schema.literals, type_])]
+            self._readable_texts[type_] = texts
+        return self._readable_texts[type_]
 
     def existing(self, table: str, column: str) -> list[Value]:
         """The keys that a foreign key may refer to; the ids of the personas come first."""

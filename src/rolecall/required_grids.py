@@ -6,7 +6,7 @@ that no test calls as its role, and if a persona's role may TRUNCATE a table.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
@@ -15,6 +15,7 @@ import pytest
 
 from rolecall.access.persona import Persona, anonymous_roles
 from rolecall.catalog.manifest import Manifest
+from rolecall.report.summary import first
 
 ID = "rolecall::tables_without_grid"
 SETTING = "rolecall_tables_without_grid"
@@ -117,7 +118,7 @@ def notes(manifest: Manifest, tried: Tried) -> Iterator[str]:
 def undecided(exceptions: Mapping[str, str]) -> Iterator[str]:
     """A line on the exceptions whose reason is still to be written, as ``rolecall init`` leaves them."""
     if names := [name for name, reason in exceptions.items() if reason.startswith("TODO")]:
-        yield f"{SETTING} says TODO for {_first(names)}: write a test, or the reason"
+        yield f"{SETTING} says TODO for {first(names, MOST)}: write a test, or the reason"
 
 
 def _of_roles(found: Mapping[str, Collection[str]], roles: Collection[str]) -> dict[str, list[str]]:
@@ -126,8 +127,4 @@ def _of_roles(found: Mapping[str, Collection[str]], roles: Collection[str]) -> d
 
 def _truncates(tables: Mapping[str, Collection[str]]) -> str:
     roles = ", ".join(sorted({role for each in tables.values() for role in each}))
-    return f"row-level security does not cover TRUNCATE, which {roles} may do on {_first(sorted(tables))}"
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:MOST]) + (f" and {len(names) - MOST} more" if len(names) > MOST else "")
+    return f"row-level security does not cover TRUNCATE, which {roles} may do on {first(sorted(tables), MOST)}"

@@ -106,7 +106,7 @@ class MutantsPlugin:
         settings, target = self.settings, str(mutant.target)
         return (
             settings.mutants_operator in ("", operator.name)
-            and (settings.mutants_of in f"{target} {mutant.concerns}" or settings.mutants_of == mutant.id.strip())
+            and (settings.mutants_of in f"{target} {mutant.concerns}" or settings.mutants_of == mutant.id)
             and (not settings.mutants_since or not {target, mutant.concerns}.isdisjoint(self.changed))
         )
 

@@ -115,12 +115,13 @@ def _write_count(reporter: pytest.TerminalReporter, count: CoverageCount, *, cov
 def _names(missing: Sequence[str], width: int) -> str:
     """As many names as fit, and at least one."""
     shown = min(len(missing), MAX_NAMES)
-    while shown > 1 and len(_first(missing, shown)) > width:
+    while shown > 1 and len(first(missing, shown)) > width:
         shown -= 1
-    return _first(missing, shown)
+    return first(missing, shown)
 
 
-def _first(names: Sequence[str], count: int) -> str:
+def first(names: Sequence[str], count: int) -> str:
+    """The first names, and how many more there are."""
     rest = len(names) - count
     return ", ".join(names[:count]) + (f" and {rest:,} more" if rest > 0 else "")
 

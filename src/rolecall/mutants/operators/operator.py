@@ -94,8 +94,8 @@ class Mutant:
 
     @property
     def id(self) -> str:
-        """The unique id of the mutant. It is stable as long as the target does not change."""
-        return f"{self.target} | {self.operator} | {self.what}".replace("\n", " ")
+        """The unique id of the mutant, in one line. It is stable as long as the target does not change."""
+        return f"{self.target} | {self.operator} | {self.what}".replace("\n", " ").strip()
 
 
 class Operator(ABC):

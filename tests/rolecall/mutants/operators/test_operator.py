@@ -1,4 +1,4 @@
-"""Targets of mutants: their text, and the names that select tests."""
+"""Targets of mutants: their text, and the names that select tests. Ids of mutants."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rolecall.mutants.operators.operator import Target
+from rolecall.mutants.operators.operator import Mutant, Target
 from rolecall.sql.migrations import Script
 
 
@@ -39,3 +39,10 @@ from rolecall.sql.migrations import Script
 )
 def test_a_target_has_a_text_and_names_in_the_ids_of_tests(target: Target, text: str, names: tuple[str, ...]) -> None:
     assert (str(target), target.test_names) == (text, names)
+
+
+def test_an_id_is_one_line_without_spaces_around_it() -> None:
+    """A file of declarations and a setting lose such spaces, and could not name the mutant."""
+    target = Target("table", "notes", "shop.notes")
+    mutant = Mutant("statement-drop", target, "shop.notes", "without CREATE INDEX\nON shop.notes ", "", "")
+    assert mutant.id == f"{target} | statement-drop | without CREATE INDEX ON shop.notes"

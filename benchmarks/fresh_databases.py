@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from rolecall.database import build
+from rolecall.database import build, load
 from rolecall.mutants.runner import OUTCOME, MutantItem
 from rolecall.worker import Change, Worker
 
@@ -81,7 +81,7 @@ def new_database(worker: Worker, how: str) -> Iterator[str]:
         return
     run = replace(worker.run, name=worker.run.name + "_fresh")
     build.build(run, worker.settings)
-    build.load(run, worker.world)
+    load.load(run, worker.world)
     try:
         yield run.template
     finally:

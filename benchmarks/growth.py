@@ -25,7 +25,7 @@ from rolecall.catalog import definitions, objects
 from rolecall.catalog.manifest import Manifest
 from rolecall.coverage import plpgsql
 from rolecall.coverage.count import count_all, count_tried
-from rolecall.database import build
+from rolecall.database import build, load
 from rolecall.database.cleanup import owned
 from rolecall.database.run import run_on
 from rolecall.server import choose
@@ -79,7 +79,7 @@ def _in_process(
         with owned(run):
             with clock.step("build"):
                 manifest = build.build(run, run_settings)
-                build.load(run, world)
+                load.load(run, world)
             with clock.step("clone"), run.clone(run.template, "copy"):
                 pass
             worker = Worker(run, run_settings, world, "bench")

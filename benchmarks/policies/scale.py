@@ -13,7 +13,7 @@ from psycopg import Connection
 
 from benchmarks.enorae import configuration
 from rolecall import Session, World
-from rolecall.database import build
+from rolecall.database import build, load
 from rolecall.database.run import run_on
 from rolecall.server import choose
 from rolecall.sql import files
@@ -64,7 +64,7 @@ def large_database(rows: int) -> Iterator[tuple[Session, World, str]]:
     with choose.running(configuration()) as server:
         run = run_on(server)
         build.build(run, configuration())
-        build.load(run, world)
+        load.load(run, world)
         with run.clone(run.template, "large") as name, run.connect(name) as connection:
             fill(connection, rows)
             connection.execute(f"SET statement_timeout = '{PATIENCE}'")

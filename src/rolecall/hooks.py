@@ -14,7 +14,6 @@ import pytest
 
 from rolecall import required_grids
 from rolecall.catalog.manifest import Manifest
-from rolecall.database.build import no_progress
 from rolecall.defects.files import DefectFile
 from rolecall.defects.trial import TrialItem
 from rolecall.digest.tally import Tally
@@ -25,7 +24,7 @@ from rolecall.item import CellItem
 from rolecall.process.ending import Ending
 from rolecall.process.process import MESSAGE, Process
 from rolecall.report import summary
-from rolecall.report.progress import BuildProgress
+from rolecall.report.progress import BuildProgress, no_progress
 from rolecall.report.results import CellTally, CoverageCount
 from rolecall.server import choose, signals
 

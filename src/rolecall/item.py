@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,8 +15,11 @@ from rolecall.grids.leaks import is_own, looks_like_leak
 from rolecall.grids.verdicts import is_verdict
 from rolecall.process.process import process_of
 from rolecall.report import terminal
-from rolecall.report.results import CellFailure, ObservedCell
+from rolecall.report.results import ObservedCell
 from rolecall.worker import Worker
+
+if TYPE_CHECKING:
+    from rolecall.report.failures import CellFailure
 
 
 class CellError(AssertionError):

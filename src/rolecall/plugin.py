@@ -35,8 +35,11 @@ class Hooks:
     """The hooks that a conftest.py implements."""
 
     @pytest.hookspec(firstresult=True)
-    def pytest_rolecall_world(self, seed: int) -> World | None:
-        """Return the personas and the example rows. Every process calls it: equal seeds must give equal worlds."""
+    def pytest_rolecall_world(self, seed: int, config: pytest.Config) -> World | None:
+        """Return the personas and the example rows. Every process calls it: equal seeds must give equal worlds.
+
+        As for all hooks of pytest, leave out the arguments that you do not need.
+        """
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -122,7 +125,7 @@ def _register_parts(config: pytest.Config, settings: Settings, process: Process,
     config.pluginmanager.register(ending, "rolecall-ending")
     config.pluginmanager.register(cells, "rolecall-cells")
     config.pluginmanager.register(folded, "rolecall-folded")
-    config.pluginmanager.register(DigestPlugin(config, settings.digest_from, cells, folded), "rolecall-digest")
+    config.pluginmanager.register(DigestPlugin(settings.digest_from, cells, folded), "rolecall-digest")
     config.pluginmanager.register(UpdatePlugin(process), "rolecall-update")
     if settings.access_lock:
         from rolecall.access_map.plugin import AccessLockPlugin

@@ -17,26 +17,25 @@ from rolecall.access.session import Session
 from rolecall.access.world import World
 from rolecall.catalog.manifest import Manifest
 from rolecall.coverage.recorder import CoverageRecorder
-from rolecall.database.earlier import Earlier, earlier
 from rolecall.database.rolled_back import ReusedDatabase, TransactionEndedError, rolled_back
 from rolecall.database.run import Run
-from rolecall.database.scratch import Scratch
 from rolecall.database.templates import wait_for_manifest
 from rolecall.errors import RolecallError
-from rolecall.grids.explain import explain
 from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.outcomes import GridOutcomes
 from rolecall.grids.probe import prepare
 from rolecall.grids.verdicts import verdict
 from rolecall.noninterference import function
-from rolecall.report.results import CellFailure
 from rolecall.server.connection import ServerConnection
 from rolecall.settings import Settings
 from rolecall.sql import migrations
 
 if TYPE_CHECKING:
     from rolecall.coverage.observer import CoverageObserver
+    from rolecall.database.earlier import Earlier
+    from rolecall.database.scratch import Scratch
     from rolecall.noninterference.kinds import Result
+    from rolecall.report.failures import CellFailure
 
 # What few runs need is imported where it is needed: pytest waits for every import before the first test.
 
@@ -119,6 +118,8 @@ class Worker:
         if phase in self._earlier and self._earlier[phase].value.connection.closed:
             self._earlier.pop(phase).close()
         if phase not in self._earlier:
+            from rolecall.database.earlier import earlier
+
             # From the files, not from self.phases: a trial replaces some of those.
             applied = [each for each in migrations.of(self.settings) if each.number <= phase]
             context = earlier(self.run, f"{self.name}_phase_{phase}", applied, self.manifest.role, self.world)
@@ -167,6 +168,8 @@ class Worker:
             from rolecall.coverage.scripts import ScriptObserver
 
             observer = ScriptObserver(self.recorder)
+        from rolecall.database.scratch import Scratch
+
         return Scratch(self.run, name, connection, self.phases, self.manifest.role, self.recorder, observer)
 
     # -- grids
@@ -197,6 +200,8 @@ class Worker:
         expected = grid.after(phase)
         with rolled_back(connection):
             failures = GridOutcomes(connection, world).try_grid(expected)
+            from rolecall.grids.explain import explain
+
             return [explain(connection, expected, cell, world, results) for cell, results in failures.items()]
 
     def check(self, grid: Grid, cell: Cell) -> CellFailure | None:
@@ -213,6 +218,8 @@ class Worker:
             self.recorder.finish(passed=not failures)
         self.recorder.add("cell", grid.table, cell.privilege, cell.persona)
         if cell in failures:
+            from rolecall.grids.explain import explain
+
             return explain(connection, grid, cell, self.world, failures[cell])
         if self._observer:
             self._observer.record_cell(grid, cell)

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from rolecall import World, settings
-from rolecall.database import build
+from rolecall.database import build, load
 from rolecall.database.cleanup import owned
 from rolecall.database.run import run_on
 from rolecall.server import choose
@@ -267,7 +267,7 @@ def toy_built(
     run = run_on(toy_server)
     with owned(run):
         build.build(run, toy_settings)
-        build.load(run, world)
+        load.load(run, world)
         worker = Worker(run, toy_settings, world, "toy")
         yield worker
         worker.close()
@@ -310,7 +310,7 @@ def project(
         run = run_on(toy_server)
         stack.enter_context(owned(run))
         build.build(run, toy_settings)
-        build.load(run, world)
+        load.load(run, world)
         worker = Worker(run, toy_settings, world, "main")
         stack.callback(worker.close)
         return worker

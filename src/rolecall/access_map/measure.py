@@ -13,10 +13,9 @@ from rolecall.access_map import objects
 from rolecall.access_map.untested import Untested
 from rolecall.database.rolled_back import rolled_back
 from rolecall.errors import RolecallError
-from rolecall.grids.explain import Results
 from rolecall.grids.grid import Grid
 from rolecall.grids.outcomes import GridOutcomes
-from rolecall.grids.probe import Check
+from rolecall.grids.probe import Check, Results
 from rolecall.report.access import Access, AccessMap, Attempt, Granted, ObjectAccess
 from rolecall.server.connection import ServerConnection
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rolecall.report.results import Attempt, PolicyDecision
+from rolecall.report.failures import Attempt, PolicyDecision
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from rolecall.catalog.objects import grantee, qualified
 from rolecall.catalog.places import Places
 from rolecall.grids.probe import REFUSED, Check, Outcome, probe
 from rolecall.grids.refusal import PRIVILEGE, ROW_SECURITY
-from rolecall.report.results import Decisions, PolicyDecision, Reason
+from rolecall.report.failures import Decisions, PolicyDecision, Reason
 
 CALLED = re.compile(r'function "?([^"(]+)"?\(.*?\)(?: line (\d+))?')  # in PG_DIAG_CONTEXT, with lc_messages C
 CONSTRAINT = """

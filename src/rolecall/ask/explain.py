@@ -11,14 +11,13 @@ from rolecall.ask.causes import Causes, Facts, read_facts
 from rolecall.ask.project import Project, Tested
 from rolecall.ask.suggestions import suggestions
 from rolecall.errors import RolecallError
-from rolecall.grids.explain import Results
 from rolecall.grids.explain import explain as explain_cell
 from rolecall.grids.grid import Cell
 from rolecall.grids.outcomes import GridOutcomes
-from rolecall.grids.probe import Check
+from rolecall.grids.probe import Check, Results
 from rolecall.grids.refusal import attempt
 from rolecall.grids.verdicts import meaning
-from rolecall.report.results import CellFailure
+from rolecall.report.failures import CellFailure
 
 NO_UPDATE = "no grid names an update of this table, so the question chose one: {}"
 

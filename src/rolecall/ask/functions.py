@@ -19,7 +19,7 @@ from rolecall.catalog.objects import grantee, identifier, qualified
 from rolecall.errors import RolecallError
 from rolecall.grids.probe import REFUSED
 from rolecall.grids.verdicts import RAISED
-from rolecall.report.results import Attempt
+from rolecall.report.failures import Attempt
 from rolecall.sql.tree import walk
 
 # A CALL also gives the OUT arguments of a procedure.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rolecall.ask.answer import Cause
 from rolecall.ask.causes import Facts
 from rolecall.catalog.objects import grantee, identifier, qualified
-from rolecall.report.results import PolicyDecision, Reason
+from rolecall.report.failures import PolicyDecision, Reason
 
 
 def suggestions(facts: Facts, command: str, decides: Sequence[Cause], reason: Reason | None) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rolecall.ask.answer import Answer, Cause, Repairs, Row, Who
 from rolecall.grids.verdicts import meaning
-from rolecall.report.results import Attempt, PolicyDecision
+from rolecall.report.failures import Attempt, PolicyDecision
 
 WIDTH = 14  # of the words at the beginning of a line
 

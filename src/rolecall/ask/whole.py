@@ -18,7 +18,7 @@ from rolecall.catalog.objects import identifier, qualified
 from rolecall.errors import RolecallError
 from rolecall.grids.grid import COMMANDS
 from rolecall.grids.probe import Check, Outcome
-from rolecall.report.results import Attempt, Decisions, PolicyDecision, Reason
+from rolecall.report.failures import Attempt, Decisions, PolicyDecision, Reason
 
 NOTE = "the world has no row of {}: the command was tried on all of it at once"
 NO_ROW = "{} has no row"

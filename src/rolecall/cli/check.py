@@ -74,7 +74,7 @@ def read_project() -> tuple[Settings, list[str]]:
         @pytest.hookimpl(tryfirst=True)
         def pytest_cmdline_main(self, config: pytest.Config) -> int:
             settings = options_of.read(config)
-            world = config.hook.pytest_rolecall_world(seed=settings.world_seed)
+            world = config.hook.pytest_rolecall_world(seed=settings.world_seed, config=config)
             found.append((settings, sorted({each.role for each in world.personas.values()} if world else ())))
             return 0
 

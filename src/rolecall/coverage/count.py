@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import product
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from rolecall.catalog.definitions import Grant, Schema
 from rolecall.catalog.manifest import Manifest
 from rolecall.catalog.objects import Object
-from rolecall.coverage import policies, scripts
-from rolecall.coverage.plpgsql import Body
 from rolecall.coverage.recorder import CoverageRecorder
 from rolecall.grids.grid import COMMANDS
 from rolecall.report.results import CoverageCount
 from rolecall.sql.migrations import Phase
+
+if TYPE_CHECKING:
+    from rolecall.catalog.definitions import Grant, Schema
+    from rolecall.coverage.plpgsql import Body
 
 T = TypeVar("T")
 
@@ -48,6 +49,8 @@ def count_all(
     personas: Collection[str],
 ) -> list[CoverageCount]:
     """Count everything that the migrations created, and how much of it the tests covered."""
+    from rolecall.coverage import scripts
+
     facts = recorder.facts
     instrumented = {body.name for body in bodies}
     created = {item.full_name for item in manifest.of_kind("function", "trigger function")}
@@ -101,6 +104,8 @@ NEVER = {
 
 def _policies(schema: Schema) -> Requirements:
     """Each outcome that a policy can have for a command."""
+    from rolecall.coverage import policies
+
     return {
         f'{policy.table}: "{policy.name}" {NEVER[what]} {command}': [(what, policy.table, policy.name, command)]
         for policy in schema.policies

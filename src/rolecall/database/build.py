@@ -2,61 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
-from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
-from psycopg import sql
 
 from rolecall import platforms
-from rolecall.access import loading
-from rolecall.access.loading import Missing
-from rolecall.access.world import World
 from rolecall.catalog import objects, overloads, unprotected
 from rolecall.catalog.manifest import Manifest
 from rolecall.catalog.unprotected import Unprotected
-from rolecall.database import roles
 from rolecall.database.run import Run
-from rolecall.database.templates import manifest_of
-from rolecall.dump import extensions, stand_ins
+from rolecall.database.scripts import run_file, run_script
+from rolecall.dump import stand_ins
 from rolecall.dump.left_out import LeftOut
 from rolecall.dump.reading import is_dump
 from rolecall.dump.rules import PLATFORM_SCHEMAS
 from rolecall.errors import RolecallError, SqlError
-from rolecall.report.progress import BuildStep
+from rolecall.report.progress import BuildStep, Progress, no_progress
 from rolecall.server.connection import ServerConnection
 from rolecall.settings import Settings
-from rolecall.sql import files, migrations, piecewise
-from rolecall.sql.migrations import Script, Transaction
-from rolecall.sql.script import Statement
+from rolecall.sql import files, migrations
 
 TRIED_BY_NAME = ("view", "function", "foreign table")  # a statement that names one tries it
 OPEN = ("table", *TRIED_BY_NAME)  # the kinds of objects that may be unprotected
-
-
-Progress = Callable[[BuildStep], None]  # is called before each step
-
-
-# The tables that the world and the seed may have filled.
-ANALYZE = """
-DO $$
-DECLARE
-  relation regclass;
-BEGIN
-  FOR relation IN SELECT oid FROM pg_class WHERE relkind IN ('r', 'p', 'm') AND oid >= 16384 LOOP
-    EXECUTE format('ANALYZE %s', relation);
-  END LOOP;
-END $$
-"""
-
-
-def no_progress(step: BuildStep) -> None:
-    """Show nothing."""
 
 
 def build(run: Run, settings: Settings, progress: Progress = no_progress) -> Manifest:
@@ -159,64 +128,6 @@ def _protected(added: Iterable[objects.Object]) -> list[str]:
 
 def _is_own(name: str) -> bool:
     return name.partition(".")[0] not in PLATFORM_SCHEMAS
-
-
-def load(run: Run, world: World, seed: Path | None = None, role: str | None = None) -> Missing:
-    """Load the world into the migrated database, and make it a template, for which the workers wait.
-
-    First, ``role`` runs the SQL file ``seed``. Each run does this, so that rows with ``DEFAULT now()`` are new even if
-    the database comes from the cache. Raises SqlError if the file fails.
-    Returns the rows that cannot be loaded; the manifest in the comment has them too.
-    """
-    with run.connect(run.template) as connection:
-        if seed:
-            run_script(run, connection, Script(seed, transaction=Transaction.OWN), role)
-        missing = loading.load(connection, world)
-        connection.execute(ANALYZE)
-        if missing:
-            run.comment_on(run.template, **manifest_of(run).without(missing).as_comment())
-        connection.execute(sql.SQL("ALTER DATABASE {} WITH is_template true").format(sql.Identifier(run.template)))
-    return missing
-
-
-# A file without any of these words creates no role.
-ABOUT_ROLES = re.compile(r"\b(role|user|group)\b", re.IGNORECASE)
-
-
-def run_file(run: Run, connection: ServerConnection, path: Path, role: str | None = None) -> None:
-    """Run an SQL file in one transaction, and mark the roles that it creates. Raises SqlError."""
-    run_script(run, connection, Script(path), role)
-
-
-def run_script(
-    run: Run,
-    connection: ServerConnection,
-    script: Script,
-    role: str | None = None,
-    rewrite: files.Rewrite | None = None,
-) -> None:
-    """Run a script as its tool does, and mark the roles that it creates in the same transaction. Raises SqlError.
-
-    ``rewrite`` is that of :func:`rolecall.sql.files.run`.
-    """
-    text, path = script.read(), script.path
-    of_extensions, of_roles = extensions.for_migrations(connection, role), roles.skips_existing(run, connection)
-
-    def privileged(statement: Statement) -> bool:
-        return of_roles(statement) or of_extensions(statement)
-
-    marking = partial(run.marking, connection) if ABOUT_ROLES.search(text) else nullcontext
-    if runs_in_pieces(script, text):
-        piecewise.run(connection, path, text, role=role, privileged=privileged, rewrite=rewrite, marking=marking)
-        return
-    with marking():
-        files.run(connection, path, text, role=role, privileged=privileged, rewrite=rewrite)
-
-
-def runs_in_pieces(script: Script, text: str) -> bool:
-    """Whether a script with this text has more than one transaction, so that no transaction may be open around it."""
-    own = script.transaction is Transaction.OWN and piecewise.is_needed(text)
-    return own or script.transaction is Transaction.NONE
 
 
 def run_platform(run: Run, connection: ServerConnection, settings: Settings, role: str | None) -> None:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from rolecall.access import loading
 from rolecall.access.world import World
-from rolecall.database.build import run_script
 from rolecall.database.run import Run
+from rolecall.database.scripts import run_script
 from rolecall.server.connection import ServerConnection
 from rolecall.sql.migrations import Phase
 

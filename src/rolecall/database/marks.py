@@ -19,7 +19,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import psutil
 from psycopg import Connection, sql
 
 NOTE = "made by rolecall, which drops it"
@@ -109,11 +108,15 @@ def machine() -> str:
     boot, space = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
     if boot.exists() and space.exists():
         return f"{boot.read_text().strip()} {os.readlink(space)}"  # noqa: PTH115 - the target is not a path
+    import psutil
+
     return f"{platform.node()} {psutil.boot_time():.0f}"
 
 
 def make_run(connection: Connection[Any], name: str, token: str, server: str) -> None:
     """Create a run's own role with its mark. The role cannot log in."""
+    import psutil
+
     process = psutil.Process()
     role = sql.Identifier(name)
     with connection.transaction():
@@ -193,6 +196,8 @@ def is_alive(mark: Mark, sessions: set[str]) -> bool:
     """
     if mark.machine != machine():
         return mark.name in sessions
+    import psutil
+
     try:
         process = psutil.Process(mark.pid)
         return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - mark.started) < 1

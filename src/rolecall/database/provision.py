@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,16 +13,13 @@ import psycopg
 
 from rolecall.access.world import World
 from rolecall.catalog.manifest import Manifest
-from rolecall.database import build, cache
-from rolecall.database.build import Progress, no_progress
+from rolecall.database import cache, load
 from rolecall.database.cache import TemplateCache
-from rolecall.database.cleanup import owned
-from rolecall.database.earlier import fitting
-from rolecall.database.run import run_on
+from rolecall.database.run import Run, run_on
 from rolecall.database.templates import manifest_of
 from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
-from rolecall.report.progress import BuildStep
+from rolecall.report.progress import BuildStep, Progress, no_progress
 from rolecall.server import choose
 from rolecall.server.choose import Server
 from rolecall.server.cluster import PRIVATE, PUBLIC, Cluster
@@ -40,6 +38,8 @@ def provision(settings: Settings, world: World) -> Iterator[Provisioner]:
         if server.cluster:
             yield ClusterProvisioner(server, server.cluster, settings, world)
         else:
+            from rolecall.database.cleanup import owned
+
             provisioner = Provisioner(server, settings, world)
             with owned(provisioner.run):
                 yield provisioner
@@ -59,14 +59,16 @@ class Provisioner:
         """
         manifest = self.build_schema(progress)
         if fit:
+            from rolecall.database.earlier import fitting
+
             with self.run.connect(self.run.template) as connection:
                 self.world = fitting(connection, self.world)
         progress(BuildStep("the rows of the world"))
-        return manifest.without(build.load(self.run, self.world, self.settings.seed, manifest.role))
+        return manifest.without(load.load(self.run, self.world, self.settings.seed, manifest.role))
 
     def build_schema(self, progress: Progress = no_progress) -> Manifest:
         """Create both databases without the seed and the world. Raises what :meth:`build` raises."""
-        return build.build(self.run, self.settings, progress)
+        return _build(self.run, self.settings, progress)
 
 
 class ClusterProvisioner(Provisioner):
@@ -87,9 +89,7 @@ class ClusterProvisioner(Provisioner):
                 self.cache.clear()
             self.archive = self.cache.find()
         self._start()
-        # Checked while the server starts, and before a worker knows where the server is.
-        if self.cache and self.archive and not self.cache.is_whole(self.archive):
-            self._start_empty(self.cache, self.archive)
+        self._is_whole = _check(self.cache, self.archive) if self.cache and self.archive else None
 
     def _start(self) -> None:
         # A server that will be cached is stopped once more. Until then, no worker may find it.
@@ -105,19 +105,34 @@ class ClusterProvisioner(Provisioner):
     def build_schema(self, progress: Progress = no_progress) -> Manifest:
         """Take both databases from the cache if a server starts with them. Otherwise build and cache them."""
         progress(BuildStep("the server starts"))
-        if self.cache and self.archive:
+        if self.cache and self.archive and self._is_whole:
             with suppress(RolecallError, psycopg.Error):
-                self.cluster.wait()
-                return manifest_of(self.run)
+                if self._is_whole.result():
+                    self.cluster.wait()
+                    return manifest_of(self.run)
             self._start_empty(self.cache, self.archive)
         self.cluster.wait()
         if self.cache is None:
-            return build.build(self.run, self.settings, progress)
+            return _build(self.run, self.settings, progress)
         private = replace(self.run, conninfo=Conninfo(self.cluster.private_conninfo))
-        manifest = build.build(private, self.settings, progress)
+        manifest = _build(private, self.settings, progress)
         progress(BuildStep("the databases are kept for the next run"))
         self.cluster.stop(signal.SIGINT)
         self.cache.put(self.cluster)
         self.cluster.start()
         self.cluster.wait()
         return manifest
+
+
+def _check(templates: TemplateCache, archive: Path) -> Future[bool]:
+    """Check an archive in a thread, while the server starts and pytest imports the tests. No worker gets a test yet."""
+    pool = ThreadPoolExecutor(1)
+    result = pool.submit(templates.is_whole, archive)
+    pool.shutdown(wait=False)
+    return result
+
+
+def _build(run: Run, settings: Settings, progress: Progress) -> Manifest:
+    from rolecall.database.build import build  # with the databases of an earlier run, nothing is built
+
+    return build(run, settings, progress)

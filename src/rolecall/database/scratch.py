@@ -11,8 +11,8 @@ from typing import Protocol
 from psycopg import errors
 
 from rolecall.access.session import Recorder
-from rolecall.database.build import run_script
 from rolecall.database.run import Run
+from rolecall.database.scripts import run_script
 from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
 from rolecall.server.choose import embedded

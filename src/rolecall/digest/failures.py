@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from rolecall.digest.tally import test_of
 from rolecall.errors import RolecallError
 from rolecall.grids.explain import ADMITTED, STOPPED, STOPPED_AFTERWARDS
 from rolecall.item import CellError, CellItem, EarlierGridError
-from rolecall.report.results import Attempt, CellFailure, CellInGrid, FailedCell, Failure
+from rolecall.report.failures import Attempt, CellFailure, CellInGrid, FailedCell, Failure
 
 # From the worst to the least: who sees too much, then what could not be tried, then who sees too little.
 KINDS = ("let in", "broken", "refused", "other")
@@ -51,16 +52,6 @@ def in_grid(item: CellItem, got: str) -> CellInGrid:
         commands=grid.commands,
         verdicts=[verdicts[command] for command in grid.commands],
     )
-
-
-def test_of(item: CellItem) -> str:
-    """The beginning of the ids of a grid's cells: ``tests/test_notes.py::test_grid``."""
-    return id_of(item).removesuffix(f"[{item.cell.id}]")
-
-
-def id_of(item: CellItem) -> str:
-    """The id of a cell. xdist may add the name of a group to the one that pytest has."""
-    return f"{item.parent.nodeid if item.parent else ''}::{item.name}"
 
 
 def read(report: Any) -> Failure | None:

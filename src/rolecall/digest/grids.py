@@ -9,7 +9,7 @@ from itertools import groupby
 from rolecall.digest.failures import KINDS
 from rolecall.digest.sections import cell_groups
 from rolecall.digest.tally import TriedCell
-from rolecall.report.results import CellInGrid, FailedGrid, Failure, FailureGroup, GridLine, GridVerdict
+from rolecall.report.failures import CellInGrid, FailedGrid, Failure, FailureGroup, GridLine, GridVerdict
 
 LEAST = 2  # failed cells of one grid; a single one is a paragraph
 

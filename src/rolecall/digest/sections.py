@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from pathlib import PurePath
 
 from rolecall.digest.failures import KINDS
-from rolecall.report.results import DigestSection, FailedCell, Failure, FailureGroup
+from rolecall.report.failures import DigestSection, FailedCell, Failure, FailureGroup
 
 MAX_NAMES = 3  # personas or commands in a line, before "and n more"
 

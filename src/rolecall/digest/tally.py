@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from rolecall.digest import failures
 from rolecall.item import CellItem
 from rolecall.report.results import CellTally
 
@@ -37,8 +36,7 @@ class Tally:
         if attached is None:
             return
         cell, grid, row, persona = attached
-        failure = failures.read(report)
-        outcome = "right" if report.passed else "wrong" if failure and failure.cell else "failed"
+        outcome = "right" if report.passed else "wrong" if _is_wrong(report) else "failed"
         outcome = "undecided" if getattr(report, OBSERVED, None) else outcome
         self.cells[cell] = TriedCell(grid, row, persona, outcome)
 
@@ -56,8 +54,25 @@ class Tally:
         )
 
 
+def _is_wrong(report: Any) -> bool:
+    from rolecall.digest import failures  # few runs have some
+
+    failure = failures.read(report)
+    return bool(failure and failure.cell)
+
+
 def attach(report: pytest.TestReport, item: CellItem) -> None:
     """Add to the report of a cell what the first process needs to count it."""
     if report.when == "call" and not report.skipped:
-        names = [failures.id_of(item), failures.test_of(item), item.cell.row, item.cell.persona]
+        names = [id_of(item), test_of(item), item.cell.row, item.cell.persona]
         setattr(report, ATTRIBUTE, names)
+
+
+def test_of(item: CellItem) -> str:
+    """The beginning of the ids of a grid's cells: ``tests/test_notes.py::test_grid``."""
+    return id_of(item).removesuffix(f"[{item.cell.id}]")
+
+
+def id_of(item: CellItem) -> str:
+    """The id of a cell. xdist may add the name of a group to the one that pytest has."""
+    return f"{item.parent.nodeid if item.parent else ''}::{item.name}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from rolecall.catalog import dependencies, snapshot
 from rolecall.catalog.snapshot import Item, Snapshot
-from rolecall.database import build
+from rolecall.database import build, scripts
 from rolecall.database.cleanup import owned
 from rolecall.database.run import Run, run_on
 from rolecall.drift import bodies
@@ -93,7 +93,7 @@ def after_steps(run: Run, connection: ServerConnection, role: str | None, phases
     stages = []
     for phase in phases:
         for step in phase.steps:
-            build.run_script(run, connection, step, role)
+            scripts.run_script(run, connection, step, role)
             stages.append(Stage(step.title, phase.number, snapshot.read(connection)))
     return _expected(connection, start, stages, role, tuple(phase.number for phase in phases))
 

@@ -10,8 +10,8 @@ import pytest
 
 from rolecall.catalog.places import Places
 from rolecall.digest.failures import cells_of, deciding_policies, failed_cell, missing_privilege
+from rolecall.report.failures import CellFailure
 from rolecall.report.report import Place
-from rolecall.report.results import CellFailure
 
 ATTRIBUTE = "rolecall_cells"  # of a report; pytest sends it between processes as JSON
 

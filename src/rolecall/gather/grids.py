@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from rolecall.access.world import World
 from rolecall.access_map.measure import way
-from rolecall.grids.explain import Results
 from rolecall.grids.grid import Cell, Grid
-from rolecall.grids.probe import Check, Outcome
+from rolecall.grids.probe import Check, Outcome, Results
 from rolecall.grids.verdicts import VERDICTS, verdict
 from rolecall.report.report import ReportedCommand
 

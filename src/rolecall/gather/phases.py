@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from rolecall.catalog import snapshot
 from rolecall.catalog.snapshot import Item, Snapshot
-from rolecall.database.build import run_script, runs_in_pieces
 from rolecall.database.run import Run
+from rolecall.database.scripts import run_script, runs_in_pieces
 from rolecall.errors import SqlError
 from rolecall.gather.differences import added, differences
 from rolecall.gather.project import Project

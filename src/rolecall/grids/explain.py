@@ -14,11 +14,9 @@ from rolecall.catalog import objects
 from rolecall.catalog.objects import Policy, qualified
 from rolecall.grids.grid import Cell, Grid
 from rolecall.grids.policy import PolicyProbe
-from rolecall.grids.probe import Check, Outcome
+from rolecall.grids.probe import Check, Results
 from rolecall.grids.verdicts import meaning, verdict
-from rolecall.report.results import Attempt, CellFailure, Decisions, PolicyDecision, Reason
-
-Results = list[tuple[Check, Outcome]]
+from rolecall.report.failures import Attempt, CellFailure, Decisions, PolicyDecision, Reason
 
 TWO_ROWS = re.compile(r"\d+ rows of ")
 ADVICE = ": set key= of the grid to columns that are unique in the whole table"

@@ -11,9 +11,8 @@ import psycopg
 from psycopg import Connection
 
 from rolecall.access.world import World
-from rolecall.grids.explain import Results
 from rolecall.grids.grid import Cell, Grid
-from rolecall.grids.probe import BATCH_SIZE, Check, LateError, Outcome, probe_in_any_order
+from rolecall.grids.probe import BATCH_SIZE, Check, LateError, Outcome, Results, probe_in_any_order
 from rolecall.grids.refusal import with_refusers
 from rolecall.grids.verdicts import verdict
 from rolecall.server.waits import ended_by_server

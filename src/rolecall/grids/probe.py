@@ -156,6 +156,9 @@ class Outcome:
         return {0: "no row", 1: "1 row"}.get(self.affected, f"{self.affected} rows")
 
 
+Results = list[tuple[Check, Outcome]]  # the checks of a cell, with their outcomes
+
+
 class LateError(RolecallError):
     """A check took as long as a timeout: neither its outcome nor the checks after it count."""
 

@@ -16,7 +16,7 @@ from rolecall.access.custom_settings import custom_settings, initialize
 from rolecall.access.persona import anonymous_roles
 from rolecall.access.world import World
 from rolecall.catalog.manifest import Manifest
-from rolecall.database import build
+from rolecall.database import scripts
 from rolecall.database.run import Run
 from rolecall.database.templates import manifest_of
 from rolecall.drift import expected
@@ -149,7 +149,7 @@ class _Build(NamedTuple):
         with TemporaryDirectory() as folder:
             path = Path(folder) / "seed.sql"
             path.write_text(text, encoding="utf-8")
-            build.run_script(self.run, self.connection, Script(path, transaction=Transaction.OWN), self.role)
+            scripts.run_script(self.run, self.connection, Script(path, transaction=Transaction.OWN), self.role)
 
 
 def _propose(built: _Build, found: Shape) -> Proposal:

@@ -7,8 +7,8 @@ from collections.abc import Generator
 import pytest
 
 from rolecall.errors import RolecallError
-from rolecall.grids.explain import Results
 from rolecall.grids.grid import Cell, Grid
+from rolecall.grids.probe import Results
 from rolecall.item import CellItem
 from rolecall.oracle.requests import Oracle
 from rolecall.process.process import Process

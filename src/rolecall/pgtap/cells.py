@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from rolecall.grids.explain import Results
 from rolecall.grids.grid import Cell, Grid
-from rolecall.grids.probe import Check, Outcome
+from rolecall.grids.probe import Check, Outcome, Results
 from rolecall.grids.verdicts import expected_words, verdict
 from rolecall.pgtap.script import Assertion
 

@@ -17,11 +17,11 @@ from rolecall.catalog.manifest import Manifest
 from rolecall.coverage.count import count_all, count_tried
 from rolecall.coverage.recorder import CoverageRecorder
 from rolecall.database import cache, provision
-from rolecall.database.build import Progress, no_progress
 from rolecall.database.provision import Provisioner
 from rolecall.database.run import Run
 from rolecall.errors import RolecallError
 from rolecall.grids.grid import Cell, Grid
+from rolecall.report.progress import Progress, no_progress
 from rolecall.report.results import CoverageCount
 from rolecall.server import choose, signals
 from rolecall.settings import Settings
@@ -60,7 +60,7 @@ class Process:
         """The world of this run's seed, created once."""
         seed = self.settings.world_seed
         if seed not in self._worlds:
-            self._worlds[seed] = self.config.hook.pytest_rolecall_world(seed=seed) or World()
+            self._worlds[seed] = self.config.hook.pytest_rolecall_world(seed=seed, config=self.config) or World()
         return self._worlds[seed]
 
     def get_worker(self) -> Worker:

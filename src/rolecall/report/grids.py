@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from rolecall.report.results import FailedGrid, FailureGroup, GridLine, GridVerdict
+from rolecall.report.failures import FailedGrid, FailureGroup, GridLine, GridVerdict
 
 GAP = 3  # spaces between columns
 GUTTER = 5  # characters of the line numbers

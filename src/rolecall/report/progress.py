@@ -26,6 +26,13 @@ class BuildStep:
     total: int = 0
 
 
+Progress = Callable[[BuildStep], None]  # is called before each step
+
+
+def no_progress(step: BuildStep) -> None:
+    """Show nothing."""
+
+
 class BuildProgress:
     """Shows each :class:`BuildStep` that it is called with, until :meth:`end`.
 

@@ -7,20 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from rolecall.report.results import (
-    Attempt,
-    CellFailure,
-    Decisions,
-    DigestSection,
-    FailureGroup,
-    MutationScore,
-    ObservedCell,
-    Reason,
-    Survivor,
-)
+from rolecall.report.results import MutationScore, ObservedCell, Survivor
 
 if TYPE_CHECKING:
     import pytest
+
+    from rolecall.report.failures import Attempt, CellFailure, Decisions, DigestSection, FailureGroup, Reason
 
 MAX_LEAKS = 20  # that are named, before "and n more"
 MAX_PERSONAS = 3  # besides the first of a leak

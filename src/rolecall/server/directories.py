@@ -21,8 +21,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from rolecall.errors import RolecallError
 from rolecall.server.signals import deferred
 
@@ -279,6 +277,8 @@ def _has_mark(lock: int) -> bool:
 
 def _kill_server(directory: Path) -> None:
     """Stop the server of a dead run if it still runs. Its processes are known by their arguments."""
+    import psutil  # few runs need it, and its import takes a while
+
     users = {os.geteuid()} | ({pwd.getpwnam(user).pw_uid} if (user := server_user()) else set())
     data = str(directory / SERVER / "data")
     for process in psutil.process_iter():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,7 +13,9 @@ from rolecall.item import CellItem
 from rolecall.process.process import Process
 from rolecall.report import terminal
 from rolecall.report.results import ObservedCell
-from rolecall.update.files import Update, write
+
+if TYPE_CHECKING:
+    from rolecall.update.files import Update
 
 ATTRIBUTE = "rolecall_observed"  # of a report; pytest sends it between processes as JSON
 STATUS = ("undecided", "?", ("UNDECIDED", {"yellow": True}))
@@ -28,7 +30,7 @@ class UpdatePlugin:
     def __init__(self, process: Process) -> None:
         self.process = process
         self.cells: list[ObservedCell] = []
-        self.update = Update()
+        self.update: Update | None = None
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Collect what was observed. In the first process, these are the reports of all workers."""
@@ -40,6 +42,8 @@ class UpdatePlugin:
         """Write what differs, once, if the run has come to its end."""
         is_complete = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
         if self.process.settings.update and not self.process.is_worker and is_complete:
+            from rolecall.update.files import write
+
             differing = [cell for cell in self.cells if cell.differs]
             self.update = write(differing, self.process.world)
 
@@ -59,10 +63,11 @@ class UpdatePlugin:
         """Say how many cells are left, and where, and what was written."""
         if self.cells:
             terminal.write_undecided(terminalreporter, sorted(self.cells, key=lambda cell: rank(cell.leak)))
-        for file, count in self.update.cells.items():
-            terminalreporter.line(f"rewrote {count} cell{'' if count == 1 else 's'} in {file}: git diff shows them")
-        for text in self.update.left:
-            terminalreporter.line(text, red=True)
+        if self.update:
+            for file, count in self.update.cells.items():
+                terminalreporter.line(f"rewrote {count} cell{'' if count == 1 else 's'} in {file}: git diff shows them")
+            for text in self.update.left:
+                terminalreporter.line(text, red=True)
 
 
 def _read(report: Any) -> ObservedCell | None:

@@ -17,13 +17,14 @@ from psycopg import Connection, sql
 from rolecall.access.world import World
 from rolecall.catalog import objects
 from rolecall.catalog.manifest import Manifest
-from rolecall.database import build
-from rolecall.database.build import Baseline, Progress, no_progress
+from rolecall.database import build, load
+from rolecall.database.build import Baseline
 from rolecall.database.cache import YOUNG
 from rolecall.database.provision import Provisioner
 from rolecall.database.run import Run
+from rolecall.database.scripts import run_script
 from rolecall.database.templates import manifest_of
-from rolecall.report.progress import BuildStep
+from rolecall.report.progress import BuildStep, Progress, no_progress
 from rolecall.server.connection import ServerConnection
 from rolecall.settings import Settings
 from rolecall.sql import migrations
@@ -149,7 +150,7 @@ class KeptProvisioner(Provisioner):
         progress(BuildStep("the rows of the world"))
         self._note(is_built=False)
         manifest = manifest_of(self.run)
-        manifest = manifest.without(build.load(self.run, self.world, self.settings.seed, manifest.role))
+        manifest = manifest.without(load.load(self.run, self.world, self.settings.seed, manifest.role))
         self._note(is_built=True, world=rows or "unknown")
         return manifest
 
@@ -232,7 +233,7 @@ class KeptProvisioner(Provisioner):
         role = self.kept.manifest.role if self.kept.manifest else None
         for number, step in enumerate(steps[first:end], first + 1):
             progress(BuildStep(step.path.name, number, len(steps)))
-            build.run_script(self.run, connection, step, role)
+            run_script(self.run, connection, step, role)
 
 
 def _drop_roles(connection: Connection[Any]) -> None:

@@ -8,9 +8,9 @@ import pytest
 from rolecall import Grid, World, grid
 from rolecall.access_map.measure import measure
 from rolecall.errors import RolecallError
-from rolecall.grids.explain import Results
 from rolecall.grids.grid import Cell
 from rolecall.grids.outcomes import GridOutcomes
+from rolecall.grids.probe import Results
 from rolecall.report.access import Access, AccessMap, Attempt
 from rolecall.worker import Worker
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rolecall.digest.failures import NO_POLICY, failed_cell
-from rolecall.report.results import Attempt, CellFailure, Decisions, PolicyDecision, Reason
+from rolecall.report.failures import Attempt, CellFailure, Decisions, PolicyDecision, Reason
 
 
 def cell(

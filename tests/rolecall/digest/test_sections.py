@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rolecall.digest.sections import sections
-from rolecall.report.results import FailedCell, Failure
+from rolecall.report.failures import FailedCell, Failure
 
 
 def failed(kind: str, *causes: str, command: str = "select", persona: str = "alice", table: str = "notes") -> Failure:

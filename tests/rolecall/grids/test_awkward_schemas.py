@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from rolecall import World, grid, settings
-from rolecall.grids.explain import Results
 from rolecall.grids.grid import Cell
+from rolecall.grids.probe import Results
 from rolecall.grids.verdicts import verdict
 from rolecall.oracle.requests import Difference, Oracle
 from rolecall.worker import Worker

@@ -11,10 +11,9 @@ import pytest
 from psycopg import Connection
 
 from rolecall import Grid, grid
-from rolecall.grids.explain import Results
 from rolecall.grids.grid import Cell
 from rolecall.grids.outcomes import GridOutcomes
-from rolecall.grids.probe import Check, LateError, Outcome, probe
+from rolecall.grids.probe import Check, LateError, Outcome, Results, probe
 from rolecall.server.connection import ServerConnection
 from rolecall.server.waits import Timeouts
 from rolecall.worker import Worker

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from rolecall.report.failures import FailedGrid, GridLine, GridVerdict
 from rolecall.report.grids import Piece, as_text, grid_lines
-from rolecall.report.results import FailedGrid, GridLine, GridVerdict
 
 COMMANDS = ("select", "insert", "update", "delete")
 

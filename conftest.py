@@ -9,12 +9,15 @@ bare: it has NULL wherever the table allows it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
-from faker import Faker
+import pytest
 
 from rolecall import World
+from tests.cached_faker import CachedFaker
 
 PROFILES = "identity.profiles"
 SALONS = "organization.salons"
@@ -36,8 +39,6 @@ YEAR = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC)
 FUTURE = datetime(2125, 1, 1, 12, tzinfo=UTC)
 LONG = "longer than any limit that somebody could put on a text by mistake, " * 5
 SYSTEM = {"source": "system", "role": "service_role", "public": True}  # in columns that no policy must read
-
-PROVIDERS = ("company", "date_time", "file", "internet", "lorem", "misc", "person")
 
 # The users with a profile. The special cases: a former staff member, an owner who is also on the staff, a staff
 # member of one salon who is a customer of another, and a member of the staff of two salons. other_owner has two salons.
@@ -68,20 +69,26 @@ PREFERENCES: dict[str, dict[str, Any]] = {
 }
 
 
-def pytest_rolecall_world(seed: int) -> World:
+def pytest_rolecall_world(seed: int, config: pytest.Config) -> World:
     """All personas and rows. The same seed gives the same world."""
-    return Enorae(seed).world
+    return world_of(seed, getattr(config, "cache", None))
+
+
+def world_of(seed: int, cache: pytest.Cache | None = None) -> World:
+    """The world of a seed. ``cache`` has the values that Faker makes for it, or gets them."""
+    faker = CachedFaker(seed, Path(__file__), cache)
+    world = Enorae(faker.make).world
+    faker.store()
+    return world
 
 
 class Enorae:
     """Adds the rows of the world, table by table."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, fake: Callable[..., Any]) -> None:
         self.world = World()
-        # Only these providers: the import of all of them would make the start of every run slower.
-        self.fake = Faker(providers=[f"faker.providers.{name}" for name in PROVIDERS])
-        self.fake.seed_instance(seed)
-        self.people = {name: self.fake.uuid4() for name in PEOPLE}
+        self.fake = fake  # makes a value: it takes the name of a provider of Faker, and its arguments
+        self.people = {name: fake("uuid4") for name in PEOPLE}
         self.personas()
         self.profiles()
         self.salons()
@@ -96,13 +103,13 @@ class Enorae:
 
     def add(self, table: str, name: str, /, **columns: Any) -> str:
         """Add a row, with a new id unless ``columns`` has one; returns the id."""
-        key: str = columns.setdefault("id", self.fake.uuid4())
+        key: str = columns.setdefault("id", self.fake("uuid4"))
         self.world.add(table, name, **columns)
         return key
 
     def moment(self) -> datetime:
         """A time in ``YEAR``. A time near now would differ between two processes."""
-        return self.fake.date_time_between_dates(*YEAR, tzinfo=UTC)
+        return YEAR[0] + timedelta(seconds=self.fake("random_int", 0, 364 * 24 * 3600))
 
     def personas(self) -> None:
         people = list(self.people.items())
@@ -123,11 +130,11 @@ class Enorae:
                 PROFILES,
                 name,
                 id=key,
-                username=self.fake.unique.user_name(),
-                email=self.fake.unique.email(),
-                full_name=self.fake.name(),
-                avatar_url=self.fake.image_url(),
-                metadata={"tags": [self.fake.word()], **PREFERENCES.get(name, {})},
+                username=self.fake("unique.user_name"),
+                email=self.fake("unique.email"),
+                full_name=self.fake("name"),
+                avatar_url=self.fake("image_url"),
+                metadata={"tags": [self.fake("word")], **PREFERENCES.get(name, {})},
                 created_at=self.moment(),
             )
 
@@ -184,10 +191,10 @@ class Enorae:
             SALONS,
             name,
             owner_id=self.people[owner] if owner else None,
-            name=self.fake.company(),
-            slug=self.fake.unique.slug(),
-            description=self.fake.catch_phrase(),
-            image_url=self.fake.image_url(),
+            name=self.fake("company"),
+            slug=self.fake("unique.slug"),
+            description=self.fake("catch_phrase"),
+            image_url=self.fake("image_url"),
         )
         self.world.alias(name, key)
         self.add(
@@ -208,7 +215,7 @@ class Enorae:
             SERVICES,
             f"{salon}'s haircut",
             salon_id=self.salon[salon],
-            name=f"Haircut {self.fake.first_name()}",
+            name=f"Haircut {self.fake('first_name')}",
             duration_range=timedelta(minutes=45),
             is_active=True,
         )
@@ -231,7 +238,7 @@ class Enorae:
                 name,
                 customer_id=self.people[customer] if customer else None,
                 salon_id=self.salon[salon],
-                scheduled_date=self.fake.date_between_dates(*map(datetime.date, YEAR)),
+                scheduled_date=self.moment().date(),
             )
             for name, (customer, salon) in appointments.items()
         }
@@ -250,7 +257,7 @@ class Enorae:
                 name,
                 staff_id=self.staff[member] if member else None,
                 appointment_id=self.appointment[appointment] if appointment else None,
-                reason=self.fake.sentence(),
+                reason=self.fake("sentence"),
                 blocked_from=self.moment(),
                 blocked_until=YEAR[1],
                 is_deleted=deleted,
@@ -265,12 +272,12 @@ class Enorae:
                     NOTIFICATIONS,
                     f"{person}'s {kind} {number}",
                     user_id=self.people[person],
-                    message=LONG if is_special else self.fake.sentence(),
+                    message=LONG if is_special else self.fake("sentence"),
                     notification_type=kind,
                     read_at=self.moment() if number == 1 else None,
                     created_at=(None, moment, FUTURE)[number] if is_special else moment,
                 )
-        columns = {"user_id": None, "message": self.fake.sentence(), "created_at": self.moment()}
+        columns = {"user_id": None, "message": self.fake("sentence"), "created_at": self.moment()}
         self.add(NOTIFICATIONS, "nobody's reminder", notification_type="reminder", **columns)
         for customer, salon, rating in (
             ("customer", "salon", 5),
@@ -286,7 +293,7 @@ class Enorae:
                 customer_id=self.people[customer],
                 salon_id=self.salon[salon],
                 rating=rating,
-                content=self.fake.paragraph(),
+                content=self.fake("paragraph"),
                 status="pending" if customer == "owner_on_staff" else "published",
                 created_at=self.moment(),
             )
@@ -307,9 +314,9 @@ class Enorae:
                 appointment_id=self.appointment[appointment],
                 service_id=self.service[service],
                 staff_id=self.staff[member],
-                service_name={"solo_salon": LONG[:255], "other_salon": "system"}.get(service, self.fake.word()),
-                duration_minutes=self.fake.random_int(15, 120),
-                price_at_time=0 if author == "customer" else self.fake.random_int(20, 200),
+                service_name={"solo_salon": LONG[:255], "other_salon": "system"}.get(service, self.fake("word")),
+                duration_minutes=self.fake("random_int", 15, 120),
+                price_at_time=0 if author == "customer" else self.fake("random_int", 20, 200),
                 created_at=FUTURE if author == "customer" else self.moment(),
                 created_by_id=self.people[author],
                 updated_at=FUTURE if author == "customer" else self.moment(),
@@ -357,7 +364,7 @@ class Enorae:
                 customer_id=self.people[customer],
                 salon_id=self.salon[salon],
                 notes=LONG if is_favorite else "not as good as it was",
-                rating=self.fake.random_int(1, 5),
+                rating=self.fake("random_int", 1, 5),
                 is_favorite=is_favorite,
                 created_at=FUTURE if customer == "other_customer" else self.moment(),
                 created_by_id=self.people["staff"],
@@ -380,9 +387,9 @@ class Enorae:
                 name,
                 entity_id=self.people[subject],
                 actor_id=self.people[actor] if actor else None,
-                old_values={"name": self.fake.company(), "user_id": self.people[subject]},
-                new_values={"name": self.fake.company(), "user_id": self.people[subject]},
-                ip_address=self.fake.ipv4(),
+                old_values={"name": self.fake("company"), "user_id": self.people[subject]},
+                new_values={"name": self.fake("company"), "user_id": self.people[subject]},
+                ip_address=self.fake("ipv4"),
                 **texts | usual | columns,
             )
         bare = {"entity_type": "salon", "action": "update", "created_at": None, "metadata": None}
@@ -396,13 +403,13 @@ class Enorae:
                 f"the {salon.replace('_', ' ')}'s rule",
                 service_id=self.service[service],
                 salon_id=self.salon[salon],
-                min_notice_minutes=0 if salon == "salon" else self.fake.random_int(1, 600),
-                max_advance_days=self.fake.random_int(1, 365),
-                max_concurrent_bookings=self.fake.random_int(1, 9),
+                min_notice_minutes=0 if salon == "salon" else self.fake("random_int", 1, 600),
+                max_advance_days=self.fake("random_int", 1, 365),
+                max_concurrent_bookings=self.fake("random_int", 1, 9),
                 bookable_by_staff_only=salon == "salon",
                 auto_confirm=salon == "other_salon",
                 requires_deposit=salon == "empty_salon",
-                deposit_amount=self.fake.random_int(1, 90),
+                deposit_amount=self.fake("random_int", 1, 90),
                 created_at=FUTURE if salon == "empty_salon" else self.moment(),
                 updated_at=FUTURE if salon == "empty_salon" else self.moment(),
             )
@@ -431,7 +438,7 @@ class Enorae:
             ("customer's file in a bucket named alike", "avatars-2", f"{own}/", "customer"),
             ("customer's file in a bucket in upper case", "AVATARS", f"{own}/", "customer"),
         ):
-            path = folder + self.fake.unique.file_name(extension="png")
+            path = folder + self.fake("unique.file_name", extension="png")
             owner = self.people[uploader]
             metadata = {"mimetype": "image/png"}
             columns = {"owner": owner, "owner_id": owner, "user_metadata": SYSTEM | {"owner": owner}}

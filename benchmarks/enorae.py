@@ -12,7 +12,7 @@ from typing import Any
 from psycopg import Connection
 
 from rolecall import Grid, World, platforms, settings
-from rolecall.database import build
+from rolecall.database import build, load
 from rolecall.database.cleanup import owned
 from rolecall.database.run import Run, run_on
 from rolecall.grids.grid import Cell
@@ -61,10 +61,10 @@ def configuration(pg_bin: Path | None = None) -> Settings:
 def project(pg_bin: Path | None = None) -> Iterator[Project]:
     """Enorae for the block: built, with a worker's clone."""
     run_settings = configuration(pg_bin)
-    world: World = runpy.run_path(str(ROOT / "conftest.py"))["pytest_rolecall_world"](1)
+    world: World = runpy.run_path(str(ROOT / "conftest.py"))["world_of"](1)
     with choose.running(run_settings) as server, owned(run := run_on(server)):
         build.build(run, run_settings)
-        build.load(run, world)
+        load.load(run, world)
         worker = Worker(run, run_settings, world, "bench")
         try:
             yield Project(run, run_settings, world, worker, [each.expanded(world) for each in grids()])

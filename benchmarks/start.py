@@ -23,8 +23,8 @@ ALONE, LOADED, COLD, CACHED, IMPORT = (
     "import rolecall.plugin, after import pytest",
 )
 # As in pyproject.toml.
-UNUSED = ("faker", "hypothesispytest", "platformdirs", "postgresql", "randomly", "cacheprovider")
-LEFT_OUT = [f"-pno:{plugin}" for plugin in UNUSED]
+UNUSED = ("faker", "hypothesispytest", "platformdirs", "postgresql", "randomly")
+SAME = ["-ppytester", *(f"-pno:{plugin}" for plugin in UNUSED)]
 # Prints the end of the first test, by the clock that all processes share.
 STOPWATCH = """\
 import time
@@ -53,8 +53,8 @@ def run() -> Result:
         compiled = {"PYTHONPATH": str(empty), "PYTHONPYCACHEPREFIX": str(Path(folder) / "compiled")}
         ways: dict[str, tuple[Path, list[str], dict[str, str]]] = {
             ALONE: (empty, ["test_nothing.py"], {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}),
-            LOADED: (empty, ["test_nothing.py", *LEFT_OUT], {}),
-            COLD: (ROOT, [CELL, "--rolecall-cache-dir=off"], {}),
+            LOADED: (empty, ["test_nothing.py", *SAME], {}),
+            COLD: (ROOT, [CELL, "--rolecall-cache-dir=off", "-pno:cacheprovider"], {}),
             CACHED: (ROOT, [CELL, f"--rolecall-cache-dir={cache}"], {}),
         }
         for number in range(ROUNDS + 1):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from itertools import count
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import count, islice
+from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
@@ -23,9 +25,11 @@ from rolecall.report.progress import BuildStep, Progress, no_progress
 from rolecall.server.connection import ServerConnection
 from rolecall.settings import Settings
 from rolecall.sql import files, migrations
+from rolecall.sql.script import parse
 
 TRIED_BY_NAME = ("view", "function", "foreign table")  # a statement that names one tries it
 OPEN = ("table", *TRIED_BY_NAME)  # the kinds of objects that may be unprotected
+PARSED_AHEAD = 200  # files at most: as many results as parse() keeps
 
 
 def build(run: Run, settings: Settings, progress: Progress = no_progress) -> Manifest:
@@ -58,6 +62,17 @@ def build(run: Run, settings: Settings, progress: Progress = no_progress) -> Man
         connection.execute("ANALYZE")  # the catalogs, too: load() does the rest
     run.comment_on(run.template, **manifest.as_comment())
     return manifest
+
+
+def parse_ahead(settings: Settings) -> None:
+    """Parse the files that :func:`build` will run, while the server starts. Their errors are for :func:`build`."""
+    with suppress(RolecallError):
+        for path in (*_platform_files(settings), *filter(None, [settings.baseline, settings.requires])):
+            if not is_dump(text := files.read(path)):  # a dump is read in another way
+                parse(text)
+        scripts = (script for phase in migrations.of(settings) for script in phase.scripts)
+        for script in islice(scripts, PARSED_AHEAD):
+            parse(script.read())
 
 
 class Baseline(NamedTuple):
@@ -138,9 +153,13 @@ def run_platform(run: Run, connection: ServerConnection, settings: Settings, rol
     parameters = {"default_privileges": settings.default_privileges, "migration_role": role or ""}
     for name, value in parameters.items():
         connection.execute("SELECT set_config(%s, %s, false)", [f"rolecall.{name}", value])
-    for path in platforms.of(settings.platform).files if settings.platform else ():
+    for path in _platform_files(settings):
         run_file(run, connection, path)
     _check_default_privileges(connection, settings, role)
+
+
+def _platform_files(settings: Settings) -> Sequence[Path]:
+    return platforms.of(settings.platform).files if settings.platform else ()
 
 
 def _check_default_privileges(connection: ServerConnection, settings: Settings, role: str | None) -> None:

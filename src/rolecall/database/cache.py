@@ -5,7 +5,7 @@ archive. Each run loads it, so that rows with ``DEFAULT now()`` are new. Rows th
 archive, and so it is used for an hour only: an invitation that is valid for a day must not expire on the next one.
 
 An archive is never changed. It is written to another name and renamed when it is complete, so two runs at the same
-time do not disturb each other. The name ends with the digest of the contents, which shows damage. A folder that other
+time do not disturb each other. The name ends with a checksum of the contents, which shows damage. A folder that other
 users may write to is not used. In the folder, only this user's files with such a name are used.
 """
 
@@ -17,6 +17,7 @@ import re
 import stat
 import subprocess
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -31,11 +32,12 @@ from rolecall.sql import migrations
 
 PACKAGE = Path(rolecall.__file__).parent
 MAXIMUM = 4  # archives; each has about 50 MB
-PIECE = 8 * 2**20  # bytes
+PIECE = 4 * 2**20  # bytes; between two pieces, a thread waits until the others let it run
 YOUNG = 3600.0  # seconds; the rows in an older archive have aged too much
 PATIENCE = 600.0  # seconds; an older part is of a run that was killed
 IGNORE = "*\n"  # for git, as in pytest's own cache
-ARCHIVE = re.compile(r"(?P<key>[0-9a-f]{16})\.(?P<digest>[0-9a-f]{16})\.tar")
+# Earlier versions of rolecall wrote longer checksums. Those archives are removed when they are old.
+ARCHIVE = re.compile(r"(?P<key>[0-9a-f]{16})\.(?P<checksum>[0-9a-f]{8,16})\.tar")
 PART = re.compile(r"[0-9a-f]{16}\.\d+\.part")
 
 
@@ -53,7 +55,7 @@ class TemplateCache:
     def is_whole(self, archive: Path) -> bool:
         """Whether an archive is undamaged."""
         with suppress(OSError):
-            return archive.name.split(".")[1] == _digest(archive)
+            return archive.name.split(".")[1] == _checksum(archive)
         return False
 
     def remove(self, archive: Path) -> None:
@@ -73,7 +75,7 @@ class TemplateCache:
                 return
             self.remove(part)  # of a killed process with the same pid
             stopped.pack(part)
-            part.replace(self.folder / f"{self.key}.{_digest(part)}.tar")
+            part.replace(self.folder / f"{self.key}.{_checksum(part)}.tar")
         except (OSError, subprocess.SubprocessError):
             pass
         finally:
@@ -150,7 +152,8 @@ def key(settings: Settings, binaries: Path) -> str:
     """A digest of everything that the databases depend on."""
     digest = hashlib.sha256()
     for part in _parts(settings, binaries):
-        digest.update(repr(part).encode())
+        data = part if isinstance(part, bytes) else repr(part).encode()
+        digest.update(b"%d %b" % (len(data), data))
     return digest.hexdigest()[:16]
 
 
@@ -172,13 +175,12 @@ def _parts(settings: Settings, binaries: Path) -> Iterator[Any]:
             yield script.id, script.transaction.name, script.path.read_bytes()
 
 
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
+def _checksum(path: Path) -> str:
+    checksum, piece = 0, memoryview(bytearray(PIECE))
     with os.fdopen(os.open(path, os.O_RDONLY | NOT_FOLLOWED), "rb") as file:
-        # In large pieces: between two of them, a thread waits until the others let it run.
-        while piece := file.read(PIECE):
-            digest.update(piece)
-    return digest.hexdigest()[:16]
+        while size := file.readinto(piece):
+            checksum = zlib.crc32(piece[:size], checksum)
+    return f"{checksum:08x}"
 
 
 def _age(path: Path) -> tuple[int, str]:

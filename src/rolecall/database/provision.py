@@ -15,7 +15,7 @@ from rolecall.access.world import World
 from rolecall.catalog.manifest import Manifest
 from rolecall.database import cache, load
 from rolecall.database.cache import TemplateCache
-from rolecall.database.run import Run, run_on
+from rolecall.database.run import run_on
 from rolecall.database.templates import manifest_of
 from rolecall.dsn import Conninfo
 from rolecall.errors import RolecallError
@@ -68,7 +68,9 @@ class Provisioner:
 
     def build_schema(self, progress: Progress = no_progress) -> Manifest:
         """Create both databases without the seed and the world. Raises what :meth:`build` raises."""
-        return _build(self.run, self.settings, progress)
+        from rolecall.database import build
+
+        return build.build(self.run, self.settings, progress)
 
 
 class ClusterProvisioner(Provisioner):
@@ -111,11 +113,14 @@ class ClusterProvisioner(Provisioner):
                     self.cluster.wait()
                     return manifest_of(self.run)
             self._start_empty(self.cache, self.archive)
+        from rolecall.database import build  # with the databases of an earlier run, nothing is built
+
+        build.parse_ahead(self.settings)
         self.cluster.wait()
         if self.cache is None:
-            return _build(self.run, self.settings, progress)
+            return build.build(self.run, self.settings, progress)
         private = replace(self.run, conninfo=Conninfo(self.cluster.private_conninfo))
-        manifest = _build(private, self.settings, progress)
+        manifest = build.build(private, self.settings, progress)
         progress(BuildStep("the databases are kept for the next run"))
         self.cluster.stop(signal.SIGINT)
         self.cache.put(self.cluster)
@@ -130,9 +135,3 @@ def _check(templates: TemplateCache, archive: Path) -> Future[bool]:
     result = pool.submit(templates.is_whole, archive)
     pool.shutdown(wait=False)
     return result
-
-
-def _build(run: Run, settings: Settings, progress: Progress) -> Manifest:
-    from rolecall.database.build import build  # with the databases of an earlier run, nothing is built
-
-    return build(run, settings, progress)

@@ -221,6 +221,11 @@ def _is_in(columns: Collection[tuple[str, str | None]], table: str, name: str) -
     return (table, name) in columns
 
 
+def _finds_its_row(place: Place) -> bool:
+    """Whether the row is found by this column: the others must be changed before it."""
+    return identifier(place.column) in place.row.condition
+
+
 def groups(places: Sequence[Place]) -> Iterator[list[Change]]:
     """All values of all places, in as few groups as the longest list needs. Each group changes all places at once.
 
@@ -231,7 +236,7 @@ def groups(places: Sequence[Place]) -> Iterator[list[Change]]:
     rows = list(dict.fromkeys(place.row for place in places))
     for number in range(max((len(place.values) for place in places), default=-1) + 1):
         group: list[Change] = []
-        for place in sorted(places, key=lambda place: (rows.index(place.row), place.column in place.row.condition)):
+        for place in sorted(places, key=lambda place: (rows.index(place.row), _finds_its_row(place))):
             shift = rows.index(place.row) + columns.index(place.what)
             index = (number + shift) % (len(place.values) + 1)
             if index < len(place.values):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from rolecall import Grid, World, grid
@@ -253,6 +254,13 @@ def test_rows_of_a_table_with_a_key_of_two_columns_are_copied(toy_worker: Worker
         ("macaddr", "value = '08:00:2b:01:02:03'"),
         ("cidr", "value = '10.0.0.0/8'"),
         ("tsvector", "value @@ 'public'"),
+        ("inet", "value << '10.0.0.0/8'"),
+        ("cidr", "value >> '10.0.0.1'::inet"),
+        ("int[]", "7 = ANY (value)"),
+        ("text[]", "value @> ARRAY['red', 'green']"),
+        ("jsonb", f"EXISTS (SELECT FROM jsonb_array_elements(value) AS e WHERE e ->> 'id' = {ME})"),
+        ("text", f"value LIKE {ME} || '/%'"),
+        ("text", f"value = 'user:' || {ME}"),
     ],
 )
 def test_a_value_of_any_type_may_decide(toy_worker: Worker, column: str, condition: str) -> None:
@@ -261,6 +269,18 @@ def test_a_value_of_any_type_may_decide(toy_worker: Worker, column: str, conditi
     (failure,) = failures(toy_worker, notes("author")).values()
     assert "with value = " in failure
     assert failures(toy_worker, notes("author", "value")) == {}
+
+
+@pytest.mark.parametrize("condition", [f"value ? {ME}", f"value -> 'editor' = {ME}", "value @> 'open=>true'"])
+def test_a_pair_of_an_hstore_may_decide(toy_worker: Worker, condition: str) -> None:
+    try:
+        toy_worker.connection.execute("CREATE EXTENSION hstore")
+    except psycopg.errors.FeatureNotSupported as error:
+        pytest.skip(str(error))
+    toy_worker.connection.execute("ALTER TABLE shop.notes ADD value hstore")
+    toy_worker.connection.execute(f"CREATE POLICY more ON shop.notes FOR SELECT USING ({condition})".encode())
+    (failure,) = failures(toy_worker, notes("author")).values()
+    assert "with value = " in failure
 
 
 def test_a_trigger_that_refuses_some_rows(toy_worker: Worker) -> None:

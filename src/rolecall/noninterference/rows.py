@@ -106,11 +106,13 @@ class Rows:
     def rows_of(self, table: str) -> list[Row]:
         """The rows of another table, by its primary key. None if it has no such key."""
         key = [column.name for column in self.schema.columns[table] if column.is_key]
-        if not key:
-            return []
-        found = self._read(table, key, f"ORDER BY {', '.join(map(identifier, key))} LIMIT {MOST}")
-        named = [dict(zip(key, row, strict=True)) for row in found]
+        named = [dict(zip(key, row, strict=True)) for row in self.keys_of(table)]
         return [Row(table, self._row_name(table, each), matching(each)) for each in named]
+
+    def keys_of(self, table: str) -> list[tuple[Value, ...]]:
+        """The primary keys of the rows of a table. None if it has no such key."""
+        key = [column.name for column in self.schema.columns[table] if column.is_key]
+        return self._read(table, key, f"ORDER BY {', '.join(map(identifier, key))} LIMIT {MOST}") if key else []
 
     def _places(
         self, table: str, rows: Sequence[Row], chosen: Callable[[str], bool], what: Callable[[str], str]

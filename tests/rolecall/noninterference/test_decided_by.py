@@ -11,7 +11,7 @@ import pytest
 
 from rolecall import Grid, World, grid
 from rolecall.errors import GridError
-from rolecall.grids.decided_by import COLUMNS, KINDS, OTHER_ROWS
+from rolecall.grids.decided_by import COLUMNS, DECLARED, KINDS, OTHER_ROWS
 from rolecall.worker import Worker
 
 LINE = "update=\"body = 'changed'\","
@@ -243,6 +243,48 @@ def test_rows_of_a_table_with_a_key_of_two_columns_are_copied(toy_worker: Worker
     assert list(found) == [OTHER_ROWS]
     assert "copies of each row of shop.pages" in found[OTHER_ROWS]
     assert failures(toy_worker, notes("author", "rows:shop.pages")) == {}
+
+
+MEMBERS = """
+CREATE TABLE shop.users (name text PRIMARY KEY, email text UNIQUE);
+CREATE TABLE shop.profiles (name text PRIMARY KEY REFERENCES shop.users);
+CREATE TABLE shop.teams (id int PRIMARY KEY);
+CREATE TABLE shop.members (
+  team int REFERENCES shop.teams, name text REFERENCES shop.profiles, PRIMARY KEY (team, name), role text
+);
+INSERT INTO shop.users VALUES ('alice', 'alice@example.com'), ('bob', 'bob@example.com');
+INSERT INTO shop.profiles VALUES ('alice'), ('bob');
+INSERT INTO shop.teams VALUES (1), (2);
+INSERT INTO shop.members VALUES (1, 'alice', 'owner'), (2, 'bob', 'owner');
+ALTER TABLE shop.notes ADD team int REFERENCES shop.teams DEFAULT 1;
+CREATE FUNCTION shop.is_true(team int) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER AS 'SELECT {}';
+CREATE POLICY more ON shop.notes FOR SELECT USING (shop.is_true(team));
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "failing"),
+    [
+        ("(SELECT count(*) FROM shop.members AS m WHERE m.team = $1) > 4", [OTHER_ROWS]),
+        ("(SELECT m.name NOT IN (''alice'', ''bob'') FROM shop.members AS m WHERE m.team = $1 LIMIT 1)", [OTHER_ROWS]),
+        ("(SELECT m.team FROM shop.members AS m WHERE m.name = ''alice'' LIMIT 1) <> 1", [OTHER_ROWS]),
+        (f"EXISTS (SELECT FROM shop.members AS m WHERE m.team = $1 AND m.name = {ME})", []),
+    ],
+    ids=["many members", "the first member", "the first team", "a member"],
+)
+def test_rows_of_a_table_whose_key_refers_to_others_are_copied(
+    toy_worker: Worker, condition: str, failing: list[str]
+) -> None:
+    """A team gets members who are no personas, and each persona gets teams."""
+    toy_worker.connection.execute(MEMBERS.format(condition).encode())
+    toy_worker.connection.execute("UPDATE shop.notes SET team = CASE author WHEN 'alice' THEN 1 ELSE 2 END")
+    decisive = ["author", "team", "shop.members.name", "shop.members.team"]
+    found = failures(toy_worker, notes(*decisive))
+    found.pop(DECLARED, None)
+    assert list(found) == failing
+    if failing:
+        assert "rows:shop.members" in found[OTHER_ROWS]
+        assert OTHER_ROWS not in failures(toy_worker, notes(*decisive, "rows:shop.members"))
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,16 @@ class Function(NamedTuple):
     is_trigger: bool
     is_procedure: bool = False
 
+    @property
+    def is_event_trigger(self) -> bool:
+        """Whether event triggers call it."""
+        return "\n RETURNS event_trigger\n" in self.definition
+
+    @property
+    def is_called(self) -> bool:
+        """Whether a statement can call it: triggers and event triggers call the others."""
+        return not self.is_trigger and not self.is_event_trigger
+
 
 class View(NamedTuple):
     """A view and its query."""
@@ -249,7 +259,8 @@ FROM (
   SELECT n.nspname || '.' || proname, p.oid::regprocedure::text, NULL, NULL,
          COALESCE(proacl, acldefault('f', proowner)), proowner
   FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
-  WHERE n.nspname || '.' || proname = ANY (%(functions)s) AND prorettype <> 'trigger'::regtype
+  WHERE n.nspname || '.' || proname = ANY (%(functions)s)
+    AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
 ) AS acls CROSS JOIN aclexplode(acl) AS a LEFT JOIN pg_roles r ON r.oid = a.grantee
 WHERE a.grantee <> owner GROUP BY 1, 2, 3, 4, attname IS NULL ORDER BY 1, 2, 3, 4
 """

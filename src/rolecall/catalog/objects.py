@@ -74,7 +74,8 @@ SELECT 'trigger', full_name, tgname, ''
 FROM pg_trigger t JOIN relation r ON r.oid = t.tgrelid
 WHERE NOT tgisinternal
 UNION ALL
-SELECT CASE WHEN prorettype = 'trigger'::regtype THEN 'trigger function' ELSE 'function' END,
+SELECT CASE WHEN prorettype IN ('trigger'::regtype, 'event_trigger'::regtype) THEN 'trigger function'
+            ELSE 'function' END,
        nspname, proname, pg_get_function_identity_arguments(p.oid)
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'

@@ -201,11 +201,12 @@ WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND attnum > 0 AND NOT attisdropped
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 GROUP BY 1
 """
+# A constraint that is NOT ENFORCED refuses nothing.
 CONSTRAINTS = """
 SELECT n.nspname || '.' || c.relname, conname, contype, pg_get_constraintdef(o.oid)
 FROM pg_constraint o JOIN pg_class c ON c.oid = conrelid JOIN pg_namespace n ON n.oid = relnamespace
 WHERE (conrelid, conname) IN (SELECT * FROM unnest(%(constrained)s::regclass[], %(constraints)s::text[]))
-  AND contype IN ('c', 'f', 'p', 'u') ORDER BY 1, 2
+  AND contype IN ('c', 'f', 'p', 'u') AND pg_get_constraintdef(o.oid) !~ ' NOT ENFORCED$' ORDER BY 1, 2
 """
 INDEXES = """
 SELECT n.nspname || '.' || t.relname, c.relname, indisunique, pg_get_indexdef(indexrelid), o.oid IS NOT NULL,

@@ -60,7 +60,7 @@ SELECT 'constraint', full_name, conname,
        CASE contype WHEN 'c' THEN 'check' WHEN 'f' THEN 'foreign key' WHEN 'p' THEN 'primary key'
                     WHEN 'u' THEN 'unique' ELSE 'exclusion' END
 FROM pg_constraint c JOIN relation r ON r.oid = c.conrelid
-WHERE contype IN ('c', 'f', 'p', 'u', 'x')
+WHERE contype IN ('c', 'f', 'p', 'u', 'x') AND pg_get_constraintdef(c.oid) !~ ' NOT ENFORCED$'
 UNION ALL
 SELECT 'not null', full_name, attname, ''
 FROM pg_attribute a JOIN relation r ON r.oid = a.attrelid

@@ -240,3 +240,41 @@ def test_the_function_of_an_event_trigger(
         run(mutant.sql)
     assert {name.partition(" | ")[2] for name in mutants} >= expected
     assert bool(mutants) == bool(expected)
+
+
+@pytest.mark.parametrize("mark", ["", " NOT VALID", " NO INHERIT", " NO INHERIT NOT VALID"])
+def test_a_check_with_a_mark_after_its_condition(mutants_of: MutantsOf, run: Run, mark: str) -> None:
+    check = f"ALTER TABLE shop.notes ADD CONSTRAINT low CHECK (id < 100){mark}"
+    mutants = mutants_of(check, constraints.EditCheck())
+    assert "shop.notes low | id < 100: < becomes <=" in mutants
+    for mutant in mutants.values():
+        run(mutant.sql)
+
+
+TEMPORAL = """
+CREATE TABLE shop.rooms (id int4range, valid daterange, PRIMARY KEY (id, valid WITHOUT OVERLAPS));
+CREATE TABLE shop.bookings (
+  id int PRIMARY KEY, room int4range, during daterange, CONSTRAINT low CHECK (id < 100) NOT ENFORCED,
+  FOREIGN KEY (room, PERIOD during) REFERENCES shop.rooms (id, PERIOD valid)
+);
+CREATE POLICY mine ON shop.bookings USING (room IS NULL);
+"""
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        constraints.DropConstraint(),
+        constraints.EditCheck(),
+        constraints.ForeignKeyAction(),
+        constraints.Checking(),
+        policy_additions.MoreAccess(),
+    ],
+    ids=lambda operator: operator.name,
+)
+def test_constraints_of_postgresql_18(toy_worker: Worker, mutants_of: MutantsOf, operator: Operator) -> None:
+    """A constraint that is NOT ENFORCED refuses nothing, so it has no mutants."""
+    if toy_worker.connection.info.server_version < 180000:
+        pytest.skip("PostgreSQL 18")
+    mutants = mutants_of(TEMPORAL, operator)
+    assert [name for name in mutants if "low" in name] == []

@@ -144,6 +144,14 @@ TABLES = {
         usual("yes  yes  error  yes"),
         table="shop.fewer",
     ),
+    "a view whose rows depend on who asks": Shape(
+        NOTES + "CREATE VIEW shop.all_notes WITH (security_invoker = true) AS"
+        " SELECT *, author = shop.me() AS is_mine FROM shop.notes WHERE author = shop.me() OR shop.me() IS NULL;"
+        "CREATE RULE updates AS ON UPDATE TO shop.all_notes DO INSTEAD"
+        " UPDATE shop.notes SET body = NEW.body WHERE id = OLD.id;"
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON shop.all_notes TO toy_member;",
+        table="shop.all_notes",
+    ),
     "a row that refers to itself": Shape(
         "CREATE TABLE shop.notes (id int PRIMARY KEY, author text, body text,"
         " parent int REFERENCES shop.notes DEFERRABLE INITIALLY DEFERRED);" + OWN.format(t="shop.notes"),

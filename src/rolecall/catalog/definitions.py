@@ -61,6 +61,16 @@ class Function(NamedTuple):
     is_trigger: bool
     is_procedure: bool = False
 
+    @property
+    def is_event_trigger(self) -> bool:
+        """Whether event triggers call it."""
+        return "\n RETURNS event_trigger\n" in self.definition
+
+    @property
+    def is_called(self) -> bool:
+        """Whether a statement can call it: triggers and event triggers call the others."""
+        return not self.is_trigger and not self.is_event_trigger
+
 
 class View(NamedTuple):
     """A view and its query."""
@@ -191,11 +201,12 @@ WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND attnum > 0 AND NOT attisdropped
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 GROUP BY 1
 """
+# A constraint that is NOT ENFORCED refuses nothing.
 CONSTRAINTS = """
 SELECT n.nspname || '.' || c.relname, conname, contype, pg_get_constraintdef(o.oid)
 FROM pg_constraint o JOIN pg_class c ON c.oid = conrelid JOIN pg_namespace n ON n.oid = relnamespace
 WHERE (conrelid, conname) IN (SELECT * FROM unnest(%(constrained)s::regclass[], %(constraints)s::text[]))
-  AND contype IN ('c', 'f', 'p', 'u') ORDER BY 1, 2
+  AND contype IN ('c', 'f', 'p', 'u') AND pg_get_constraintdef(o.oid) !~ ' NOT ENFORCED$' ORDER BY 1, 2
 """
 INDEXES = """
 SELECT n.nspname || '.' || t.relname, c.relname, indisunique, pg_get_indexdef(indexrelid), o.oid IS NOT NULL,
@@ -249,7 +260,8 @@ FROM (
   SELECT n.nspname || '.' || proname, p.oid::regprocedure::text, NULL, NULL,
          COALESCE(proacl, acldefault('f', proowner)), proowner
   FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
-  WHERE n.nspname || '.' || proname = ANY (%(functions)s) AND prorettype <> 'trigger'::regtype
+  WHERE n.nspname || '.' || proname = ANY (%(functions)s)
+    AND prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
 ) AS acls CROSS JOIN aclexplode(acl) AS a LEFT JOIN pg_roles r ON r.oid = a.grantee
 WHERE a.grantee <> owner GROUP BY 1, 2, 3, 4, attname IS NULL ORDER BY 1, 2, 3, 4
 """

@@ -60,7 +60,7 @@ SELECT 'constraint', full_name, conname,
        CASE contype WHEN 'c' THEN 'check' WHEN 'f' THEN 'foreign key' WHEN 'p' THEN 'primary key'
                     WHEN 'u' THEN 'unique' ELSE 'exclusion' END
 FROM pg_constraint c JOIN relation r ON r.oid = c.conrelid
-WHERE contype IN ('c', 'f', 'p', 'u', 'x')
+WHERE contype IN ('c', 'f', 'p', 'u', 'x') AND pg_get_constraintdef(c.oid) !~ ' NOT ENFORCED$'
 UNION ALL
 SELECT 'not null', full_name, attname, ''
 FROM pg_attribute a JOIN relation r ON r.oid = a.attrelid
@@ -74,7 +74,8 @@ SELECT 'trigger', full_name, tgname, ''
 FROM pg_trigger t JOIN relation r ON r.oid = t.tgrelid
 WHERE NOT tgisinternal
 UNION ALL
-SELECT CASE WHEN prorettype = 'trigger'::regtype THEN 'trigger function' ELSE 'function' END,
+SELECT CASE WHEN prorettype IN ('trigger'::regtype, 'event_trigger'::regtype) THEN 'trigger function'
+            ELSE 'function' END,
        nspname, proname, pg_get_function_identity_arguments(p.oid)
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'

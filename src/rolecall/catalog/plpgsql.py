@@ -56,8 +56,16 @@ def do_bodies(node: Any) -> list[str]:
 
 
 def _parsed(definition: str) -> Iterator[Part]:
-    parsed = postgast.parse_plpgsql(without_foreign_types(definition))
+    parsed = postgast.parse_plpgsql(without_foreign_types(as_procedure(definition)))
     return _parts(parsed[0]["PLpgSQL_function"]["action"], 1)
+
+
+def as_procedure(definition: str) -> str:
+    """A function as PostgreSQL writes it, but an event trigger returns void.
+
+    The parser's output for an event trigger is not valid JSON.
+    """
+    return definition.replace("\n RETURNS event_trigger\n", "\n RETURNS void\n", 1)
 
 
 def _parts(tree: Any, line: int) -> Iterator[Part]:

@@ -113,7 +113,7 @@ class Subjects:
         """One for each function. ``more_calls`` has further statements by the qualified name of the function."""
         for function in self.schema.functions:
             statements = list(more_calls.get(function.full_name, ()))
-            if not function.is_trigger:
+            if function.is_called:
                 statements += calls.of(self.connection, function, self.world)
             yield Subject(
                 f"{function.full_name}()",

@@ -17,9 +17,10 @@ def skips_existing(run: Run, connection: ServerConnection) -> Privileged:
     """What skips CREATE ROLE for a role that exists, in all databases of a run but the two that it builds first.
 
     In these, a role that exists is an error, as in production. In the others, the same steps run once more, and the
-    server has the roles of the first time.
+    server has the roles of the first time. So it is in a run whose ``roles_exist``.
     """
-    return (lambda _: False) if connection.info.dbname in (run.baseline, run.template) else _exists_in(connection)
+    is_first = connection.info.dbname in (run.baseline, run.template) and not run.roles_exist
+    return (lambda _: False) if is_first else _exists_in(connection)
 
 
 def _exists_in(connection: Connection[object]) -> Privileged:

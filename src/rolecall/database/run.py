@@ -47,6 +47,7 @@ class Run:
     token: str = ""
     identity: Identity = field(default_factory=Identity)
     timeouts: Timeouts = field(default_factory=Timeouts)
+    roles_exist: bool = False  # those that its SQL creates: other SQL of the project has run on the server before
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "conninfo", Conninfo(self.conninfo))

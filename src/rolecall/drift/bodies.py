@@ -9,6 +9,7 @@ from typing import Any
 import postgast
 
 from rolecall.catalog.dependencies import Body, Dependency
+from rolecall.catalog.plpgsql import as_procedure
 from rolecall.catalog.snapshot import Item
 from rolecall.sql.tree import walk
 
@@ -42,7 +43,9 @@ def _queries(body: Body) -> Iterator[str]:
         yield body.source
         return
     try:
-        parsed = postgast.parse_plpgsql(TRIGGER.format(body.source) if body.is_trigger else body.definition)
+        parsed = postgast.parse_plpgsql(
+            TRIGGER.format(body.source) if body.is_trigger else as_procedure(body.definition)
+        )
     except (postgast.PgQueryError, ValueError):
         return
     yield from _values(parsed, "query")

@@ -99,9 +99,14 @@ def after_steps(run: Run, connection: ServerConnection, role: str | None, phases
 
 
 @contextmanager
-def database(server: Server, settings: Settings) -> Iterator[tuple[Run, ServerConnection, str | None]]:
-    """A database with the platform and the baseline of the settings, for the block; and the migration role."""
-    run = run_on(server)
+def database(
+    server: Server, settings: Settings, *, roles_exist: bool = False
+) -> Iterator[tuple[Run, ServerConnection, str | None]]:
+    """A database with the platform and the baseline of the settings, for the block; and the migration role.
+
+    ``roles_exist``: the server may have the roles that the baseline creates.
+    """
+    run = replace(run_on(server), roles_exist=roles_exist)
     if server.cluster:  # thrown away as a whole
         run = replace(run, token="")
         manifest = build.build(run, settings)

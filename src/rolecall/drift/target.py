@@ -94,7 +94,8 @@ def read_dump(server: Server, settings: Settings, dump: Path, head: Snapshot) ->
 
     Raises SqlError if a statement of the dump fails.
     """
-    with database(server, replace(settings, baseline=dump, requires=None, migrations=None)) as (run, connection, _role):
+    loaded = replace(settings, baseline=dump, requires=None, migrations=None)
+    with database(server, loaded, roles_exist=True) as (run, connection, _role):
         found, left_out = snapshot.read(connection), manifest_of(run).left_out
     unseen = {"role": "roles: a dump does not have their attributes and memberships"}
     # Buckets are rows. A dump may have them or not.

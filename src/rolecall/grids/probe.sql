@@ -146,6 +146,18 @@ BEGIN
 END
 $function$;
 
+-- These settings with their present values. The rows of a view may depend on them, so the superuser looks with the same
+-- values before a statement and after it.
+CREATE FUNCTION pg_temp.rolecall_present(settings text[]) RETURNS text[]
+LANGUAGE plpgsql AS $function$
+BEGIN
+  FOR number IN 1..cardinality(settings) / 2 LOOP
+    settings[number][2] := current_setting(settings[number][1], true);
+  END LOOP;
+  RETURN settings;
+END
+$function$;
+
 -- Aim the cursor at a row: WHERE CURRENT OF reaches exactly this row and reads no column, so that the SELECT policy cannot
 -- hide it. All partitions must be in the plan, also those in which the condition cannot find the row.
 CREATE FUNCTION pg_temp.rolecall_aim_at(target text, condition text) RETURNS void
@@ -231,6 +243,7 @@ DECLARE
   visible bigint[] := '{}';
   tries text[];
   wanted text;
+  present text[];
   hits_before bigint;
   finished boolean;
 BEGIN
@@ -271,6 +284,7 @@ BEGIN
     tries := ARRAY[statement];
     wanted := format('SELECT count(*) FROM %s WHERE %s', target, pg_temp.rolecall_is_wanted(target, names, new_values));
     EXECUTE wanted INTO hits_before;
+    present := pg_temp.rolecall_present(settings);
   ELSE
     list := '';
     FOREACH one IN ARRAY names LOOP
@@ -296,7 +310,9 @@ BEGIN
         SET CONSTRAINTS ALL IMMEDIATE;
       END IF;
       IF method = 'POST' THEN
-        done := set_config('role', 'none', true);
+        FOREACH setting SLICE 1 IN ARRAY present LOOP
+          done := set_config(setting[1], setting[2], true);
+        END LOOP;
         EXECUTE wanted INTO hits;
         hits := hits - hits_before;
       END IF;
@@ -357,6 +373,7 @@ DECLARE
   );
   request int;  -- the current one
   settings text[];
+  present text[];  -- the settings of the superuser
   setting text[];
   done text;
   failed text;
@@ -482,6 +499,8 @@ BEGIN
               END IF;
               IF item.method = 'GET' THEN
                 done := set_config('transaction_read_only', 'on', true);
+              ELSIF NOT plain THEN
+                present := pg_temp.rolecall_present(settings[2:]);
               END IF;
               IF login IS NOT NULL THEN
                 done := set_config('session_authorization', login, true);
@@ -523,6 +542,11 @@ BEGIN
                   done := set_config('session_authorization', superuser, true);
                 END IF;
                 done := set_config('role', 'none', true);
+                IF NOT plain THEN
+                  FOREACH setting SLICE 1 IN ARRAY present LOOP
+                    done := set_config(setting[1], setting[2], true);
+                  END LOOP;
+                END IF;
                 IF block.makes_room THEN
                   EXECUTE format('SELECT count(*) FROM %s WHERE %s', item.target, item.condition) INTO rows_after;
                   touched := rows_after > rows_left;

@@ -155,7 +155,8 @@ class Rows:
             maker, whole = found
         columns = {**given, **fitting.free}
         if not columns:  # a row of defaults: the world names one of them
-            columns = dict([next((name, plain(value)) for name, value in whole.items() if value is not None)])
+            present = [(name, plain(value)) for name, value in whole.items() if value is not None]
+            columns = dict(present[:1]) or dict.fromkeys(list(whole)[:1])
         return self._keep(name, title or _title(owner, name), columns, whole, sources, maker=maker)
 
     def _one_of(

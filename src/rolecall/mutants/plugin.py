@@ -30,6 +30,10 @@ from rolecall.report import terminal
 from rolecall.report.results import MUTANTS, MutationScore
 
 LETTERS = {"killed": ".", "pinned": "p", "survived": "S", "invalid": "i", "equivalent": "e"}
+NOTHING = (
+    "--rolecall-mutants breaks what the migrations make, and they make nothing: set rolecall_migrations. It may name "
+    "one SQL file, also the one that rolecall_baseline names now."
+)
 ERROR = "rolecall mutants error"  # the key of the error that a worker sends to the controller
 
 
@@ -76,6 +80,8 @@ class MutantsPlugin:
             for operator, mutant in all_mutants(schema)
             if not mutant.script or suite.migration_tests
         ]
+        if not possible:
+            raise RolecallError(NOTHING)
         selected = [(operator, mutant) for operator, mutant in possible if self.is_selected(operator, mutant)]
         if not selected:
             operators = ", ".join(operator.name for operator in OPERATORS)

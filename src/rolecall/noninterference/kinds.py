@@ -113,8 +113,7 @@ class _Grid:
             yield from groups(self.rows.of_other_tables(lambda table, name: (table, name) == (entry.table, entry.name)))
         elif entry.kind == "rows":
             tables = Tables(self.rows)
-            if entry.table in tables.copied:
-                yield [tables.more_of(entry.table, [])]
+            yield from tables.more_in(entry.table)
             if entry.table == self.grid.table:
                 yield from tables.fewer()
         else:

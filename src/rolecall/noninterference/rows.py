@@ -106,11 +106,13 @@ class Rows:
     def rows_of(self, table: str) -> list[Row]:
         """The rows of another table, by its primary key. None if it has no such key."""
         key = [column.name for column in self.schema.columns[table] if column.is_key]
-        if not key:
-            return []
-        found = self._read(table, key, f"ORDER BY {', '.join(map(identifier, key))} LIMIT {MOST}")
-        named = [dict(zip(key, row, strict=True)) for row in found]
+        named = [dict(zip(key, row, strict=True)) for row in self.keys_of(table)]
         return [Row(table, self._row_name(table, each), matching(each)) for each in named]
+
+    def keys_of(self, table: str) -> list[tuple[Value, ...]]:
+        """The primary keys of the rows of a table. None if it has no such key."""
+        key = [column.name for column in self.schema.columns[table] if column.is_key]
+        return self._read(table, key, f"ORDER BY {', '.join(map(identifier, key))} LIMIT {MOST}") if key else []
 
     def _places(
         self, table: str, rows: Sequence[Row], chosen: Callable[[str], bool], what: Callable[[str], str]
@@ -221,6 +223,11 @@ def _is_in(columns: Collection[tuple[str, str | None]], table: str, name: str) -
     return (table, name) in columns
 
 
+def _finds_its_row(place: Place) -> bool:
+    """Whether the row is found by this column: the others must be changed before it."""
+    return identifier(place.column) in place.row.condition
+
+
 def groups(places: Sequence[Place]) -> Iterator[list[Change]]:
     """All values of all places, in as few groups as the longest list needs. Each group changes all places at once.
 
@@ -231,7 +238,7 @@ def groups(places: Sequence[Place]) -> Iterator[list[Change]]:
     rows = list(dict.fromkeys(place.row for place in places))
     for number in range(max((len(place.values) for place in places), default=-1) + 1):
         group: list[Change] = []
-        for place in sorted(places, key=lambda place: (rows.index(place.row), place.column in place.row.condition)):
+        for place in sorted(places, key=lambda place: (rows.index(place.row), _finds_its_row(place))):
             shift = rows.index(place.row) + columns.index(place.what)
             index = (number + shift) % (len(place.values) + 1)
             if index < len(place.values):

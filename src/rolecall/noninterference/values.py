@@ -24,8 +24,10 @@ CONSTANT = {
     **TIMES,
     "bool": ("true", "false"),
     "bytea": ("\\x", "\\x00"),
+    "cidr": ("0.0.0.0/0", "::/0"),
     "inet": ("0.0.0.0", "127.0.0.1", "::1"),  # noqa: S104 - a value of a column, no address to listen on
 }
+ARRAYS_OF_NUMBERS = ("_int2", "_int4", "_int8", "_float4", "_float8", "_numeric")
 BOUNDS = {"numbers": ("0",), "times": ("2000-01-01", "2999-12-31")}  # of ranges
 LONG = 10_000  # characters of a text without a limit
 MANY = 3  # values of other rows
@@ -60,7 +62,8 @@ def values(
     ``others`` are values of other rows. ``readable`` are strings of the code that the column's type can read: for a
     type without values of its own here, such as an address or a path.
     """
-    found = [*_typed(column, current, dictionary), *readable, None, *others[:MANY]]
+    hosts = [text.partition("/")[0] for text in readable if column.type == "inet"]  # a network contains its first host
+    found = [*_typed(column, current, dictionary), *readable, *hosts, None, *others[:MANY]]
     return [value for value in dict.fromkeys(found) if value != current]
 
 
@@ -72,7 +75,7 @@ def keys(current: Value, existing: Sequence[Value]) -> list[Value]:
 def json_values(dictionary: Dictionary) -> Iterator[object]:
     """Values in which all keys have one value: a subject, a string or a number of the code, true, a list, or null.
 
-    Some keys have objects as values; with a list, they have that list once, too.
+    Some keys have objects as values; with a list, they have that list once, too. Some values are a list of one object.
     """
     everything = [*dictionary.subjects, *dictionary.literals]
     for value in (*everything, *map(int, dictionary.numbers), True, everything):
@@ -81,6 +84,7 @@ def json_values(dictionary: Dictionary) -> Iterator[object]:
     if dictionary.objects:
         yield dict.fromkeys([*dictionary.keys, *dictionary.objects], everything)
     yield everything
+    yield from ([dict.fromkeys(dictionary.keys, subject)] for subject in dictionary.subjects)
     yield dict.fromkeys(dictionary.keys)
     yield {}
 
@@ -88,10 +92,10 @@ def json_values(dictionary: Dictionary) -> Iterator[object]:
 def _typed(column: Column, current: Value, dictionary: Dictionary) -> Iterator[Value]:
     if column.type in ("json", "jsonb"):
         yield from (json.dumps(value) for value in json_values(dictionary))
+    elif column.type == "hstore":
+        yield from _pairs(dictionary)
     elif column.category == "A":
-        yield "{}"
-        yield from (text for text in dictionary.literals if text.startswith("{") and text.endswith("}"))
-        yield from ("{" + f'"{text}"' + "}" for text in [*dictionary.subjects, *dictionary.literals] if '"' not in text)
+        yield from _arrays(column, dictionary)
     elif column.category == "E":
         yield from column.labels
     elif column.category == "N":
@@ -101,10 +105,38 @@ def _typed(column: Column, current: Value, dictionary: Dictionary) -> Iterator[V
     elif column.type in CONSTANT:
         yield from CONSTANT[column.type]
     elif column.category == "S":
-        yield from (*dictionary.subjects, *dictionary.literals, *_texts(column, current))
+        yield from (*dictionary.subjects, *dictionary.literals, *_joined(dictionary), *_texts(column, current))
     elif column.type == "uuid":
         yield from dictionary.subjects
         yield "00000000-0000-0000-0000-000000000000"
+
+
+def _arrays(column: Column, dictionary: Dictionary) -> Iterator[Value]:
+    """Arrays without an element, with one, and with all."""
+    texts = [text for text in [*dictionary.subjects, *dictionary.literals] if '"' not in text]
+    elements = dictionary.numbers if column.type in ARRAYS_OF_NUMBERS else [f'"{text}"' for text in texts]
+    yield "{}"
+    yield from (text for text in dictionary.literals if text.startswith("{") and text.endswith("}"))
+    yield from ("{" + element + "}" for element in elements)
+    yield "{" + ",".join(elements) + "}"
+
+
+def _pairs(dictionary: Dictionary) -> Iterator[Value]:
+    """Values of the type hstore, in which all keys have one value. A subject is a key, too."""
+    texts = [text for text in [*dictionary.subjects, *dictionary.literals] if '"' not in text and "\\" not in text]
+    names = dict.fromkeys([*texts, *KEYS])
+    yield ""
+    yield from (", ".join(f'"{name}"=>"{text}"' for name in names) for text in [*texts, "true"])
+
+
+def _joined(dictionary: Dictionary) -> Iterator[Value]:
+    """A subject beside a string of the code that has a sign at that end: ``user:`` before it, ``/%`` after it."""
+    for text in dictionary.literals:
+        for subject in dictionary.subjects:
+            if not text[-1].isalnum():
+                yield f"{text}{subject}"
+            if not text[0].isalnum():
+                yield f"{subject}{text}"
 
 
 def _ranges(column: Column) -> Iterator[Value]:

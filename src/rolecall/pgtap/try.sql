@@ -17,6 +17,15 @@ BEGIN
 END
 $function$;
 
+-- The present values of the settings that a persona signs in with, without the role. The rows of a view may depend on them.
+CREATE FUNCTION pg_temp.settings_before(persona text) RETURNS jsonb
+LANGUAGE sql AS $function$
+  SELECT jsonb_object_agg(key, current_setting(key, true))
+  FROM pg_temp.rolecall_personas AS p,
+    jsonb_object_keys(p.settings || '{"request.jwt.claims": "", "request.method": ""}') AS key
+  WHERE p.name = persona
+$function$;
+
 -- What happens when a persona runs a statement on the one row of `target` that `condition` selects.
 --   yes  the row was read or written
 --   -    no error, and no row
@@ -32,6 +41,7 @@ DECLARE
   look text := format('SELECT found::text FROM (SELECT * FROM %s WHERE %s) AS found', target, condition);
   row_before text;
   row_after text;
+  settings_before jsonb;
   affected bigint;
   acting boolean := false;
   verdict text;
@@ -48,6 +58,7 @@ BEGIN
     ELSIF command = 'SELECT' THEN
       SET LOCAL transaction_read_only = on;
     END IF;
+    settings_before := pg_temp.settings_before(persona);
     PERFORM pg_temp.sign_in(
       persona,
       CASE command WHEN 'SELECT' THEN 'GET' WHEN 'INSERT' THEN 'POST' WHEN 'UPDATE' THEN 'PATCH' ELSE 'DELETE' END
@@ -59,6 +70,7 @@ BEGIN
     acting := false;
     IF affected = 0 AND command <> 'SELECT' THEN  -- a soft delete counts no row, and changes it
       PERFORM set_config('role', 'none', true);
+      PERFORM set_config(key, value, true) FROM jsonb_each_text(settings_before);
       EXECUTE look INTO row_after;
       affected := CASE
         WHEN row_after IS DISTINCT FROM CASE command WHEN 'INSERT' THEN NULL ELSE row_before END THEN 1 ELSE 0

@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from rolecall.catalog import snapshot
 from rolecall.drift.target import Target
+from rolecall.server.choose import Server
 from rolecall.worker import Worker
 from tests.rolecall.conftest import FILES, Guarded
 
@@ -160,6 +161,22 @@ def test_a_dump(check: Check, toy: pytest.Pytester) -> None:
             "*type: expected integer, found uuid",
         ]
     )
+
+
+def test_a_file_that_creates_the_roles_of_the_steps(
+    check: Check, toy: pytest.Pytester, running_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server has them already, from the steps."""
+    monkeypatch.setenv("ROLECALL_PG_DSN", running_server.conninfo.reveal())
+    (toy.path / "conftest.py").unlink()
+    (toy.path / "pytest.ini").write_text("[pytest]\nrolecall_migrations = steps.sql\n")
+    made = "CREATE ROLE toy_auditor; CREATE SCHEMA shop; CREATE TABLE shop.notes (id int);"
+    (toy.path / "steps.sql").write_text(f"{made} GRANT SELECT ON shop.notes TO toy_auditor;")
+    (toy.path / "dump.sql").write_text(made)
+    assert check("steps.sql").outlines[-1] == "No difference."
+    check("dump.sql").stdout.fnmatch_lines(["*toy_auditor*SELECT*", "1 difference in 1 object."])
+    with psycopg.connect(running_server.conninfo.reveal()) as connection:
+        assert connection.execute("SELECT FROM pg_roles WHERE rolname = 'toy_auditor'").fetchall() == []
 
 
 def test_what_was_left_out_of_a_dump_is_listed(check: Check, toy: pytest.Pytester) -> None:

@@ -49,6 +49,13 @@ def test_names_in_a_body(statement: str, names: set[str], is_trigger: bool) -> N
     assert named(Body(Item("routine", "f()"), "plpgsql", definition, source, is_trigger)) == names
 
 
+def test_the_body_of_an_event_trigger() -> None:
+    source = "BEGIN INSERT INTO app.notes (body) VALUES (tg_tag); END"
+    definition = f"CREATE OR REPLACE FUNCTION app.f()\n RETURNS event_trigger\n LANGUAGE plpgsql\nAS $f${source}$f$"
+    body = Body(Item("routine", "app.f()"), "plpgsql", definition, source, False)
+    assert named(body) == {"app.notes", "app.notes body"}
+
+
 def test_a_body_of_sql() -> None:
     source = "SELECT n.body FROM app.notes n WHERE n.id = $1"
     assert named(Body(Item("routine", "f()"), "sql", "", source, False)) == {

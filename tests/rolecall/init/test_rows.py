@@ -64,6 +64,11 @@ def test_a_row_for_each_owner_and_each_value(propose: Propose) -> None:
     assert row(rows, "t.notes", "alice's note with gone set").columns["open"] is True  # visible otherwise
 
 
+def test_a_row_of_a_table_that_needs_no_value(propose: Propose) -> None:
+    rows = propose("CREATE TABLE t.log (who text, what text); ALTER TABLE t.log ENABLE ROW LEVEL SECURITY;")
+    assert row(rows, "t.log", "alice's log").columns == {"who": None}
+
+
 @pytest.mark.parametrize(
     "check",
     [

@@ -41,6 +41,18 @@ def test_an_empty_selection_is_one_error(toy: pytest.Pytester, options: list[str
     assert message in result.stderr.str()
 
 
+def test_a_project_without_migrations_is_one_error(toy: pytest.Pytester) -> None:
+    path = toy.path / "pytest.ini"
+    path.write_text(path.read_text().replace("rolecall_migrations = migrations\n", ""))
+    step = (toy.path / "migrations/phase_1_notes/1_1_notes.sql").read_text()
+    baseline = toy.path / "baseline.sql"
+    baseline.write_text(baseline.read_text() + step)
+    result = toy.runpytest_inprocess("--rolecall-mutants")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    message = "ERROR: --rolecall-mutants breaks what the migrations make, and they make nothing: *"
+    result.stderr.fnmatch_lines([message])
+
+
 def test_an_empty_selection_does_not_crash_workers(toy: pytest.Pytester) -> None:
     result = toy.runpytest_subprocess("-n", "2", "--rolecall-mutants", "--rolecall-mutants-of", "nowhere")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

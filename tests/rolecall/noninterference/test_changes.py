@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rolecall.noninterference.changes import Change, Row, TableChange, ValueChange, apply, holds
+from rolecall.noninterference.rows import Place, groups
 from rolecall.noninterference.schema import read
 from rolecall.noninterference.values import Value
 from rolecall.worker import Worker
@@ -68,6 +69,17 @@ def test_one_refused_column_does_not_hinder_the_others(library: Worker) -> None:
         100,
         2,
     )
+
+
+def test_the_key_is_changed_last(library: Worker) -> None:
+    """If one value is refused, the columns are changed one by one. The name of another is a part of the key's name."""
+    library.connection.execute("ALTER TABLE shop.books ADD d date")
+    values = {"id": ["7"] * 9, "d": ["2000-01-01"] * 9, "pages": ["0"] * 9}
+    places = [Place(column, BOOK, column, texts, ()) for column, texts in values.items()]
+    for group in groups(places):
+        accepted = {change.what for change in group} - {"pages"}
+        with library.connection.transaction(force_rollback=True):
+            assert {change.what for change in apply(library.connection, group)} == accepted
 
 
 def test_no_trigger_runs(library: Worker) -> None:

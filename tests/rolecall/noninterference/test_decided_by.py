@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from rolecall import Grid, World, grid
 from rolecall.errors import GridError
-from rolecall.grids.decided_by import COLUMNS, KINDS, OTHER_ROWS
+from rolecall.grids.decided_by import COLUMNS, DECLARED, KINDS, OTHER_ROWS
 from rolecall.worker import Worker
 
 LINE = "update=\"body = 'changed'\","
@@ -244,6 +245,48 @@ def test_rows_of_a_table_with_a_key_of_two_columns_are_copied(toy_worker: Worker
     assert failures(toy_worker, notes("author", "rows:shop.pages")) == {}
 
 
+MEMBERS = """
+CREATE TABLE shop.users (name text PRIMARY KEY, email text UNIQUE);
+CREATE TABLE shop.profiles (name text PRIMARY KEY REFERENCES shop.users);
+CREATE TABLE shop.teams (id int PRIMARY KEY);
+CREATE TABLE shop.members (
+  team int REFERENCES shop.teams, name text REFERENCES shop.profiles, PRIMARY KEY (team, name), role text
+);
+INSERT INTO shop.users VALUES ('alice', 'alice@example.com'), ('bob', 'bob@example.com');
+INSERT INTO shop.profiles VALUES ('alice'), ('bob');
+INSERT INTO shop.teams VALUES (1), (2);
+INSERT INTO shop.members VALUES (1, 'alice', 'owner'), (2, 'bob', 'owner');
+ALTER TABLE shop.notes ADD team int REFERENCES shop.teams DEFAULT 1;
+CREATE FUNCTION shop.is_true(team int) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER AS 'SELECT {}';
+CREATE POLICY more ON shop.notes FOR SELECT USING (shop.is_true(team));
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "failing"),
+    [
+        ("(SELECT count(*) FROM shop.members AS m WHERE m.team = $1) > 4", [OTHER_ROWS]),
+        ("(SELECT m.name NOT IN (''alice'', ''bob'') FROM shop.members AS m WHERE m.team = $1 LIMIT 1)", [OTHER_ROWS]),
+        ("(SELECT m.team FROM shop.members AS m WHERE m.name = ''alice'' LIMIT 1) <> 1", [OTHER_ROWS]),
+        (f"EXISTS (SELECT FROM shop.members AS m WHERE m.team = $1 AND m.name = {ME})", []),
+    ],
+    ids=["many members", "the first member", "the first team", "a member"],
+)
+def test_rows_of_a_table_whose_key_refers_to_others_are_copied(
+    toy_worker: Worker, condition: str, failing: list[str]
+) -> None:
+    """A team gets members who are no personas, and each persona gets teams."""
+    toy_worker.connection.execute(MEMBERS.format(condition).encode())
+    toy_worker.connection.execute("UPDATE shop.notes SET team = CASE author WHEN 'alice' THEN 1 ELSE 2 END")
+    decisive = ["author", "team", "shop.members.name", "shop.members.team"]
+    found = failures(toy_worker, notes(*decisive))
+    found.pop(DECLARED, None)
+    assert list(found) == failing
+    if failing:
+        assert "rows:shop.members" in found[OTHER_ROWS]
+        assert OTHER_ROWS not in failures(toy_worker, notes(*decisive, "rows:shop.members"))
+
+
 @pytest.mark.parametrize(
     ("column", "condition"),
     [
@@ -253,6 +296,13 @@ def test_rows_of_a_table_with_a_key_of_two_columns_are_copied(toy_worker: Worker
         ("macaddr", "value = '08:00:2b:01:02:03'"),
         ("cidr", "value = '10.0.0.0/8'"),
         ("tsvector", "value @@ 'public'"),
+        ("inet", "value << '10.0.0.0/8'"),
+        ("cidr", "value >> '10.0.0.1'::inet"),
+        ("int[]", "7 = ANY (value)"),
+        ("text[]", "value @> ARRAY['red', 'green']"),
+        ("jsonb", f"EXISTS (SELECT FROM jsonb_array_elements(value) AS e WHERE e ->> 'id' = {ME})"),
+        ("text", f"value LIKE {ME} || '/%'"),
+        ("text", f"value = 'user:' || {ME}"),
     ],
 )
 def test_a_value_of_any_type_may_decide(toy_worker: Worker, column: str, condition: str) -> None:
@@ -261,6 +311,18 @@ def test_a_value_of_any_type_may_decide(toy_worker: Worker, column: str, conditi
     (failure,) = failures(toy_worker, notes("author")).values()
     assert "with value = " in failure
     assert failures(toy_worker, notes("author", "value")) == {}
+
+
+@pytest.mark.parametrize("condition", [f"value ? {ME}", f"value -> 'editor' = {ME}", "value @> 'open=>true'"])
+def test_a_pair_of_an_hstore_may_decide(toy_worker: Worker, condition: str) -> None:
+    try:
+        toy_worker.connection.execute("CREATE EXTENSION hstore")
+    except psycopg.errors.FeatureNotSupported as error:
+        pytest.skip(str(error))
+    toy_worker.connection.execute("ALTER TABLE shop.notes ADD value hstore")
+    toy_worker.connection.execute(f"CREATE POLICY more ON shop.notes FOR SELECT USING ({condition})".encode())
+    (failure,) = failures(toy_worker, notes("author")).values()
+    assert "with value = " in failure
 
 
 def test_a_trigger_that_refuses_some_rows(toy_worker: Worker) -> None:

@@ -6,6 +6,7 @@ Criteria for Relational Database Schema Integrity Constraints, TOSEM 2015).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from rolecall.sql.tree import Change, edit, edit_expression, walk
 
 SCHEMA_ANALYST = "McMinn, Wright and Kapfhammer, TOSEM 2015 (SchemaAnalyst)"
 CATCHES = "a test with a value just inside or just outside the limit"
+MARKS = re.compile(r"( NO INHERIT)?( NOT VALID)?$")  # after the condition of a CHECK
 ACTIONS = {"c": "CASCADE", "n": "SET NULL", "a": "NO ACTION"}  # by the letters of the parser
 
 
@@ -72,7 +74,7 @@ class EditCheck(Operator):
         for each in schema.constraints:
             if each.kind == "c":
                 rewrites = (*expressions.PREDICATE, expressions.swap_column({"": schema.types[each.table]}))
-                predicate = each.definition.removeprefix("CHECK ")
+                predicate = MARKS.sub("", each.definition.removeprefix("CHECK "))
                 for what, text in edit_expression(predicate, rewrites):
                     sql = _replaced(each, _add(each, f"CHECK ({text})"))
                     yield self.mutant(

@@ -41,7 +41,7 @@ class Attributes(Operator):
             yield "RESET search_path"
             if "SET search_path TO ''" not in function.definition:
                 yield "SET search_path = ''"
-        if not function.is_trigger and not function.is_procedure:
+        if function.is_called and not function.is_procedure:
             yield from (word for letter, word in VOLATILITY.items() if letter != function.volatility)
             yield "CALLED ON NULL INPUT" if function.strict else "STRICT"
             yield "PARALLEL UNSAFE" if "PARALLEL SAFE" in function.definition else "PARALLEL SAFE"
@@ -146,7 +146,7 @@ def _returns_rows(function: Function) -> bool:
     node = _statement(function)
     modes = {parameter.function_parameter.mode for parameter in node.parameters}
     names = node.return_type.names  # of a procedure: empty
-    is_void = not names or names[-1].string.sval == "void"
+    is_void = not names or names[-1].string.sval in ("void", "event_trigger")
     return bool(
         node.return_type.setof or is_void or modes & {pb.FUNC_PARAM_OUT, pb.FUNC_PARAM_INOUT, pb.FUNC_PARAM_TABLE}
     )

@@ -24,7 +24,7 @@ def targets(schema: Schema) -> Iterator[tuple[str, str, str]]:
     for view in schema.views:
         yield "VIEW", f"TABLE {qualified(view.full_name)}", view.full_name
     for function in schema.functions:
-        if not function.is_trigger:
+        if function.is_called:
             yield "FUNCTION", f"ROUTINE {function.signature}", function.full_name
 
 

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from rolecall.mutants.operators import constraints, functions, indexes, policy_additions, tables, triggers, views
+from rolecall.mutants.operators import (
+    constraints,
+    functions,
+    grants,
+    indexes,
+    policy_additions,
+    tables,
+    triggers,
+    views,
+)
 from rolecall.mutants.operators.operator import Operator
 from rolecall.worker import Worker
 from tests.rolecall.mutants.operators.conftest import MutantsOf, Run
@@ -195,3 +204,77 @@ def test_the_row_of_a_swapped_pair_has_both_values(toy_worker: Worker, mutants_o
         [one, two],
     ).fetchone()
     assert stored == (two, one)
+
+
+EVENTS = """
+CREATE FUNCTION shop.protect() RETURNS event_trigger LANGUAGE plpgsql AS $$
+DECLARE made record;
+BEGIN
+  FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() LOOP
+    IF made.schema_name = 'shop' THEN
+      EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', made.object_identity);
+    END IF;
+  END LOOP;
+  IF tg_tag = 'CREATE TABLE' THEN RETURN; END IF;
+END $$;
+"""
+
+
+@pytest.mark.parametrize(
+    ("operator", "expected"),
+    [
+        (functions.EditBody(), {"IF tg_tag = 'CREATE TABLE': true", "'shop' becomes 'shopx'"}),
+        (functions.SwallowErrors(), {"errors are swallowed"}),
+        (functions.Attributes(), {"security definer"}),
+        (grants.AddGrant(), set()),
+        (grants.DropGrant(), set()),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_the_function_of_an_event_trigger(
+    mutants_of: MutantsOf, run: Run, operator: Operator, expected: set[str]
+) -> None:
+    """No role calls it."""
+    mutants = {name: each for name, each in mutants_of(EVENTS, operator).items() if name.startswith("shop.protect")}
+    for mutant in mutants.values():
+        run(mutant.sql)
+    assert {name.partition(" | ")[2] for name in mutants} >= expected
+    assert bool(mutants) == bool(expected)
+
+
+@pytest.mark.parametrize("mark", ["", " NOT VALID", " NO INHERIT", " NO INHERIT NOT VALID"])
+def test_a_check_with_a_mark_after_its_condition(mutants_of: MutantsOf, run: Run, mark: str) -> None:
+    check = f"ALTER TABLE shop.notes ADD CONSTRAINT low CHECK (id < 100){mark}"
+    mutants = mutants_of(check, constraints.EditCheck())
+    assert "shop.notes low | id < 100: < becomes <=" in mutants
+    for mutant in mutants.values():
+        run(mutant.sql)
+
+
+TEMPORAL = """
+CREATE TABLE shop.rooms (id int4range, valid daterange, PRIMARY KEY (id, valid WITHOUT OVERLAPS));
+CREATE TABLE shop.bookings (
+  id int PRIMARY KEY, room int4range, during daterange, CONSTRAINT low CHECK (id < 100) NOT ENFORCED,
+  FOREIGN KEY (room, PERIOD during) REFERENCES shop.rooms (id, PERIOD valid)
+);
+CREATE POLICY mine ON shop.bookings USING (room IS NULL);
+"""
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        constraints.DropConstraint(),
+        constraints.EditCheck(),
+        constraints.ForeignKeyAction(),
+        constraints.Checking(),
+        policy_additions.MoreAccess(),
+    ],
+    ids=lambda operator: operator.name,
+)
+def test_constraints_of_postgresql_18(toy_worker: Worker, mutants_of: MutantsOf, operator: Operator) -> None:
+    """A constraint that is NOT ENFORCED refuses nothing, so it has no mutants."""
+    if toy_worker.connection.info.server_version < 180000:
+        pytest.skip("PostgreSQL 18")
+    mutants = mutants_of(TEMPORAL, operator)
+    assert [name for name in mutants if "low" in name] == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,7 @@ class CellItem(pytest.Item):
         super().__init__(**kwargs)
         self.grid, self.cell, self.digest = grid, cell, digest
         self.observed: ObservedCell | None = None
+        self.reported_keywords: Mapping[str, Any] = {}
 
     def runtest(self) -> None:
         """Compare the outcome of the cell with the grid. Raises CellError if they differ.

@@ -29,3 +29,15 @@ def test_lf_runs_a_failed_defect_with_all_its_tests(toy: pytest.Pytester) -> Non
     toy.runpytest_subprocess().assert_outcomes(passed=39, failed=2)
     defect.write_text(sql)
     toy.runpytest_subprocess("--lf").assert_outcomes(passed=1, failed=1)
+
+
+def test_the_reports_of_a_cell_share_what_is_equal(toy: pytest.Pytester) -> None:
+    """pytest keeps all of them until its end: three for each of perhaps 100,000 cells."""
+    reports = toy.inline_run("-p", "no:cacheprovider", "test_notes.py").getreports("pytest_runtest_logreport")
+    cells = [report for report in reports if "test_grid[" in report.nodeid]
+    assert len(cells) >= 3 * 2
+    by_cell: dict[str, set[int]] = {}
+    for report in cells:
+        assert report.nodeid.split("::")[-1] in report.keywords
+        by_cell.setdefault(report.nodeid, set()).add(id(report.keywords))
+    assert {len(dictionaries) for dictionaries in by_cell.values()} == {1}

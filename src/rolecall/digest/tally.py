@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from sys import intern
 from typing import Any, NamedTuple
 
 import pytest
@@ -38,7 +39,7 @@ class Tally:
         cell, grid, row, persona = attached
         outcome = "right" if report.passed else "wrong" if _is_wrong(report) else "failed"
         outcome = "undecided" if getattr(report, OBSERVED, None) else outcome
-        self.cells[cell] = TriedCell(grid, row, persona, outcome)
+        self.cells[cell] = TriedCell(intern(grid), row, persona, outcome)
 
     def count(self) -> CellTally:
         """How many cells had each outcome."""
@@ -64,8 +65,10 @@ def _is_wrong(report: Any) -> bool:
 def attach(report: pytest.TestReport, item: CellItem) -> None:
     """Add to the report of a cell what the first process needs to count it."""
     if report.when == "call" and not report.skipped:
-        names = [id_of(item), test_of(item), item.cell.row, item.cell.persona]
-        setattr(report, ATTRIBUTE, names)
+        nodeid = id_of(item)
+        # Of equal strings, pytest keeps one: it keeps every report until the end.
+        names = [item.nodeid if nodeid == item.nodeid else nodeid, intern(test_of(item))]
+        setattr(report, ATTRIBUTE, [*names, item.cell.row, item.cell.persona])
 
 
 def test_of(item: CellItem) -> str:

@@ -18,6 +18,7 @@ from psycopg import sql
 from rolecall.access.persona import Method
 from rolecall.access.world import Row, World, insert, literal, matching
 from rolecall.errors import GridError
+from rolecall.grids import arguments
 from rolecall.grids import decided_by as decisive
 from rolecall.grids.decided_by import DecidedBy
 from rolecall.grids.probe import Check
@@ -328,8 +329,11 @@ def grid(
         that says whether it is right; ``{}`` is nothing. For a ``delete``: the row stays, with these changes
     :raises GridError: with file and line, for a grid that cannot be read
     """
+    given = dict(locals())
     caller = sys._getframe(1)  # inspect.stack() reads the source of every frame: 20 ms
-    path, call, moves = Path(caller.f_code.co_filename), caller.f_lineno, dict(moves or {})
+    path, call = Path(caller.f_code.co_filename), caller.f_lineno
+    arguments.check(partial(fail, path, call), given)
+    moves = dict(moves or {})
     reader = Reader(path, call, (*COMMANDS, *moves))
     reader.read_all(text)
     return Grid(

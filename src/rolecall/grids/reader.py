@@ -108,6 +108,9 @@ class Reader:
     def _read_commands(self, line: str, number: int) -> None:
         self.commands = commands_of(line)
         if unknown := [command for command in self.commands if command not in self.allowed]:
+            for each in unknown:
+                if {*each.split()} <= {*self.allowed}:
+                    self.fail(number, f"{each!r} is one name: write at least two spaces between two commands.")
             self.fail(number, f"unknown command {names(unknown)}: use {names(self.allowed)}, or declare a move.")
         if missing := [command for command in self.allowed if command not in self.commands]:
             self.fail(number, f"no column for {names(missing)}: every command needs one.")

@@ -56,6 +56,12 @@ def world() -> World:
             id="unknown command",
         ),
         pytest.param(
+            ["               select insert  update  delete  hand over", ROW, ALICE],
+            FIRST,
+            "'select insert' is one name: write at least two spaces between two commands.",
+            id="one space between two commands",
+        ),
+        pytest.param(
             ["               select  insert  update  hand over", ROW, "  alice        yes     yes     yes     !"],
             FIRST,
             "no column for 'delete': every command needs one.",

@@ -79,6 +79,28 @@ def anonymous_roles(personas: Iterable[Persona]) -> set[str]:
     return {role for role, all_ in by_role.items() if not any("sub" in each.claims or each.custom for each in all_)}
 
 
+def role_of(persona: str, role: object) -> str:
+    """The role of a persona. Raises RolecallError for what is no name of one: as ``none``, it would be a superuser."""
+    if not isinstance(role, str) or not role.strip() or role == "none":
+        text = 'write the name of a role of the database, such as "authenticated".'
+        raise RolecallError(f"the persona {persona!r} has the role {role!r}: {text}")
+    return role
+
+
+def claims_of(persona: str, claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims of a token as JSON has them: a UUID is a text. Raises RolecallError for a value that JSON lacks."""
+
+    def plain(value: object) -> str:
+        if isinstance(value, UUID):
+            return str(value)
+        raise TypeError(f"{value!r} is no value of JSON: write a text or a number")
+
+    try:
+        return {name: json.loads(json.dumps(value, default=plain, allow_nan=False)) for name, value in claims.items()}
+    except (TypeError, ValueError) as error:
+        raise RolecallError(f"a claim of the persona {persona!r} cannot be in a token: {error}.") from None
+
+
 OF_A_REQUEST = frozenset({"request.jwt.claims", "request.method", "request.path", "request.headers"})
 CUSTOM_NAME = re.compile(r"[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)+", re.ASCII)
 

@@ -8,12 +8,13 @@ from copy import copy
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg import Connection, sql
 from psycopg.types.json import Jsonb
 
-from rolecall.access.persona import NO_PERSONA, Persona, custom_of
+from rolecall.access.persona import NO_PERSONA, Persona, claims_of, custom_of, role_of
 from rolecall.errors import RolecallError
 
 Row = Mapping[str, Any]
@@ -42,7 +43,7 @@ class World:
         name: str,
         role: str,
         *,
-        subject: str | None = None,
+        subject: str | UUID | None = None,
         setup: str = "",
         settings: Mapping[str, object] | None = None,
         **claims: Any,
@@ -52,18 +53,25 @@ class World:
         ``subject`` becomes the claim ``sub``. ``setup`` is SQL that a superuser runs before the persona acts on
         ``{table}`` (in ``{schema}``); it is rolled back afterwards. ``settings`` are custom settings that the
         application sets for its requests, such as ``{"app.tenant_id": 7}``. Raises RolecallError if the name exists,
-        and for a setting that has no dot in its name or a value that is no text, number, bool or UUID.
+        for a role that is no name, for a claim that JSON cannot have, and for a setting that has no dot in its name or
+        a value that is no text, number, bool or UUID.
         """
         if name in self.personas:
             raise RolecallError(f"the world has two personas named {name!r}.")
         if subject is not None:
             claims = {"sub": subject, **claims}
-        custom = custom_of(name, settings or {})
-        self.personas[name] = Persona(name, role, {**claims, "role": role}, setup, custom)
+        role, custom = role_of(name, role), custom_of(name, settings or {})
+        self.personas[name] = Persona(name, role, claims_of(name, {**claims, "role": role}), setup, custom)
         return self.personas[name]
 
     def add(self, table: str, name: str, /, **columns: Any) -> Row:
-        """Add a row to ``table`` ("schema.name"). Returns its columns. Raises RolecallError if the name exists."""
+        """Add a row to ``table`` ("schema.name"). Returns its columns.
+
+        Raises RolecallError if the name exists, and for a table without its schema.
+        """
+        if not isinstance(table, str) or not all(map(str.strip, table.partition("."))):
+            text = 'write the table with its schema, such as "public.notes".'
+            raise RolecallError(f"the world's row {name!r} is one of {table!r}: {text}")
         rows = self.rows.setdefault(table, {})
         if name in rows:
             raise RolecallError(f"the world has two rows named {name!r} in {table}.")

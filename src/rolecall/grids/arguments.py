@@ -17,6 +17,10 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+def _is_qualified(value: object) -> bool:
+    return isinstance(value, str) and all(map(str.strip, value.partition(".")))
+
+
 def _are_texts(value: object) -> bool:
     return _is_text(value) or (isinstance(value, Sequence) and bool(value) and all(map(_is_text, value)))
 
@@ -31,7 +35,7 @@ def _is_by_text(is_right: Callable[[object], bool]) -> Callable[[object], bool]:
 
 # For each argument: whether a value is of the right kind, and what to write.
 FORMS: dict[str, tuple[Callable[[object], bool], str]] = {
-    "table": (_is_text, 'a text, "schema.table"'),
+    "table": (_is_qualified, 'the table with its schema, e.g. "public.notes"'),
     "text": (lambda value: isinstance(value, str), "the grid as a text"),
     "update": (_is_text, "the SET clause of an UPDATE as a text, e.g. \"body = 'changed'\""),
     "moves": (_is_by_text(_is_text), 'a SET clause for each name, e.g. {"give away": "owner = \'{bob}\'"}'),

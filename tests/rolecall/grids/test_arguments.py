@@ -23,7 +23,9 @@ RIGHT: dict[str, Any] = {"table": "shop.notes", "text": TEXT, "update": "body = 
 @pytest.mark.parametrize(
     ("name", "value", "form"),
     [
-        ("table", None, 'a text, "schema.table"'),
+        ("table", None, 'the table with its schema, e.g. "public.notes"'),
+        ("table", "notes", 'the table with its schema, e.g. "public.notes"'),
+        ("table", "public.", 'the table with its schema, e.g. "public.notes"'),
         ("text", [TEXT], "the grid as a text"),
         ("update", {"body": "changed"}, "the SET clause of an UPDATE as a text"),
         ("update", " ", "the SET clause of an UPDATE as a text"),

@@ -46,7 +46,7 @@ class CellItem(pytest.Item):
         super().__init__(**kwargs)
         self.grid, self.cell, self.digest = grid, cell, digest
         self.observed: ObservedCell | None = None
-        self.reported_keywords: Mapping[str, Any] = {}
+        self.reported_keywords: Mapping[str, Any] | None = None
 
     def runtest(self) -> None:
         """Compare the outcome of the cell with the grid. Raises CellError if they differ.

@@ -7,7 +7,8 @@ import pickle
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -36,7 +37,7 @@ NO_PGTAP = (
 
 PROBING, ITEMS, EMPTY = "rolecall, probing", "rolecall, one item per cell", "empty parametrized tests"
 PSQL, PSQL_FIVE, PROBING_FIVE = "psql -f", "psql -f, five statements each", "rolecall, probing the same"
-LOOP, TAP, TAP_FILES = "psycopg in a loop", "pgTAP, one file", f"pgTAP, {FILES} files, -j2"
+LOOP, TAP, TAP_FILES = "psycopg in a loop", "pgTAP, one file", f"pgTAP, {FILES} files in two databases"
 DATABASE = "pytest-postgresql, one test with its database"
 
 
@@ -80,11 +81,11 @@ class Comparison:
             PSQL_FIVE: lambda: self.psql(self.five),
             LOOP: lambda: seconds(self.loop),
         }
-        with self.database_for_pgtap(pgtap) as database:
-            if database:
+        with self.databases_for_pgtap(pgtap) as databases:
+            if databases:
                 one, several = self.tap_files(1), self.tap_files(FILES)
-                ways[TAP] = lambda: self.pg_prove(database, one, "1")
-                ways[TAP_FILES] = lambda: self.pg_prove(database, several, "2")
+                ways[TAP] = lambda: self.pg_prove(databases[:1], one)
+                ways[TAP_FILES] = lambda: self.pg_prove(databases, several)
             else:
                 result.facts["left out"] = NO_PGTAP
             for way in [way for _ in range(TIMES) for way in ways.items()]:
@@ -168,16 +169,15 @@ class Comparison:
     # -- pgTAP
 
     @contextmanager
-    def database_for_pgtap(self, available: bool) -> Iterator[str | None]:
-        """A clone with the extension; yields its name, or None without pgTAP."""
-        if not available:
-            yield None
-            return
+    def databases_for_pgtap(self, available: bool) -> Iterator[list[str]]:
+        """Two clones with the extension; yields their names, none without pgTAP."""
         run = self.project.run
-        with run.clone(run.template, "pgtap") as name:
-            with run.connect(name) as connection:
-                connection.execute(b"CREATE EXTENSION pgtap")
-            yield name
+        with ExitStack() as stack:
+            names = [stack.enter_context(run.clone(run.template, f"pgtap_{n}")) for n in (1, 2) if available]
+            for name in names:
+                with run.connect(name) as connection:
+                    connection.execute(b"CREATE EXTENSION pgtap")
+            yield names
 
     def tap_files(self, number: int) -> list[Path]:
         """The checks in ``number`` files."""
@@ -189,18 +189,20 @@ class Comparison:
             paths.append(path)
         return paths
 
-    def pg_prove(self, database: str, files: list[Path], jobs: str) -> float:
-        """Seconds of pg_prove, which fails at a wrong verdict."""
+    def pg_prove(self, databases: list[str], files: list[Path]) -> float:
+        """Seconds of one pg_prove for each database, all at a time. It fails at a wrong verdict.
+
+        With its option ``-j``, files would share a database, and a check could wait for a row that another one locks.
+        """
         server = conninfo_to_dict(self.project.run.conninfo)
-        options = ["-d", database, "-h", str(server["host"]), "-U", str(server["user"]), "-j", jobs, "-Q"]
-        command: list[str | Path] = [
-            shutil.which("pg_prove") or "",
-            "--psql-bin",
-            self.program("psql"),
-            *options,
-            *files,
+        options = ["-h", str(server["host"]), "-U", str(server["user"]), "-Q", "--psql-bin", self.program("psql")]
+        program = shutil.which("pg_prove") or ""
+        commands = [
+            [program, "-d", database, *options, *files[number :: len(databases)]]
+            for number, database in enumerate(databases)
         ]
-        return seconds(lambda: _run(command))
+        with ThreadPoolExecutor(len(commands)) as pool:
+            return seconds(lambda: list(pool.map(_run, commands)))
 
     # -- pytest-postgresql
 

@@ -56,9 +56,10 @@ class CachedFaker:
 
 
 def _version(source: Path) -> str:
-    """A digest of what the values depend on: the file that asks for them, and the installed Faker."""
+    """A digest of what the values depend on: the file that asks for them, this one, and the installed Faker."""
     faker = find_spec("faker")
     assert faker
     assert faker.origin
     installed = Path(faker.origin).stat()
-    return sha256(source.read_bytes() + f"{faker.origin} {installed.st_mtime_ns}".encode()).hexdigest()
+    sources = source.read_bytes() + Path(__file__).read_bytes()
+    return sha256(sources + f"{faker.origin} {installed.st_mtime_ns}".encode()).hexdigest()

@@ -41,3 +41,15 @@ def test_the_reports_of_a_cell_share_what_is_equal(toy: pytest.Pytester) -> None
         assert report.nodeid.split("::")[-1] in report.keywords
         by_cell.setdefault(report.nodeid, set()).add(id(report.keywords))
     assert {len(dictionaries) for dictionaries in by_cell.values()} == {1}
+
+
+def test_a_mark_that_comes_during_a_cell_is_in_the_later_reports(toy: pytest.Pytester) -> None:
+    toy.makepyfile(late="def pytest_runtest_call(item):\n    item.add_marker('xdist_group')\n")
+    toy.syspathinsert()
+    recorder = toy.inline_run("-p", "late", "-p", "no:cacheprovider", "test_notes.py")
+    reports = [each for each in recorder.getreports("pytest_runtest_logreport") if "test_grid[" in each.nodeid]
+    assert {("xdist_group" in each.keywords, each.when) for each in reports} == {
+        (False, "setup"),
+        (True, "call"),
+        (True, "teardown"),
+    }

@@ -29,7 +29,7 @@ from rolecall.sql.script import parse
 
 TRIED_BY_NAME = ("view", "function", "foreign table")  # a statement that names one tries it
 OPEN = ("table", *TRIED_BY_NAME)  # the kinds of objects that may be unprotected
-PARSED_AHEAD = 200  # files at most: as many results as parse() keeps
+PARSED_AHEAD = 200  # scripts at most: parse() keeps 256 results, also those of the platform and the baseline
 
 
 def build(run: Run, settings: Settings, progress: Progress = no_progress) -> Manifest:

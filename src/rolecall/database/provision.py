@@ -91,7 +91,7 @@ class ClusterProvisioner(Provisioner):
                 self.cache.clear()
             self.archive = self.cache.find()
         self._start()
-        self._is_whole = _check(self.cache, self.archive) if self.cache and self.archive else None
+        self._check = _check_in_background(self.cache, self.archive) if self.cache and self.archive else None
 
     def _start(self) -> None:
         # A server that will be cached is stopped once more. Until then, no worker may find it.
@@ -107,9 +107,9 @@ class ClusterProvisioner(Provisioner):
     def build_schema(self, progress: Progress = no_progress) -> Manifest:
         """Take both databases from the cache if a server starts with them. Otherwise build and cache them."""
         progress(BuildStep("the server starts"))
-        if self.cache and self.archive and self._is_whole:
+        if self.cache and self.archive and self._check:
             with suppress(RolecallError, psycopg.Error):
-                if self._is_whole.result():
+                if self._check.result():
                     self.cluster.wait()
                     return manifest_of(self.run)
             self._start_empty(self.cache, self.archive)
@@ -129,7 +129,7 @@ class ClusterProvisioner(Provisioner):
         return manifest
 
 
-def _check(templates: TemplateCache, archive: Path) -> Future[bool]:
+def _check_in_background(templates: TemplateCache, archive: Path) -> Future[bool]:
     """Check an archive in a thread, while the server starts and pytest imports the tests. No worker gets a test yet."""
     pool = ThreadPoolExecutor(1)
     result = pool.submit(templates.is_whole, archive)

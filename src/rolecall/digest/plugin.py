@@ -32,8 +32,10 @@ class DigestPlugin:
             failures.attach(report, item, call.excinfo.value if call.excinfo else None)
         if isinstance(item, CellItem):
             tally.attach(report, item)
-            # pytest keeps every report until the end, and the keywords of the three reports of a test are equal.
-            report.keywords = item.reported_keywords = item.reported_keywords or report.keywords
+            # pytest keeps every report until the end, and the keywords of the three reports of a test are mostly equal.
+            if report.keywords == item.reported_keywords:
+                report.keywords = item.reported_keywords
+            item.reported_keywords = report.keywords
         return report
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
